@@ -1,0 +1,27 @@
+import { Command, CommanderError } from "commander";
+import { SumbiError, UsageError } from "../errors.ts";
+import { printError } from "./print.ts";
+
+/** Runs one command line; returns the exit status: 0 done, 1 failed, 2 wrong usage. */
+export async function main(argv: string[]): Promise<number> {
+  const program = new Command("sumbi")
+    .description("Train a DeepSeek-V3 model, teach it to reason, serve it, and say what it costs.")
+    .showHelpAfterError("(sumbi <verb> --help shows what it takes)")
+    .exitOverride();
+  const verbs: ((program: Command) => void)[] = await Promise.all([
+    // one line per verb: import("./inspect.ts").then((m) => m.register),
+  ]);
+  for (const register of verbs) register(program);
+  for (const verb of program.commands) verb.exitOverride();
+  try {
+    await program.parseAsync(argv);
+    return typeof process.exitCode === "number" ? process.exitCode : 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof SumbiError) {
+      printError(error.message);
+      return error instanceof UsageError ? 2 : 1;
+    }
+    throw error;
+  }
+}

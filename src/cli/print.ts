@@ -1,0 +1,65 @@
+import pc from "picocolors";
+import type { OnProgress } from "../progress.ts";
+
+/** One line on stderr, without a stack. */
+export function printError(message: string): void {
+  process.stderr.write(`${pc.red("error:")} ${message}\n`);
+}
+
+/** `1h 02m`, `3m 05s`, `12s`: time left or spent, for people. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds) || seconds < 0) return "?";
+  const s = Math.round(seconds);
+  if (s >= 3600) return `${Math.floor(s / 3600)}h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}m`;
+  if (s >= 60) return `${Math.floor(s / 60)}m ${String(s % 60).padStart(2, "0")}s`;
+  return `${s}s`;
+}
+
+/** `671.0B`, `24.1M`, `9.6K`: counts, for people. */
+export function count(n: number): string {
+  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+    if (Math.abs(n) >= size) return `${(n / size).toFixed(1)}${unit}`;
+  return String(Math.round(n * 100) / 100);
+}
+
+/** `1.5 GB`, decimal units. */
+export function bytes(n: number): string {
+  for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const)
+    if (n >= size) return `${(n / size).toFixed(1)} ${unit}`;
+  return `${n} B`;
+}
+
+/** A progress line with an ETA on stderr: redrawn in place on a terminal, one line every ten seconds otherwise. */
+export function progressLine(): OnProgress & { end(): void } {
+  const tty = process.stderr.isTTY === true;
+  let label = "";
+  let started = Date.now();
+  let drawn = 0;
+  const draw: OnProgress = (p) => {
+    const now = Date.now();
+    if (p.label !== label) {
+      if (label !== "" && tty && drawn > 0) process.stderr.write("\n");
+      label = p.label;
+      started = now;
+      drawn = 0;
+    }
+    const last = p.total > 0 && p.done >= p.total;
+    if (now - drawn < (tty ? 100 : 10_000) && !(last && (tty || drawn > 0))) return;
+    if (drawn === 0 && !tty && now - started < 2_000) return;
+    drawn = now;
+    const seconds = (now - started) / 1000;
+    const share = p.total > 0 ? p.done / p.total : 0;
+    const eta = share > 0 && share < 1 ? ` · ${duration((seconds * (1 - share)) / share)} left` : "";
+    const bar = p.total > 0 ? `${"█".repeat(Math.round(share * 24)).padEnd(24, "░")} ${(share * 100).toFixed(0).padStart(3)}% ` : "";
+    const figures = p.total > 0 ? `${count(p.done)}/${count(p.total)}` : count(p.done);
+    const line = `${p.label} ${bar}${figures} ${p.unit}${p.note ? ` · ${p.note}` : ""}${eta}`;
+    process.stderr.write(tty ? `\r\x1b[2K${line}` : `${line}\n`);
+  };
+  return Object.assign(draw, {
+    end() {
+      if (tty && drawn > 0) process.stderr.write("\n");
+      label = "";
+      drawn = 0;
+    },
+  });
+}

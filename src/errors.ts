@@ -1,0 +1,38 @@
+/** Base of every error Sumbi raises on purpose. The message says where, what was expected and what came. */
+export class SumbiError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Shapes or dtypes that do not fit: `mla: expected x_BTD with D=7168, got [2, 128, 4096]`. */
+export class ShapeError extends SumbiError {}
+
+/** A config.json, recipe or option that cannot be used. */
+export class ConfigError extends SumbiError {}
+
+/** A checkpoint folder or weight file that is broken, hostile or incomplete; names the file and the tensor. */
+export class CheckpointError extends SumbiError {}
+
+/** Text or token data that cannot be read; names the file and the line. */
+export class DataError extends SumbiError {}
+
+/** A command line that cannot be understood: the CLI prints it and exits with 2. */
+export class UsageError extends SumbiError {}
+
+/** The runtime cannot compile or run a graph. */
+export class RuntimeError extends SumbiError {}
+
+/** A request the OpenAI API refuses: HTTP status plus OpenAI's error type and code. */
+export class ApiError extends SumbiError {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly type: string = "invalid_request_error",
+    readonly code: string | null = null,
+    readonly param: string | null = null,
+  ) {
+    super(message);
+  }
+}
