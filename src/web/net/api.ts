@@ -1,0 +1,152 @@
+import { readSse } from "./sse.ts";
+
+/** What went wrong, in terms a reader of the page can act on. */
+export type FaultKind = "unreachable" | "interrupted" | "context" | "busy" | "refused" | "server";
+
+/** A request that failed. `message` is the server's own where it gave one. */
+export class Fault extends Error {
+  constructor(
+    readonly kind: FaultKind,
+    message: string,
+    readonly status = 0,
+  ) {
+    super(message);
+  }
+}
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** The part of OpenAI's chat request that the page sends; a knob left out takes the server's default. */
+export interface ChatRequest {
+  model: string;
+  messages: ChatMessage[];
+  temperature?: number;
+  top_p?: number;
+  max_tokens?: number;
+  seed?: number;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+}
+
+/** One piece of a streamed answer. */
+export interface ChatPiece {
+  content?: string;
+  reasoning?: string;
+  finish?: string;
+  usage?: Usage;
+}
+
+/** What the page shows about the model: /v1/models plus whatever /api/model adds. */
+export interface ModelCard {
+  id: string;
+  created?: number;
+  details: Record<string, unknown>;
+}
+
+/** GET and parse JSON; throws Fault. */
+export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await send(path, { signal });
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw new Fault("server", `The server's answer to ${path} was not JSON.`, response.status);
+  }
+}
+
+/** The model behind the server. `/api/model` may be missing: other servers of the OpenAI API have none. */
+export async function fetchModel(signal?: AbortSignal): Promise<ModelCard> {
+  const list = await getJson<{ data?: { id: string; created?: number }[] }>("/v1/models", signal);
+  const first = list.data?.[0];
+  if (!first) throw new Fault("server", "The server is running, but it serves no model.");
+  const details = await getJson<Record<string, unknown>>("/api/model", signal).catch(() => ({}));
+  return { id: first.id, created: first.created, details };
+}
+
+/**
+ * Streams a chat answer. Ends normally only after the server said `[DONE]` or gave a finish reason; a stream that breaks
+ * off throws Fault "interrupted". An aborted signal throws its AbortError.
+ */
+export async function* streamChat(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatPiece> {
+  const response = await send("/v1/chat/completions", {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "text/event-stream" },
+    body: JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } }),
+    signal,
+  });
+  if (!response.body) throw new Fault("server", "The server sent an empty answer.", response.status);
+  let finished = false;
+  try {
+    for await (const event of readSse(response.body)) {
+      if (event.data === "[DONE]") return;
+      const piece = parsePiece(event.data);
+      if (piece.finish) finished = true;
+      yield piece;
+    }
+  } catch (error) {
+    if (error instanceof Fault || signal.aborted) throw error;
+    throw new Fault("interrupted", "The connection to the server broke while it was answering.");
+  }
+  if (!finished) throw new Fault("interrupted", "The server stopped in the middle of the answer.");
+}
+
+/** One `data:` payload of a chat stream; throws Fault where it holds an error or is not JSON. */
+export function parsePiece(data: string): ChatPiece {
+  let chunk: {
+    error?: unknown;
+    choices?: { delta?: { content?: unknown; reasoning_content?: unknown; reasoning?: unknown }; finish_reason?: unknown }[];
+    usage?: Usage | null;
+  };
+  try {
+    chunk = JSON.parse(data);
+  } catch {
+    throw new Fault("server", "The server sent a piece of an answer that is not JSON.");
+  }
+  if (chunk === null || typeof chunk !== "object") throw new Fault("server", "The server sent a piece of an answer that is not an object.");
+  if (chunk.error) throw toFault(500, chunk);
+  const choice = chunk.choices?.[0];
+  const piece: ChatPiece = {};
+  const reasoning = choice?.delta?.reasoning_content ?? choice?.delta?.reasoning;
+  if (typeof choice?.delta?.content === "string") piece.content = choice.delta.content;
+  if (typeof reasoning === "string") piece.reasoning = reasoning;
+  if (typeof choice?.finish_reason === "string") piece.finish = choice.finish_reason;
+  if (chunk.usage) piece.usage = chunk.usage;
+  return piece;
+}
+
+/** Turns an error body in OpenAI's shape (or any other) into a Fault. */
+export function toFault(status: number, body: unknown): Fault {
+  const error = (body as { error?: unknown } | null)?.error;
+  const detail = (typeof error === "object" && error !== null ? error : {}) as { message?: unknown; code?: unknown };
+  const message =
+    typeof detail.message === "string" ? detail.message : typeof error === "string" ? error : `The server answered with status ${status}.`;
+  if (detail.code === "context_length_exceeded" || /context (length|window)|maximum context/i.test(message)) {
+    return new Fault("context", message, status);
+  }
+  if (status === 429 || status === 503) return new Fault("busy", message, status);
+  return new Fault(status >= 400 && status < 500 ? "refused" : "server", message, status);
+}
+
+async function send(path: string, init: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (init.signal?.aborted) throw error;
+    throw new Fault("unreachable", "The server cannot be reached. Is it still running?");
+  }
+  if (response.ok) return response;
+  const text = await response.text().catch(() => "");
+  let body: unknown = null;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    // A proxy's HTML page, say: the status tells enough.
+  }
+  throw toFault(response.status, body);
+}
