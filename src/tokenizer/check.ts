@@ -1,0 +1,114 @@
+import { ConfigError } from "../errors.ts";
+
+/** The parts of tokenizer.json that are read here, checked; `size` is one more than the highest id. */
+export interface CheckedTokenizer {
+  size: number;
+  added_tokens: CheckedAddedToken[];
+  normalizer: object | null;
+  pre_tokenizer: object | null;
+  post_processor: object | null;
+  decoder: object | null;
+  model: { type: string; vocab: Record<string, number>; merges: unknown[] };
+}
+
+export interface CheckedAddedToken {
+  id: number;
+  content: string;
+  special: boolean;
+  single_word: boolean;
+  lstrip: boolean;
+  rstrip: boolean;
+  normalized: boolean;
+}
+
+/** No published vocabulary comes near; a higher id is a broken or hostile file, and would cost memory. */
+const MAX_ID = 16_000_000;
+
+const fail = (where: string, expected: string, got: unknown): never => {
+  let shown = typeof got === "object" && got !== null ? (Array.isArray(got) ? "a list" : "an object") : JSON.stringify(got);
+  if (shown !== undefined && shown.length > 60) shown = `${shown.slice(0, 60)}…`;
+  throw new ConfigError(`tokenizer.json: ${where}: expected ${expected}, got ${shown ?? "nothing"}`);
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const checkId = (where: string, id: unknown): number =>
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) <= MAX_ID ? (id as number) : fail(where, `an id from 0 to ${MAX_ID}`, id);
+
+const part = (json: Record<string, unknown>, name: string): object | null => {
+  const value = json[name] ?? null;
+  return value === null || isObject(value) ? value : fail(name, "an object or null", value);
+};
+
+/** Checks what came from a file before anything is built from it. Throws ConfigError naming the first fault. */
+export function checkTokenizerJson(value: unknown): CheckedTokenizer {
+  if (!isObject(value)) return fail("the file", "an object", value);
+  const model = value.model;
+  if (!isObject(model)) return fail("model", "an object", model);
+  if (model.type !== undefined && model.type !== "BPE") fail("model.type", `"BPE"`, model.type);
+  if (!isObject(model.vocab)) return fail("model.vocab", "an object", model.vocab);
+  const vocab = model.vocab as Record<string, number>;
+  let size = 0;
+  const seen = new Set<number>();
+  for (const [token, id] of Object.entries(vocab)) {
+    checkId(`model.vocab[${JSON.stringify(token)}]`, id);
+    if (seen.has(id)) fail(`model.vocab[${JSON.stringify(token)}]`, "an id of its own", id);
+    seen.add(id);
+    if (id >= size) size = id + 1;
+  }
+  if (size === 0) fail("model.vocab", "at least one token", vocab);
+  if (!Array.isArray(model.merges)) return fail("model.merges", "a list", model.merges);
+  const pairs = Array.isArray(model.merges[0]);
+  model.merges.forEach((merge: unknown, i) => {
+    const two = pairs ? merge : typeof merge === "string" ? merge.split(" ") : undefined;
+    if (!Array.isArray(two) || two.length !== 2 || !two.every((token) => typeof token === "string"))
+      fail(`model.merges[${i}]`, "two tokens", merge);
+    const [left, right] = two as [string, string];
+    if (!Object.hasOwn(vocab, left) || !Object.hasOwn(vocab, right) || !Object.hasOwn(vocab, left + right))
+      fail(`model.merges[${i}]`, "tokens of the vocabulary", `${left} ${right}`);
+  });
+  const listed = value.added_tokens ?? [];
+  if (!Array.isArray(listed)) return fail("added_tokens", "a list", listed);
+  const added = listed.map((token: unknown, i): CheckedAddedToken => {
+    const where = `added_tokens[${i}]`;
+    if (!isObject(token)) return fail(where, "an object", token);
+    if (typeof token.content !== "string" || token.content === "") return fail(`${where}.content`, "a text", token.content);
+    const id = checkId(`${where}.id`, token.id);
+    if (id >= size) size = id + 1;
+    const special = token.special === true;
+    return {
+      id,
+      content: token.content,
+      special,
+      single_word: token.single_word === true,
+      lstrip: token.lstrip === true,
+      rstrip: token.rstrip === true,
+      normalized: typeof token.normalized === "boolean" ? token.normalized : !special,
+    };
+  });
+  if (size > 4 * (seen.size + added.length) + 65536) fail("model.vocab", "ids without wide gaps", size - 1);
+  return {
+    ...value,
+    size,
+    added_tokens: added,
+    normalizer: part(value, "normalizer"),
+    pre_tokenizer: part(value, "pre_tokenizer"),
+    post_processor: part(value, "post_processor"),
+    decoder: part(value, "decoder"),
+    model: { ...model, type: "BPE", vocab, merges: model.merges },
+  };
+}
+
+/** tokenizer_config.json, or an empty object where there is none. */
+export function checkTokenizerConfig(value: unknown): Record<string, unknown> {
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) throw new ConfigError(`tokenizer_config.json: expected an object, got ${Array.isArray(value) ? "a list" : typeof value}`);
+  return value;
+}
+
+/** A token in tokenizer_config.json is a text, or an object with its `content`. */
+export function tokenText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  return isObject(value) && typeof value.content === "string" ? value.content : undefined;
+}

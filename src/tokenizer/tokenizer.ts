@@ -1,0 +1,202 @@
+import { Template } from "@huggingface/jinja";
+import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { ConfigError, DataError } from "../errors.ts";
+import { bytesOfToken } from "./byteLevel.ts";
+import { checkTokenizerConfig, checkTokenizerJson, tokenText } from "./check.ts";
+import { DecodeStream } from "./stream.ts";
+
+/** One message of a conversation. A thought may stand in the content as `<think>…</think>` or apart. */
+export interface ChatMessage {
+  role: string;
+  content: string;
+  reasoning_content?: string;
+}
+
+export interface ChatTemplateOptions {
+  /** Ends with the mark after which the assistant speaks. */
+  addGenerationPrompt?: boolean;
+  /** true opens a thought, false forbids it, undefined leaves it to the model. */
+  thinking?: boolean;
+  /** Keeps the thoughts of earlier turns: for training text. */
+  keepThoughts?: boolean;
+  /** More variables for the template. */
+  variables?: Record<string, unknown>;
+}
+
+/** A word's ids are remembered up to this many words; beyond that the memory starts afresh. */
+const CACHED_WORDS = 200_000;
+
+/**
+ * A byte-level BPE tokenizer from the parsed tokenizer.json and tokenizer_config.json, in Node and in a browser.
+ * Cutting and merging are @huggingface/tokenizers'; words already met are looked up (docs/decisions/020).
+ * Throws ConfigError when the files are broken or of a kind that it cannot do.
+ */
+export class Tokenizer {
+  /** One more than the highest id. */
+  readonly vocabSize: number;
+  readonly bosId: number | undefined;
+  readonly padId: number | undefined;
+  /** The ids that end an answer: `eos_token`, and `extraEos` if given. */
+  readonly eosIds: number[];
+  readonly chatTemplate: string | undefined;
+  private readonly library: Library;
+  private readonly plain: (text: string) => string[];
+  private readonly words = new Map<string, number[]>();
+  private readonly tokens: (string | undefined)[];
+  private readonly bytes: (Uint8Array | undefined)[];
+  private readonly ids = new Map<string, number>();
+  private readonly addedIds: Map<string, number>;
+  private readonly specialIds: Set<number>;
+  private readonly splitter: RegExp | undefined;
+  private readonly config: Record<string, unknown>;
+  private template: Template | undefined;
+
+  constructor(tokenizerJson: unknown, tokenizerConfig: unknown = {}, options: { chatTemplate?: string; extraEos?: number[] } = {}) {
+    const json = checkTokenizerJson(tokenizerJson);
+    this.config = checkTokenizerConfig(tokenizerConfig);
+    try {
+      this.library = new Library(json, this.config);
+    } catch (error) {
+      throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
+    }
+    const library = this.library;
+    this.plain = (text) => {
+      const normal = library.normalizer === null ? text : library.normalizer(text);
+      if (normal === "") return [];
+      return library.pre_tokenizer === null ? [normal] : (library.pre_tokenizer as unknown as (text: string) => string[])(normal);
+    };
+    this.vocabSize = json.size;
+    this.tokens = new Array(json.size).fill(undefined);
+    this.bytes = new Array(json.size).fill(undefined);
+    for (const [token, id] of Object.entries(json.model.vocab)) {
+      this.tokens[id] = token;
+      this.bytes[id] = bytesOfToken(token);
+      this.ids.set(token, id);
+    }
+    const encoder = new TextEncoder();
+    this.addedIds = new Map();
+    this.specialIds = new Set();
+    for (const token of json.added_tokens) {
+      this.tokens[token.id] = token.content;
+      this.bytes[token.id] = encoder.encode(token.content);
+      this.ids.set(token.content, token.id);
+      this.addedIds.set(token.content, token.id);
+      if (token.special) this.specialIds.add(token.id);
+    }
+    const simple = json.added_tokens.every((token) => !token.lstrip && !token.rstrip && !token.single_word && (!token.normalized || json.normalizer === null));
+    const contents = [...this.addedIds.keys()].sort((a, b) => b.length - a.length);
+    const escaped = contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+    this.splitter = simple && contents.length > 0 ? new RegExp(`(${escaped.join("|")})`, "u") : undefined;
+    this.bosId = this.idOfConfig("bos_token");
+    this.padId = this.idOfConfig("pad_token");
+    const eos = this.idOfConfig("eos_token");
+    this.eosIds = [...new Set([...(eos === undefined ? [] : [eos]), ...(options.extraEos ?? [])])];
+    this.chatTemplate = options.chatTemplate ?? (typeof this.config.chat_template === "string" ? this.config.chat_template : undefined);
+  }
+
+  /**
+   * Text -> ids, no token added before or after. `special` (default true): the text of an added token, such as
+   * `<｜User｜>`, becomes that token; false: it is text like any other, for text from strangers.
+   */
+  encode(text: string, options: { special?: boolean } = {}): number[] {
+    const ids: number[] = [];
+    if (options.special === false || this.addedIds.size === 0) this.encodePlain(text, ids);
+    else if (this.splitter === undefined) return this.library.encode(text, { add_special_tokens: false }).ids;
+    else
+      for (const part of text.split(this.splitter)) {
+        const added = this.addedIds.get(part);
+        if (added !== undefined) ids.push(added);
+        else if (part !== "") this.encodePlain(part, ids);
+      }
+    return ids;
+  }
+
+  private encodePlain(text: string, out: number[]): void {
+    for (const word of this.plain(text)) {
+      let ids = this.words.get(word);
+      if (ids === undefined) {
+        ids = [];
+        for (const token of this.library.model!.encode([word])) {
+          const id = this.ids.get(token);
+          if (id !== undefined) ids.push(id);
+        }
+        if (word.length <= 64) {
+          if (this.words.size >= CACHED_WORDS) this.words.clear();
+          this.words.set(word, ids);
+        }
+      }
+      for (const id of ids) out.push(id);
+    }
+  }
+
+  /** Ids -> text; bytes that are no UTF-8 become U+FFFD. Throws DataError for an id outside the vocabulary. */
+  decode(ids: Iterable<number>, options: { skipSpecial?: boolean } = {}): string {
+    const stream = this.stream(options);
+    let text = "";
+    for (const id of ids) text += stream.push(id);
+    return text + stream.flush();
+  }
+
+  /** Decodes ids one by one without ever giving out half a character. */
+  stream(options: { skipSpecial?: boolean } = {}): DecodeStream {
+    return new DecodeStream((id) => (options.skipSpecial && this.specialIds.has(id) ? undefined : this.bytesOf(id)));
+  }
+
+  /** The vocabulary's own string of an id (bytes in the byte alphabet), "" for an id that no token has. */
+  tokenOf(id: number): string {
+    this.checkId(id);
+    return this.tokens[id] ?? "";
+  }
+
+  /** The bytes that an id stands for; of an added token its text. */
+  bytesOf(id: number): Uint8Array {
+    this.checkId(id);
+    return this.bytes[id] ?? new TextEncoder().encode(this.tokens[id] ?? "");
+  }
+
+  /** The id of a vocabulary string or added token. */
+  idOf(token: string): number | undefined {
+    return this.ids.get(token);
+  }
+
+  isSpecial(id: number): boolean {
+    return this.specialIds.has(id);
+  }
+
+  /** A conversation as one text by the folder's chat template (Jinja). Throws ConfigError without a usable template, DataError if it refuses the messages. */
+  applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
+    if (this.template === undefined) {
+      if (this.chatTemplate === undefined) throw new ConfigError("tokenizer_config.json: expected a chat_template, found none");
+      try {
+        this.template = new Template(this.chatTemplate);
+      } catch (error) {
+        throw new ConfigError(`tokenizer_config.json: the chat_template cannot be parsed: ${(error as Error).message}`, { cause: error });
+      }
+    }
+    const variables: Record<string, unknown> = {
+      bos_token: tokenText(this.config.bos_token) ?? "",
+      eos_token: tokenText(this.config.eos_token) ?? "",
+      pad_token: tokenText(this.config.pad_token) ?? "",
+      ...options.variables,
+      messages,
+      add_generation_prompt: options.addGenerationPrompt ?? false,
+    };
+    if (options.thinking !== undefined) variables.thinking = options.thinking;
+    if (options.keepThoughts !== undefined) variables.keep_thoughts = options.keepThoughts;
+    try {
+      return this.template.render(variables);
+    } catch (error) {
+      throw new DataError(`chat template: these messages cannot be rendered: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  private idOfConfig(name: string): number | undefined {
+    const text = tokenText(this.config[name]);
+    return text === undefined ? undefined : this.ids.get(text);
+  }
+
+  private checkId(id: number): void {
+    if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize)
+      throw new DataError(`tokenizer: expected an id from 0 to ${this.vocabSize - 1}, got ${id}`);
+  }
+}
