@@ -1,0 +1,224 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, open, readdir, realpath, rename, rm, stat, statfs } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { CheckpointError } from "../errors.ts";
+import { writeFully } from "./safetensors.ts";
+
+/*
+ * A folder `model` is written as its hidden sibling `.model.sumbi-tmp-<pid>-<random>`. When that is whole and on disk it
+ * is renamed `.model.sumbi-new`; then `model` becomes `.model.sumbi-old`, new becomes `model`, and old is removed.
+ * A crash at any point leaves either `model` or a whole `-new` (or, last, `-old`) from which `recoverFolder` restores it.
+ */
+const sibling = (dir: string, state: string): string => join(dirname(dir), `.${basename(dir)}.sumbi-${state}`);
+
+/** Temporary names in use by this process, which a later write must not take for leftovers. */
+const inUse = new Set<string>();
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return false;
+    throw error;
+  }
+}
+
+/** Renames; false when `from` is not there (another process may have done it first). */
+async function renameIfThere(from: string, to: string): Promise<boolean> {
+  try {
+    await rename(from, to);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Makes renames in a folder durable. Windows cannot and need not. */
+async function syncFolder(dir: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(dir, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncTree(dir: string): Promise<void> {
+  for (const item of await readdir(dir, { withFileTypes: true })) {
+    const path = join(dir, item.name);
+    if (item.isDirectory()) await syncTree(path);
+    else if (item.isFile()) {
+      const handle = await open(path, "r+");
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    }
+  }
+  await syncFolder(dir);
+}
+
+/** Free bytes for an ordinary user on the disk that holds `path`, which need not exist yet. */
+export async function freeBytes(path: string): Promise<number> {
+  for (let at = resolve(path); ; at = dirname(at)) {
+    try {
+      const { bavail, bsize } = await statfs(at);
+      return bavail * bsize;
+    } catch (error) {
+      if (codeOf(error) !== "ENOENT" || at === dirname(at)) throw error;
+    }
+  }
+}
+
+/** Turns a failed write into a CheckpointError; a full disk says how many bytes were needed and are free. */
+async function writeError(error: unknown, path: string, neededBytes: number | undefined): Promise<CheckpointError> {
+  if (error instanceof CheckpointError) return error;
+  const code = codeOf(error);
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    const free = await freeBytes(path).catch(() => undefined);
+    const needed = neededBytes === undefined ? "" : `, ${neededBytes} bytes needed`;
+    return new CheckpointError(`${path}: the disk is full${needed}, ${free ?? "unknown"} bytes free; nothing was changed`, { cause: error });
+  }
+  return new CheckpointError(`${path}: cannot be written: ${code ?? (error as Error).message}`, { cause: error });
+}
+
+async function checkSpace(path: string, neededBytes: number | undefined): Promise<void> {
+  if (neededBytes === undefined) return;
+  const free = await freeBytes(path);
+  if (neededBytes > free)
+    throw new CheckpointError(`${path}: the disk is full, ${neededBytes} bytes needed, ${free} bytes free; nothing was changed`);
+}
+
+/** The folder that a link names, or the absolute path itself while nothing is there. */
+async function resolveTarget(dir: string): Promise<string> {
+  const absolute = resolve(dir);
+  return (await exists(absolute)) ? realpath(absolute) : absolute;
+}
+
+/**
+ * Puts a folder back in place after a crash in the middle of replacing it; call before opening a folder.
+ * Renames at most once and removes nothing, so readers may call it while another process writes.
+ */
+export async function recoverFolder(dir: string): Promise<void> {
+  const target = resolve(dir);
+  if (await exists(target)) return;
+  if (!(await renameIfThere(sibling(target, "new"), target))) await renameIfThere(sibling(target, "old"), target);
+}
+
+/** Removes what crashed writers of the same folder left: never the folder, never what a live process is writing. */
+async function removeLeftovers(target: string): Promise<void> {
+  await rm(sibling(target, "old"), { recursive: true, force: true });
+  const prefix = `${basename(sibling(target, "tmp"))}-`;
+  for (const name of await readdir(dirname(target))) {
+    const path = join(dirname(target), name);
+    if (!name.startsWith(prefix) || inUse.has(path)) continue;
+    const pid = Number(name.slice(prefix.length).split("-")[0]);
+    if (pid !== process.pid && isAlive(pid)) continue;
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Whether a process with this id exists on this machine. */
+export function isAlive(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === "EPERM";
+  }
+}
+
+function temporaryName(target: string): string {
+  const path = `${sibling(target, "tmp")}-${process.pid}-${randomBytes(4).toString("hex")}`;
+  inUse.add(path);
+  return path;
+}
+
+export interface AtomicOptions {
+  /** Bytes that the write will take; refused at once when the disk has fewer. */
+  neededBytes?: number;
+  /** Whether an existing folder may be replaced (default true); a function may look at it first and throw. */
+  overwrite?: boolean | ((existing: string) => Promise<void>);
+}
+
+/**
+ * Writes a folder so that it appears whole or not at all: `fill` gets a temporary folder to write into, which is
+ * fsynced and renamed to `dir` when `fill` returns. When anything fails the temporary folder is removed, an existing
+ * `dir` stays as it was, and a CheckpointError (or the error of `fill`, if it is not the disk's) is thrown.
+ */
+export async function atomicFolder(
+  dir: string,
+  fill: (temporaryDir: string) => Promise<void> | void,
+  { neededBytes, overwrite = true }: AtomicOptions = {},
+): Promise<void> {
+  await recoverFolder(dir);
+  const target = await resolveTarget(dir);
+  let temporary: string | undefined;
+  try {
+    if (dirname(target) === target) throw new CheckpointError(`${dir}: expected a folder that can be replaced`);
+    if (await exists(target)) {
+      if (overwrite === false) throw new CheckpointError(`${dir}: exists already`);
+      if (!(await stat(target)).isDirectory()) throw new CheckpointError(`${dir}: expected a folder, found a file`);
+      if (typeof overwrite === "function") await overwrite(target);
+    }
+    await mkdir(dirname(target), { recursive: true });
+    await removeLeftovers(target);
+    await checkSpace(target, neededBytes);
+    temporary = temporaryName(target);
+    await mkdir(temporary);
+    await fill(temporary);
+    await syncTree(temporary);
+    await putInPlace(temporary, target);
+  } catch (error) {
+    if (temporary) await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    const isDiskError = codeOf(error) !== undefined && (error as NodeJS.ErrnoException).syscall !== undefined;
+    throw isDiskError ? await writeError(error, dir, neededBytes) : error;
+  } finally {
+    if (temporary) inUse.delete(temporary);
+  }
+}
+
+async function putInPlace(temporary: string, target: string): Promise<void> {
+  const whole = sibling(target, "new");
+  const old = sibling(target, "old");
+  // A whole folder that an earlier crash left is older than ours; so is whatever lies in `old`.
+  await rm(whole, { recursive: true, force: true });
+  await rename(temporary, whole);
+  const replaced = await renameIfThere(target, old);
+  // A reader that found the folder missing may have finished the job for us.
+  if (!(await renameIfThere(whole, target)) && !(await exists(target)))
+    throw new CheckpointError(`${target}: another process removed the folder while it was being written`);
+  await syncFolder(dirname(target));
+  if (replaced) await rm(old, { recursive: true, force: true });
+}
+
+/** Writes a file so that it holds the old or the new content, never a mixture, also after a crash or on a full disk. */
+export async function atomicFile(path: string, data: string | Uint8Array): Promise<void> {
+  const target = await resolveTarget(path);
+  const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
+  const temporary = temporaryName(target);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    const handle = await open(temporary, "wx");
+    try {
+      await writeFully(handle, bytes);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, target);
+    await syncFolder(dirname(target));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    throw await writeError(error, path, bytes.length);
+  } finally {
+    inUse.delete(temporary);
+  }
+}

@@ -1,0 +1,250 @@
+import { realpath, stat } from "node:fs/promises";
+import { dirname, basename, join, sep } from "node:path";
+import { CheckpointError } from "../errors.ts";
+import { DTYPES, sizeOf, type DType, type HostTensor } from "../tensor/dtype.ts";
+import { recoverFolder } from "./atomic.ts";
+import { decodeBf16, decodeE4m3, decodeF16 } from "./floats.ts";
+import { dequantizeBlocks, FP8_BLOCK } from "./fp8.ts";
+import { HEADER_BYTES_MAX, isRecord, parseStrictJson, quoted } from "./header.ts";
+import { allocate, readSmallFile, SafetensorsFile } from "./safetensors.ts";
+
+const CONFIG_BYTES_MAX = 16 * 2 ** 20;
+/** Decoding reads this much of the file at a time. */
+const DECODE_BYTES = 8 * 2 ** 20;
+
+export interface TensorInfo {
+  dtype: DType;
+  shape: readonly number[];
+  /** File name within the folder. */
+  file: string;
+  /** Size in the file. */
+  bytes: number;
+}
+
+/** A folder of safetensors, open for random access. Every header is checked when it is opened; data is read when asked for. */
+export class TensorFolder {
+  protected constructor(
+    readonly dir: string,
+    private readonly files: ReadonlyMap<string, SafetensorsFile>,
+    private readonly fileOfKey: ReadonlyMap<string, string>,
+    /** [rows, cols] of one FP8 block; `required` when config.json says the weights are FP8. */
+    private readonly fp8: { block: readonly [number, number]; required: boolean },
+  ) {}
+
+  /** All tensor names, sorted, without the `*_scale_inv` of FP8 tensors (`readF32` applies those itself). */
+  keys(): string[] {
+    return [...this.fileOfKey.keys()].filter((key) => !this.isScale(key)).sort();
+  }
+
+  private isScale(key: string): boolean {
+    if (!key.endsWith("_scale_inv")) return false;
+    const scaled = key.slice(0, -"_scale_inv".length);
+    return this.has(scaled) && this.info(scaled).dtype === "f8e4m3";
+  }
+
+  has(key: string): boolean {
+    return this.fileOfKey.has(key);
+  }
+
+  private fileOf(key: string): SafetensorsFile {
+    const name = this.fileOfKey.get(key);
+    if (name === undefined) throw new CheckpointError(`${this.dir}: no tensor ${quoted(key)}`);
+    return this.files.get(name)!;
+  }
+
+  /** Throws CheckpointError when there is no such tensor. */
+  info(key: string): TensorInfo {
+    const { dtype, shape, begin, end } = this.fileOf(key).entry(key);
+    return { dtype, shape, file: this.fileOfKey.get(key)!, bytes: end - begin };
+  }
+
+  /** Reads a tensor with the dtype it has in the file; bf16, f16 and fp8 come as raw bits. */
+  read(key: string): Promise<HostTensor> {
+    return this.fileOf(key).read(key);
+  }
+
+  /**
+   * Reads a floating-point tensor as f32, decoding bf16, f16, f64 and DeepSeek-V3's FP8 blocks (`<key>_scale_inv`,
+   * one f32 per 128 × 128 block, ragged at the edges: w = fp8 × scale_inv). `out`, when given, is filled and returned.
+   */
+  async readF32(key: string, out?: Float32Array): Promise<HostTensor<Float32Array>> {
+    const file = this.fileOf(key);
+    const where = `${file.path}: tensor ${quoted(key)}`;
+    const { dtype, shape, begin, end } = file.entry(key);
+    const size = sizeOf(shape);
+    if (!DTYPES[dtype].float) throw new CheckpointError(`${where}: expected floating-point numbers, got ${dtype}`);
+    if (out && out.length !== size) throw new CheckpointError(`${where}: expected room for ${size} values, got ${out.length}`);
+    const data = out ?? new Float32Array(allocate(size * 4, where));
+    if (dtype === "f32") await file.readBytes(key, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    else if (dtype === "f8e4m3" && (this.has(`${key}_scale_inv`) || this.fp8.required)) await this.readFp8(key, data, where);
+    else {
+      const buffer = new ArrayBuffer(Math.min(DECODE_BYTES, end - begin));
+      const width = DTYPES[dtype].bytes;
+      for (let at = 0; at < size; at += buffer.byteLength / width) {
+        const count = Math.min(buffer.byteLength / width, size - at);
+        await file.readBytes(key, new Uint8Array(buffer, 0, count * width), at * width);
+        decode(dtype, buffer, data.subarray(at, at + count));
+      }
+    }
+    return { dtype: "f32", shape, data };
+  }
+
+  private async readFp8(key: string, out: Float32Array, where: string): Promise<void> {
+    const scaleKey = `${key}_scale_inv`;
+    if (!this.has(scaleKey)) throw new CheckpointError(`${where}: its scales ${quoted(scaleKey)} are missing`);
+    const { shape } = this.info(key);
+    const [blockRows, blockCols] = this.fp8.block;
+    if (shape.length !== 2) throw new CheckpointError(`${where}: expected an FP8 matrix, got shape [${shape}]`);
+    const [rows, cols] = shape;
+    const scale = this.info(scaleKey);
+    const expected = [Math.ceil(rows / blockRows), Math.ceil(cols / blockCols)];
+    if (scale.shape.length !== 2 || scale.shape[0] !== expected[0] || scale.shape[1] !== expected[1])
+      throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} of shape [${expected}] (one per ${blockRows} × ${blockCols} block), got [${scale.shape}]`);
+    if (scale.dtype === "f8e4m3") throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} in f32, got ${scale.dtype}`);
+    const scaleInv = (await this.readF32(scaleKey)).data;
+    const codes = (await this.read(key)).data as Uint8Array;
+    dequantizeBlocks({ rows, cols, codes, scaleInv }, this.fp8.block, out);
+  }
+
+  /** Closes the files; reading afterwards fails. */
+  async close(): Promise<void> {
+    await Promise.all([...this.files.values()].map((file) => file.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Opens the safetensors of a folder, one file or many with an index, and checks every header. */
+  protected static async openFiles(dir: string): Promise<[Map<string, SafetensorsFile>, Map<string, string>]> {
+    const root = await realpath(dir);
+    const files = new Map<string, SafetensorsFile>();
+    const fileOfKey = new Map<string, string>();
+    try {
+      if (await isThere(join(root, "model.safetensors"))) {
+        const file = await SafetensorsFile.open(await insideFolder(root, "model.safetensors", dir));
+        files.set("model.safetensors", file);
+        for (const key of file.tensors.keys()) fileOfKey.set(key, "model.safetensors");
+        return [files, fileOfKey];
+      }
+      const indexPath = join(root, "model.safetensors.index.json");
+      if (!(await isThere(indexPath)))
+        throw new CheckpointError(`${dir}: expected model.safetensors or model.safetensors.index.json, found neither`);
+      for (const [key, name] of await readIndex(indexPath)) {
+        const where = `${indexPath}: tensor ${quoted(key)}`;
+        let file = files.get(name);
+        if (!file) {
+          file = await SafetensorsFile.open(await insideFolder(root, name, where));
+          files.set(name, file);
+        }
+        if (!file.tensors.has(key)) throw new CheckpointError(`${where}: expected in ${quoted(name)}, which does not have it`);
+        fileOfKey.set(key, name);
+      }
+      return [files, fileOfKey];
+    } catch (error) {
+      await Promise.all([...files.values()].map((file) => file.close()));
+      throw error;
+    }
+  }
+
+  /** Opens a folder of safetensors that needs no config.json. Throws CheckpointError. */
+  static async open(dir: string): Promise<TensorFolder> {
+    await checkFolder(dir);
+    const [files, fileOfKey] = await TensorFolder.openFiles(dir);
+    return new TensorFolder(dir, files, fileOfKey, { block: [FP8_BLOCK, FP8_BLOCK], required: false });
+  }
+}
+
+/** A Hugging Face model folder: config.json and its tensors. */
+export class Checkpoint extends TensorFolder {
+  private constructor(
+    dir: string,
+    files: ReadonlyMap<string, SafetensorsFile>,
+    fileOfKey: ReadonlyMap<string, string>,
+    /** config.json, parsed and not checked further. */
+    readonly config: Record<string, unknown>,
+  ) {
+    super(dir, files, fileOfKey, fp8Config(config, dir));
+  }
+
+  static override async open(dir: string): Promise<Checkpoint> {
+    await checkFolder(dir);
+    const config = await readJsonFile(join(dir, "config.json"));
+    const [files, fileOfKey] = await TensorFolder.openFiles(dir);
+    try {
+      return new Checkpoint(dir, files, fileOfKey, config);
+    } catch (error) {
+      await Promise.all([...files.values()].map((file) => file.close()));
+      throw error;
+    }
+  }
+}
+
+/**
+ * Opens a Hugging Face model folder. Reads and checks config.json, the index and every file's header, no tensor data.
+ * Throws CheckpointError naming the file, and the tensor where there is one.
+ */
+export const openCheckpoint = (dir: string): Promise<Checkpoint> => Checkpoint.open(dir);
+
+/** Reads a JSON object from a small file (config.json and the like). */
+export async function readJsonFile(path: string, limitBytes = CONFIG_BYTES_MAX): Promise<Record<string, unknown>> {
+  const value = parseStrictJson(await readSmallFile(path, limitBytes), path);
+  if (!isRecord(value)) throw new CheckpointError(`${path}: expected a JSON object, got ${quoted(value)}`);
+  return value;
+}
+
+function decode(dtype: DType, buffer: ArrayBuffer, out: Float32Array): void {
+  if (dtype === "bf16") decodeBf16(new Uint16Array(buffer, 0, out.length), out);
+  else if (dtype === "f16") decodeF16(new Uint16Array(buffer, 0, out.length), out);
+  else if (dtype === "f8e4m3") decodeE4m3(new Uint8Array(buffer, 0, out.length), out);
+  else out.set(new Float64Array(buffer, 0, out.length));
+}
+
+function fp8Config(config: Record<string, unknown>, dir: string): { block: readonly [number, number]; required: boolean } {
+  const quantization = config.quantization_config;
+  if (!isRecord(quantization) || quantization.quant_method !== "fp8") return { block: [FP8_BLOCK, FP8_BLOCK], required: false };
+  const block = quantization.weight_block_size ?? [FP8_BLOCK, FP8_BLOCK];
+  if (!Array.isArray(block) || block.length !== 2 || !block.every((size) => Number.isSafeInteger(size) && size > 0))
+    throw new CheckpointError(`${join(dir, "config.json")}: expected quantization_config.weight_block_size [rows, cols], got ${quoted(block)}`);
+  return { block: block as [number, number], required: true };
+}
+
+async function checkFolder(dir: string): Promise<void> {
+  await recoverFolder(dir);
+  const found = await stat(dir).catch(() => undefined);
+  if (!found) throw new CheckpointError(`${dir}: no such folder`);
+  if (!found.isDirectory()) throw new CheckpointError(`${dir}: expected a model folder, found a file`);
+}
+
+const isThere = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+
+async function readIndex(path: string): Promise<[key: string, file: string][]> {
+  const { weight_map: map } = await readJsonFile(path, HEADER_BYTES_MAX);
+  if (!isRecord(map)) throw new CheckpointError(`${path}: expected weight_map, an object from tensor names to files, got ${quoted(map)}`);
+  for (const [key, name] of Object.entries(map)) {
+    const segments = typeof name === "string" ? name.split("/") : [];
+    const plain = segments.every((part) => part !== "" && part !== "." && part !== ".." && !/[\\:\0]/.test(part));
+    if (segments.length === 0 || !plain)
+      throw new CheckpointError(`${path}: tensor ${quoted(key)}: expected a file inside the folder, got ${quoted(name)}`);
+  }
+  return Object.entries(map) as [string, string][];
+}
+
+/**
+ * The real path of a file named by a checkpoint, which must lie in the folder: links that lead out are refused.
+ * Exception: in the Hugging Face cache a snapshot's files are links into the `blobs` folder beside `snapshots`.
+ */
+async function insideFolder(root: string, name: string, where: string): Promise<string> {
+  const path = join(root, name);
+  let real: string;
+  try {
+    real = await realpath(path);
+  } catch (error) {
+    throw new CheckpointError(`${where}: expected the file ${quoted(name)}, which is missing`, { cause: error });
+  }
+  const snapshots = dirname(root);
+  const inCache = basename(snapshots) === "snapshots" && dirname(real) === join(dirname(snapshots), "blobs");
+  if (!real.startsWith(root.endsWith(sep) ? root : root + sep) && !inCache)
+    throw new CheckpointError(`${where}: ${quoted(name)} is a link that leads out of the folder`);
+  return real;
+}
