@@ -9,7 +9,7 @@ export async function main(argv: string[]): Promise<number> {
     .showHelpAfterError("(sumbi <verb> --help shows what it takes)")
     .exitOverride();
   const verbs: ((program: Command) => void)[] = await Promise.all([
-    // one line per verb: import("./inspect.ts").then((m) => m.register),
+    import("./inspect.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
   for (const verb of program.commands) verb.exitOverride();

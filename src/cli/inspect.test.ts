@@ -1,0 +1,57 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+import { describe, expect, it, vi } from "vitest";
+import { inspect, register } from "./inspect.ts";
+
+const fixture = fileURLToPath(new URL("../../test/fixtures/parity/deepseek_v3", import.meta.url));
+
+async function run(...args: string[]): Promise<string> {
+  const program = new Command().exitOverride();
+  register(program);
+  let out = "";
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
+  try {
+    await program.parseAsync(["node", "sumbi", "inspect", ...args]);
+  } finally {
+    write.mockRestore();
+  }
+  return out.replace(/\x1b\[\d+m/g, "");
+}
+
+describe("sumbi inspect", () => {
+  it("says what DeepSeek-V3 is", async () => {
+    const out = await run("deepseek-v3");
+    expect(out).toMatch(/layers\s+61 \(3 dense, 58 mixture of experts \+ 1 MTP\)/);
+    expect(out).toMatch(/experts\s+8 of 256 routed, from 4 of 8 groups, \+ 1 shared/);
+    expect(out).toMatch(/sum\s+671\.0B\s+36\.6B/);
+    expect(out).toMatch(/training\s+250\.5 GFLOP/);
+    expect(out).toMatch(/cache per token\s+70\.3 kB/);
+  });
+
+  it("reads a folder and lists its files", () => {
+    const report = inspect(fixture, 128);
+    expect(report.layers).toEqual({ total: 2, dense: 1, moe: 1, mtp: 0 });
+    expect(report.files!.map(({ name }) => name).sort()).toEqual(
+      ["about.json", "config.json", "model.safetensors", "reference.safetensors"],
+    );
+    const weights = report.files!.find(({ name }) => name === "model.safetensors")!.bytes;
+    expect(weights).toBeGreaterThan(report.weightBytes.f32);
+  });
+
+  it("prints JSON", async () => {
+    const report = JSON.parse(await run("qwen3-8b", "--json", "--sequence", "100")) as { parameters: { total: number } };
+    expect(report.parameters.total).toBe(8_190_735_360);
+  });
+
+  it("refuses what it cannot read, saying what came", async () => {
+    await expect(run("no-such-model")).rejects.toThrow("came no-such-model");
+    await expect(run("deepseek-v3", "--sequence", "-3")).rejects.toThrow("--sequence: expected a positive whole number, came -3");
+    const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
+    await expect(run(dir)).rejects.toThrow("does not exist");
+    writeFileSync(join(dir, "config.json"), "{");
+    await expect(run(dir)).rejects.toThrow("config.json: expected JSON");
+  });
+});

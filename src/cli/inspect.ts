@@ -1,0 +1,150 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { Command } from "commander";
+import pc from "picocolors";
+import { ConfigError, UsageError } from "../errors.ts";
+import { cacheWidth, hasMoe, headDims, isDeepseek, isMoeLayer, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
+import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes } from "../model/flops.ts";
+import { PRESETS, presetConfig } from "../model/presets.ts";
+import { bytes, count } from "./print.ts";
+
+/** `sumbi inspect MODEL`: what a model is made of and what a token costs, from its config.json alone. */
+export function register(program: Command): void {
+  program
+    .command("inspect")
+    .description("layers, parameters, FLOPs and cache of a model")
+    .argument("<model>", `a checkpoint folder, a config.json, or one of ${Object.keys(PRESETS).join(", ")}`)
+    .option("--sequence <tokens>", "sequence length that FLOPs are averaged over", "4096")
+    .option("--json", "print one JSON object")
+    .action((model: string, options: { sequence: string; json?: boolean }) => {
+      const sequence = Number(options.sequence);
+      if (!Number.isSafeInteger(sequence) || sequence < 1)
+        throw new UsageError(`inspect: --sequence: expected a positive whole number, came ${options.sequence}`);
+      const report = inspect(model, sequence);
+      process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : draw(report));
+    });
+}
+
+export type Inspection = ReturnType<typeof inspect>;
+
+/** Everything the verb prints, as data. `model` is a folder, a config.json or a preset; files exist for a folder only. */
+export function inspect(model: string, sequence: number) {
+  const { config, files } = load(model);
+  const parameters = countParameters(config);
+  const depth = mtpDepth(config);
+  const flops = flopsPerToken(config, { sequence });
+  const layers = Array.from({ length: config.num_hidden_layers }, (_, i) => isMoeLayer(config, i));
+  return {
+    model,
+    modelType: config.model_type,
+    layers: { total: layers.length, dense: layers.filter((moe) => !moe).length, moe: layers.filter(Boolean).length, mtp: depth },
+    shape: shapeOf(config),
+    parameters,
+    mtpParameters: depth > 0 ? countParameters(config, { mtp: true }).total - parameters.total : 0,
+    flopsPerToken: {
+      sequence,
+      causal: true,
+      ...flops,
+      trainingWithMtp: depth > 0 ? flopsPerToken(config, { sequence, mtp: true }).training : undefined,
+      decode: flopsPerDecodedToken(config, { context: sequence }),
+    },
+    cache: {
+      numbersPerTokenAndLayer: cacheWidth(config),
+      bytesPerToken: cacheBytesPerToken(config),
+      bytesPerSequence: cacheBytesPerToken(config) * sequence,
+    },
+    weightBytes: { bf16: weightBytes(config, 2), f32: weightBytes(config, 4) },
+    files,
+  };
+}
+
+function shapeOf(config: ModelConfig): Record<string, number | string> {
+  const { nope, rope, value } = headDims(config);
+  const shape: Record<string, number | string> = {
+    vocabulary: config.vocab_size,
+    width: config.hidden_size,
+    heads: config.num_attention_heads,
+    "dense FFN": config.intermediate_size,
+  };
+  if (isDeepseek(config)) {
+    shape["head dims"] = `${nope} nope + ${rope} rope, ${value} value`;
+    shape["latent ranks"] = `${config.kv_lora_rank} kv, ${config.q_lora_rank ?? "no"} query`;
+  } else {
+    shape["key heads"] = config.num_key_value_heads;
+    shape["head dim"] = value;
+  }
+  if (hasMoe(config)) {
+    const limited = config.n_group > 1 ? `, from ${config.topk_group} of ${config.n_group} groups` : "";
+    shape.experts = `${config.num_experts_per_tok} of ${config.n_routed_experts} routed${limited}, + ${config.n_shared_experts} shared`;
+    shape["expert FFN"] = config.moe_intermediate_size!;
+  }
+  return shape;
+}
+
+function load(model: string): { config: ModelConfig; files?: { name: string; bytes: number }[] } {
+  if (!existsSync(model)) {
+    if (Object.hasOwn(PRESETS, model)) return { config: presetConfig(model) };
+    throw new ConfigError(
+      `inspect: expected a checkpoint folder, a config.json or one of ${Object.keys(PRESETS).join(", ")}; came ${model}`,
+    );
+  }
+  const folder = statSync(model).isDirectory();
+  const file = folder ? join(model, "config.json") : model;
+  if (!existsSync(file)) throw new ConfigError(`inspect: expected ${file}, but it does not exist`);
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
+  }
+  const config = parseConfig(json, file);
+  if (!folder) return { config };
+  const files = readdirSync(model, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => ({ name, bytes: statSync(join(model, name)).size }))
+    .sort((a, b) => b.bytes - a.bytes);
+  return { config, files };
+}
+
+function draw(report: Inspection): string {
+  const lines: string[] = [];
+  const row = (label: string, ...cells: (string | number)[]) =>
+    lines.push(`  ${label.padEnd(22)}${cells.map((cell) => String(cell).padStart(12)).join("")}`.trimEnd());
+  const head = (title: string, ...cells: string[]) =>
+    lines.push("", pc.bold(`${title.padEnd(24)}${cells.map((cell) => cell.padStart(12)).join("")}`));
+  const { layers, parameters, flopsPerToken: flops, cache } = report;
+  lines.push(pc.bold(`${basename(report.model)} (${report.modelType})`));
+  const kinds = [layers.moe && `${layers.dense} dense, ${layers.moe} mixture of experts`, layers.mtp && `+ ${layers.mtp} MTP`];
+  lines.push(`  ${"layers".padEnd(22)}${layers.total}${kinds.some(Boolean) ? ` (${kinds.filter(Boolean).join(" ")})` : ""}`);
+  for (const [name, value] of Object.entries(report.shape)) lines.push(`  ${name.padEnd(22)}${value}`);
+
+  head("parameters", "total", "active");
+  for (const { part, total, active } of parameters.parts) row(part, count(total), count(active));
+  row("sum", count(parameters.total), count(parameters.active));
+  if (report.mtpParameters) row("MTP, on top", count(report.mtpParameters));
+
+  head(`FLOPs per token`, `at ${flops.sequence}`);
+  for (const { part, forward } of flops.parts) row(part, flop(forward));
+  row("forward", flop(flops.forward));
+  row("training", flop(flops.training));
+  if (flops.trainingWithMtp) row("training with MTP", flop(flops.trainingWithMtp));
+  row("decode, all cached", flop(flops.decode));
+
+  head("memory");
+  row("weights, bf16", bytes(report.weightBytes.bf16));
+  row("cache per token", bytes(cache.bytesPerToken));
+  row(`cache of ${flops.sequence} tokens`, bytes(cache.bytesPerSequence));
+  if (report.files) {
+    head("files");
+    for (const file of report.files) row(file.name, bytes(file.bytes));
+    row("sum", bytes(report.files.reduce((a, file) => a + file.bytes, 0)));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** `249.7 GFLOP`. */
+function flop(n: number): string {
+  for (const [unit, size] of [["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]] as const)
+    if (n >= size) return `${(n / size).toFixed(1)} ${unit}FLOP`;
+  return `${n} FLOP`;
+}

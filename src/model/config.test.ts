@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "../errors.ts";
+import { headDims, isMoeLayer, parseConfig } from "./config.ts";
+import { parameterShapes, trainableShapes } from "./parameters.ts";
+import { PRESETS, presetConfig } from "./presets.ts";
+
+const FIXTURES = new URL("../../test/fixtures/", import.meta.url);
+
+/** Shapes by key from a safetensors header. */
+function headerShapes(file: URL): Map<string, number[]> {
+  const bytes = readFileSync(file);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, { shape: number[] }>;
+  delete header.__metadata__;
+  return new Map(Object.entries(header).map(([key, { shape }]) => [key, shape]));
+}
+
+describe("parameterShapes", () => {
+  const folders = ["parity", "mtp"].flatMap((kind) => readdirSync(new URL(kind, FIXTURES)).map((name) => `${kind}/${name}`));
+  it.each(folders)("%s: keys and shapes are those transformers wrote", (folder) => {
+    const config = parseConfig(JSON.parse(readFileSync(new URL(`${folder}/config.json`, FIXTURES), "utf8")));
+    const sorted = (map: Map<string, number[]>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+    expect(sorted(parameterShapes(config))).toEqual(sorted(headerShapes(new URL(`${folder}/model.safetensors`, FIXTURES))));
+    const gradients = [...headerShapes(new URL(`${folder}/reference.safetensors`, FIXTURES))]
+      .filter(([key]) => key.startsWith("grad."))
+      .map(([key, shape]) => [key.slice(5), shape] as [string, number[]]);
+    expect(sorted(trainableShapes(config))).toEqual(sorted(new Map(gradients)));
+  });
+});
+
+describe("parseConfig", () => {
+  const v3 = PRESETS["deepseek-v3"].config;
+  it("keeps config.json's fields and reads rope in both forms", () => {
+    const config = presetConfig("deepseek-v3");
+    expect(config).toMatchObject({ hidden_size: 7168, kv_lora_rank: 512, n_group: 8, tie_word_embeddings: false });
+    expect(config.rope_parameters).toMatchObject({ rope_type: "yarn", rope_theta: 10000, factor: 40, mscale_all_dim: 1 });
+    expect(headDims(config)).toEqual({ nope: 128, rope: 64, query: 192, value: 128 });
+    expect([2, 3, 60].map((i) => isMoeLayer(config, i))).toEqual([false, true, true]);
+    const { rope_theta, rope_scaling, ...rest } = v3;
+    const modern = { ...rest, rope_parameters: { ...(rope_scaling as object), rope_theta, rope_type: "yarn" } };
+    expect(parseConfig(modern).rope_parameters).toEqual(config.rope_parameters);
+  });
+
+  it("lists every fault with what was expected and what came", () => {
+    const broken = { ...v3, hidden_size: -1, vocab_size: "many", num_experts_per_tok: 8, rope_scaling: { type: "dynamic" } };
+    expect(() => parseConfig(broken, "x/config.json")).toThrow(
+      new ConfigError(
+        "x/config.json: 3 faults\n" +
+          '  vocab_size: expected a positive whole number, came "many"\n' +
+          "  hidden_size: expected a positive whole number, came -1\n" +
+          '  rope_scaling.rope_type: expected one of default, linear, llama3, yarn, came "dynamic"',
+      ),
+    );
+  });
+
+  it.each([
+    [{ n_group: 7 }, "n_group: expected a divisor of n_routed_experts 256, came 7"],
+    [{ topk_group: 9 }, "topk_group: expected at most n_group 8, came 9"],
+    [{ num_experts_per_tok: 200 }, "num_experts_per_tok: expected at most 128, the experts of topk_group 4 groups, came 200"],
+    [{ scoring_func: "softmax" }, 'scoring_func: expected "sigmoid", came "softmax"'],
+    [{ hidden_act: "gelu" }, 'hidden_act: expected "silu", came "gelu"'],
+    [{ rope_scaling: { type: "yarn" } }, "rope_scaling.factor: expected a positive number, came nothing"],
+  ])("refuses %j", (change, message) => {
+    expect(() => parseConfig({ ...v3, ...change })).toThrow(message);
+  });
+
+  it("refuses unknown architectures and things that are no object", () => {
+    expect(() => parseConfig({ model_type: "gpt2" })).toThrow(/model_type: expected one of .*, came "gpt2"/);
+    expect(() => parseConfig({ model_type: "__proto__" })).toThrow(ConfigError);
+    expect(() => parseConfig([])).toThrow("expected an object, came []");
+  });
+
+  it("never fails with anything but a ConfigError", () => {
+    const fields = fc.constantFrom(...Object.keys(v3), "head_dim", "rope_parameters", "moe_layer_freq");
+    const values = fc.oneof(fc.jsonValue(), fc.constant(0), fc.constant(-0.5), fc.integer());
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.values(PRESETS)), fields, values, ({ config }, field, value) => {
+        try {
+          const parsed = parseConfig({ ...config, [field]: value });
+          expect(parsed.rope_parameters.rope_theta).toBeGreaterThan(0);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ConfigError);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

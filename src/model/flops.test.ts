@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "./config.ts";
+import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes } from "./flops.ts";
+import { PRESETS, presetConfig } from "./presets.ts";
+
+const billions = (n: number, digits = 1) => (n / 1e9).toFixed(digits);
+
+describe("countParameters", () => {
+  // totals and active parameters as published: arXiv:2412.19437, 2405.04434, 2401.02954, model cards
+  it.each([
+    ["deepseek-v3", "671.0", "36.6"],
+    ["deepseek-v2", "235.7", "20.9"],
+    ["deepseek-v2-lite", "15.7", "2.5"],
+    ["deepseek-llm-67b", "67.4", "66.6"],
+    ["moonlight-16b-a3b", "16.0", "2.6"],
+    ["kimi-k2", "1026.4", "31.7"],
+    ["llama-3.1-8b", "8.0", "7.5"],
+    ["llama-3.1-70b", "70.6", "69.5"],
+    ["llama-3.1-405b", "405.9", "403.8"],
+    ["qwen2.5-1.5b", "1.5", "1.5"],
+    ["qwen3-8b", "8.2", "7.6"],
+    ["r1-distill-qwen-1.5b", "1.8", "1.5"],
+    ["r1-distill-qwen-7b", "7.6", "7.1"],
+    ["r1-distill-qwen-32b", "32.8", "32.0"],
+  ])("%s has %sB, %sB active", (name, total, active) => {
+    const count = countParameters(presetConfig(name));
+    expect([billions(count.total), billions(count.active)]).toEqual([total, active]);
+  });
+
+  it("is exact where checkpoints' metadata is: bytes in model.safetensors.index.json divided by two", () => {
+    expect(countParameters(presetConfig("deepseek-v2-lite")).total).toBe(15_706_484_224);
+    expect(countParameters(presetConfig("llama-3.1-8b")).total).toBe(8_030_261_248);
+    expect(countParameters(presetConfig("qwen2.5-1.5b")).total).toBe(1_543_714_304);
+  });
+
+  it("adds V3's MTP module: 11.6B of its own", () => {
+    const config = presetConfig("deepseek-v3");
+    const own = countParameters(config, { mtp: true }).total - countParameters(config).total;
+    expect(billions(own)).toBe("11.6");
+    expect(weightBytes(config, 1, { mtp: true })).toBe(countParameters(config, { mtp: true }).total);
+  });
+});
+
+describe("flopsPerToken", () => {
+  const within = (value: number, gigaflops: number) => expect(Math.abs(value / 1e9 / gigaflops - 1)).toBeLessThan(0.005);
+  it("is DeepSeek-V3's 249.7 GFLOP per trained token, 260 with MTP (arXiv:2505.09343; Megatron-Bridge)", () => {
+    const config = presetConfig("deepseek-v3");
+    within(flopsPerToken(config, { sequence: 4096 }).training, 249.7);
+    within(flopsPerToken(config, { sequence: 4096, mtp: true }).training, 260.3);
+  });
+  it("is Llama-3.1-405B's 2,521 GFLOP at 8,192 (Megatron-Bridge)", () => {
+    within(flopsPerToken(presetConfig("llama-3.1-405b"), { sequence: 8192 }).training, 2521);
+  });
+  it("counts every product of a model small enough to do by hand", () => {
+    const config = parseConfig({
+      model_type: "llama", vocab_size: 7, hidden_size: 4, intermediate_size: 6, num_hidden_layers: 1, num_attention_heads: 2,
+      num_key_value_heads: 1, mlp_bias: true,
+    });
+    const weights = 4 * 4 + 2 * (4 * 2) + 4 * 4 + 3 * 4 * 6 + 7 * 4;
+    const scores = (attended: number) => 2 * 2 * (2 + 2) * attended;
+    expect(flopsPerToken(config, { sequence: 3 }).forward).toBe(2 * weights + scores(2));
+    expect(flopsPerToken(config, { sequence: 3, causal: false }).forward).toBe(2 * weights + scores(3));
+    expect(flopsPerDecodedToken(config, { context: 4 })).toBe(2 * weights + scores(5));
+  });
+  it("adds up its parts", () => {
+    for (const name of Object.keys(PRESETS)) {
+      const { forward, training, parts } = flopsPerToken(presetConfig(name), { sequence: 1000, mtp: true });
+      expect(training).toBe(3 * forward);
+      expect(parts.reduce((a, part) => a + part.forward, 0)).toBeCloseTo(forward, -3);
+    }
+  });
+});
+
+describe("cacheBytesPerToken", () => {
+  // arXiv:2505.09343 Table 1: KB per token in bf16
+  it.each([["deepseek-v3", 70.272], ["llama-3.1-405b", 516.096]])("%s: %s kB", (name, kilobytes) => {
+    expect(cacheBytesPerToken(presetConfig(name)) / 1000).toBe(kilobytes);
+  });
+});

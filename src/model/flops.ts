@@ -1,0 +1,105 @@
+import { cacheWidth, headDims, isDeepseek, isMoeLayer, mtpDepth, type ModelConfig } from "./config.ts";
+import { listParameters, type Part } from "./parameters.ts";
+
+export interface ParameterCount {
+  total: number;
+  /** What one token's computation goes through: K of E experts, one row of the embedding. */
+  active: number;
+  parts: { part: Part; total: number; active: number }[];
+}
+
+/**
+ * Counts parameters by part; `mtp` adds the multi-token-prediction modules (their copies of embedding and head are not counted twice).
+ * DeepSeek-V3 without MTP: 671.0B total, 36.6B active (arXiv:2412.19437 says 671B and 37B).
+ */
+export function countParameters(config: ModelConfig, { mtp = false } = {}): ParameterCount {
+  const parts = new Map<Part, { total: number; active: number }>();
+  for (const { key, shape, part, layer, sameAs } of listParameters(config)) {
+    if (sameAs || (part === "MTP" && !mtp)) continue;
+    const size = shape.reduce((a, b) => a * b, 1);
+    const entry = parts.get(part) ?? { total: 0, active: 0 };
+    entry.total += size;
+    if (part === "embedding") entry.active += config.hidden_size;
+    else if (key.includes(".mlp.experts.") && isMoeLayer(config, layer!))
+      entry.active += (size * config.num_experts_per_tok) / config.n_routed_experts;
+    else entry.active += size;
+    parts.set(part, entry);
+  }
+  if (config.tie_word_embeddings) parts.set("head", { total: 0, active: config.vocab_size * config.hidden_size });
+  const list = Array.from(parts, ([part, count]) => ({ part, total: count.total, active: Math.round(count.active) }));
+  const sum = (pick: "total" | "active") => list.reduce((a, entry) => a + entry[pick], 0);
+  return { total: sum("total"), active: sum("active"), parts: list };
+}
+
+export interface FlopOptions {
+  /** Tokens a sequence holds. */
+  sequence: number;
+  /** Whether a token attends only to what came before (half the pairs) or to the whole sequence. Default true. */
+  causal?: boolean;
+  /** Whether the MTP modules run too. Default false. */
+  mtp?: boolean;
+}
+
+export interface Flops {
+  forward: number;
+  /** Forward and backward: three times the forward. Recomputation, if any, comes on top. */
+  training: number;
+  /** Forward, by part; `scores` are the two products between tokens, the rest weights times activations. */
+  parts: { part: string; forward: number }[];
+}
+
+/**
+ * FLOPs per token of a forward pass and of a training step, averaged over a sequence; a multiply and an add are two.
+ * Counts matrix products only (norms, softmax, activations and the embedding lookup are left out), MLA in its expanded form.
+ * DeepSeek-V3, 4096, causal, without MTP: 249.7 GFLOP trained (arXiv:2505.09343 §2: 385 TFLOP/s at 1,542 tokens/s and GPU).
+ */
+export function flopsPerToken(config: ModelConfig, { sequence, causal = true, mtp = false }: FlopOptions): Flops {
+  const { hidden_size: D, vocab_size: V, num_hidden_layers: layers, num_attention_heads: H } = config;
+  const depth = mtp ? mtpDepth(config) : 0;
+  const { query, value } = headDims(config);
+  const attended = causal ? (sequence + 1) / 2 : sequence;
+  const parts = new Map<string, number>();
+  const add = (part: string, flops: number) => parts.set(part, (parts.get(part) ?? 0) + flops);
+  for (const { part, active } of countMatrices(config, mtp)) add(part, 2 * active);
+  add("scores", 2 * H * (query + value) * attended * (layers + depth));
+  if (depth > 0) add("MTP", 2 * V * D * depth);
+  const list = Array.from(parts, ([part, forward]) => ({ part, forward }));
+  const forward = list.reduce((a, entry) => a + entry.forward, 0);
+  return { forward, training: 3 * forward, parts: list };
+}
+
+/** Active parameters of the matrices alone, by part. */
+function countMatrices(config: ModelConfig, mtp: boolean): { part: Part; active: number }[] {
+  const vectors = vectorSizes(config, mtp);
+  return countParameters(config, { mtp })
+    .parts.filter(({ part }) => part !== "embedding" && part !== "norms")
+    .map(({ part, active }) => ({ part, active: active - (vectors.get(part) ?? 0) }));
+}
+
+/** Biases and norms by part: added or multiplied once, not part of a matrix product. */
+function vectorSizes(config: ModelConfig, mtp: boolean): Map<Part, number> {
+  const sizes = new Map<Part, number>();
+  for (const { shape, part } of listParameters(config))
+    if (shape.length === 1 && (part !== "MTP" || mtp)) sizes.set(part, (sizes.get(part) ?? 0) + shape[0]);
+  return sizes;
+}
+
+/**
+ * FLOPs of decoding one token when `context` tokens are cached. MLA in its absorbed form: queries meet the latent
+ * itself, so a cached token costs (2C + R) products a head instead of N + R + P (arXiv:2405.04434 §2.1).
+ */
+export function flopsPerDecodedToken(config: ModelConfig, { context }: { context: number }): number {
+  const { num_hidden_layers: layers, num_attention_heads: H } = config;
+  const matrices = countMatrices(config, false).reduce((a, { active }) => a + 2 * active, 0);
+  const { query, value } = headDims(config);
+  const perPair = isDeepseek(config) ? 2 * config.kv_lora_rank + config.qk_rope_head_dim : query + value;
+  return matrices + 2 * H * perPair * (context + 1) * layers;
+}
+
+/** Bytes that every cached token takes over all layers; `bytesPerNumber` 2 is bf16. V3: 70,272. */
+export const cacheBytesPerToken = (config: ModelConfig, bytesPerNumber = 2): number =>
+  config.num_hidden_layers * cacheWidth(config) * bytesPerNumber;
+
+/** Bytes of all weights at a width; `mtp` adds the MTP modules without their copies of embedding and head. */
+export const weightBytes = (config: ModelConfig, bytesPerNumber = 2, { mtp = false } = {}): number =>
+  countParameters(config, { mtp }).total * bytesPerNumber;
