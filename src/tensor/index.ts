@@ -1,0 +1,16 @@
+export * from "./dtype.ts";
+export * from "./dims.ts";
+export { constant, constantOf, input, inputOf, type Node, parameter, place, type Primitive, scalar, scope, Tensor } from "./tensor.ts";
+export {
+  abs, add, and, cast, div, equal, exp, expand, floor, less, lessEqual, log, maximum, minimum, mul, neg, not, type Operand, or,
+  reciprocal, round, sigmoid, sign, silu, sqrt, stopGradient, sub, tanh, where, zerosLike,
+} from "./ops/elementwise.ts";
+export { max, mean, sum, sumTo } from "./ops/reduce.ts";
+export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from "./ops/shape.ts";
+export { matmul } from "./ops/matmul.ts";
+export { cumsum, gather, gatherElements, iota, nonZero, scatterElements, topK } from "./ops/indexing.ts";
+export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
+export { custom } from "./custom.ts";
+export { grad } from "./grad.ts";
+export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";
+export type { Target } from "./emitter.ts";

@@ -1,0 +1,99 @@
+import { ShapeError } from "../errors.ts";
+import { Emitter, nodeProto, type Target, valueInfo } from "./emitter.ts";
+import { ProtoWriter } from "./protobuf.ts";
+import { inputOf, type Node, type Tensor } from "./tensor.ts";
+
+/** A finished graph: ONNX bytes plus the names and types of what goes in and out. */
+export interface OnnxGraph {
+  bytes: Uint8Array;
+  inputs: Record<string, Tensor>;
+  outputs: Record<string, Tensor>;
+  nodeCount: number;
+}
+
+/** Every node that the tensors need, in the order in which they were made (a topological order). */
+export function reachable(roots: Iterable<Tensor>): Node[] {
+  const seen = new Set<Node>();
+  const stack = [...roots].map((t) => t.node);
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    if (seen.has(node)) continue;
+    seen.add(node);
+    for (const input of node.inputs) stack.push(input.node);
+  }
+  return [...seen].sort((a, b) => a.id - b.id);
+}
+
+const OPSET = 23;
+const IR_VERSION = 11;
+
+/**
+ * Writes the graph that computes `outputs` as an ONNX model (opset 23). Nodes nobody needs are left out; nodes that
+ * compute the same thing from the same inputs are emitted once. `inputs` fixes the order and may name unused ones.
+ */
+export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Target; name?: string } = {}): OnnxGraph {
+  const emitter = new Emitter(options.target ?? "cpu");
+  const names = new Map<Tensor, string>();
+  const known = new Map<string, string[]>();
+  const inputs: Record<string, Tensor> = {};
+  const nodes = reachable(Object.values(outputs));
+  for (const node of nodes) {
+    const tensor = node.outputs[0]!;
+    const info = inputOf(tensor);
+    if (info === undefined) continue;
+    const other = inputs[info.name];
+    if (other !== undefined && other !== tensor)
+      throw new ShapeError(`graph: two different inputs are named ${info.name}`);
+    inputs[info.name] = tensor;
+    emitter.learnSymbols(tensor);
+  }
+  for (const node of nodes) {
+    const inputNames = node.inputs.map((t) => names.get(t)!);
+    const large = node.primitive.name === "constant" && node.params.data.length > 64;
+    const key = large || inputOf(node.outputs[0]!) ? undefined : `${node.primitive.name}(${inputNames.join()})${paramKey(node.params)}`;
+    let outputNames = key === undefined ? undefined : known.get(key);
+    if (outputNames === undefined) {
+      emitter.at(node);
+      outputNames = node.primitive.emit(emitter, node, inputNames);
+      if (key !== undefined) known.set(key, outputNames);
+    }
+    node.outputs.forEach((tensor, i) => names.set(tensor, outputNames[i]!));
+  }
+  const graph = new ProtoWriter();
+  const renamed = new Map<string, string>();
+  const produced = new Set(emitter.nodes.flatMap((node) => node.outputs));
+  for (const [name, tensor] of Object.entries(outputs)) {
+    const inner = names.get(tensor)!;
+    if (produced.has(inner) && !renamed.has(inner)) renamed.set(inner, name);
+    else emitter.nodes.push({ op: "Identity", name: `output ${name}`, inputs: [inner], outputs: [name], attributes: {}, domain: "" });
+  }
+  const final = (name: string): string => renamed.get(name) ?? name;
+  for (const node of emitter.nodes)
+    graph.message(1, nodeProto({ ...node, inputs: node.inputs.map(final), outputs: node.outputs.map(final) }));
+  graph.string(2, options.name ?? "sumbi");
+  for (const initializer of emitter.initializers) graph.message(5, initializer);
+  for (const [name, tensor] of Object.entries(inputs)) graph.message(11, valueInfo(name, tensor));
+  for (const [name, tensor] of Object.entries(outputs)) graph.message(12, valueInfo(name, tensor));
+  const model = new ProtoWriter().int(1, IR_VERSION).string(2, "sumbi").message(7, graph);
+  for (const domain of emitter.domains)
+    model.message(8, new ProtoWriter().string(1, domain).int(2, domain === "" ? OPSET : 1));
+  return { bytes: model.finish(), inputs, outputs, nodeCount: emitter.nodes.length };
+}
+
+/** A text that is equal exactly for equal parameters. Functions (custom rules) are told apart by identity. */
+function paramKey(params: unknown): string {
+  return JSON.stringify(params, (_, value) => {
+    if (typeof value === "function") return identity(value);
+    if (ArrayBuffer.isView(value)) return `${value.constructor.name}:${Array.from(value as unknown as ArrayLike<number>).join()}`;
+    if (typeof value === "bigint") return `${value}n`;
+    return value;
+  });
+}
+
+const identities = new WeakMap<object, number>();
+let identitiesGiven = 0;
+function identity(value: object): number {
+  let id = identities.get(value);
+  if (id === undefined) identities.set(value, (id = identitiesGiven++));
+  return id;
+}

@@ -1,0 +1,142 @@
+import { ShapeError } from "../../errors.ts";
+import { axisOf, type Dim, sameShape, show } from "../dims.ts";
+import { i64 } from "../dtype.ts";
+import { apply, constant, place, type Primitive, Tensor } from "../tensor.ts";
+import { cast, equal, zerosLike } from "./elementwise.ts";
+import { matmul } from "./matmul.ts";
+import { reshape } from "./shape.ts";
+
+const gather_: Primitive<null> = {
+  name: "gather",
+  infer: ([table, ids]) => {
+    if (ids!.dtype !== "i64") throw new ShapeError(`${place("gather")}: expected i64 ids, got ${ids!.dtype}`);
+    return [{ dtype: table!.dtype, shape: [...ids!.shape, ...table!.shape.slice(1)] }];
+  },
+  emit: (emitter, _, inputs) => emitter.node("Gather", inputs, { attributes: { axis: 0 } }),
+  // ScatterND with addition races in the CPU runtime when ids repeat, so the general rule is a one-hot product.
+  // Differs for big tables: the trainer asks grad() for the rows instead (see `rows` there).
+  grad: (node, [g], needed) => {
+    const [table, ids] = node.inputs as [Tensor, Tensor];
+    if (!g || !needed[0]) return [undefined, undefined];
+    const count = table.dim(0);
+    if (typeof count !== "number") throw new ShapeError(`${place("gather")}: expected a table of known length for the gradient, got ${count}`);
+    const all = constant(i64([count, 1], Array.from({ length: count }, (_, i) => i)));
+    const oneHot = cast(equal(all, reshape(ids, [1, -1])), "f32");
+    const width = table.shape.slice(1);
+    const flat = matmul(oneHot, reshape(g, [oneHot.dim(1), width.length === 0 ? 1 : widthOf(width)]));
+    return [reshape(flat, table.shape), undefined];
+  },
+};
+
+function widthOf(dims: readonly Dim[]): number {
+  if (dims.some((d) => typeof d !== "number")) throw new ShapeError(`gather: expected rows of known width, got ${show(dims)}`);
+  return (dims as number[]).reduce((a, b) => a * b, 1);
+}
+
+/** Rows of a table: table [n, …], ids […] → [ids…, …]. */
+export function gather(table: Tensor, ids: Tensor): Tensor {
+  return apply(gather_, [table, ids], null)[0]!;
+}
+
+export const isGather = (tensor: Tensor): boolean => tensor.node.primitive === gather_;
+
+const gatherElements_: Primitive<{ axis: number; unique: boolean }> = {
+  name: "gatherElements",
+  infer: ([x, ids]) => {
+    if (ids!.dtype !== "i64" || ids!.rank !== x!.rank)
+      throw new ShapeError(`${place("gatherElements")}: expected i64 ids of rank ${x!.rank}, got ${ids!.dtype}${show(ids!.shape)}`);
+    return [{ dtype: x!.dtype, shape: [...ids!.shape] }];
+  },
+  emit: (emitter, node, inputs) => emitter.node("GatherElements", inputs, { attributes: { axis: node.params.axis } }),
+  grad: (node, [g], needed) => {
+    const [x, ids] = node.inputs as [Tensor, Tensor];
+    return [g && needed[0] ? scatterElements(zerosLike(x), ids, g, node.params.axis, !node.params.unique) : undefined, undefined];
+  },
+};
+
+/** out[i][j] = x[i][ids[i][j]] along `axis`. Say `unique` when no id repeats within a line: the gradient is then a plain write. */
+export function gatherElements(x: Tensor, ids: Tensor, axis: number, unique = false): Tensor {
+  return apply(gatherElements_, [x, ids], { axis: axisOf(axis, x.rank, place("gatherElements")), unique })[0]!;
+}
+
+const scatterElements_: Primitive<{ axis: number; add: boolean }> = {
+  name: "scatterElements",
+  infer: ([x, ids, values]) => {
+    if (!sameShape(ids!.shape, values!.shape) || ids!.dtype !== "i64")
+      throw new ShapeError(`${place("scatterElements")}: expected i64 ids shaped like the values ${show(values!.shape)}, got ${ids!.dtype}${show(ids!.shape)}`);
+    return [{ dtype: x!.dtype, shape: [...x!.shape] }];
+  },
+  emit: (emitter, node, inputs) =>
+    emitter.node("ScatterElements", inputs, {
+      attributes: { axis: node.params.axis, reduction: node.params.add ? "add" : "none" },
+    }),
+};
+
+/** x with `values` written (or added) at ids along `axis`. No gradient. Adding is slow (0.8 GB/s) but exact. */
+export function scatterElements(x: Tensor, ids: Tensor, values: Tensor, axis: number, add = false): Tensor {
+  return apply(scatterElements_, [x, ids, values], { axis: axisOf(axis, x.rank, place("scatterElements")), add })[0]!;
+}
+
+const topK_: Primitive<{ k: number; axis: number }> = {
+  name: "topK",
+  infer: ([x], { k, axis }) => {
+    const shape = x!.shape.map((d, i) => (i === axis ? k : d));
+    return [{ dtype: x!.dtype, shape }, { dtype: "i64", shape }];
+  },
+  emit: (emitter, node, [x]) =>
+    emitter.node("TopK", [x!, emitter.ints([node.params.k])], { attributes: { axis: node.params.axis }, outputs: 2 }),
+  grad: (node, [g]) => [
+    g && scatterElements(zerosLike(node.inputs[0]!), node.outputs[1]!, g, node.params.axis),
+  ],
+};
+
+/** The k largest along the last axis, sorted, with their i64 indices. */
+export function topK(x: Tensor, k: number): { values: Tensor; indices: Tensor } {
+  const last = x.dim(-1);
+  if (typeof last === "number" && k > last) throw new ShapeError(`${place("topK")}: expected k of at most ${last}, got ${k}`);
+  const [values, indices] = apply(topK_, [x], { k, axis: x.rank - 1 });
+  return { values: values!, indices: indices! };
+}
+
+const nonZero_: Primitive<{ count: Dim }> = {
+  name: "nonZero",
+  infer: ([x], { count }) => [{ dtype: "i64", shape: [x!.rank, count] }],
+  emit: (emitter, _, inputs) => emitter.node("NonZero", inputs),
+};
+
+/** Coordinates of the elements that are not zero, in row-major order: [rank, count]; `count` names how many there will be. */
+export function nonZero(x: Tensor, count: Dim): Tensor {
+  return apply(nonZero_, [x], { count })[0]!;
+}
+
+const cumsum_: Primitive<{ axis: number; exclusive: boolean }> = {
+  name: "cumsum",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
+  emit: (emitter, node, [x]) =>
+    emitter.node("CumSum", [x!, emitter.constant(i64([], [node.params.axis]))], {
+      attributes: { exclusive: Number(node.params.exclusive) },
+    }),
+};
+
+/** Running sum along an axis. No gradient. */
+export function cumsum(x: Tensor, axis: number, exclusive = false): Tensor {
+  return apply(cumsum_, [x], { axis: axisOf(axis, x.rank, place("cumsum")), exclusive })[0]!;
+}
+
+const iota_: Primitive<{ length: Dim }> = {
+  name: "iota",
+  infer: (_, { length }) => [{ dtype: "i64", shape: [length] }],
+  emit: (emitter, node) => {
+    const { length } = node.params;
+    if (typeof length === "number") return [emitter.constant(i64([length], Array.from({ length }, (_, i) => i)))];
+    const end = emitter.node("Squeeze", [emitter.length(length)]);
+    return emitter.node("Range", [emitter.constant(i64([], [0])), end[0]!, emitter.constant(i64([], [1]))]);
+  },
+};
+
+/** 0, 1, … length−1 as i64. */
+export function iota(length: Dim): Tensor {
+  return apply(iota_, [], { length })[0]!;
+}
+
+export const all: Primitive[] = [gather_, gatherElements_, scatterElements_, topK_, nonZero_, cumsum_, iota_];
