@@ -1,0 +1,288 @@
+import { RuntimeError, ShapeError } from "../errors.ts";
+import { DTYPES, sizeOf, type DType, type HostTensor, type TypedArray } from "../tensor/dtype.ts";
+import { explainRun } from "./messages.ts";
+import { addressOf, call, callAsync, callOut, check, memoryAt, ort, pointers, stringAt, strings, type Pointer } from "./ort.ts";
+import type { Binding, Executable, TensorInfo, Tensors } from "./types.ts";
+
+/** What a session owns in native memory, and the JavaScript memory that it reads. */
+interface Handle {
+  session: Pointer;
+  name: string;
+  keep: unknown;
+  running: number;
+  closed: boolean;
+}
+
+const collectedSessions = new FinalizationRegistry<Handle>((handle) => ort().ReleaseSession(handle.session));
+const collectedValues = new FinalizationRegistry<Pointer[]>((values) => values.forEach((value) => ort().ReleaseValue(value)));
+
+const DTYPE_OF = new Map(Object.entries(DTYPES).map(([dtype, info]) => [info.onnx, dtype as DType]));
+
+let cpuMemory: Pointer | undefined;
+
+/** An OrtValue over a host tensor's own memory. The caller releases it and keeps `tensor.data` alive until then. */
+export function valueOver(where: string, tensor: HostTensor): Pointer {
+  const { dtype, shape, data } = tensor;
+  const info = DTYPES[dtype];
+  if (!info || data.BYTES_PER_ELEMENT !== info.bytes)
+    throw new ShapeError(`${where}: expected data for ${dtype}, got ${data.constructor.name}`);
+  if (data.length !== sizeOf(shape))
+    throw new ShapeError(`${where}: expected ${sizeOf(shape)} elements for [${shape.join(", ")}], got ${data.length}`);
+  cpuMemory ??= callOut("CreateCpuMemoryInfo", 1, 0); // OrtArenaAllocator, OrtMemTypeDefault
+  const dims = BigInt64Array.from(shape, BigInt);
+  const at = data.byteLength > 0 ? addressOf(data) : addressOf(NOTHING);
+  return callOut("CreateTensorWithDataAsOrtValue", cpuMemory, at, data.byteLength, dims, shape.length, info.onnx);
+}
+const NOTHING = new Uint8Array(new ArrayBuffer(64));
+
+export class Session implements Executable {
+  readonly name: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  readonly #handle: Handle;
+  readonly #ports: Ports;
+
+  /** Takes over the OrtSession; `keep` is whatever it reads for as long as it lives. */
+  constructor(name: string, session: Pointer, keep: unknown) {
+    this.name = name;
+    this.inputs = describe(session, "Input");
+    this.outputs = describe(session, "Output");
+    this.#handle = { session, name, keep, running: 0, closed: false };
+    this.#ports = { inputs: this.inputs, outputs: this.outputs, inputNames: strings(this.inputs.map((i) => i.name)), outputNames: strings(this.outputs.map((o) => o.name)) };
+    collectedSessions.register(this, this.#handle, this.#handle);
+  }
+
+  bind(inputs: Tensors, outputs: Tensors = {}): Binding {
+    if (this.#handle.closed) throw new RuntimeError(`${this.name}: expected a live graph, got one that was disposed`);
+    return new SessionBinding(this, this.#handle, this.#ports, inputs, outputs);
+  }
+
+  async run(inputs: Tensors, outputs?: Tensors): Promise<Record<string, HostTensor>> {
+    const binding = this.bind(inputs, outputs);
+    try {
+      return await binding.run();
+    } finally {
+      binding.dispose();
+    }
+  }
+
+  runSync(inputs: Tensors, outputs?: Tensors): Record<string, HostTensor> {
+    const binding = this.bind(inputs, outputs);
+    try {
+      return binding.runSync();
+    } finally {
+      binding.dispose();
+    }
+  }
+
+  dispose(): void {
+    if (this.#handle.closed) return;
+    this.#handle.closed = true;
+    collectedSessions.unregister(this.#handle);
+    releaseWhenIdle(this.#handle);
+  }
+}
+
+interface Ports {
+  inputs: readonly TensorInfo[];
+  outputs: readonly TensorInfo[];
+  inputNames: ReturnType<typeof strings>;
+  outputNames: ReturnType<typeof strings>;
+}
+
+class SessionBinding implements Binding {
+  readonly #inputValues: BigUint64Array;
+  readonly #outputValues: BigUint64Array;
+  /** The bound tensors: native code writes and reads their memory, so they live as long as this. */
+  readonly #inputTensors: (HostTensor | undefined)[];
+  readonly #outputTensors: (HostTensor | undefined)[];
+  /** Every OrtValue made here and not yet released. */
+  readonly #owned: Pointer[] = [];
+  #running = false;
+  #disposed = false;
+
+  constructor(
+    readonly executable: Session, // a bound graph stays alive
+    private readonly handle: Handle,
+    private readonly ports: Ports,
+    inputs: Tensors,
+    outputs: Tensors,
+  ) {
+    this.#inputValues = pointers(ports.inputs.length);
+    this.#outputValues = pointers(ports.outputs.length);
+    this.#inputTensors = ports.inputs.map(() => undefined);
+    this.#outputTensors = ports.outputs.map(() => undefined);
+    collectedValues.register(this, this.#owned, this.#owned);
+    try {
+      for (const port of ports.inputs)
+        if (!inputs[port.name]) throw new ShapeError(`${handle.name}: expected input ${JSON.stringify(port.name)}, got ${listed(inputs)}`);
+      this.rebind(inputs, outputs);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  rebind(inputs: Tensors, outputs: Readonly<Record<string, HostTensor | null>> = {}): void {
+    this.#assertIdle("rebind");
+    for (const [name, tensor] of Object.entries(inputs))
+      this.#tie("input", this.ports.inputs, this.#inputValues, this.#inputTensors, name, tensor);
+    for (const [name, tensor] of Object.entries(outputs))
+      this.#tie("output", this.ports.outputs, this.#outputValues, this.#outputTensors, name, tensor);
+  }
+
+  #tie(kind: string, ports: readonly TensorInfo[], values: BigUint64Array, tensors: (HostTensor | undefined)[], name: string, tensor: HostTensor | null): void {
+    const where = `${this.handle.name}: ${kind} ${JSON.stringify(name)}`;
+    const index = ports.findIndex((port) => port.name === name);
+    if (index < 0) throw new ShapeError(`${where}: expected one of ${ports.map((p) => p.name).join(", ")}`);
+    if (tensor === tensors[index] && tensor) return;
+    const value = tensor ? (fits(where, ports[index]!, tensor), valueOver(where, tensor)) : 0n;
+    const old = values[index]!;
+    if (old) {
+      this.#owned.splice(this.#owned.indexOf(old), 1);
+      ort().ReleaseValue(old);
+    }
+    if (value) this.#owned.push(value);
+    values[index] = value;
+    tensors[index] = tensor ?? undefined;
+  }
+
+  async run(): Promise<Record<string, HostTensor>> {
+    this.#begin();
+    try {
+      return this.#finish(await callAsync("Run", ...this.#arguments()));
+    } finally {
+      this.#end();
+    }
+  }
+
+  runSync(): Record<string, HostTensor> {
+    this.#begin();
+    try {
+      return this.#finish(ort().Run(...this.#arguments()));
+    } finally {
+      this.#end();
+    }
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    if (!this.#running) this.#release();
+  }
+
+  #arguments() {
+    const { inputs, outputs, inputNames, outputNames } = this.ports;
+    return [this.handle.session, 0n, inputNames.array, this.#inputValues, inputs.length, outputNames.array, outputs.length, this.#outputValues] as const;
+  }
+
+  #begin(): void {
+    this.#assertIdle("run");
+    if (this.handle.closed) throw new RuntimeError(`${this.handle.name}: expected a live graph, got one that was disposed`);
+    this.#running = true;
+    this.handle.running += 1;
+  }
+
+  #end(): void {
+    this.#running = false;
+    this.handle.running -= 1;
+    if (this.#disposed) this.#release();
+    releaseWhenIdle(this.handle);
+  }
+
+  #assertIdle(what: string): void {
+    if (this.#running) throw new RuntimeError(`${this.handle.name}: cannot ${what} a binding while it runs; make one binding per concurrent run`);
+    if (this.#disposed) throw new RuntimeError(`${this.handle.name}: cannot ${what} a binding that was disposed`);
+  }
+
+  /** Collects a run's outputs: the bound ones as they are, the others copied out of native memory and freed there. */
+  #finish(status: unknown): Record<string, HostTensor> {
+    const fresh: Pointer[] = [];
+    try {
+      check(status, (message) => explainRun(this.handle.name, message));
+      const results: Record<string, HostTensor> = {};
+      this.ports.outputs.forEach((port, i) => {
+        results[port.name] = this.#outputTensors[i] ?? copyOut(this.#outputValues[i]!);
+      });
+      return results;
+    } finally {
+      for (const [i, tensor] of this.#outputTensors.entries()) {
+        if (tensor) continue;
+        if (this.#outputValues[i]) fresh.push(this.#outputValues[i]!);
+        this.#outputValues[i] = 0n;
+      }
+      for (const value of fresh) ort().ReleaseValue(value);
+    }
+  }
+
+  #release(): void {
+    collectedValues.unregister(this.#owned);
+    for (const value of this.#owned.splice(0)) ort().ReleaseValue(value);
+    this.#inputTensors.fill(undefined);
+    this.#outputTensors.fill(undefined);
+  }
+}
+
+function releaseWhenIdle(handle: Handle): void {
+  if (!handle.closed || handle.running > 0 || !handle.session) return;
+  const { session } = handle;
+  handle.session = 0n;
+  handle.keep = undefined;
+  ort().ReleaseSession(session);
+}
+
+/** Checks a tensor against a declared port, before native code sees it. */
+function fits(where: string, port: TensorInfo, tensor: HostTensor): void {
+  const same =
+    tensor.shape.length === port.shape.length &&
+    tensor.shape.every((d, i) => Number.isInteger(d) && d >= 0 && (typeof port.shape[i] !== "number" || port.shape[i] === d));
+  if (tensor.dtype !== port.dtype || !same)
+    throw new ShapeError(`${where}: expected ${port.dtype} [${port.shape.map((d) => d || "?").join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`);
+}
+
+const listed = (tensors: Tensors): string => Object.keys(tensors).join(", ") || "no inputs";
+
+/** A value that ONNX Runtime allocated, as a host tensor of its own. */
+function copyOut(value: Pointer): HostTensor {
+  const info = callOut("GetTensorTypeAndShape", value);
+  const { dtype, dims } = typeAndDims(info);
+  ort().ReleaseTensorTypeAndShapeInfo(info);
+  const { array, bytes } = DTYPES[dtype];
+  const length = sizeOf(dims);
+  if (length === 0) return { dtype, shape: dims, data: new array(new ArrayBuffer(0), 0, 0) };
+  const memory = memoryAt(callOut("GetTensorMutableData", value), length * bytes);
+  return { dtype, shape: dims, data: new array(memory, 0, length).slice() as TypedArray };
+}
+
+function typeAndDims(info: Pointer): { dtype: DType; dims: number[] } {
+  const out = new Int32Array(new ArrayBuffer(8), 0, 1);
+  call("GetTensorElementType", info, out);
+  const dtype = DTYPE_OF.get(out[0]!);
+  if (!dtype) throw new RuntimeError(`runtime: expected a tensor of ${[...DTYPE_OF.values()].join(", ")}, got ONNX element type ${out[0]}`);
+  const rank = Number(callOut("GetDimensionsCount", info));
+  const dims = new BigInt64Array(rank);
+  if (rank > 0) call("GetDimensions", info, dims, rank);
+  return { dtype, dims: Array.from(dims, Number) };
+}
+
+/** The declared inputs or outputs of a session. */
+function describe(session: Pointer, kind: "Input" | "Output"): TensorInfo[] {
+  const allocator = callOut("GetAllocatorWithDefaultOptions");
+  const count = Number(callOut(`SessionGet${kind}Count`, session));
+  return Array.from({ length: count }, (_, i) => {
+    const text = callOut(`SessionGet${kind}Name`, session, i, allocator);
+    const name = stringAt(text);
+    call("AllocatorFree", allocator, text);
+    const type = callOut(`SessionGet${kind}TypeInfo`, session, i);
+    try {
+      const info = callOut("CastTypeInfoToTensorInfo", type);
+      if (!info) throw new RuntimeError(`runtime: expected ${kind.toLowerCase()} ${JSON.stringify(name)} to be a tensor`);
+      const { dtype, dims } = typeAndDims(info);
+      const symbols = pointers(dims.length);
+      if (dims.length > 0) call("GetSymbolicDimensions", info, symbols, dims.length);
+      return { name, dtype, shape: dims.map((d, axis) => (d >= 0 ? d : stringAt(symbols[axis]!))) };
+    } finally {
+      ort().ReleaseTypeInfo(type);
+    }
+  });
+}

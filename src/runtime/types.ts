@@ -1,0 +1,61 @@
+import type { DType, HostTensor } from "../tensor/dtype.ts";
+
+/** Where a graph runs. `webgpu` places what it can on the GPU and the rest on the CPU. */
+export type Provider = "cpu" | "webgpu";
+
+/** A declared input or output. A fixed dimension is a number, a free one its symbol (`""` when it has none). */
+export interface TensorInfo {
+  name: string;
+  dtype: DType;
+  shape: readonly (number | string)[];
+}
+
+export interface CompileOptions {
+  /** Named in every error message. */
+  name?: string;
+  /**
+   * Values of initializers that the model declares as external data, by initializer name. Used in place, not copied:
+   * do not change them while the graph lives (a prepacked weight would not follow).
+   */
+  constants?: Readonly<Record<string, HostTensor>>;
+  provider?: Provider;
+  /** Keeps constant matrices as they are: no second copy in memory, and constants may be rewritten between runs. */
+  disablePrepacking?: boolean;
+  /** How much ONNX Runtime rewrites the graph; `all` by default. */
+  optimization?: "none" | "basic" | "extended" | "all";
+  /** Plans one block for the intermediates of a repeated shape; on by default. */
+  memoryPattern?: boolean;
+  /** Keeps freed intermediates for reuse; on by default. Off: slower, but memory returns to the system after each run. */
+  arena?: boolean;
+  /** Further session configuration entries, verbatim (`session.…`, `ep.…`). */
+  config?: Readonly<Record<string, string>>;
+}
+
+export type Tensors = Readonly<Record<string, HostTensor>>;
+
+/** Inputs and outputs of a graph tied to host buffers once, to be run often. One run at a time. */
+export interface Binding {
+  /**
+   * Runs the graph without blocking the event loop. Outputs that were bound are written in place and returned as
+   * bound; the others are returned as fresh tensors. Bound buffers must not be transferred or read meanwhile.
+   */
+  run(): Promise<Record<string, HostTensor>>;
+  /** The same on the calling thread: less delay for graphs of some microseconds, blocks for all others. */
+  runSync(): Record<string, HostTensor>;
+  /** Ties some inputs or outputs to other buffers; the rest stay as they are. `null` unbinds an output. */
+  rebind(inputs: Tensors, outputs?: Readonly<Record<string, HostTensor | null>>): void;
+  dispose(): void;
+}
+
+/** A compiled graph. Several bindings of it may run at the same time. */
+export interface Executable {
+  readonly name: string;
+  readonly inputs: readonly TensorInfo[];
+  readonly outputs: readonly TensorInfo[];
+  /** Ties buffers to the graph. Throws ShapeError when a name, an element type or a fixed dimension does not fit. */
+  bind(inputs: Tensors, outputs?: Tensors): Binding;
+  run(inputs: Tensors, outputs?: Tensors): Promise<Record<string, HostTensor>>;
+  runSync(inputs: Tensors, outputs?: Tensors): Record<string, HostTensor>;
+  /** Frees the graph once its runs have ended. Optional: the garbage collector does the same, later. */
+  dispose(): void;
+}
