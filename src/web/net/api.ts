@@ -21,7 +21,8 @@ export interface ChatMessage {
 
 /** The part of OpenAI's chat request that the page sends; a knob left out takes the server's default. */
 export interface ChatRequest {
-  model: string;
+  /** Left out where the page does not know it yet: the server then takes the one it has. */
+  model?: string;
   messages: ChatMessage[];
   temperature?: number;
   top_p?: number;
@@ -61,9 +62,13 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
 
 /** The model behind the server. `/api/model` may be missing: other servers of the OpenAI API have none. */
 export async function fetchModel(signal?: AbortSignal): Promise<ModelCard> {
-  const list = await getJson<{ data?: { id: string; created?: number }[] }>("/v1/models", signal);
+  const list = await getJson<{ data?: { id: string; created?: number }[] }>("/v1/models", signal).catch((error) => {
+    // A training run serves its pages without a model.
+    if (error instanceof Fault && error.status === 404) return { data: [] };
+    throw error;
+  });
   const first = list.data?.[0];
-  if (!first) throw new Fault("server", "The server is running, but it serves no model.");
+  if (!first) throw new Fault("server", "This server has no model to talk to, only the runs page.");
   const details = await getJson<Record<string, unknown>>("/api/model", signal).catch(() => ({}));
   return { id: first.id, created: first.created, details };
 }

@@ -1,0 +1,182 @@
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Markdown } from "../text/Markdown.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { CopyButton, IconButton } from "../ui/parts.tsx";
+import { answerFigures } from "./figures.ts";
+import { askAgain, partsOf, show } from "./state.ts";
+import { Thought } from "./Thought.tsx";
+import type { Answer, Turn } from "./types.ts";
+
+interface Props {
+  conversationId: string;
+  turn: Turn;
+  last: boolean;
+  onSettings: () => void;
+  onNew: () => void;
+}
+
+/** A question and its answer. Drawn again only when it changes itself, however long the conversation around it is. */
+export function TurnView(props: Props) {
+  const { conversationId, turn, last } = props;
+  return useMemo(
+    () => (
+      <section class="turn">
+        <Question conversationId={conversationId} turn={turn} />
+        {turn.answers[turn.shown] && <AnswerView {...props} answer={turn.answers[turn.shown]} />}
+      </section>
+    ),
+    [turn, last, conversationId],
+  );
+}
+
+function Question({ conversationId, turn }: { conversationId: string; turn: Turn }) {
+  const [editing, setEditing] = useState<string | null>(null);
+  const area = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    if (editing === null || !area.current) return;
+    area.current.focus();
+    area.current.setSelectionRange(editing.length, editing.length);
+  }, [editing === null]);
+  const submit = () => {
+    const text = editing?.trim();
+    if (!text) return;
+    setEditing(null);
+    askAgain(conversationId, turn.id, text);
+  };
+  if (editing !== null) {
+    return (
+      <form
+        class="question-edit"
+        onSubmit={(event) => {
+          event.preventDefault();
+          submit();
+        }}
+      >
+        <textarea
+          ref={area}
+          aria-label="Change the question"
+          rows={Math.min(12, editing.split("\n").length + 1)}
+          value={editing}
+          onInput={(event) => setEditing(event.currentTarget.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") {
+              event.stopPropagation();
+              setEditing(null);
+            } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+              event.preventDefault();
+              submit();
+            }
+          }}
+        />
+        <div class="row end">
+          <button type="button" class="quiet" onClick={() => setEditing(null)}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={!editing.trim()}>
+            Ask again
+          </button>
+        </div>
+      </form>
+    );
+  }
+  return (
+    <div class="question">
+      <h2 class="off-screen">You asked</h2>
+      <div class="bubble">{turn.question}</div>
+      <div class="tools">
+        <IconButton icon="edit" label="Change the question" size={16} onClick={() => setEditing(turn.question)} />
+        <CopyButton text={() => turn.question} label="Copy the question" />
+      </div>
+    </div>
+  );
+}
+
+function AnswerView({ conversationId, turn, answer, onSettings, onNew }: Props & { answer: Answer }) {
+  const parts = partsOf(answer);
+  const growing = answer.status === "waiting" || answer.status === "streaming";
+  const figures = answerFigures(answer);
+  return (
+    <article class="answer" aria-label="Answer" aria-busy={growing}>
+      {(parts.thought || parts.thinking) && <Thought thought={parts.thought} thinking={parts.thinking} answer={answer} />}
+      {parts.text && <Markdown text={parts.text} growing={growing} />}
+      {growing && !parts.text && !parts.thinking && (
+        <div class="waiting" aria-hidden="true">
+          <i />
+          <i />
+          <i />
+        </div>
+      )}
+      {answer.status === "failed" && <Failure conversationId={conversationId} turn={turn} answer={answer} onNew={onNew} />}
+      {answer.status === "done" && answer.finish === "length" && (
+        <p class="remark">
+          Cut off at the largest number of tokens.{" "}
+          <button type="button" class="link" onClick={onSettings}>
+            Allow more in the settings
+          </button>
+        </p>
+      )}
+      {answer.status === "done" && !parts.text && !parts.thought && <p class="remark">The model ended its answer without a word.</p>}
+      {!growing && (
+        <div class="tools">
+          {turn.answers.length > 1 && (
+            <span class="versions">
+              <IconButton icon="left" label="The answer before" size={16} disabled={turn.shown === 0} onClick={() => show(conversationId, turn.id, turn.shown - 1)} />
+              <span aria-label={`Answer ${turn.shown + 1} of ${turn.answers.length}`}>
+                {turn.shown + 1}/{turn.answers.length}
+              </span>
+              <IconButton
+                icon="right"
+                label="The next answer"
+                size={16}
+                disabled={turn.shown === turn.answers.length - 1}
+                onClick={() => show(conversationId, turn.id, turn.shown + 1)}
+              />
+            </span>
+          )}
+          <CopyButton text={() => parts.text || parts.thought} label="Copy the answer" />
+          <IconButton icon="redo" label="Answer again" size={16} onClick={() => askAgain(conversationId, turn.id)} />
+          {figures && (
+            <span class="figures" title={figures.long}>
+              {answer.status === "stopped" ? "stopped · " : ""}
+              {figures.short}
+            </span>
+          )}
+        </div>
+      )}
+    </article>
+  );
+}
+
+const ADVICE = {
+  unreachable: "Start it again with `sumbi serve`, then try again; nothing is lost.",
+  interrupted: "What had arrived is kept above.",
+  context: "Start a new chat, ask for fewer tokens in the settings, or shorten the question.",
+  busy: "It is answering others. Try again in a moment.",
+  refused: "The server did not accept the request; the settings may hold a value that it does not take.",
+  server: "The server's own log says more.",
+} as const;
+
+function Failure({ conversationId, turn, answer, onNew }: { conversationId: string; turn: Turn; answer: Answer; onNew: () => void }) {
+  const kind = answer.fault?.kind ?? "server";
+  return (
+    <div class="failure" role="alert" data-kind={kind}>
+      <Icon name="warn" />
+      <div>
+        <strong>{kind === "context" ? "This conversation no longer fits in the model's context." : answer.fault?.message}</strong>
+        <p>
+          {ADVICE[kind]} {kind === "context" && <small>{answer.fault?.message}</small>}
+        </p>
+        <div class="row">
+          <button type="button" class="quiet" onClick={() => askAgain(conversationId, turn.id)}>
+            Try again
+          </button>
+          {kind === "context" && (
+            <button type="button" class="quiet" onClick={onNew}>
+              New chat
+            </button>
+          )}
+        </div>
+      </div>
+    </div>
+  );
+}

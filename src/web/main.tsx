@@ -1,0 +1,44 @@
+import "./styles/base.css";
+import { type ComponentType, render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { onLinkClick, route } from "./router.ts";
+import { useStore } from "./store.ts";
+
+type Page = ComponentType;
+const pages: Record<"chat" | "runs", { load: () => Promise<{ default: Page }>; loaded?: Page }> = {
+  chat: { load: () => import("./chat/ChatPage.tsx") },
+  runs: { load: () => import("./runs/RunsPages.tsx") },
+};
+
+/** Each page is its own bundle, loaded when first shown; the chat carries no charts and the runs no Markdown. */
+function App() {
+  const path = useStore(route);
+  const name = /^\/runs(\/|\?|$)/.test(path) ? "runs" : "chat";
+  const [, redraw] = useState(0);
+  const [failed, setFailed] = useState(false);
+  const page = pages[name];
+  useEffect(() => {
+    if (page.loaded) return;
+    page.load().then(
+      (module) => {
+        page.loaded = module.default;
+        redraw((n) => n + 1);
+      },
+      () => setFailed(true),
+    );
+  }, [name]);
+  if (page.loaded) return <page.loaded />;
+  if (!failed) return null;
+  return (
+    <main class="centre">
+      <h1>This page could not be loaded</h1>
+      <p>The server that sent it seems to have gone.</p>
+      <button type="button" class="primary" onClick={() => location.reload()}>
+        Try again
+      </button>
+    </main>
+  );
+}
+
+document.addEventListener("click", onLinkClick);
+render(<App />, document.getElementById("app")!);

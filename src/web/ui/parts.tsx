@@ -1,0 +1,113 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useStore } from "../store.ts";
+import { copyText } from "./copy.ts";
+import { Icon, type IconName, Logo } from "./icons.tsx";
+import { setTheme, type Theme, theme } from "./theme.ts";
+
+/** A button that is only an icon: the label is its name for screen readers and its tooltip. */
+export function IconButton(props: {
+  icon: IconName;
+  label: string;
+  onClick: (event: MouseEvent) => void;
+  class?: string;
+  disabled?: boolean;
+  pressed?: boolean;
+  size?: number;
+}) {
+  return (
+    <button
+      type="button"
+      class={`icon-button ${props.class ?? ""}`}
+      aria-label={props.label}
+      title={props.label}
+      disabled={props.disabled}
+      aria-pressed={props.pressed}
+      onClick={props.onClick}
+    >
+      <Icon name={props.icon} size={props.size} />
+    </button>
+  );
+}
+
+/** Copies `text` and says so for a moment. */
+export function CopyButton({ text, label = "Copy" }: { text: () => string; label?: string }) {
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    if (!done) return;
+    const timer = setTimeout(() => setDone(false), 1_600);
+    return () => clearTimeout(timer);
+  }, [done]);
+  return <IconButton icon={done ? "check" : "copy"} label={done ? "Copied" : label} size={16} onClick={() => void copyText(text()).then(setDone)} />;
+}
+
+const THEMES: { theme: Theme; icon: IconName; label: string }[] = [
+  { theme: "system", icon: "auto", label: "Colours: as the system" },
+  { theme: "light", icon: "sun", label: "Colours: light" },
+  { theme: "dark", icon: "moon", label: "Colours: dark" },
+];
+
+export function ThemeButton() {
+  const now = useStore(theme);
+  const index = THEMES.findIndex((t) => t.theme === now);
+  const next = THEMES[(index + 1) % THEMES.length];
+  return <IconButton icon={THEMES[index].icon} label={`${THEMES[index].label} (press for ${next.theme})`} onClick={() => setTheme(next.theme)} />;
+}
+
+/** The bar at the top of both pages. */
+export function TopBar({ page, start, children }: { page: "chat" | "runs"; start?: ComponentChildren; children?: ComponentChildren }) {
+  return (
+    <header class="top">
+      {start}
+      <a class="brand" href="/" aria-label="Sumbi, to the chat">
+        <Logo />
+        <span>Sumbi</span>
+      </a>
+      <nav aria-label="Pages">
+        <a href="/" aria-current={page === "chat" ? "page" : undefined}>
+          Chat
+        </a>
+        <a href="/runs" aria-current={page === "runs" ? "page" : undefined}>
+          Runs
+        </a>
+      </nav>
+      <div class="top-rest">
+        {children}
+        <ThemeButton />
+      </div>
+    </header>
+  );
+}
+
+/** A modal dialog: Esc and a click beside it close it, the browser keeps the focus inside and gives it back after. */
+export function Dialog({ title, onClose, children, class: name }: { title: string; onClose: () => void; children: ComponentChildren; class?: string }) {
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = ref.current;
+    const before = document.activeElement as HTMLElement | null;
+    dialog?.showModal();
+    return () => {
+      dialog?.close();
+      before?.focus?.();
+    };
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      class={name}
+      aria-label={title}
+      onClose={onClose}
+      onClick={(event) => {
+        if (event.target === ref.current) onClose();
+      }}
+    >
+      <div class="dialog-body">
+        <div class="dialog-head">
+          <h2>{title}</h2>
+          <IconButton icon="close" label="Close" onClick={onClose} />
+        </div>
+        {children}
+      </div>
+    </dialog>
+  );
+}
