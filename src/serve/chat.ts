@@ -1,0 +1,131 @@
+import { ApiError } from "../errors.ts";
+import type { ChatMessage } from "../tokenizer/index.ts";
+import type { ChatRequest } from "./schema.ts";
+import { checkChoices } from "./schema.ts";
+import { checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
+import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+import { tokenBytes, tokenText } from "./tokens.ts";
+import { writeText, type Piece, type WrittenToken } from "./write.ts";
+import { interleave } from "./interleave.ts";
+
+interface ChatPlan {
+  id: string;
+  created: number;
+  prompt: number[];
+  n: number;
+  answer(index: number, signal: AbortSignal): AsyncGenerator<Piece, void>;
+  logprobs(tokens: WrittenToken[]): unknown;
+}
+
+/** Everything that can be refused is refused here, before the first token. */
+export function planChat(request: ChatRequest, served: ServedModel): ChatPlan {
+  const { engine, tokenizer } = served;
+  checkModel(request.model, served);
+  const n = request.n ?? 1;
+  checkChoices(1, n);
+  const messages = request.messages.map(templateMessage);
+  let text: string;
+  try {
+    text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true });
+  } catch (error) {
+    throw new ApiError(400, `messages: the model's chat template cannot use them: ${(error as Error).message}`, "invalid_request_error", "invalid_value", "messages");
+  }
+  const prompt = tokenizer.encode(text, { special: true });
+  const maxTokens = maxTokensFor(prompt.length, request.max_completion_tokens ?? request.max_tokens, served, "messages");
+  const samplings = Array.from({ length: n }, (_, i) => samplingOf(request, i, served));
+  const top = request.logprobs ? (request.top_logprobs ?? 0) : undefined;
+  const stop = stopsOf(request);
+  const inThought = text.lastIndexOf(THINK_OPEN) > text.lastIndexOf(THINK_CLOSE) && text.trimEnd().endsWith(THINK_OPEN);
+  return {
+    id: newId("chatcmpl"),
+    created: nowSeconds(),
+    prompt,
+    n,
+    answer(index, signal) {
+      const generate = { prompt, maxTokens, sampling: samplings[index], stopIds: tokenizer.eosIds, logprobs: top };
+      return writeText(engine.generate(generate, signal), tokenizer, { stop, split: { inThought } });
+    },
+    logprobs(tokens) {
+      if (top === undefined) return null;
+      const entry = (id: number, logprob: number) => ({ token: tokenText(tokenizer, id), logprob, bytes: Array.from(tokenBytes(tokenizer, id)) });
+      return {
+        content: tokens.map((t) => ({ ...entry(t.id, t.logprob!), top_logprobs: t.top!.map((x) => entry(x.id, x.logprob)) })),
+        refusal: null,
+      };
+    },
+  };
+}
+
+function templateMessage(message: ChatRequest["messages"][number]): ChatMessage {
+  const content =
+    typeof message.content === "string" ? message.content : (message.content ?? []).map((part) => part.text).join("");
+  if (message.role !== "assistant") return { role: message.role === "developer" ? "system" : message.role, content };
+  return { role: "assistant", content, ...(message.reasoning_content ? { reasoning_content: message.reasoning_content } : {}) };
+}
+
+/** A whole answer: the body of a `chat.completion`. */
+export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSignal): Promise<object> {
+  let completionTokens = 0;
+  let reasoningTokens = 0;
+  const choices = await Promise.all(
+    Array.from({ length: plan.n }, async (_, index) => {
+      let content = "";
+      let reasoning = "";
+      let finish: string | undefined;
+      const tokens: WrittenToken[] = [];
+      for await (const piece of plan.answer(index, signal)) {
+        content += piece.content;
+        reasoning += piece.reasoning;
+        for (const token of piece.tokens) tokens.push(token);
+        finish = piece.finish;
+      }
+      completionTokens += tokens.length;
+      reasoningTokens += tokens.filter((t) => t.thought).length;
+      return {
+        index,
+        message: { role: "assistant", content, refusal: null, ...(reasoning === "" ? {} : { reasoning_content: reasoning, reasoning }) },
+        logprobs: plan.logprobs(tokens),
+        finish_reason: finish,
+      };
+    }),
+  );
+  return {
+    id: plan.id,
+    object: "chat.completion",
+    created: plan.created,
+    model: served.info.id,
+    choices,
+    usage: usageOf(plan.prompt.length, completionTokens, reasoningTokens),
+  };
+}
+
+/** The `chat.completion.chunk` objects of a streamed answer. */
+export async function* chatChunks(plan: ChatPlan, served: ServedModel, includeUsage: boolean, signal: AbortSignal): AsyncGenerator<object, void> {
+  let completionTokens = 0;
+  let reasoningTokens = 0;
+  const chunk = (choices: object[], usage: object | null = null): object => ({
+    id: plan.id,
+    object: "chat.completion.chunk",
+    created: plan.created,
+    model: served.info.id,
+    choices,
+    ...(includeUsage ? { usage } : {}),
+  });
+  const delta = (index: number, value: object, logprobs: unknown = null, finish: string | null = null): object =>
+    chunk([{ index, delta: value, logprobs, finish_reason: finish }]);
+
+  for (let i = 0; i < plan.n; i++) yield delta(i, { role: "assistant", content: "" });
+  const answers = Array.from({ length: plan.n }, (_, i) => plan.answer(i, signal));
+  for await (const [index, piece] of interleave(answers)) {
+    completionTokens += piece.tokens.length;
+    reasoningTokens += piece.tokens.filter((t) => t.thought).length;
+    const logprobs = piece.tokens.length > 0 ? plan.logprobs(piece.tokens) : null;
+    if (piece.reasoning !== "") {
+      const only = piece.content === "";
+      yield delta(index, { reasoning_content: piece.reasoning, reasoning: piece.reasoning }, only ? logprobs : null);
+      if (!only) yield delta(index, { content: piece.content }, logprobs);
+    } else if (piece.content !== "" || logprobs !== null) yield delta(index, { content: piece.content }, logprobs);
+    if (piece.finish) yield delta(index, {}, null, piece.finish);
+  }
+  if (includeUsage) yield chunk([], usageOf(plan.prompt.length, completionTokens, reasoningTokens));
+}

@@ -1,0 +1,191 @@
+import type { TokenScore } from "./engine.ts";
+import { interleave } from "./interleave.ts";
+import { checkChoices, promptsOf, type CompletionRequest } from "./schema.ts";
+import { checkId, checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
+import { tokenText } from "./tokens.ts";
+import { writeText, type FinishReason, type WrittenToken } from "./write.ts";
+
+/** Part of one answer: some text, and the log probabilities of the tokens in it. */
+interface Part {
+  text: string;
+  logprobs: Logprobs | null;
+  completionTokens: number;
+  finish?: FinishReason;
+}
+
+interface Logprobs {
+  tokens: string[];
+  token_logprobs: (number | null)[];
+  top_logprobs: (Record<string, number> | null)[];
+  text_offset: number[];
+}
+
+interface CompletionPlan {
+  id: string;
+  created: number;
+  promptTokens: number;
+  /** One per prompt and repetition, in the order of `index`. */
+  answers: ((signal: AbortSignal) => AsyncGenerator<Part, void>)[];
+}
+
+/** Everything that can be refused is refused here, before the first token. */
+export function planCompletion(request: CompletionRequest, served: ServedModel): CompletionPlan {
+  const { tokenizer } = served;
+  checkModel(request.model, served);
+  const n = request.n ?? 1;
+  const given = promptsOf(request.prompt);
+  checkChoices(given.length, n);
+  const prompts = given.map((prompt) => {
+    let ids: number[];
+    if (typeof prompt === "string") ids = [...(served.addBos && tokenizer.bosId !== undefined ? [tokenizer.bosId] : []), ...tokenizer.encode(prompt, { special: true })];
+    else {
+      for (const id of prompt) checkId(id, served, "prompt");
+      ids = prompt;
+    }
+    // a model must see something: an empty prompt is the beginning of a text
+    const first = tokenizer.bosId ?? tokenizer.eosIds[0] ?? 0;
+    const promptIds = ids.length > 0 ? ids : [first];
+    const maxTokens = maxTokensFor(promptIds.length, request.max_tokens ?? 16, served, "prompt");
+    const text = !request.echo ? "" : typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
+    return { ids: promptIds, text, maxTokens };
+  });
+  return {
+    id: newId("cmpl"),
+    created: nowSeconds(),
+    promptTokens: prompts.reduce((sum, p) => sum + p.ids.length, 0),
+    answers: prompts.flatMap((prompt, p) =>
+      Array.from({ length: n }, (_, i) => {
+        const sampling = samplingOf(request, p * n + i, served);
+        return (signal: AbortSignal) => answer(request, prompt, sampling, served, signal);
+      }),
+    ),
+  };
+}
+
+async function* answer(
+  request: CompletionRequest,
+  prompt: { ids: number[]; text: string; maxTokens: number },
+  sampling: ReturnType<typeof samplingOf>,
+  served: ServedModel,
+  signal: AbortSignal,
+): AsyncGenerator<Part, void> {
+  const { engine, tokenizer } = served;
+  const top = request.logprobs ?? undefined;
+  let scores: TokenScore[] | undefined;
+  const scored = request.echo && top !== undefined;
+  /** Characters (Unicode code points, as OpenAI counts) before the answer. */
+  const before = request.echo ? codePoints(prompt.text) : 0;
+  const echo = (): Part => ({ text: prompt.text, logprobs: scores ? promptLogprobs(scores, served) : null, completionTokens: 0 });
+  if (prompt.maxTokens === 0) {
+    if (scored) scores = await engine.score(prompt.ids, top, signal);
+    yield { ...echo(), finish: "length" };
+    return;
+  }
+  const tokens = engine.generate(
+    {
+      prompt: prompt.ids,
+      maxTokens: prompt.maxTokens,
+      sampling,
+      stopIds: tokenizer.eosIds,
+      logprobs: top,
+      ...(scored ? { scorePrompt: { top, receive: (all: TokenScore[]) => void (scores = all) } } : {}),
+    },
+    signal,
+  );
+  let first = true;
+  let written = "";
+  for await (const piece of writeText(tokens, tokenizer, { stop: stopsOf(request) })) {
+    if (first && request.echo) yield echo();
+    first = false;
+    written += piece.content;
+    const logprobs = top === undefined ? null : answerLogprobs(piece.tokens, written, before, served);
+    yield { text: piece.content, logprobs, completionTokens: piece.tokens.length, finish: piece.finish };
+  }
+}
+
+function promptLogprobs(scores: TokenScore[], served: ServedModel): Logprobs {
+  const stream = served.tokenizer.stream();
+  let offset = 0;
+  const out: Logprobs = { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] };
+  for (const score of scores) {
+    out.tokens.push(tokenText(served.tokenizer, score.id));
+    out.token_logprobs.push(score.logprob);
+    out.top_logprobs.push(score.top && topRecord(score.id, score.logprob, score.top, served));
+    out.text_offset.push(offset);
+    if (score.id < served.tokenizer.vocabSize) offset += codePoints(stream.push(score.id));
+  }
+  return out;
+}
+
+function answerLogprobs(tokens: WrittenToken[], written: string, before: number, served: ServedModel): Logprobs {
+  return {
+    tokens: tokens.map((t) => tokenText(served.tokenizer, t.id)),
+    token_logprobs: tokens.map((t) => t.logprob!),
+    top_logprobs: tokens.map((t) => topRecord(t.id, t.logprob!, t.top!, served)),
+    text_offset: tokens.map((t) => before + codePoints(written.slice(0, t.offset))),
+  };
+}
+
+/** The likeliest tokens, and the token itself, by their text; of two that read the same the likelier counts. */
+function topRecord(id: number, logprob: number | null, top: readonly { id: number; logprob: number }[], served: ServedModel): Record<string, number> {
+  const record = new Map<string, number>();
+  for (const entry of [...top, { id, logprob: logprob ?? -Infinity }]) {
+    const text = tokenText(served.tokenizer, entry.id);
+    record.set(text, Math.max(entry.logprob, record.get(text) ?? -Infinity));
+  }
+  return Object.fromEntries(record);
+}
+
+function codePoints(text: string): number {
+  let n = 0;
+  for (const _ of text) n++;
+  return n;
+}
+
+/** All answers, whole: the body of a `text_completion`. */
+export async function complete(plan: CompletionPlan, served: ServedModel, signal: AbortSignal): Promise<object> {
+  let completionTokens = 0;
+  const choices = await Promise.all(
+    plan.answers.map(async (start, index) => {
+      let text = "";
+      let finish: string | undefined;
+      let logprobs: Logprobs | null = null;
+      for await (const part of start(signal)) {
+        text += part.text;
+        completionTokens += part.completionTokens;
+        finish = part.finish;
+        if (part.logprobs) logprobs = append(logprobs, part.logprobs);
+      }
+      return { index, text, logprobs, finish_reason: finish };
+    }),
+  );
+  return { id: plan.id, object: "text_completion", created: plan.created, model: served.info.id, choices, usage: usageOf(plan.promptTokens, completionTokens) };
+}
+
+function append(a: Logprobs | null, b: Logprobs): Logprobs {
+  if (!a) return b;
+  a.tokens.push(...b.tokens);
+  a.token_logprobs.push(...b.token_logprobs);
+  a.top_logprobs.push(...b.top_logprobs);
+  a.text_offset.push(...b.text_offset);
+  return a;
+}
+
+/** The chunks of streamed answers. */
+export async function* completionChunks(plan: CompletionPlan, served: ServedModel, includeUsage: boolean, signal: AbortSignal): AsyncGenerator<object, void> {
+  let completionTokens = 0;
+  const chunk = (choices: object[], usage: object | null = null): object => ({
+    id: plan.id,
+    object: "text_completion",
+    created: plan.created,
+    model: served.info.id,
+    choices,
+    ...(includeUsage ? { usage } : {}),
+  });
+  for await (const [index, part] of interleave(plan.answers.map((start) => start(signal)))) {
+    completionTokens += part.completionTokens;
+    if (part.text !== "" || part.finish || part.logprobs)
+      yield chunk([{ index, text: part.text, logprobs: part.logprobs, finish_reason: part.finish ?? null }]);
+  }
+  if (includeUsage) yield chunk([], usageOf(plan.promptTokens, completionTokens));
+}

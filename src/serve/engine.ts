@@ -1,0 +1,115 @@
+import { SumbiError } from "../errors.ts";
+
+/** How the next token is drawn. Defaults: see `SAMPLING_DEFAULTS`. */
+export interface Sampling {
+  /** 0 takes the likeliest token; otherwise logits are divided by it before the cuts below. */
+  temperature: number;
+  /** Keep the smallest set of likeliest tokens that holds at least this share of the probability; 1 keeps all. */
+  topP: number;
+  /** Keep this many of the likeliest tokens; 0 keeps all. */
+  topK: number;
+  /** Drop tokens less likely than this share of the likeliest one; 0 drops none. */
+  minP: number;
+  /** Subtracted from a token's logit once per time it was generated already. */
+  frequencyPenalty: number;
+  /** Subtracted from a token's logit when it was generated already. */
+  presencePenalty: number;
+  /** Added to the logits of these token ids. */
+  logitBias: ReadonlyMap<number, number>;
+  /** Same seed, same model, same prompt: same tokens. Any safe integer. */
+  seed: number;
+}
+
+export const SAMPLING_DEFAULTS: Omit<Sampling, "seed"> = {
+  temperature: 1,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  logitBias: new Map(),
+};
+
+/** A token and its natural-log probability under the model itself: before temperature, cuts, penalties and bias. */
+export interface ScoredId {
+  id: number;
+  logprob: number;
+}
+
+/** The score of one prompt token given those before it; the first token of a prompt has none. */
+export interface TokenScore {
+  id: number;
+  logprob: number | null;
+  /** The likeliest tokens at this place, best first; null for the first token. */
+  top: ScoredId[] | null;
+}
+
+/** One generated token. */
+export interface GeneratedToken {
+  id: number;
+  /** Present when `GenerateRequest.logprobs` was given. */
+  logprob?: number;
+  top?: ScoredId[];
+  /** On the last token only: an end-of-text id was drawn ("stop"; it is this token) or the limit was reached. */
+  finish?: "stop" | "length";
+}
+
+export interface GenerateRequest {
+  /** At least one token id. */
+  prompt: readonly number[];
+  /** At most this many tokens are generated; the prompt and they must fit in the context. */
+  maxTokens: number;
+  sampling: Sampling;
+  /** Ids that end the text. The drawn one is still yielded, with `finish: "stop"`. */
+  stopIds: readonly number[];
+  /** How many likeliest alternatives to report per token; absent: no log probabilities at all. */
+  logprobs?: number;
+  /** Also scores the prompt, in the same passes, and hands the scores over before the first token. */
+  scorePrompt?: { top: number; receive(scores: TokenScore[]): void };
+}
+
+/**
+ * One model that turns token ids into token ids. Requests may overlap: they take turns, a step each.
+ * Every stream ends when its consumer stops reading (`return`) or `signal` aborts (it then throws the signal's reason).
+ */
+export interface Engine {
+  readonly limits: { contextTokens: number; vocabSize: number };
+  /** Streams tokens as they are drawn. Throws SumbiError when the request cannot be met. */
+  generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GeneratedToken>;
+  /** Scores every token of a text, reporting `top` alternatives at each place. */
+  score(tokens: readonly number[], top: number, signal?: AbortSignal): Promise<TokenScore[]>;
+  /** What the engine is doing now. */
+  status(): { active: number; waiting: number };
+  /** Aborts what runs and refuses what comes. */
+  close(): Promise<void>;
+}
+
+/** The keys and values (or latents) of one sequence. */
+export interface SequenceCache {
+  /** Positions held so far. */
+  readonly length: number;
+  release(): void;
+}
+
+/**
+ * What the generation engine needs of a model. One `forward` runs at a time; the array it returns may be
+ * reused by the next call.
+ */
+export interface LanguageModel {
+  readonly vocabSize: number;
+  readonly contextTokens: number;
+  newCache(): SequenceCache;
+  /** Appends tokens to the cache. Returns logits [V] of the last position, or [T, V] of all when `all`. */
+  forward(tokens: readonly number[], cache: SequenceCache, options?: { all?: boolean }): Promise<Float32Array>;
+  dispose?(): Promise<void> | void;
+}
+
+/** The engine's queue is full; worth trying again. */
+export class BusyError extends SumbiError {}
+
+/** The engine was closed while, or before, a request ran. */
+export class EngineClosedError extends SumbiError {
+  constructor() {
+    super("engine: closed; it takes no more requests");
+  }
+}

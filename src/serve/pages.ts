@@ -1,0 +1,51 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { serveStatic } from "@hono/node-server/serve-static";
+import { Hono } from "hono";
+import { secureHeaders } from "hono/secure-headers";
+
+/** Nothing from elsewhere, no inline script, no frames, no forms; inline style attributes only because KaTeX writes them. */
+const CONTENT_SECURITY_POLICY = {
+  defaultSrc: ["'none'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'"],
+  styleSrcAttr: ["'unsafe-inline'"],
+  fontSrc: ["'self'"],
+  imgSrc: ["'self'", "data:"],
+  connectSrc: ["'self'"],
+  manifestSrc: ["'self'"],
+  baseUri: ["'none'"],
+  formAction: ["'none'"],
+  frameAncestors: ["'none'"],
+};
+
+/** The built pages of a folder: `/` and `/runs` are its index.html, the rest are its files. */
+export function pageRoutes(dir: string): Hono {
+  const app = new Hono();
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: CONTENT_SECURITY_POLICY,
+      referrerPolicy: "no-referrer",
+      // an HTTPS promise makes no sense for a server on this machine, nor isolation of the pages from each other
+      strictTransportSecurity: false,
+    }),
+  );
+  const index = serveStatic({ path: join(dir, "index.html") });
+  for (const path of ["/", "/runs", "/runs/*"])
+    app.get(path, async (c, next) => {
+      c.header("cache-control", "no-cache");
+      return index(c, next);
+    });
+  app.get(
+    "/assets/*",
+    serveStatic({
+      root: dir,
+      // built files carry a hash of their content in their name; the others may change with the next version
+      onFound: (path, c) => c.header("cache-control", /-[\w-]{8}\.\w+$/.test(path) ? "public, max-age=31536000, immutable" : "no-cache"),
+    }),
+  );
+  return app;
+}
+
+/** Whether the pages were built. */
+export const hasPages = (dir: string): boolean => existsSync(join(dir, "index.html"));

@@ -1,0 +1,44 @@
+import { Hono } from "hono";
+import type { RunReader } from "../checkpoint/index.ts";
+import { ApiError, CheckpointError } from "../errors.ts";
+import { eventStream, SSE_HEADERS } from "./sse.ts";
+import { errorBody } from "./errors.ts";
+
+/** What the routes need of a RunReader (src/checkpoint). */
+export type RunSource = Pick<RunReader, "list" | "info" | "read" | "follow">;
+
+/** `/api/runs`, `/api/runs/:id` and `/api/runs/:id/stream?after=<line number>`. */
+export function runRoutes(runs: RunSource): Hono {
+  const app = new Hono();
+  /** A run that does not exist, or cannot be read, is a 404; an id that climbs out of the folder is one of those. */
+  const known = async <T>(id: string, work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      throw new ApiError(404, `There is no run '${id.slice(0, 200)}'; /api/runs lists them`, "invalid_request_error", "run_not_found", "id");
+    }
+  };
+
+  app.get("/", async (c) => c.json(await runs.list()));
+  app.get("/:id", async (c) => {
+    const id = c.req.param("id");
+    return c.json(await known(id, runs.read(id)));
+  });
+  app.get("/:id/stream", async (c) => {
+    const id = c.req.param("id");
+    const after = c.req.query("after") ?? "0";
+    if (!/^\d{1,12}$/.test(after))
+      throw new ApiError(400, `after: expected a line number, got '${after.slice(0, 100)}'`, "invalid_request_error", "invalid_value", "after");
+    await known(id, runs.info(id));
+    const left = new AbortController();
+    c.req.raw.signal.addEventListener("abort", () => left.abort(), { once: true });
+    const lines = recordsOf(runs, id, Number(after), left.signal);
+    return c.body(eventStream(lines, { error: (error) => errorBody(error).body, close: () => left.abort() }), 200, SSE_HEADERS);
+  });
+  return app;
+}
+
+async function* recordsOf(runs: RunSource, id: string, after: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
+  for await (const { record } of runs.follow(id, { after, signal })) yield record;
+}

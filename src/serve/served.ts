@@ -1,0 +1,110 @@
+import { ApiError } from "../errors.ts";
+import { SAMPLING_DEFAULTS, type Engine, type Sampling } from "./engine.ts";
+import type { CommonRequest } from "./schema.ts";
+import type { ServeTokenizer } from "./tokens.ts";
+
+/** What `/api/model` tells the page about the model. */
+export interface ModelInfo {
+  /** The id clients ask for: the folder's name. */
+  id: string;
+  /** Seconds since 1970, from the folder's files. */
+  createdSeconds: number;
+  architecture: string;
+  parameters: { total: number; active: number };
+  layers: number;
+  contextTokens: number;
+  vocabSize: number;
+  /** Whether the model thinks before it answers. */
+  reasons: boolean;
+  /** The model's own README or report, markdown. */
+  report?: string;
+  /** Prompts that show what it can do. */
+  examples?: string[];
+}
+
+/** A model that is ready to answer. */
+export interface ServedModel {
+  engine: Engine;
+  tokenizer: ServeTokenizer;
+  info: ModelInfo;
+  /** Whether a text to complete begins with the begin-of-text token (`add_bos_token` of tokenizer_config.json). */
+  addBos?: boolean;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  completion_tokens_details?: { reasoning_tokens: number };
+}
+
+export const usageOf = (promptTokens: number, completionTokens: number, reasoningTokens?: number): Usage => ({
+  prompt_tokens: promptTokens,
+  completion_tokens: completionTokens,
+  total_tokens: promptTokens + completionTokens,
+  ...(reasoningTokens === undefined ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
+});
+
+/** `cmpl-` or `chatcmpl-` and 24 random characters. */
+export function newId(prefix: string): string {
+  return `${prefix}-${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
+}
+
+export const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+
+/** Throws ApiError 404 unless the request asks for the served model, or for none in particular. */
+export function checkModel(name: string | null | undefined, served: ServedModel): void {
+  if (name == null || name === served.info.id) return;
+  throw new ApiError(404, `The model '${name.slice(0, 200)}' is not served here; expected '${served.info.id}'`, "invalid_request_error", "model_not_found", "model");
+}
+
+/** The sampling of the `index`-th answer: each has its own seed, derived from the request's or drawn at random. */
+export function samplingOf(request: CommonRequest, index: number, served: ServedModel): Sampling {
+  const bias = new Map<number, number>();
+  for (const [id, value] of Object.entries(request.logit_bias ?? {})) {
+    checkId(Number(id), served, "logit_bias");
+    bias.set(Number(id), value);
+  }
+  return {
+    temperature: request.temperature ?? SAMPLING_DEFAULTS.temperature,
+    topP: request.top_p ?? SAMPLING_DEFAULTS.topP,
+    topK: Math.max(0, request.top_k ?? SAMPLING_DEFAULTS.topK),
+    minP: request.min_p ?? SAMPLING_DEFAULTS.minP,
+    frequencyPenalty: request.frequency_penalty ?? SAMPLING_DEFAULTS.frequencyPenalty,
+    presencePenalty: request.presence_penalty ?? SAMPLING_DEFAULTS.presencePenalty,
+    logitBias: bias,
+    seed: request.seed == null ? Math.floor(Math.random() * 2 ** 48) : request.seed + index * 2 ** 32,
+  };
+}
+
+/** Throws ApiError 400 for a token id outside the vocabulary. */
+export function checkId(id: number, served: ServedModel, param: string): void {
+  const { vocabSize } = served.engine.limits;
+  if (id >= vocabSize)
+    throw new ApiError(400, `${param}: expected token ids below ${vocabSize}, got ${id}`, "invalid_request_error", "invalid_value", param);
+}
+
+/**
+ * How many tokens may be generated after a prompt. Throws ApiError 400 `context_length_exceeded` when the prompt,
+ * with the tokens asked for (or one, when that is left open), does not fit.
+ */
+export function maxTokensFor(promptTokens: number, asked: number | null | undefined, served: ServedModel, param: string): number {
+  const { contextTokens } = served.engine.limits;
+  if (promptTokens + (asked ?? 1) <= contextTokens) return asked ?? contextTokens - promptTokens;
+  const request =
+    asked == null
+      ? `your prompt has ${promptTokens} tokens, which leaves no room for an answer`
+      : `you asked for ${promptTokens + asked} tokens (${promptTokens} in the prompt, ${asked} for the answer)`;
+  throw new ApiError(
+    400,
+    `This model's maximum context length is ${contextTokens} tokens, but ${request}. Shorten the prompt or lower ${asked == null ? "its history" : "max_tokens"}.`,
+    "invalid_request_error",
+    "context_length_exceeded",
+    param,
+  );
+}
+
+export function stopsOf(request: CommonRequest): string[] {
+  const stop = request.stop ?? [];
+  return (typeof stop === "string" ? [stop] : stop).filter((s) => s !== "");
+}

@@ -1,0 +1,77 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import type { Hono } from "hono";
+import { UsageError } from "../errors.ts";
+
+export interface ListenOptions {
+  /** Address to bind; "127.0.0.1" is this machine only, "0.0.0.0" the whole network. */
+  host: string;
+  /** 0 takes any free port. */
+  port: number;
+  /** When the port is taken, how many higher ones to try. */
+  tryPorts?: number;
+}
+
+export interface RunningServer {
+  url: string;
+  host: string;
+  port: number;
+  /** Takes no new connections, ends the open ones within `graceMs`, and resolves when all are gone. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Serves an app over HTTP/1.1. Throws UsageError, saying what to do, when the address cannot be had. */
+export async function listen(app: Hono, options: ListenOptions): Promise<RunningServer> {
+  const server = createServer({ requestTimeout: 60_000, headersTimeout: 30_000 }, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
+  server.on("clientError", (_, socket) => {
+    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  });
+  const last = Math.min(65_535, options.port + (options.port === 0 ? 0 : (options.tryPorts ?? 0)));
+  for (let port = options.port; ; port++) {
+    try {
+      await bind(server, options.host, port);
+      break;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EADDRINUSE" && port < last) continue;
+      throw new UsageError(explain(code, options.host, options.port, last, error as Error));
+    }
+  }
+  const { port } = server.address() as AddressInfo;
+  const name = options.host === "0.0.0.0" || options.host === "::" ? "127.0.0.1" : options.host;
+  return {
+    url: `http://${name.includes(":") ? `[${name}]` : name}:${port}`,
+    host: options.host,
+    port,
+    async close(graceMs = 2_000) {
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      });
+      clearTimeout(timer);
+    },
+  };
+}
+
+function bind(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+function explain(code: string | undefined, host: string, port: number, last: number, error: Error): string {
+  if (code === "EADDRINUSE") {
+    const ports = last > port ? `ports ${port} to ${last} are` : `port ${port} is`;
+    return `serve: ${ports} taken on ${host}: stop the program that listens there, or choose another with --port (0 takes any free one)`;
+  }
+  if (code === "EACCES") return `serve: port ${port} needs administrator's rights: choose one above 1023 with --port`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+    return `serve: --host ${host} is no address of this machine: 127.0.0.1 serves this machine only, 0.0.0.0 the whole network`;
+  return `serve: cannot listen on ${host}:${port}: ${error.message}`;
+}

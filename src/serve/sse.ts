@@ -1,0 +1,58 @@
+/** Response headers of a server-sent event stream; the last one keeps reverse proxies from collecting it. */
+export const SSE_HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no",
+};
+
+const encoder = new TextEncoder();
+
+export interface SseOptions {
+  /** Sent as the last event when the source ends well. */
+  end?: string;
+  /** What to send when the source throws; the stream then ends. */
+  error(error: unknown): unknown;
+  /** Called once when nobody reads any more, or all is sent. */
+  close(): void;
+  /** A comment is sent after this long without an event, so that idle connections stay open and dead ones are noticed. */
+  keepAliveMs?: number;
+}
+
+/** Objects as server-sent events, one `data:` line of JSON each. Pulls from the source as fast as the client reads. */
+export function eventStream(source: AsyncGenerator<unknown, void>, options: SseOptions): ReadableStream<Uint8Array> {
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let closed = false;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    clearInterval(timer);
+    options.close();
+  };
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      timer = setInterval(() => {
+        if (!closed && (controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": waiting\n\n"));
+      }, options.keepAliveMs ?? 15_000);
+    },
+    async pull(controller) {
+      try {
+        const next = await source.next();
+        if (closed) return;
+        if (!next.done) {
+          controller.enqueue(encoder.encode(`data: ${JSON.stringify(next.value)}\n\n`));
+          return;
+        }
+        if (options.end !== undefined) controller.enqueue(encoder.encode(`data: ${options.end}\n\n`));
+      } catch (error) {
+        if (closed) return;
+        controller.enqueue(encoder.encode(`data: ${JSON.stringify(options.error(error))}\n\n`));
+      }
+      close();
+      controller.close();
+    },
+    async cancel() {
+      close();
+      await source.return().catch(() => undefined);
+    },
+  });
+}

@@ -1,0 +1,29 @@
+import type { Tokenizer } from "../tokenizer/index.ts";
+
+/** A token decoder for text that comes token by token: what it cannot show yet (half a character) it keeps back. */
+export interface TextStream {
+  push(id: number): string;
+  flush(): string;
+}
+
+/** What serving needs of a tokenizer. */
+export type ServeTokenizer = Pick<Tokenizer, "vocabSize" | "bosId" | "eosIds" | "encode" | "decode" | "bytesOf" | "idOf" | "applyChatTemplate"> & {
+  stream(options?: { skipSpecial?: boolean }): TextStream;
+};
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The bytes of a token; none for an id that only pads the model's vocabulary. */
+export function tokenBytes(tokenizer: ServeTokenizer, id: number): Uint8Array {
+  return id < tokenizer.vocabSize ? tokenizer.bytesOf(id) : new Uint8Array();
+}
+
+/** A token as text on its own: `bytes:\xe2\x82` when it is not whole characters, as OpenAI writes it. */
+export function tokenText(tokenizer: ServeTokenizer, id: number): string {
+  const bytes = tokenBytes(tokenizer, id);
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return `bytes:${Array.from(bytes, (b) => `\\x${b.toString(16).padStart(2, "0")}`).join("")}`;
+  }
+}
