@@ -111,15 +111,13 @@ export async function recoverFolder(dir: string): Promise<void> {
   if (!(await renameIfThere(sibling(target, "new"), target))) await renameIfThere(sibling(target, "old"), target);
 }
 
-/** Removes what crashed writers of the same folder left: never the folder, never what a live process is writing. */
+/** Removes what crashed writers left beside a folder: never the folder itself, never what a live process is writing. */
 async function removeLeftovers(target: string): Promise<void> {
   await rm(sibling(target, "old"), { recursive: true, force: true });
-  const prefix = `${basename(sibling(target, "tmp"))}-`;
   for (const name of await readdir(dirname(target))) {
     const path = join(dirname(target), name);
-    if (!name.startsWith(prefix) || inUse.has(path)) continue;
-    const pid = Number(name.slice(prefix.length).split("-")[0]);
-    if (pid !== process.pid && isAlive(pid)) continue;
+    const pid = /^\..*\.sumbi-tmp-(\d+)-[0-9a-f]+$/.exec(name)?.[1];
+    if (pid === undefined || inUse.has(path) || (Number(pid) !== process.pid && isAlive(Number(pid)))) continue;
     await rm(path, { recursive: true, force: true });
   }
 }
@@ -188,15 +186,33 @@ export async function atomicFolder(
 async function putInPlace(temporary: string, target: string): Promise<void> {
   const whole = sibling(target, "new");
   const old = sibling(target, "old");
-  // A whole folder that an earlier crash left is older than ours; so is whatever lies in `old`.
+  // A whole folder that an earlier crash left is older than ours.
   await rm(whole, { recursive: true, force: true });
   await rename(temporary, whole);
-  const replaced = await renameIfThere(target, old);
-  // A reader that found the folder missing may have finished the job for us.
-  if (!(await renameIfThere(whole, target)) && !(await exists(target)))
-    throw new CheckpointError(`${target}: another process removed the folder while it was being written`);
+  let replaced = false;
+  try {
+    replaced = await renameIfThere(target, old);
+    // A reader that found the folder missing may have finished the job for us.
+    if (!(await renameIfThere(whole, target)) && !(await exists(target)))
+      throw new CheckpointError(`${target}: another process removed the folder while it was being written`);
+  } catch (error) {
+    if (replaced && !(await exists(target))) await renameIfThere(old, target);
+    await rm(whole, { recursive: true, force: true });
+    throw error;
+  }
   await syncFolder(dirname(target));
   if (replaced) await rm(old, { recursive: true, force: true });
+}
+
+/** Removes a folder so that, if the process dies meanwhile, it is there whole or not at all. */
+export async function removeFolder(dir: string): Promise<void> {
+  const target = await resolveTarget(dir);
+  const temporary = temporaryName(target);
+  try {
+    if (await renameIfThere(target, temporary)) await rm(temporary, { recursive: true, force: true });
+  } finally {
+    inUse.delete(temporary);
+  }
 }
 
 /** Writes a file so that it holds the old or the new content, never a mixture, also after a crash or on a full disk. */

@@ -1,4 +1,4 @@
-export { atomicFile, atomicFolder, freeBytes, recoverFolder, type AtomicOptions } from "./atomic.ts";
+export { atomicFile, atomicFolder, freeBytes, recoverFolder, removeFolder, type AtomicOptions } from "./atomic.ts";
 export { openCheckpoint, readJsonFile, TensorFolder, type Checkpoint, type TensorInfo } from "./checkpoint.ts";
 export {
   decodeBf16, decodeE4m3, decodeF16, E4M3_MAX, encodeBf16, encodeE4m3, encodeF16,
@@ -11,3 +11,5 @@ export {
   removeRepeats, type EndReason, type LoadRecord, type RunInfo, type RunRecord, type StepRecord,
 } from "./runRecords.ts";
 export { RunWriter, type NewRun } from "./runWriter.ts";
+export { loadState, saveState, StateHistory, type LoadedState, type StateTensor, type TrainingState } from "./state.ts";
+export { tokenizerFiles } from "./files.ts";

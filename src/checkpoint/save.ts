@@ -80,7 +80,7 @@ function intoShards(tensors: readonly RawTensor[], shardBytes: number): RawTenso
 }
 
 /** model.safetensors, or model-00001-of-0000N.safetensors with the index that names each tensor's shard. */
-async function writeShards(dir: string, tensors: readonly RawTensor[], shardBytes: number): Promise<void> {
+export async function writeShards(dir: string, tensors: readonly RawTensor[], shardBytes: number): Promise<void> {
   const shards = intoShards(tensors, shardBytes);
   if (shards.length === 1) return writeSafetensors(join(dir, "model.safetensors"), tensors);
   const digits = (n: number) => String(n).padStart(5, "0");
