@@ -10,7 +10,7 @@ export * from "./dtype.ts";
 export * from "./dims.ts";
 export { constant, constantOf, input, inputOf, type Node, parameter, place, type Primitive, scalar, scope, Tensor } from "./tensor.ts";
 export {
-  abs, add, and, cast, div, equal, exp, expand, floor, less, lessEqual, log, maximum, minimum, mul, neg, not, type Operand, or,
+  abs, add, and, cast, div, equal, exp, expand, expandLike, floor, less, lessEqual, log, maximum, minimum, mul, neg, not, type Operand, or,
   reciprocal, round, sigmoid, sign, silu, sqrt, stopGradient, sub, tanh, where, zerosLike,
 } from "./ops/elementwise.ts";
 export { max, mean, sum, sumTo } from "./ops/reduce.ts";

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../errors.ts";
-import { broadcast, type Dim, sameShape, type Shape, show } from "../dims.ts";
-import type { DType } from "../dtype.ts";
+import { broadcast, type Dim, isStatic, sameShape, type Shape, show } from "../dims.ts";
+import { type DType, DTYPES } from "../dtype.ts";
 import { apply, place, type Primitive, scalar, scalarOf, Tensor } from "../tensor.ts";
 import { sumTo } from "./reduce.ts";
 
@@ -86,10 +86,12 @@ const cast_: Primitive<{ to: DType }> = {
   name: "cast",
   infer: ([x], { to }) => [{ dtype: to, shape: [...x!.shape] }],
   emit: (emitter, node, inputs) =>
-    emitter.node("Cast", inputs, { attributes: { to: ONNX_TYPE[node.params.to] } }),
-  grad: (node, [g]) => [g && node.inputs[0]!.dtype === "f32" ? cast(g, "f32") : undefined],
+    emitter.node("Cast", inputs, { attributes: { to: DTYPES[node.params.to].onnx } }),
+  grad: (node, [g]) => {
+    const from = node.inputs[0]!.dtype;
+    return [g && DTYPES[from].float && DTYPES[node.params.to].float ? cast(g, from) : undefined];
+  },
 };
-const ONNX_TYPE: Record<DType, number> = { f32: 1, f64: 11, f16: 10, bf16: 16, f8e4m3: 17, i64: 7, i32: 6, u8: 2, i8: 3, bool: 9 };
 
 const where_: Primitive<null> = {
   name: "where",
@@ -119,6 +121,13 @@ const expand_: Primitive<{ shape: Dim[] }> = {
   },
   emit: (emitter, node, [x]) => emitter.node("Expand", [x!, emitter.shape(node.params.shape)]),
   grad: (node, [g]) => [g && sumTo(g, node.inputs[0]!.shape)],
+};
+
+const expandLike_: Primitive<null> = {
+  name: "expandLike",
+  infer: ([x, like]) => [{ dtype: x!.dtype, shape: broadcast(x!.shape, like!.shape, place("expandLike")) }],
+  emit: (emitter, node, [x, like]) => emitter.node("Expand", [x!, emitter.node("Shape", [like!])[0]!]),
+  grad: (node, [g]) => [g && sumTo(g, node.inputs[0]!.shape), undefined],
 };
 
 const stopGradient_: Primitive<null> = {
@@ -197,9 +206,14 @@ export function cast(x: Tensor, to: DType): Tensor {
 export function expand(x: Tensor, shape: Shape): Tensor {
   return sameShape(x.shape, shape) ? x : apply(expand_, [x], { shape: [...shape] })[0]!;
 }
+/** Repeats x to the shape that `like` has at run time. */
+export function expandLike(x: Tensor, like: Tensor): Tensor {
+  if (sameShape(x.shape, like.shape)) return x;
+  return isStatic(like.shape) ? expand(x, like.shape) : apply(expandLike_, [x, like], null)[0]!;
+}
 /** The same values; no gradient flows back. */
 export const stopGradient = un(stopGradient_);
 /** Zeros (f32) of the same run-time shape. */
 export const zerosLike = un(zerosLike_);
 
-export const all: Primitive[] = [...Object.values(primitives), cast_, where_, expand_, stopGradient_, zerosLike_];
+export const all: Primitive[] = [...Object.values(primitives), cast_, where_, expand_, expandLike_, stopGradient_, zerosLike_];

@@ -2,7 +2,7 @@ import { axisOf, type Dim, dimProduct, isStatic, sameShape, type Shape, show } f
 import { f32 } from "../dtype.ts";
 import { ShapeError } from "../../errors.ts";
 import { apply, constant, place, type Primitive, Tensor } from "../tensor.ts";
-import { div, equal, expand, mul, stopGradient, where } from "./elementwise.ts";
+import { div, equal, expandLike, mul, stopGradient, where } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { reshape } from "./shape.ts";
 
@@ -29,7 +29,7 @@ const restore = (g: Tensor, like: Tensor, axes: number[]): Tensor =>
 
 const sum_ = reduction("sum", "ReduceSum", (node, [g]) => {
   const x = node.inputs[0]!;
-  return [g && expand(restore(g, x, node.params.axes), x.shape)];
+  return [g && expandLike(restore(g, x, node.params.axes), x)];
 });
 
 const max_ = reduction("max", "ReduceMax", (node, [g]) => {
