@@ -10,6 +10,7 @@ export async function main(argv: string[]): Promise<number> {
     .exitOverride();
   const verbs: ((program: Command) => void)[] = await Promise.all([
     import("./inspect.ts").then((m) => m.register),
+    import("./tokenizer.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
   for (const verb of program.commands) verb.exitOverride();

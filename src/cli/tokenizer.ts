@@ -1,0 +1,97 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import { type Document, findSources, loadTokenizer, readDocuments } from "../data/index.ts";
+import { ConfigError, UsageError } from "../errors.ts";
+import { trainTokenizer } from "../tokenizer/index.ts";
+import { count, progressLine } from "./print.ts";
+
+/** `sumbi tokenizer train` and `sumbi tokenizer encode`. */
+export function register(program: Command): void {
+  const tokenizer = program.command("tokenizer").description("train a tokenizer, or look at what one does");
+  tokenizer.exitOverride();
+  tokenizer
+    .command("train")
+    .description("learn a byte-level BPE with DeepSeek-V3's rules from .txt, .jsonl and .parquet files, folders, globs or builtin:english, builtin:arithmetic, builtin:smalltalk")
+    .argument("<paths...>", "what to learn from")
+    .requiredOption("--vocab-size <n>", "tokens in all", wholeNumber)
+    .requiredOption("--out <dir>", "folder for tokenizer.json and tokenizer_config.json")
+    .option("--digits <1|3>", "digits that may share a token: 3 as in V3, 1 for small models that calculate", wholeNumber, 3)
+    .option("--min-frequency <n>", "pairs rarer than this are not merged", wholeNumber, 2)
+    .option("--skip-broken", "leave out lines that cannot be read instead of ending")
+    .option("--json", "one JSON object on stdout")
+    .exitOverride()
+    .action(async (paths: string[], options) => {
+      if (options.digits !== 1 && options.digits !== 3) throw new UsageError(`--digits: expected 1 or 3, got ${options.digits}`);
+      const sources = findSources(paths);
+      const line = progressLine();
+      let skipped = 0;
+      const documents = readDocuments(paths, {
+        onBroken: options.skipBroken ? "skip" : "fail",
+        report: (broken) => {
+          skipped++;
+          process.stderr.write(`${broken.path}:${broken.line}: left out: ${broken.reason}\n`);
+        },
+      });
+      const trained = await trainTokenizer(textsOf(documents), {
+        vocabSize: options.vocabSize,
+        digits: options.digits,
+        minFrequency: options.minFrequency,
+        totalChars: sources.reduce((sum, source) => sum + source.bytes, 0),
+        onProgress: line,
+      });
+      line.end();
+      const dir = resolve(options.out);
+      mkdirSync(dir, { recursive: true });
+      writeWhole(join(dir, "tokenizer.json"), JSON.stringify(trained.tokenizerJson, null, 1));
+      writeWhole(join(dir, "tokenizer_config.json"), JSON.stringify(trained.tokenizerConfig, null, 2));
+      const { words, vocabSize } = trained;
+      if (options.json) process.stdout.write(`${JSON.stringify({ out: dir, vocabSize, words, skipped })}\n`);
+      else {
+        process.stdout.write(`${vocabSize} tokens from ${count(words.total)} words (${count(words.distinct)} distinct) in ${dir}\n`);
+        if (vocabSize < options.vocabSize) process.stdout.write(`the text has no more pairs worth merging, so these are fewer than the ${options.vocabSize} asked for\n`);
+      }
+    });
+  tokenizer
+    .command("encode")
+    .description("show how a text is cut into tokens")
+    .argument("<model>", "folder with a tokenizer.json")
+    .argument("[text]", "the text; without it, stdin")
+    .option("--no-special", "take the text of special tokens as plain text")
+    .option("--json", "one JSON object on stdout")
+    .exitOverride()
+    .action((model: string, text: string | undefined, options) => {
+      if (!existsSync(model)) throw new ConfigError(`${model}: expected a folder with a tokenizer.json; there is nothing of that name`);
+      const loaded = loadTokenizer(model);
+      const input = text ?? readFileSync(0, "utf8");
+      const ids = loaded.encode(input, { special: options.special });
+      if (options.json) process.stdout.write(`${JSON.stringify({ ids, tokens: ids.map((id) => loaded.tokenOf(id)) })}\n`);
+      else {
+        for (const id of ids) process.stdout.write(`${String(id).padStart(7)}  ${JSON.stringify(loaded.decode([id]))}\n`);
+        process.stdout.write(`${ids.length} tokens, ${input.length} characters\n`);
+      }
+    });
+}
+
+async function* textsOf(documents: AsyncIterable<Document>): AsyncGenerator<string> {
+  for await (const document of documents) {
+    if ("text" in document) yield document.text;
+    else for (const message of document.messages) yield `${message.reasoning_content ?? ""}${message.content}`;
+  }
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new UsageError(`expected a whole number, got ${text}`);
+  return Number(text);
+}
+
+function writeWhole(path: string, text: string): void {
+  const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`);
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}

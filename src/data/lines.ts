@@ -1,0 +1,104 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { DataError } from "../errors.ts";
+
+const BLOCK_BYTES = 1 << 20;
+/** A longer line is broken off here: memory stays bounded whatever the file holds. */
+export const MAX_LINE_BYTES = 64 << 20;
+const NEWLINE = 10;
+
+/** One line without its newline. `ended` is false at the end of a file without a last newline; `cut` marks a part of an overlong line. */
+export interface Line {
+  bytes: Uint8Array;
+  ended: boolean;
+  cut: boolean;
+}
+
+/** The lines that begin in bytes `start` … `end`-1 of a file, one block of them at a time; reads past `end` to finish the last. */
+export function* readLines(path: string, start: number, end: number): Generator<Line[]> {
+  const file = open(path);
+  try {
+    let at = start;
+    let rest: Uint8Array = new Uint8Array(0);
+    let lineStart = start;
+    // A unit that does not begin a file leaves its first, partial line to the unit before it.
+    let skipping = start > 0;
+    if (skipping) at = lineStart = start - 1;
+    for (;;) {
+      const block = Buffer.allocUnsafe(BLOCK_BYTES);
+      const count = read(file, path, block, at);
+      at += count;
+      const lines: Line[] = [];
+      let from = 0;
+      while (from < count) {
+        const newline = block.indexOf(NEWLINE, from);
+        if (newline < 0 || newline >= count) break;
+        const piece = block.subarray(from, newline);
+        const bytes = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
+        rest = new Uint8Array(0);
+        if (!skipping) lines.push({ bytes, ended: true, cut: false });
+        skipping = false;
+        from = newline + 1;
+        lineStart = at - count + from;
+        if (lineStart >= end) {
+          if (lines.length > 0) yield lines;
+          return;
+        }
+      }
+      if (from < count) rest = Buffer.concat([rest, block.subarray(from, count)]);
+      if (rest.length > MAX_LINE_BYTES) {
+        const whole = wholeCharacters(rest);
+        if (!skipping) lines.push({ bytes: rest.subarray(0, whole), ended: false, cut: true });
+        rest = rest.slice(whole);
+      }
+      if (count === 0) {
+        if (rest.length > 0 && !skipping) lines.push({ bytes: rest, ended: false, cut: false });
+        if (lines.length > 0) yield lines;
+        return;
+      }
+      if (lines.length > 0) yield lines;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The length without a character at the end whose bytes are not all there. */
+function wholeCharacters(bytes: Uint8Array): number {
+  let start = bytes.length - 1;
+  while (start > bytes.length - 4 && start > 0 && (bytes[start] & 0xc0) === 0x80) start--;
+  return (bytes[start] & 0xc0) === 0xc0 ? start : bytes.length;
+}
+
+/** How many newlines stand before byte `end`. */
+export function linesBefore(path: string, end: number): number {
+  const file = open(path);
+  try {
+    const block = Buffer.allocUnsafe(BLOCK_BYTES);
+    let lines = 0;
+    for (let at = 0; at < end; ) {
+      const count = Math.min(read(file, path, block, at), end - at);
+      if (count === 0) break;
+      for (let i = block.indexOf(NEWLINE); i >= 0 && i < count; i = block.indexOf(NEWLINE, i + 1)) lines++;
+      at += count;
+    }
+    return lines;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function open(path: string): number {
+  try {
+    return openSync(path, "r");
+  } catch (error) {
+    throw new DataError(`${path}: cannot be opened: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function read(file: number, path: string, into: Buffer, at: number): number {
+  try {
+    return readSync(file, into, 0, into.length, at);
+  } catch (error) {
+    throw new DataError(`${path}: cannot be read at byte ${at}: ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,100 @@
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { BUILTINS } from "./builtin.ts";
+import { type Broken, type Document, type OnBroken, readPart } from "./documents.ts";
+import { hashText } from "./random.ts";
+import { type Shard, ShardWriter, type Split, tokenTypeOf } from "./shards.ts";
+import type { Unit } from "./units.ts";
+
+export interface UnitJob {
+  unit: Unit;
+  dir: string;
+  /** A text with a hash below this is held out. 0 … 2^32 */
+  heldoutBelow: number;
+  /** The share of documents, for corpora that are generated. */
+  holdout: number;
+  onBroken: OnBroken;
+}
+
+export interface UnitResult {
+  index: number;
+  shards: Record<Split, Shard[]>;
+  documents: number;
+  /** The lowest hash of a text that was not held out, so that a small corpus can still give one up. */
+  lowestHash: number;
+  broken: Broken[];
+  brokenCount: number;
+}
+
+/** Enough to find out what is wrong. */
+const KEPT_BROKEN = 100;
+
+/** Reads, tokenises and writes one unit. The same job gives the same bytes on every machine. */
+export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void): Promise<UnitResult> {
+  const type = tokenTypeOf(tokenizer.vocabSize);
+  const name = String(job.unit.index).padStart(6, "0");
+  const writer = (split: Split, chat: boolean) => new ShardWriter(job.dir, `${split}-${chat ? "chat-" : ""}${name}.bin`, chat, type);
+  const writers = {
+    train: [writer("train", false), writer("train", true)],
+    heldout: [writer("heldout", false), writer("heldout", true)],
+  };
+  const result: UnitResult = { index: job.unit.index, shards: { train: [], heldout: [] }, documents: 0, lowestHash: 2 ** 32, broken: [], brokenCount: 0 };
+  const report = (broken: Broken) => {
+    result.brokenCount++;
+    if (result.broken.length < KEPT_BROKEN) result.broken.push(broken);
+  };
+  const take = (document: Document, split: Split | undefined) => {
+    const encoded = encodeDocument(document, tokenizer);
+    result.documents++;
+    if (split === undefined) {
+      split = encoded.hash < job.heldoutBelow ? "heldout" : "train";
+      if (split === "train") result.lowestHash = Math.min(result.lowestHash, encoded.hash);
+    }
+    const to = writers[split]["text" in document ? 0 : 1];
+    for (const id of encoded.ids) to.push(id);
+  };
+  for (const part of job.unit.parts) {
+    const generated = part.source.builtin !== undefined && BUILTINS[part.source.builtin.name].generated;
+    const count = part.end - part.start;
+    const each = part.bytes / Math.max(1, count);
+    let seen = 0;
+    let told = 0;
+    const options = { onBroken: job.onBroken, report };
+    for await (const document of readPart(part, { ...options, split: "train" })) {
+      take(document, generated ? "train" : undefined);
+      seen += part.source.kind === "builtin" || part.source.kind === "parquet" ? each : bytesOf(document);
+      if (seen - told > 100_000) {
+        onBytes(seen - told);
+        told = seen;
+      }
+    }
+    if (generated && job.holdout > 0) {
+      const from = Math.floor(part.start * job.holdout);
+      const to = Math.max(part.start === 0 ? 1 : 0, Math.floor(part.end * job.holdout));
+      for await (const document of readPart({ ...part, start: from, end: to }, { ...options, split: "heldout" })) take(document, "heldout");
+    }
+    onBytes(part.bytes - told);
+  }
+  for (const split of ["train", "heldout"] as const)
+    result.shards[split] = writers[split].map((writer) => writer.close()).filter((shard) => shard.tokens > 0);
+  return result;
+}
+
+function bytesOf(document: Document): number {
+  return "text" in document ? document.text.length : document.messages.reduce((sum, message) => sum + message.content.length + 40, 20);
+}
+
+/** BOS, text, EOS; a conversation as its template writes it, with all its thoughts. `hash` is of the text alone. */
+export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids: number[]; hash: number } {
+  const { bosId, eosIds } = tokenizer;
+  if ("text" in document) {
+    const ids = tokenizer.encode(document.text, { special: false });
+    if (document.first && bosId !== undefined) ids.unshift(bosId);
+    if (document.last && eosIds.length > 0) ids.push(eosIds[0]);
+    return { ids, hash: hashText(document.text) };
+  }
+  const text = tokenizer.applyChatTemplate(document.messages, { keepThoughts: true });
+  const ids = tokenizer.encode(text);
+  if (bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId);
+  if (eosIds.length > 0 && !eosIds.includes(ids[ids.length - 1])) ids.push(eosIds[0]);
+  return { ids, hash: hashText(text) };
+}

@@ -1,0 +1,60 @@
+import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
+
+export type Split = "train" | "heldout";
+
+/** A file of token ids, one after the other, little-endian. */
+export interface Shard {
+  file: string;
+  tokens: number;
+  /** Conversations: no FIM there. */
+  chat: boolean;
+}
+
+export type TokenType = "u16" | "u32";
+
+/** The smallest type that holds every id. */
+export const tokenTypeOf = (vocabSize: number): TokenType => (vocabSize <= 65536 ? "u16" : "u32");
+
+const BUFFER_TOKENS = 1 << 18;
+
+/** Writes one shard through a buffer; no file appears unless there is a token. */
+export class ShardWriter {
+  tokens = 0;
+  private readonly buffer: Uint16Array | Uint32Array;
+  private used = 0;
+  private file: number | undefined;
+
+  constructor(
+    private readonly dir: string,
+    readonly name: string,
+    readonly chat: boolean,
+    type: TokenType,
+  ) {
+    this.buffer = type === "u16" ? new Uint16Array(BUFFER_TOKENS) : new Uint32Array(BUFFER_TOKENS);
+  }
+
+  push(id: number): void {
+    if (this.used === BUFFER_TOKENS) this.write();
+    this.buffer[this.used++] = id;
+    this.tokens++;
+  }
+
+  private write(): void {
+    if (this.used === 0) return;
+    this.file ??= openSync(join(this.dir, this.name), "wx");
+    const bytes = new Uint8Array(this.buffer.buffer, 0, this.used * this.buffer.BYTES_PER_ELEMENT);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    this.used = 0;
+  }
+
+  close(): Shard {
+    this.write();
+    if (this.file !== undefined) {
+      fsyncSync(this.file);
+      closeSync(this.file);
+      this.file = undefined;
+    }
+    return { file: this.name, tokens: this.tokens, chat: this.chat };
+  }
+}

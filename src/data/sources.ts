@@ -1,0 +1,73 @@
+import { readdirSync, type Stats, statSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
+import { globSync, isDynamicPattern } from "tinyglobby";
+import { DataError } from "../errors.ts";
+import { BUILTINS, builtinCount, type BuiltinName } from "./builtin.ts";
+
+export type SourceKind = "text" | "jsonl" | "parquet" | "builtin";
+
+/** One file, or one built-in corpus with `count` documents. */
+export interface Source {
+  kind: SourceKind;
+  /** Absolute path, or `builtin:name`. */
+  path: string;
+  bytes: number;
+  mtimeMs: number;
+  builtin?: { name: BuiltinName; count: number };
+}
+
+const KINDS: Record<string, SourceKind> = { ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet" };
+
+/**
+ * What a list of files, folders (searched to the bottom), globs and `builtin:name[:documents]` stands for, each file
+ * once, in a fixed order: as listed, folders and globs sorted by name. Throws DataError for what cannot be read.
+ */
+export function findSources(paths: readonly string[]): Source[] {
+  if (paths.length === 0) throw new DataError("data: expected at least one file, folder, glob or builtin:name, got none");
+  const sources = new Map<string, Source>();
+  const add = (path: string, kind: SourceKind, stats: Stats) => {
+    if (!sources.has(path)) sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs });
+  };
+  for (const path of paths) {
+    if (path.startsWith("builtin:")) {
+      sources.set(path, builtinSource(path));
+      continue;
+    }
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats?.isFile()) {
+      const kind = KINDS[extname(path).toLowerCase()];
+      if (kind === undefined) throw new DataError(`${path}: expected one of ${Object.keys(KINDS).join(", ")}`);
+      add(resolve(path), kind, stats);
+    } else if (stats?.isDirectory()) {
+      const files = filesBelow(resolve(path));
+      if (files.length === 0) throw new DataError(`${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found none`);
+      for (const file of files) add(file, KINDS[extname(file).toLowerCase()], statSync(file));
+    } else if (isDynamicPattern(path)) {
+      const files = globSync(path, { absolute: true, onlyFiles: true, expandDirectories: false }).sort();
+      const known = files.filter((file) => extname(file).toLowerCase() in KINDS);
+      if (known.length === 0) throw new DataError(`${path}: no ${Object.keys(KINDS).join(", ")} file matches`);
+      for (const file of known) add(resolve(file), KINDS[extname(file).toLowerCase()], statSync(file));
+    } else throw new DataError(`${path}: expected a file, folder, glob or builtin:name; there is nothing of that name`);
+  }
+  return [...sources.values()];
+}
+
+function builtinSource(path: string): Source {
+  const [, name, count, ...rest] = path.split(":");
+  if (!(name in BUILTINS) || rest.length > 0 || (count !== undefined && !/^[1-9]\d{0,9}$/.test(count)))
+    throw new DataError(`${path}: expected builtin:NAME or builtin:NAME:DOCUMENTS with one of ${Object.keys(BUILTINS).join(", ")}`);
+  const documents = builtinCount(name as BuiltinName, count === undefined ? undefined : Number(count));
+  const builtin = BUILTINS[name as BuiltinName];
+  return { kind: "builtin", path, bytes: documents * builtin.bytesPerDocument, mtimeMs: 0, builtin: { name: name as BuiltinName, count: documents } };
+}
+
+function filesBelow(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.name.startsWith(".")) continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...filesBelow(path));
+    else if (extname(entry.name).toLowerCase() in KINDS && statSync(path, { throwIfNoEntry: false })?.isFile()) found.push(path);
+  }
+  return found;
+}
