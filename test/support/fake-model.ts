@@ -83,22 +83,25 @@ export function fakeModel(next: (tokens: readonly number[]) => number | Float32A
       if (released) throw new Error("fake model: the cache was released");
       if (tokens.length === 0 || held.length + tokens.length > contextTokens) throw new Error("fake model: no tokens, or too many");
       running = true;
-      counts.passes++;
-      counts.tokens += tokens.length;
-      shared.fill(NaN);
-      if (options.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.delayMs));
-      else await null;
-      for (let t = 0; t < tokens.length; t++) {
-        held.push(tokens[t]);
-        if (!all && t < tokens.length - 1) continue;
-        const row = shared.subarray(all ? t * vocabSize : 0, (all ? t + 1 : 1) * vocabSize);
-        const answer = next(held);
-        if (typeof answer === "number") {
-          row.fill(0);
-          row[answer] = 30;
-        } else row.set(answer);
+      try {
+        counts.passes++;
+        counts.tokens += tokens.length;
+        shared.fill(NaN);
+        if (options.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.delayMs));
+        else await null;
+        for (let t = 0; t < tokens.length; t++) {
+          held.push(tokens[t]);
+          if (!all && t < tokens.length - 1) continue;
+          const row = shared.subarray(all ? t * vocabSize : 0, (all ? t + 1 : 1) * vocabSize);
+          const answer = next(held);
+          if (typeof answer === "number") {
+            row.fill(0);
+            row[answer] = 30;
+          } else row.set(answer);
+        }
+      } finally {
+        running = false;
       }
-      running = false;
       return shared.subarray(0, (all ? tokens.length : 1) * vocabSize);
     },
   };

@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { bytesTokenizer, EOS, fakeModel, hashLogits, served } from "../../test/support/fake-model.ts";
+import { createApp } from "./app.ts";
+import { argmax, logSumExp } from "./sampling.ts";
+
+const app = createApp({ model: served(fakeModel(hashLogits)) });
+interface Body {
+  choices: { index: number; text: string; finish_reason: string; logprobs: { tokens: string[]; token_logprobs: (number | null)[]; top_logprobs: (Record<string, number> | null)[]; text_offset: number[] } }[];
+  usage: object;
+}
+const post = async (body: object, to = app): Promise<Body> => {
+  const response = await to.request("/v1/completions", { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+  expect(response.status).toBe(200);
+  return (await response.json()) as Body;
+};
+
+/** What lm-evaluation-harness' local-completions sends for a log likelihood, and how it reads the answer. */
+function readLikelihood(choice: Body["choices"][number], contextTokens: number): { sum: number; greedy: boolean } {
+  const logprobs = choice.logprobs.token_logprobs.slice(contextTokens, -1) as number[];
+  const top = choice.logprobs.top_logprobs.slice(contextTokens, -1);
+  return {
+    sum: logprobs.reduce((a, b) => a + b, 0),
+    greedy: logprobs.every((p, i) => p === Math.max(...Object.values(top[i]!))),
+  };
+}
+
+test("log likelihoods of given continuations, in batches of token ids", async () => {
+  const context = bytesTokenizer.encode("The capital of France is");
+  const likely = [...context];
+  for (let i = 0; i < 3; i++) likely.push(argmax(hashLogits(likely)));
+  const prompts = [likely, [...context, 32, 80], [...context, 255, 254, 253]];
+  const body = await post({ model: "fake", prompt: prompts, temperature: 0, max_tokens: 1, logprobs: 1, seed: 1234, echo: true });
+  const sorted = body.choices.sort((a, b) => a.index - b.index);
+  expect(sorted).toHaveLength(3);
+  sorted.forEach((choice, p) => {
+    let want = 0;
+    for (let i = context.length; i < prompts[p].length; i++) {
+      const logits = hashLogits(prompts[p].slice(0, i));
+      want += logits[prompts[p][i]] - logSumExp(logits);
+    }
+    const got = readLikelihood(choice, context.length);
+    expect(got.sum).toBeCloseTo(want, 6);
+    expect(got.greedy).toBe(p === 0);
+    expect(choice.logprobs.tokens).toHaveLength(prompts[p].length + 1);
+  });
+});
+
+test("an answer that ends at once still has its token, so that likelihoods line up", async () => {
+  const ending = createApp({ model: served(fakeModel(() => EOS)) });
+  const { choices, usage } = await post({ model: "fake", prompt: [[1, 2, 3]], max_tokens: 1, logprobs: 1, echo: true }, ending);
+  expect(choices[0].logprobs.tokens).toEqual(["\u0001", "\u0002", "\u0003", "<eos>"]);
+  expect(choices[0].text).toBe("\u0001\u0002\u0003");
+  expect(choices[0].finish_reason).toBe("stop");
+  expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 1, total_tokens: 4 });
+});
+
+test("echo without an answer only scores the prompt", async () => {
+  const { choices, usage } = await post({ model: "fake", prompt: "né", max_tokens: 0, logprobs: 2, echo: true });
+  expect(choices[0].text).toBe("né");
+  expect(choices[0].logprobs.tokens).toEqual(["n", "bytes:\\xc3", "bytes:\\xa9"]);
+  expect(choices[0].logprobs.text_offset).toEqual([0, 1, 1]);
+  expect(choices[0].logprobs.token_logprobs[0]).toBeNull();
+  expect(choices[0].logprobs.top_logprobs[0]).toBeNull();
+  const logits = hashLogits([110]);
+  expect(choices[0].logprobs.token_logprobs[1]).toBeCloseTo(logits[0xc3] - logSumExp(logits), 9);
+  // the two likeliest, and the token itself
+  expect(Object.keys(choices[0].logprobs.top_logprobs[1]!)).toHaveLength(3);
+  expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
+});
+
+test("prompts may be a text, texts, ids or lists of ids", async () => {
+  const run = async (prompt: unknown): Promise<string[]> =>
+    (await post({ prompt, temperature: 0, max_tokens: 5, logprobs: 0 })).choices.map((c) => c.logprobs.tokens.join());
+  const [one] = await run("ab");
+  const [two] = await run("cd");
+  expect(one).not.toBe(two);
+  expect(await run(["ab", "cd"])).toEqual([one, two]);
+  expect(await run([97, 98])).toEqual([one]);
+  expect(await run([[97, 98], [99, 100]])).toEqual([one, two]);
+  expect(await run("")).toEqual(await run([256]));
+});
+
+test("stop strings end the text, its tokens and the work", async () => {
+  const text = "one\ntwo\nthree";
+  const model = fakeModel((tokens) => text.charCodeAt(tokens.length - 1) || EOS);
+  const scripted = createApp({ model: served(model) });
+  const { choices, usage } = await post({ prompt: [0], stop: ["\nth", "unused"], max_tokens: 100, logprobs: 0 }, scripted);
+  expect(choices[0]).toMatchObject({ text: "one\ntwo", finish_reason: "stop" });
+  expect(choices[0].logprobs.tokens.join("")).toBe("one\ntwo");
+  expect(choices[0].logprobs.text_offset).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  expect(usage).toMatchObject({ completion_tokens: 7 });
+  expect(model.counts).toMatchObject({ passes: 10, caches: 0 });
+});
