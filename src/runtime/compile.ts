@@ -1,6 +1,6 @@
 import { RuntimeError } from "../errors.ts";
-import { explainCompile } from "./messages.ts";
-import { addressOf, call, callAsync, callOut, check, ort, pointers, strings, type Pointer } from "./ort.ts";
+import { explainCompile, plain } from "./messages.ts";
+import { call, callAsync, callOut, check, ort, pointers, strings, type Pointer } from "./ort.ts";
 import { Session, valueOver } from "./session.ts";
 import { env } from "./threads.ts";
 import type { CompileOptions, Executable } from "./types.ts";
@@ -23,9 +23,8 @@ export async function compile(onnx: Uint8Array, options: CompileOptions = {}): P
     const names = strings(constants.map(([key]) => key));
     if (constants.length > 0) call("AddExternalInitializers", native, names.array, pointers(values), values.length);
     const out = pointers(1);
-    const status = await callAsync("CreateSessionFromArray", environment, addressOf(onnx), onnx.length, native, out);
-    keepAlive(onnx);
-    check(status, (message) => explainCompile(name, message));
+    const status = await callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out);
+    check(status, (message) => explainCompile(name, message, onnx));
     return new Session(name, out[0]!, constants);
   } finally {
     for (const value of values) ort().ReleaseValue(value);
@@ -43,14 +42,7 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
   for (const [key, value] of Object.entries(config)) call("AddSessionConfigEntry", native, key, value);
   if (options.provider === "webgpu") {
     const none = pointers(1);
-    check(ort().AppendExecutionProvider(native, "WebGPU", none, none, 0), (message) => `${name}: the webgpu provider cannot be used: ${message}`);
+    check(ort().AppendExecutionProvider(native, "WebGPU", none, none, 0), (message) => `${name}: the webgpu provider cannot be used: ${plain(message)}`);
   } else if (options.provider !== undefined && options.provider !== "cpu")
     throw new RuntimeError(`${name}: expected provider cpu or webgpu, got ${String(options.provider)}`);
 }
-
-/** Uses a value after an await, so that the engine may not collect it during the wait. */
-function keepAlive(value: object): void {
-  kept = value;
-  kept = undefined;
-}
-export let kept: object | undefined;

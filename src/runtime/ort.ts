@@ -136,10 +136,14 @@ export function callOut(name: keyof typeof SLOTS, ...args: Argument[]): Pointer 
   return out[0]!;
 }
 
-/** A function's status from a worker thread. */
+/** A function's status from a worker thread. The callback holds the arguments, so their memory outlives the call. */
 export function callAsync(name: keyof typeof SLOTS, ...args: Argument[]): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    ort()[name].async(...args, (error: Error | null, status: unknown) => (error ? reject(error) : resolve(status)));
+    ort()[name].async(...args, (error: Error | null, status: unknown) => {
+      args.length = 0;
+      if (error) reject(error);
+      else resolve(status);
+    });
   });
 }
 

@@ -1,6 +1,8 @@
 import { DTYPES, type DType, type HostTensor } from "../tensor/dtype.ts";
+import { ProtoWriter } from "../tensor/protobuf.ts";
 
-export type Attribute = number | { float: number } | string | readonly number[];
+/** An attribute: an integer, a float, a text, a list of integers or a graph. */
+export type Attribute = number | { float: number } | string | readonly number[] | ProbeModel;
 
 export interface ProbeNode {
   op: string;
@@ -17,84 +19,60 @@ export interface ProbeValue {
   shape: readonly (number | string)[];
 }
 
+/** Any few nodes. An initializer without data is external: its value is given to `compile` as a constant. */
 export interface ProbeModel {
   nodes: readonly ProbeNode[];
   inputs: readonly ProbeValue[];
   outputs: readonly ProbeValue[];
-  /** Initializers: with data inside the model, or without (external, given to `compile` as constants). */
-  initializers?: readonly { name: string; tensor: Omit<HostTensor, "data"> & { data?: HostTensor["data"] } }[];
-  opset?: number;
+  initializers?: Readonly<Record<string, Omit<HostTensor, "data"> & { data?: HostTensor["data"] }>>;
 }
 
-type Field = Uint8Array;
-
-/** A small ONNX model as bytes (onnx.proto3 field numbers): for measuring the machine and for this room's tests. */
+/** ONNX bytes of a few hand-written nodes: to measure the machine and to test this room without the tensor room's ops. */
 export function probeModel(model: ProbeModel): Uint8Array {
-  const graph = join([
-    ...model.nodes.map((n) => message(1, nodeFields(n))),
-    text(2, "probe"),
-    ...(model.initializers ?? []).map(({ name, tensor }) =>
-      message(5, [
-        ...tensor.shape.map((d) => integer(1, d)),
-        integer(2, DTYPES[tensor.dtype].onnx),
-        text(8, name),
-        ...(tensor.data
-          ? [bytes(9, new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength))]
-          : [message(13, [text(1, "location"), text(2, "given-at-compile-time")]), integer(14, 1)]),
-      ]),
-    ),
-    ...model.inputs.map((v) => message(11, valueFields(v))),
-    ...model.outputs.map((v) => message(12, valueFields(v))),
-  ]);
-  return join([
-    integer(1, 10),
-    bytes(7, graph),
-    message(8, [text(1, ""), integer(2, model.opset ?? 21)]),
-    message(8, [text(1, "com.microsoft"), integer(2, 1)]),
-  ]);
+  const standard = new ProtoWriter().string(1, "").int(2, 21);
+  const contributed = new ProtoWriter().string(1, "com.microsoft").int(2, 1);
+  return new ProtoWriter().int(1, 10).message(7, graph(model)).message(8, standard).message(8, contributed).finish();
 }
 
-function nodeFields(node: ProbeNode): Field[] {
-  return [
-    ...node.inputs.map((name) => text(1, name)),
-    ...node.outputs.map((name) => text(2, name)),
-    text(3, node.name ?? node.outputs[0] ?? ""),
-    text(4, node.op),
-    ...Object.entries(node.attributes ?? {}).map(([name, value]) => message(5, [text(1, name), ...attributeFields(value)])),
-    ...(node.domain ? [text(7, node.domain)] : []),
-  ];
-}
-
-function attributeFields(value: Attribute): Field[] {
-  if (typeof value === "number") return [integer(3, value), integer(20, 2)];
-  if (typeof value === "string") return [text(4, value), integer(20, 3)];
-  if ("float" in value) return [join([Uint8Array.of((2 << 3) | 5), new Uint8Array(Float32Array.of(value.float).buffer)]), integer(20, 1)];
-  return [...value.map((v) => integer(8, v)), integer(20, 7)];
-}
-
-function valueFields(value: ProbeValue): Field[] {
-  const dims = value.shape.map((d) => message(1, [typeof d === "number" ? integer(1, d) : text(2, d)]));
-  return [text(1, value.name), message(2, [message(1, [integer(1, DTYPES[value.dtype].onnx), message(2, dims)])])];
-}
-
-function varint(value: number): Field {
-  const out: number[] = [];
-  let rest = BigInt.asUintN(64, BigInt(value));
-  for (; rest > 127n; rest >>= 7n) out.push(Number(rest & 127n) | 128);
-  return Uint8Array.from([...out, Number(rest)]);
-}
-
-const integer = (field: number, value: number): Field => join([varint(field << 3), varint(value)]);
-const bytes = (field: number, value: Uint8Array): Field => join([varint((field << 3) | 2), varint(value.length), value]);
-const text = (field: number, value: string): Field => bytes(field, new TextEncoder().encode(value));
-const message = (field: number, fields: readonly Field[]): Field => bytes(field, join(fields));
-
-function join(parts: readonly Field[]): Uint8Array {
-  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
+function graph({ nodes, initializers = {}, inputs, outputs }: ProbeModel): ProtoWriter {
+  const out = new ProtoWriter();
+  for (const node of nodes) {
+    const proto = new ProtoWriter();
+    for (const name of node.inputs) proto.string(1, name);
+    for (const name of node.outputs) proto.string(2, name);
+    proto.string(3, node.name ?? node.outputs[0]!).string(4, node.op);
+    for (const [name, value] of Object.entries(node.attributes ?? {})) proto.message(5, attribute(name, value));
+    if (node.domain) proto.string(7, node.domain);
+    out.message(1, proto);
   }
+  out.string(2, "probe");
+  for (const [name, { dtype, shape, data }] of Object.entries(initializers)) {
+    const proto = new ProtoWriter();
+    for (const size of shape) proto.int(1, size);
+    proto.int(2, DTYPES[dtype].onnx).string(8, name);
+    if (data) proto.bytes(9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    else proto.message(13, new ProtoWriter().string(1, "location").string(2, "constants")).int(14, 1);
+    out.message(5, proto);
+  }
+  for (const input of inputs) out.message(11, valueInfo(input));
+  for (const output of outputs) out.message(12, valueInfo(output));
   return out;
+}
+
+function attribute(name: string, value: Attribute): ProtoWriter {
+  const out = new ProtoWriter().string(1, name);
+  if (typeof value === "number") return out.int(3, value).int(20, 2);
+  if (typeof value === "string") return out.string(4, value).int(20, 3);
+  if ("float" in value) return out.float(2, value.float).int(20, 1);
+  if ("nodes" in value) return out.message(6, graph(value)).int(20, 5);
+  for (const v of value) out.int(8, v);
+  return out.int(20, 7);
+}
+
+function valueInfo({ name, dtype, shape }: ProbeValue): ProtoWriter {
+  const dims = new ProtoWriter();
+  for (const size of shape)
+    dims.message(1, typeof size === "number" ? new ProtoWriter().int(1, size) : new ProtoWriter().string(2, size));
+  const type = new ProtoWriter().int(1, DTYPES[dtype].onnx).message(2, dims);
+  return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, type));
 }

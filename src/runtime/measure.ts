@@ -1,0 +1,55 @@
+import { hostTensor, type HostTensor } from "../tensor/dtype.ts";
+import { compile } from "./compile.ts";
+import { probeModel } from "./probe.ts";
+import type { Binding } from "./types.ts";
+
+/**
+ * The f32 matrix product rate of this machine with the current threads: [m, k] × [k, n], 2048³ unless told otherwise,
+ * best of the runs that fit into `seconds` (one to warm up first). A product counts 2·m·n·k operations.
+ */
+export async function measureGemmPeak({ m = 2048, n = 2048, k = 2048, seconds = 1 } = {}): Promise<{ flopsPerSec: number }> {
+  const best = await bestSeconds("MatMul", { a: [m, k], b: [k, n], c: [m, n] }, seconds);
+  return { flopsPerSec: (2 * m * n * k) / best };
+}
+
+/**
+ * Bytes read and written per second when two f32 arrays of `elements` are added into a third, all three far bigger
+ * than the caches (128 MiB each by default); best of the runs that fit into `seconds`.
+ */
+export async function measureMemoryBandwidth({ elements = 1 << 25, seconds = 1 } = {}): Promise<{ bytesPerSec: number }> {
+  const best = await bestSeconds("Add", { a: [elements], b: [elements], c: [elements] }, seconds);
+  return { bytesPerSec: (3 * 4 * elements) / best };
+}
+
+async function bestSeconds(op: string, shapes: Record<"a" | "b" | "c", number[]>, seconds: number): Promise<number> {
+  const port = (name: "a" | "b" | "c") => ({ name, dtype: "f32" as const, shape: shapes[name] });
+  const model = probeModel({ nodes: [{ op, inputs: ["a", "b"], outputs: ["c"] }], inputs: [port("a"), port("b")], outputs: [port("c")] });
+  const graph = await compile(model, { name: `measure ${op}` });
+  const binding = graph.bind({ a: filled(shapes.a), b: filled(shapes.b) }, { c: hostTensor("f32", shapes.c) });
+  try {
+    await timed(binding);
+    let best = Infinity;
+    for (let spent = 0; spent < seconds; ) {
+      const took = await timed(binding);
+      spent += took;
+      best = Math.min(best, took);
+    }
+    return best;
+  } finally {
+    binding.dispose();
+    graph.dispose();
+  }
+}
+
+async function timed(binding: Binding): Promise<number> {
+  const start = performance.now();
+  await binding.run();
+  return (performance.now() - start) / 1000;
+}
+
+/** Ordinary values: zeros or denormals may run at another speed. */
+function filled(shape: number[]): HostTensor {
+  const tensor = hostTensor("f32", shape);
+  for (let i = 0; i < tensor.data.length; i++) tensor.data[i] = ((i * 7919) % 1000) / 500 - 0.999;
+  return tensor;
+}
