@@ -40,7 +40,9 @@ export class Tokenizer {
   readonly eosIds: number[];
   readonly chatTemplate: string | undefined;
   private readonly library: Library;
-  private readonly plain: (text: string) => string[];
+  /** Cuts text into pieces that are merged apart from each other, and writes a piece in the vocabulary's alphabet. */
+  private readonly cut: (text: string) => string[];
+  private readonly spell: (piece: string) => string[];
   private readonly words = new Map<string, number[]>();
   private readonly tokens: (string | undefined)[];
   private readonly bytes: (Uint8Array | undefined)[];
@@ -60,11 +62,12 @@ export class Tokenizer {
       throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
     }
     const library = this.library;
-    this.plain = (text) => {
+    const { cut, spell } = stagesOf(library);
+    this.cut = (text) => {
       const normal = library.normalizer === null ? text : library.normalizer(text);
-      if (normal === "") return [];
-      return library.pre_tokenizer === null ? [normal] : (library.pre_tokenizer as unknown as (text: string) => string[])(normal);
+      return normal === "" ? [] : cut(normal);
     };
+    this.spell = spell;
     this.vocabSize = json.size;
     this.tokens = new Array(json.size).fill(undefined);
     this.bytes = new Array(json.size).fill(undefined);
@@ -112,11 +115,11 @@ export class Tokenizer {
   }
 
   private encodePlain(text: string, out: number[]): void {
-    for (const word of this.plain(text)) {
+    for (const word of this.cut(text)) {
       let ids = this.words.get(word);
       if (ids === undefined) {
         ids = [];
-        for (const token of this.library.model!.encode([word])) {
+        for (const token of this.library.model!.encode(this.spell(word))) {
           const id = this.ids.get(token);
           if (id !== undefined) ids.push(id);
         }
@@ -199,4 +202,20 @@ export class Tokenizer {
     if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize)
       throw new DataError(`tokenizer: expected an id from 0 to ${this.vocabSize - 1}, got ${id}`);
   }
+}
+
+type Stage = (text: string | string[]) => string[];
+
+/**
+ * The library's pre-tokenizer in two: all stages but the last where that only spells bytes, and that one. It takes most
+ * of the time, and done after the look-up of known words it is done for new words alone.
+ */
+function stagesOf(library: Library): { cut: (text: string) => string[]; spell: (piece: string) => string[] } {
+  const whole = library.pre_tokenizer as unknown as (Stage & { tokenizers?: (Stage & { config?: Record<string, unknown> })[] }) | null;
+  if (whole === null) return { cut: (text) => [text], spell: (piece) => [piece] };
+  const last = whole.tokenizers?.at(-1);
+  const { type, use_regex, add_prefix_space } = last?.config ?? {};
+  if (last === undefined || type !== "ByteLevel" || use_regex !== false || add_prefix_space !== false) return { cut: whole, spell: (piece) => [piece] };
+  const before = whole.tokenizers!.slice(0, -1);
+  return { cut: (text) => before.reduce((pieces, stage) => stage(pieces), [text]), spell: last };
 }
