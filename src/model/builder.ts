@@ -1,0 +1,86 @@
+import { add, constant, f32, i64, matmul, parameter, type Dim, type Tensor } from "../tensor/index.ts";
+import { headDims, type ModelConfig } from "./config.ts";
+import { listParameters } from "./parameters.ts";
+import { ropeInterleaved, ropeTable } from "./rope.ts";
+
+/** How a linear layer multiplies: x_XI by a weight [O, I] -> [X, O]. Low-precision training puts its own here. */
+export type Product = (x: Tensor, weight: Tensor, key: string) => Tensor;
+
+/** What the blocks build with: a config, its weights by checkpoint key, and how linear layers multiply. */
+export interface ModelBuilder {
+  readonly config: ModelConfig;
+  /** The weight under a checkpoint key; copies of a tensor (MTP's embedding and head) give the original. */
+  weight(key: string): Tensor;
+  has(key: string): boolean;
+  /** x_XI -> x · weightᵀ + bias, by the layer's key without `.weight`. */
+  linear(x: Tensor, layer: string): Tensor;
+  /** The weights asked for so far, by key, in that order. */
+  readonly used: ReadonlyMap<string, Tensor>;
+}
+
+export interface BuilderOptions {
+  /** Where a weight comes from; by default a graph input named by its key. */
+  source?: (key: string, shape: number[]) => Tensor;
+  product?: Product;
+}
+
+/** Starts building a model. */
+export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}): ModelBuilder {
+  const { source = parameter, product = (x, w) => matmul(x, w, { transB: true }) } = options;
+  const known = new Map(Array.from(listParameters(config), (p) => [p.key, p]));
+  const used = new Map<string, Tensor>();
+  const weight = (key: string): Tensor => {
+    const info = known.get(key);
+    if (info === undefined) throw new Error(`model: no weight ${key} in this ${config.model_type}`);
+    const own = info.sameAs ?? key;
+    let tensor = used.get(own);
+    if (tensor === undefined) used.set(own, (tensor = source(own, info.shape)));
+    return tensor;
+  };
+  const has = (key: string) => known.has(key);
+  return {
+    config,
+    weight,
+    has,
+    used,
+    linear(x, layer) {
+      const out = product(x, weight(`${layer}.weight`), `${layer}.weight`);
+      return has(`${layer}.bias`) ? add(out, weight(`${layer}.bias`)) : out;
+    },
+  };
+}
+
+/** Positions of the tokens and the angles that go with them. */
+export interface Rope {
+  /** i64. */
+  positions_BT: Tensor;
+  /** [positions the tables know, R/2]. */
+  cos: Tensor;
+  sin: Tensor;
+  interleaved: boolean;
+}
+
+/** Rope for a batch whose every row is positions 0 … T−1, all lengths known: what training uses. */
+export function ropeFromStart(config: ModelConfig, batch: number, length: number): Rope {
+  const positions = Array.from({ length: batch * length }, (_, i) => i % length);
+  return ropeAt(config, constant(i64([batch, length], positions)), length);
+}
+
+/** Rope for positions given at run time, below `limit`. */
+export function ropeAt(config: ModelConfig, positions_BT: Tensor, limit: number): Rope {
+  const { cos, sin } = ropeTable(config, Array.from({ length: limit }, (_, i) => i));
+  const shape = [limit, headDims(config).rope / 2];
+  return {
+    positions_BT,
+    cos: constant(f32(shape, cos)),
+    sin: constant(f32(shape, sin)),
+    interleaved: ropeInterleaved(config),
+  };
+}
+
+/** Lengths of a batch of tokens and the flattened axis X = B·T. */
+export interface Tokens {
+  B: Dim;
+  T: Dim;
+  X: Dim;
+}

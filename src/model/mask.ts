@@ -1,0 +1,16 @@
+import { constant, expand, f32, iota, lessEqual, reshape, where, type Dim, type Tensor } from "../tensor/index.ts";
+
+const HIDDEN = -1e9;
+
+/** 0 where a query may see a key of the same run of tokens, −10⁹ after it: [repeat·T, T]. One row block per `repeat`. */
+export function causalMask(T: Dim, repeat = 1): Tensor {
+  if (typeof T === "number") {
+    const data = new Float32Array(repeat * T * T);
+    for (let row = 0; row < repeat * T; row++) data.fill(HIDDEN, row * T + (row % T) + 1, (row + 1) * T);
+    return constant(f32([repeat * T, T], data));
+  }
+  const key_1T = reshape(iota(T), [1, T]);
+  const query_T1 = reshape(iota(T), [T, 1]);
+  const mask_TT = where(lessEqual(key_1T, query_T1), 0, HIDDEN);
+  return repeat === 1 ? mask_TT : reshape(expand(mask_TT, [repeat, T, T]), [-1, T]);
+}

@@ -1,0 +1,125 @@
+import {
+  add, attention, concat, expand, lengthOf, matmul, pad, reshape, rmsNorm, rope, slice, softmax, split, transpose,
+  type Dim, type Tensor,
+} from "../tensor/index.ts";
+import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
+import { headDims, type DeepseekConfig } from "./config.ts";
+import { causalMask } from "./mask.ts";
+import { softmaxScale } from "./rope.ts";
+
+/** DeepSeek's latent norms keep this whatever rms_norm_eps says. */
+const LATENT_EPSILON = 1e-6;
+
+/**
+ * Multi-head latent attention within the given tokens, in its expanded form: x_XD -> out_XD. Training and prefill.
+ * arXiv:2405.04434 §2.1, arXiv:2412.19437 §2.1.1. `row_BTW` is what a cache keeps: the normed latent, then the rotated key.
+ */
+export function latentAttention(model: ModelBuilder, x_XD: Tensor, at: string, rope: Rope, tokens: Tokens): { out_XD: Tensor; row_BTW: Tensor } {
+  const { B, T } = tokens;
+  const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
+  const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
+  const q = concat([qNope_BHTN, qRope_BHTR], 3);
+  const { k, v } = expandLatent(model, latent_XC, kRope_B1TR, at, { B, S: T });
+  const o_BHTP = attention(q, k, v, softmaxScale(model.config), causalMask(T));
+  return { out_XD: output(model, o_BHTP, at, tokens), row_BTW: rowOf(latent_XC, kRope_B1TR, tokens) };
+}
+
+/**
+ * The same for tokens that follow `past_BSW`, the rows kept of the tokens before them. Absorbed: the query is carried into the
+ * latent space (W_ukᵀ q) and meets the rows themselves; W_uv comes after the weighted sum. `expanded` rebuilds
+ * keys and values of the past instead; both agree.
+ */
+export function cachedLatentAttention(
+  model: ModelBuilder, x_XD: Tensor, at: string, rope: Rope, tokens: Tokens, past_BSW: Tensor, expanded = false,
+): { out_XD: Tensor; row_BTW: Tensor } {
+  const config = model.config as DeepseekConfig;
+  const { B, T, X } = tokens;
+  const { kv_lora_rank: C, num_attention_heads: H } = config;
+  const { nope: N, rope: R, value: P } = headDims(config);
+  const W = C + R;
+  const S = past_BSW.dim(1);
+  const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
+  const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
+  const row_BTW = rowOf(latent_XC, kRope_B1TR, tokens);
+  const scale = softmaxScale(config);
+
+  if (expanded) {
+    const pastLatent = reshape(slice(past_BSW, 2, 0, C), [-1, C]);
+    const pastKey = reshape(slice(past_BSW, 2, C, W), [B, 1, S, R]);
+    const before = expandLatent(model, pastLatent, pastKey, at, { B, S });
+    const now = expandLatent(model, latent_XC, kRope_B1TR, at, { B, S: T });
+    const q = concat([qNope_BHTN, qRope_BHTR], 3);
+    const o_BHTP = joinedAttention(q, [before.k, now.k], [before.v, now.v], scale, causalMask(T), [S, T]);
+    return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
+  }
+
+  // kv_b_proj has N key rows, then P value rows per head. Padding the narrow operands with zeros uses it as it lies.
+  const up_HEC = reshape(model.weight(`${at}.kv_b_proj.weight`), [H, N + P, C]);
+  const qNope_HXE = pad(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]), 2, 0, P);
+  const qLatent_HXC = matmul(qNope_HXE, up_HEC);
+  const qLatent_BHTC = transpose(reshape(qLatent_HXC, [H, B, T, C]), [1, 0, 2, 3]);
+  const q = reshape(concat([qLatent_BHTC, qRope_BHTR], 3), [B, heads(H, T), W]);
+  const o = joinedAttention(q, [past_BSW, row_BTW], [past_BSW, row_BTW], scale, causalMask(T, H), [S, T]);
+  const oLatent_BHTC = reshape(slice(o, 2, 0, C), [B, H, T, C]);
+  const oLatent_HXC = reshape(transpose(oLatent_BHTC, [1, 0, 2, 3]), [H, X, C]);
+  const o_HXP = slice(matmul(oLatent_HXC, up_HEC, { transB: true }), 2, N, N + P);
+  const o_BHTP = transpose(reshape(o_HXP, [H, B, T, P]), [1, 0, 2, 3]);
+  return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
+}
+
+const heads = (H: number, T: Dim): Dim => (typeof T === "number" ? H * T : `${H}*${T}`);
+
+/** softmax over keys that lie in two places, past and present; `mask` hides present keys. The parts' scores are joined, not the keys. */
+export function joinedAttention(
+  q: Tensor, keys: [Tensor, Tensor], values: [Tensor, Tensor], scale: number, mask: Tensor, lengths: [Dim, Dim],
+): Tensor {
+  const past = matmul(q, keys[0], { transB: true, alpha: scale });
+  const present = add(matmul(q, keys[1], { transB: true, alpha: scale }), mask);
+  const p = softmax(concat([past, present], -1));
+  const sizes = concat([lengthOf(lengths[0]), lengthOf(lengths[1])], 0);
+  const [pPast, pPresent] = split(p, -1, sizes, lengths);
+  return add(matmul(pPast, values[0]), matmul(pPresent, values[1]));
+}
+
+/** The normed latent and the rotated key that all heads share. */
+function latentOf(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { B, T }: Tokens) {
+  const config = model.config as DeepseekConfig;
+  const { kv_lora_rank: C, qk_rope_head_dim: R } = config;
+  const [compressed_XC, kRope_XR] = split(model.linear(x_XD, `${at}.kv_a_proj_with_mqa`), 1, [C, R]);
+  const latent_XC = rmsNorm(compressed_XC, model.weight(`${at}.kv_a_layernorm.weight`), LATENT_EPSILON);
+  return { latent_XC, kRope_B1TR: turn(reshape(kRope_XR, [B, 1, T, R]), angles) };
+}
+
+/** Queries of every head, through their own latent when the model has one; the rope part is rotated. */
+function queries(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { B, T }: Tokens) {
+  const config = model.config as DeepseekConfig;
+  const { nope: N, rope: R } = headDims(config);
+  const rank = config.q_lora_rank;
+  const latent = () => rmsNorm(model.linear(x_XD, `${at}.q_a_proj`), model.weight(`${at}.q_a_layernorm.weight`), LATENT_EPSILON);
+  const q = rank === null ? model.linear(x_XD, `${at}.q_proj`) : model.linear(latent(), `${at}.q_b_proj`);
+  const q_BHTE = transpose(reshape(q, [B, T, config.num_attention_heads, N + R]), [0, 2, 1, 3]);
+  const [qNope_BHTN, qRope_BHTR] = split(q_BHTE, 3, [N, R]);
+  return { qNope_BHTN, qRope_BHTR: turn(qRope_BHTR, angles) };
+}
+
+const turn = (x_BHTR: Tensor, { positions_BT, cos, sin, interleaved }: Rope): Tensor => rope(x_BHTR, positions_BT, cos, sin, interleaved);
+
+/** Keys and values of every head from the latent of S tokens. */
+function expandLatent(model: ModelBuilder, latent_XC: Tensor, kRope_B1SR: Tensor, at: string, { B, S }: { B: Dim; S: Dim }) {
+  const { num_attention_heads: H } = model.config;
+  const { nope: N, rope: R, value: P } = headDims(model.config);
+  const kv_BHSE = transpose(reshape(model.linear(latent_XC, `${at}.kv_b_proj`), [B, S, H, N + P]), [0, 2, 1, 3]);
+  const [kNope_BHSN, v] = split(kv_BHSE, 3, [N, P]);
+  return { k: concat([kNope_BHSN, expand(kRope_B1SR, [B, H, S, R])], 3), v };
+}
+
+function rowOf(latent_XC: Tensor, kRope_B1TR: Tensor, { B, T }: Tokens): Tensor {
+  const C = latent_XC.dim(1);
+  return concat([reshape(latent_XC, [B, T, C]), reshape(kRope_B1TR, [B, T, kRope_B1TR.dim(3)])], 2);
+}
+
+function output(model: ModelBuilder, o_BHTP: Tensor, at: string, { X }: Tokens): Tensor {
+  const { num_attention_heads: H } = model.config;
+  const { value: P } = headDims(model.config);
+  return model.linear(reshape(transpose(o_BHTP, [0, 2, 1, 3]), [X, H * P]), `${at}.o_proj`);
+}

@@ -1,0 +1,111 @@
+import {
+  add, assume, cast, collect, concat, constant, dimMul, dispatch, div, expand, f32, gatherElements, i64, iota, lengthOf, mean, mul, nonZero,
+  reshape, scatterElements, sigmoid, softmax, split, stopGradient, sub, sum, topK, transpose, where, zerosLike, type Dim, type Tensor,
+} from "../tensor/index.ts";
+import type { ModelBuilder, Tokens } from "./builder.ts";
+import { isGroupLimited, type DeepseekConfig } from "./config.ts";
+import { feedForward } from "./ffn.ts";
+
+/** Lower than any score: an expert of a group that was not chosen. */
+const EXCLUDED = -1e30;
+
+/** What a mixture layer decided for its tokens. */
+export interface Routing {
+  /** Affinity of every token to every expert, 0 … 1. */
+  scores_XE: Tensor;
+  /** The chosen experts and the weights of their outputs. */
+  experts_XK: Tensor;
+  weights_XK: Tensor;
+  /** Tokens per expert, as f32. */
+  load_E: Tensor;
+}
+
+/**
+ * DeepSeekMoE: out_XD = Σ weight · expert(x) over the chosen experts + shared(x). No token is dropped. arXiv:2412.19437 §2.1.2.
+ */
+export function mixture(model: ModelBuilder, x_XD: Tensor, at: string, tokens: Tokens): { out_XD: Tensor; routing: Routing } {
+  const config = model.config as DeepseekConfig;
+  const routing = route(model, x_XD, at);
+  const routed_XD = runExperts(model, x_XD, at, routing, tokens);
+  if (config.n_shared_experts === 0) return { out_XD: routed_XD, routing };
+  return { out_XD: add(routed_XD, feedForward(model, x_XD, `${at}.shared_experts`)), routing };
+}
+
+/**
+ * Scores and choice. V3: sigmoid scores, choice by score + correction bias (bias and choice get no gradient), weights from
+ * the scores alone. V2: softmax scores. Experts outside the best groups count as −∞, as in DeepSeek's code.
+ */
+export function route(model: ModelBuilder, x_XD: Tensor, at: string): Routing {
+  const config = model.config as DeepseekConfig;
+  const { n_routed_experts: E, num_experts_per_tok: K } = config;
+  const logits_XE = model.linear(x_XD, `${at}.gate`);
+  const scores_XE = config.scoring_func === "sigmoid" ? sigmoid(logits_XE) : softmax(logits_XE);
+  const bias = `${at}.gate.e_score_correction_bias`;
+  const free = stopGradient(scores_XE);
+  const choice_XE = model.has(bias) ? add(free, model.weight(bias)) : free;
+  const { indices: experts_XK } = topK(isGroupLimited(config) ? keepBestGroups(config, choice_XE) : choice_XE, K);
+  let weights_XK = gatherElements(scores_XE, experts_XK, 1, true);
+  if (config.norm_topk_prob) weights_XK = div(weights_XK, add(sum(weights_XK, 1, true), 1e-20));
+  const chosen_XE = scatterElements(zerosLike(free), experts_XK, ones(experts_XK.shape), 1);
+  return { scores_XE, experts_XK, weights_XK: mul(weights_XK, config.routed_scaling_factor), load_E: reshape(sum(chosen_XE, 0), [E]) };
+}
+
+/** Excludes experts outside the best groups. A group's score: V3 the sum of its two best, V2 its best. */
+function keepBestGroups(config: DeepseekConfig, choice_XE: Tensor): Tensor {
+  const { n_routed_experts: E, n_group: G, topk_group } = config;
+  const X = choice_XE.dim(0);
+  const choice_XGE = reshape(choice_XE, [X, G, E / G]);
+  const best = topK(choice_XGE, config.topk_method === "noaux_tc" ? 2 : 1).values;
+  const group_XG = sum(best, 2);
+  const { indices } = topK(group_XG, topk_group);
+  const kept_XG = scatterElements(zerosLike(group_XG), indices, ones(indices.shape), 1);
+  const kept_XG1 = cast(reshape(kept_XG, [X, G, 1]), "bool");
+  return reshape(where(kept_XG1, choice_XGE, EXCLUDED), [X, E]);
+}
+
+const ones = (shape: readonly Dim[]): Tensor => expand(constant(f32([1, 1], [1])), shape);
+
+/** Sorts the X·K assignments by expert, runs every expert on its own rows, and adds the weighted results per token. */
+function runExperts(model: ModelBuilder, x_XD: Tensor, at: string, routing: Routing, { X }: Tokens): Tensor {
+  const { n_routed_experts: E, num_experts_per_tok: K, hidden_size: D } = model.config as DeepseekConfig;
+  const A = dimMul(X, K);
+  const { assignment_A, token_A, slot_XK } = sortByExpert(routing.experts_XK, X, E, K, A);
+  const counts_E = cast(routing.load_E, "i64");
+  const rows_AD = dispatch(x_XD, token_A, slot_XK);
+  const lengths = Array.from({ length: E }, (_, e) => `${at}.experts.${e}.rows`);
+  const outs = split(rows_AD, 0, counts_E, lengths).map((rows, e) => feedForward(model, rows, `${at}.experts.${e}`));
+  const out_AD = assume(concat(outs, 0, counts_E), [A, D]);
+  const weight_A1 = reshape(gatherElements(reshape(routing.weights_XK, [A]), assignment_A, 0, true), [A, 1]);
+  return collect(mul(out_AD, weight_A1), token_A, slot_XK);
+}
+
+/**
+ * Orders the assignments (numbered x·K + k) by expert, then token. `assignment_A` and `token_A`: which one stands at each
+ * place, and its token; `slot_XK`: the place where each assignment went.
+ */
+function sortByExpert(experts_XK: Tensor, X: Dim, E: number, K: number, A: Dim) {
+  const number_XK = reshape(add(iota(A), whole(1)), [X, K]);
+  const number_XE = scatterElements(expand(constant(i64([1, 1], [0])), [X, E]), experts_XK, number_XK, 1);
+  const number_EX = transpose(number_XE, [1, 0]);
+  const [expert_1A, token_1A] = split(nonZero(number_EX, A), 0, [1, 1]);
+  const place_A = reshape(add(mul(expert_1A, lengthOf(X)), token_1A), [A]);
+  const assignment_A = sub(gatherElements(reshape(number_EX, [dimMul(E, X)]), place_A, 0, true), whole(1));
+  const slot_A = scatterElements(expand(whole(0), [A]), assignment_A, iota(A), 0);
+  return { assignment_A, token_A: reshape(token_1A, [A]), slot_XK: reshape(slot_A, [X, K]) };
+}
+
+const whole = (n: number): Tensor => constant(i64([1], [n]));
+
+/**
+ * V3's sequence-wise balance loss without its factor α, averaged over the sequences: Σ f·P per sequence, with f the share of its
+ * tokens that have the expert among their K best plain scores (times E/K) and P the mean normalized score. arXiv:2412.19437 eq. 17-20.
+ */
+export function balanceLoss(config: DeepseekConfig, { scores_XE }: Routing, { B, T }: Tokens): Tensor {
+  const { n_routed_experts: E, num_experts_per_tok: K } = config;
+  const { indices } = topK(stopGradient(scores_XE), K);
+  const best_XE = scatterElements(zerosLike(scores_XE), indices, ones(indices.shape), 1);
+  const f_BE = mul(mean(reshape(best_XE, [B, T, E]), 1), E / K);
+  const share_XE = div(scores_XE, sum(scores_XE, 1, true));
+  const p_BE = mean(reshape(share_XE, [B, T, E]), 1);
+  return mean(sum(mul(f_BE, p_BE), 1));
+}

@@ -1,0 +1,112 @@
+import { add, dimMul, gather, reshape, rmsNorm, scope, stopGradient, type Dim, type Tensor } from "../tensor/index.ts";
+import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
+import { headDims, isDeepseek, isMoeLayer, type ModelConfig } from "./config.ts";
+import { feedForward } from "./ffn.ts";
+import { cachedGroupedAttention, groupedAttention } from "./gqa.ts";
+import { cachedLatentAttention, latentAttention } from "./mla.ts";
+import { mixture, type Routing } from "./moe.ts";
+import { headKey } from "./parameters.ts";
+
+/** The tensors in which a sequence's past is kept, one row per token, in the order of the layers. */
+export function cacheSpec(config: ModelConfig): { name: string; width: number }[] {
+  return Array.from({ length: config.num_hidden_layers }, (_, i) => layerCacheSpec(config, i)).flat();
+}
+
+/** MLA: one tensor of latent and rope key. Grouped-query attention: keys and values of each key head. */
+export function layerCacheSpec(config: ModelConfig, i: number): { name: string; width: number }[] {
+  if (isDeepseek(config)) return [{ name: `cache.${i}`, width: config.kv_lora_rank + config.qk_rope_head_dim }];
+  const width = headDims(config).value;
+  return Array.from({ length: config.num_key_value_heads }, (_, j) => [
+    { name: `cache.${i}.k${j}`, width },
+    { name: `cache.${i}.v${j}`, width },
+  ]).flat();
+}
+
+export interface LayerOptions {
+  /** The past of this layer, tensors as in `layerCacheSpec`, each [B, S, width]. */
+  past?: Tensor[];
+  /** MLA with a past: rebuild keys and values instead of the absorbed form. */
+  expanded?: boolean;
+}
+
+/** One transformer layer: x_XD -> out_XD, the rows its cache gains, and what its experts decided if it has any. */
+export function layer(model: ModelBuilder, x_XD: Tensor, i: number, rope: Rope, tokens: Tokens, { past, expanded }: LayerOptions = {}) {
+  const { config } = model;
+  const at = `model.layers.${i}`;
+  return scope(`layers.${i}`, () => {
+    const normed = rmsNorm(x_XD, model.weight(`${at}.input_layernorm.weight`), config.rms_norm_eps);
+    const { out_XD, rows } = scope("self_attn", () => attend(model, normed, `${at}.self_attn`, rope, tokens, past, expanded));
+    const middle_XD = add(x_XD, out_XD);
+    const normed2 = rmsNorm(middle_XD, model.weight(`${at}.post_attention_layernorm.weight`), config.rms_norm_eps);
+    const mlp: { out_XD: Tensor; routing?: Routing } = scope("mlp", () =>
+      isMoeLayer(config, i) ? mixture(model, normed2, `${at}.mlp`, tokens) : { out_XD: feedForward(model, normed2, `${at}.mlp`) },
+    );
+    return { out_XD: add(middle_XD, mlp.out_XD), rows, routing: mlp.routing };
+  });
+}
+
+function attend(
+  model: ModelBuilder, x_XD: Tensor, at: string, rope: Rope, tokens: Tokens, past: Tensor[] | undefined, expanded?: boolean,
+): { out_XD: Tensor; rows: Tensor[] } {
+  if (isDeepseek(model.config)) {
+    const { out_XD, row_BTW } = past
+      ? cachedLatentAttention(model, x_XD, at, rope, tokens, past[0], expanded)
+      : latentAttention(model, x_XD, at, rope, tokens);
+    return { out_XD, rows: [row_BTW] };
+  }
+  const pairs = past && Array.from({ length: past.length / 2 }, (_, j) => ({ k: past[2 * j], v: past[2 * j + 1] }));
+  const { out_XD, rows } = pairs
+    ? cachedGroupedAttention(model, x_XD, at, rope, tokens, pairs)
+    : groupedAttention(model, x_XD, at, rope, tokens);
+  return { out_XD, rows: rows.flatMap(({ k, v }) => [k, v]) };
+}
+
+/** The lengths of ids_BT. */
+export const tokensOf = (ids_BT: Tensor): Tokens => {
+  const [B, T] = ids_BT.shape as [Dim, Dim];
+  return { B, T, X: dimMul(B, T) };
+};
+
+/**
+ * Embedding rows of ids (any shape) -> [ids…, D]. No gradient reaches the table here: ask `grad` for these rows and add
+ * them up by id outside the graph, which is many times faster.
+ */
+export const embed = (model: ModelBuilder, ids: Tensor): Tensor => gather(stopGradient(model.weight("model.embed_tokens.weight")), ids);
+
+/** Everything up to the head: hidden_XD after the final norm, cache rows of all layers, and the mixtures' decisions. */
+export function transformer(
+  model: ModelBuilder, embedded_XD: Tensor, rope: Rope, tokens: Tokens, { past, expanded }: LayerOptions = {},
+): { hidden_XD: Tensor; rows: Tensor[]; routings: Routing[] } {
+  const { config } = model;
+  const rows: Tensor[] = [];
+  const routings: Routing[] = [];
+  const perLayer = past && past.length / config.num_hidden_layers;
+  let x_XD = embedded_XD;
+  for (let i = 0; i < config.num_hidden_layers; i++) {
+    const own = past?.slice(i * perLayer!, (i + 1) * perLayer!);
+    const out = layer(model, x_XD, i, rope, tokens, { past: own, expanded });
+    x_XD = out.out_XD;
+    rows.push(...out.rows);
+    if (out.routing) routings.push(out.routing);
+  }
+  return { hidden_XD: rmsNorm(x_XD, model.weight("model.norm.weight"), config.rms_norm_eps), rows, routings };
+}
+
+/** hidden_XD -> logits_XV by the output head (the embedding, when tied). */
+export function logits(model: ModelBuilder, hidden_XD: Tensor): Tensor {
+  return scope("head", () => model.linear(hidden_XD, headKey(model.config).replace(/\.weight$/, "")));
+}
+
+/**
+ * ids_BT (i64) -> logits of every token, or of the rows of X that `rows_L` (i64) names, with the rows the caches gain. With a `past`
+ * the tokens follow those it holds, and `rope.positions_BT` must say so.
+ */
+export function languageModel(
+  model: ModelBuilder, ids_BT: Tensor, rope: Rope, options: LayerOptions & { rows_L?: Tensor } = {},
+): { logits: Tensor; rows: Tensor[]; routings: Routing[] } {
+  const tokens = tokensOf(ids_BT);
+  const embedded_XD = embed(model, reshape(ids_BT, [tokens.X]));
+  const { hidden_XD, rows, routings } = transformer(model, embedded_XD, rope, tokens, options);
+  const chosen = options.rows_L ? gather(hidden_XD, options.rows_L) : hidden_XD;
+  return { logits: logits(model, chosen), rows, routings };
+}
