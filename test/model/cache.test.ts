@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import { cacheSpec, languageModel, modelBuilder, ropeAt, type ModelConfig } from "../../src/model/index.ts";
+import { compile, type Executable } from "../../src/runtime/index.ts";
+import { f32, i64, input, toOnnx, type HostTensor } from "../../src/tensor/index.ts";
+import { distance, loadFixture, type Fixture } from "./harness.ts";
+
+const NAMES = [
+  "parity/deepseek_v3", "parity/deepseek_v3-yarn-uneven-mscale", "parity/deepseek_v3-odd-sizes", "parity/deepseek_v3-no-q-rank",
+  "parity/deepseek_v2", "parity/llama-llama3-rope", "parity/qwen2", "parity/qwen3",
+];
+
+/** One graph for any number of new tokens after any number of cached ones. */
+async function decoder({ config }: Fixture, batch: number, expanded: boolean): Promise<Executable> {
+  const model = modelBuilder(config);
+  const rope = ropeAt(config, input("positions", "i64", [batch, "T"]), 64);
+  const past = cacheSpec(config).map(({ name, width }) => input(name, "f32", [batch, "S", width]));
+  const out = languageModel(model, input("ids", "i64", [batch, "T"]), rope, { past, expanded });
+  const rows = Object.fromEntries(out.rows.map((row, i) => [`new.${cacheSpec(config)[i].name}`, row]));
+  return compile(toOnnx({ logits: out.logits, ...rows }).bytes, { name: "decode" });
+}
+
+/** Appends tokens [B, T] to a cache and returns their logits. */
+async function step(exe: Executable, { config, weights }: Fixture, cache: Map<string, HostTensor>, ids: HostTensor, start: number) {
+  const [B, T] = ids.shape;
+  const positions = i64([B, T], Array.from({ length: B * T }, (_, i) => start + (i % T)));
+  const feeds: Record<string, HostTensor> = { ids, positions };
+  for (const { name } of exe.inputs) feeds[name] ??= cache.get(name) ?? weights.get(name)!;
+  const out = await exe.run(feeds);
+  for (const { name, width } of cacheSpec(config)) cache.set(name, joined(cache.get(name)!, out[`new.${name}`], B, width));
+  return out.logits.data as Float32Array;
+}
+
+function joined(past: HostTensor, rows: HostTensor, batch: number, width: number): HostTensor {
+  const [s, t] = [past.shape[1], rows.shape[1]];
+  const data = new Float32Array(batch * (s + t) * width);
+  for (let b = 0; b < batch; b++) {
+    data.set((past.data as Float32Array).subarray(b * s * width, (b + 1) * s * width), b * (s + t) * width);
+    data.set((rows.data as Float32Array).subarray(b * t * width, (b + 1) * t * width), (b * (s + t) + s) * width);
+  }
+  return f32([batch, s + t, width], data);
+}
+
+const emptyCache = (config: ModelConfig, batch: number) =>
+  new Map<string, HostTensor>(cacheSpec(config).map(({ name, width }) => [name, f32([batch, 0, width], [])]));
+
+/** Columns start … end of ids [B, T]. */
+function columns(ids: HostTensor, start: number, end: number): HostTensor {
+  const [B, T] = ids.shape;
+  const rows = Array.from({ length: B }, (_, b) => Array.from(ids.data.slice(b * T + start, b * T + end) as BigInt64Array, Number));
+  return i64([B, end - start], rows.flat());
+}
+
+describe.each(NAMES)("%s with a cache", (name) => {
+  it.each(name.includes("deepseek") ? [["absorbed", false], ["expanded", true]] as const : [["grouped", false]] as const)(
+    "%s: cut at every place, the logits are those of the whole",
+    async (_, expanded) => {
+      const fixture = await loadFixture(name);
+      const { config, reference } = fixture;
+      const ids = reference.get("input_ids")!;
+      const [B, T] = ids.shape;
+      const V = config.vocab_size;
+      const expected = reference.get("logits")!.data as Float32Array;
+      const exe = await decoder(fixture, B, expanded);
+      for (let cut = 0; cut <= T; cut++) {
+        const cache = emptyCache(config, B);
+        const logits = new Float32Array(B * T * V);
+        // the first part in one pass, the rest token by token when the cut is short and in one pass when it is long
+        const stops = cut < T - 3 ? [cut, T] : [cut, ...Array.from({ length: T - cut }, (_, i) => cut + i + 1)];
+        let start = 0;
+        for (const stop of new Set(stops)) {
+          if (stop === start) continue;
+          const part = await step(exe, fixture, cache, columns(ids, start, stop), start);
+          for (let b = 0; b < B; b++)
+            logits.set(part.subarray(b * (stop - start) * V, (b + 1) * (stop - start) * V), (b * T + start) * V);
+          start = stop;
+        }
+        expect(distance(logits, expected), `cut at ${cut}`).toBeLessThan(1e-4);
+      }
+      exe.dispose();
+    },
+  );
+});
+
+describe("languageModel", () => {
+  it("gives the logits of chosen rows only", async () => {
+    const fixture = await loadFixture("parity/deepseek_v3");
+    const { config, reference } = fixture;
+    const model = modelBuilder(config);
+    const rope = ropeAt(config, input("positions", "i64", [2, "T"]), 64);
+    const out = languageModel(model, input("ids", "i64", [2, "T"]), rope, { rows_L: input("rows", "i64", ["L"]) });
+    const exe = await compile(toOnnx({ logits: out.logits }).bytes);
+    const positions = i64([2, 13], Array.from({ length: 26 }, (_, i) => i % 13));
+    const feeds: Record<string, HostTensor> = { ids: reference.get("input_ids")!, positions, rows: i64([2], [12, 25]) };
+    for (const { name } of exe.inputs) feeds[name] ??= fixture.weights.get(name)!;
+    const { logits } = await exe.run(feeds);
+    const all = reference.get("logits")!.data as Float32Array;
+    const V = config.vocab_size;
+    expect(logits.shape).toEqual([2, V]);
+    expect(distance(logits.data as Float32Array, Float32Array.of(...all.subarray(12 * V, 13 * V), ...all.subarray(25 * V)))).toBeLessThan(1e-4);
+  });
+});
