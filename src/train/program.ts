@@ -1,0 +1,181 @@
+import { ConfigError } from "../errors.ts";
+import { modelBuilder, mtpDepth, trainingLoss, type ModelConfig, trainableShapes } from "../model/index.ts";
+import { type Binding, compile, type Executable } from "../runtime/index.ts";
+import * as t from "../tensor/index.ts";
+import { fp8Product } from "./fp8.ts";
+import type { Phase, Recipe } from "./recipe.ts";
+import type { ParameterStore } from "./store.ts";
+
+/** Mean losses of a step, in nats, and the assignments each expert got. */
+export interface Losses {
+  loss: number;
+  mainLoss: number;
+  mtpLoss: number;
+  balanceLoss: number;
+  loads: Float64Array[];
+}
+
+const EMBEDDING = "model.embed_tokens.weight";
+
+/** What the training graph is made of, before it is compiled. */
+export interface TrainingGraph {
+  onnx: t.OnnxGraph;
+  /** Keys whose gradient the graph writes, as output `d key`. */
+  gradients: string[];
+  experts: number;
+  layers: number;
+}
+
+/**
+ * Traces loss and gradients of one micro-batch: ids [B, T+1+depth], λ and the micro-batch's share of the step go in; losses, loads,
+ * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in.
+ */
+export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean): TrainingGraph {
+  const { config, microBatch, sequence } = phase;
+  const model = modelBuilder(config, recipe.precision === "fp8" ? { product: fp8Product } : {});
+  const depth = mtpDepth(config);
+  const ids = t.input("ids", "i64", [microBatch, sequence + 1 + depth]);
+  const lambda = t.input("lambda", "f32", []);
+  const share = t.input("share", "f32", []);
+  const traced = trainingLoss(model, ids, { lambda, alpha: recipe.balance.alpha });
+  const trainable = trainableShapes(config);
+  const weights = [...model.used].filter(([key]) => trainable.has(key) && (key !== EMBEDDING || config.tie_word_embeddings));
+  const [dRows, ...gradients] = t.grad(t.mul(traced.loss, share), [traced.embedded, ...weights.map(([, tensor]) => tensor)]);
+  const outputs: Record<string, t.Tensor> = { loss: traced.loss, mainLoss: traced.mainLoss };
+  if (depth > 0) outputs["mtpLoss"] = t.div(traced.mtpLosses.reduce(t.add), depth);
+  if (traced.balanceLoss) outputs["balanceLoss"] = traced.balanceLoss;
+  traced.routings.forEach((routing, i) => (outputs[`load ${i}`] = routing.load_E));
+  outputs["rows"] = dRows!;
+  const written: string[] = [];
+  gradients.forEach((gradient, i) => {
+    const [key, weight] = weights[i]!;
+    if (gradient === undefined) throw new ConfigError(`train: the loss does not depend on ${key}`);
+    outputs[`d ${key}`] = accumulate ? t.add(t.input(`sum ${key}`, "f32", weight.shape), gradient) : gradient;
+    written.push(key);
+  });
+  return { onnx: t.toOnnx(outputs, { name: "train" }), gradients: written, layers: traced.routings.length, experts: traced.routings[0]?.load_E.dim(0) as number ?? 0 };
+}
+
+const inputsOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
+  Object.fromEntries(Object.keys(graph.inputs).filter((name) => store.views.has(name)).map((name) => [name, store.parameter(name)]));
+
+/** The compiled training graph of a phase, tied to the store: parameters are read from it, gradients written into it. */
+export class TrainingProgram {
+  readonly #ids: BigInt64Array;
+  readonly #scalars: Record<string, Float32Array> = {};
+  readonly #loads: Float32Array[];
+  readonly #rows: Float32Array;
+  #parts = 1;
+  #total: Losses = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: [] };
+
+  private constructor(
+    readonly phase: Phase,
+    readonly store: ParameterStore,
+    readonly graph: TrainingGraph,
+    readonly executable: Executable,
+    readonly accumulate: boolean,
+  ) {
+    const { onnx } = graph;
+    const ids = onnx.inputs["ids"]!;
+    this.#ids = new BigInt64Array(t.sizeOf(ids.shape as number[]));
+    this.#rows = new Float32Array(t.sizeOf(onnx.outputs["rows"]!.shape as number[]));
+    this.#loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
+    const scalar = (name: string) => t.f32([], (this.#scalars[name] = new Float32Array(1)));
+    const inputs: Record<string, t.HostTensor> = {
+      ...inputsOf(onnx, store),
+      ids: { dtype: "i64", shape: ids.shape as number[], data: this.#ids },
+    };
+    for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
+    const outputs: Record<string, t.HostTensor> = { rows: t.f32(onnx.outputs["rows"]!.shape as number[], this.#rows) };
+    for (const name of ["loss", "mainLoss", "mtpLoss", "balanceLoss"]) if (onnx.outputs[name]) outputs[name] = scalar(name);
+    this.#loads.forEach((load, i) => (outputs[`load ${i}`] = t.f32([graph.experts], load)));
+    for (const key of graph.gradients) {
+      outputs[`d ${key}`] = store.gradient(key);
+      if (accumulate) inputs[`sum ${key}`] = store.gradient(key);
+    }
+    this.#binding = executable.bind(inputs, outputs);
+  }
+  #binding: Binding;
+
+  static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
+    const largest = phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
+    const accumulate = largest > phase.microBatch;
+    const graph = traceTraining(phase, recipe, accumulate);
+    return new TrainingProgram(phase, store, graph, await compile(graph.onnx.bytes, { name: `train ${phase.name}`, optimization: "basic" }), accumulate);
+  }
+
+  /** Starts a step of `parts` micro-batches. */
+  begin(parts: number): void {
+    if (parts > 1 && !this.accumulate) throw new ConfigError(`train: expected one micro-batch a step, got ${parts}`);
+    this.#parts = parts;
+    this.#total = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: this.#loads.map((load) => new Float64Array(load.length)) };
+    if (this.accumulate) this.store.gradients.fill(0);
+    else this.store.gradient(EMBEDDING).data.fill(0);
+  }
+
+  /** Runs one micro-batch: ids [B, T+1+depth]. */
+  async run(ids: Int32Array, lambda: number): Promise<void> {
+    for (let i = 0; i < ids.length; i++) this.#ids[i] = BigInt(ids[i]!);
+    if (this.#scalars["lambda"]) this.#scalars["lambda"][0] = lambda;
+    if (this.#scalars["share"]) this.#scalars["share"][0] = 1 / this.#parts;
+    await this.#binding.run();
+    this.#addRows(ids);
+    for (const name of ["loss", "mainLoss", "mtpLoss", "balanceLoss"] as const)
+      this.#total[name] += (this.#scalars[name]?.[0] ?? 0) / this.#parts;
+    this.#loads.forEach((load, i) => load.forEach((n, e) => (this.#total.loads[i]![e]! += n)));
+  }
+
+  finish(): Losses {
+    return this.#total;
+  }
+
+  /** Adds the embedding rows' gradients up by token id: 30 times as fast as a one-hot product in the graph. */
+  #addRows(ids: Int32Array): void {
+    const { data, shape } = this.store.gradient(EMBEDDING);
+    const D = shape[1]!;
+    const width = this.phase.sequence + 1 + mtpDepth(this.phase.config);
+    const used = width - 1;
+    const rows = this.#rows;
+    for (let row = 0, from = 0; row < this.phase.microBatch; row++)
+      for (let i = 0; i < used; i++, from += D) {
+        const to = ids[row * width + i]! * D;
+        for (let d = 0; d < D; d++) data[to + d]! += rows[from + d]!;
+      }
+  }
+
+  dispose(): void {
+    this.#binding.dispose();
+    this.executable.dispose();
+  }
+}
+
+/** Forward only: the next-token loss of a micro-batch of ids [B, T+1]. */
+export class EvaluationProgram {
+  private constructor(
+    readonly executable: Executable,
+    readonly binding: Binding,
+    readonly ids: BigInt64Array,
+    readonly loss: Float32Array,
+  ) {}
+
+  static async create(phase: { config: ModelConfig; microBatch: number; sequence: number; name: string }, store: ParameterStore): Promise<EvaluationProgram> {
+    const ids = t.input("ids", "i64", [phase.microBatch, phase.sequence + 1]);
+    const onnx = t.toOnnx({ loss: trainingLoss(modelBuilder(phase.config), ids, { depth: 0, lambda: 0 }).mainLoss }, { name: "evaluate" });
+    const executable = await compile(onnx.bytes, { name: `evaluate ${phase.name}` });
+    const data = new BigInt64Array(t.sizeOf(ids.shape as number[]));
+    const loss = new Float32Array(1);
+    const binding = executable.bind({ ...inputsOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } }, { loss: t.f32([], loss) });
+    return new EvaluationProgram(executable, binding, data, loss);
+  }
+
+  async run(ids: Int32Array): Promise<number> {
+    for (let i = 0; i < ids.length; i++) this.ids[i] = BigInt(ids[i]!);
+    await this.binding.run();
+    return this.loss[0]!;
+  }
+
+  dispose(): void {
+    this.binding.dispose();
+    this.executable.dispose();
+  }
+}

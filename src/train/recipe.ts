@@ -1,0 +1,248 @@
+import { z } from "zod";
+import { ConfigError } from "../errors.ts";
+import { parseConfig, type ModelConfig } from "../model/config.ts";
+
+const positive = z.number().positive();
+const whole = z.number().int().nonnegative();
+const count = z.number().int().positive();
+const share = z.number().min(0).max(1);
+
+/** One stretch of the learning rate: V3 has constant, cosine, constant, constant (arXiv:2412.19437 §4.2). */
+const stage = z.strictObject({
+  /** Tokens this stage lasts. The last stage may leave it out: it lasts to the end. */
+  tokens: positive.optional(),
+  shape: z.enum(["constant", "cosine", "linear"]).default("constant"),
+  /** Rate at the start of the stage; the rate before it when left out. */
+  from: positive.optional(),
+  /** Rate at the end of the stage; `from` when left out. */
+  to: z.number().nonnegative().optional(),
+});
+
+const adamw = z.strictObject({
+  beta1: share.default(0.9),
+  beta2: share.default(0.95),
+  epsilon: positive.default(1e-8),
+  weightDecay: z.number().nonnegative().default(0.1),
+});
+
+const muon = z.strictObject({
+  momentum: share.default(0.95),
+  /** Newton–Schulz iterations. */
+  iterations: count.default(5),
+  weightDecay: z.number().nonnegative().default(0.1),
+  /** Rate as a multiple of the schedule's; updates are scaled to AdamW's size (0.2·√max(out, in)), arXiv:2502.16982. */
+  rate: positive.default(1),
+});
+
+const recipeSchema = z.strictObject({
+  $schema: z.string().optional(),
+  name: z.string().min(1),
+  seed: whole.default(1),
+  /** config.json's fields, verbatim; or a folder with a checkpoint to start from. */
+  model: z.union([z.record(z.string(), z.unknown()), z.string().min(1)]),
+  tokenizer: z
+    .union([
+      z.strictObject({ from: z.string().min(1) }),
+      z.strictObject({ vocabSize: count, digits: z.union([z.literal(1), z.literal(3)]).default(3) }),
+    ])
+    .default({ vocabSize: 8192, digits: 3 }),
+  data: z.strictObject({
+    /** Files, folders, globs or builtin: names. */
+    paths: z.array(z.string().min(1)).default([]),
+    /** Share of the documents held out. */
+    holdout: share.default(0.01),
+    /** Fill-in-the-middle rate (V3: 0.1). */
+    fimRate: share.default(0),
+    broken: z.enum(["skip", "fail"]).default("skip"),
+    workers: count.default(2),
+  }),
+  /** Tokens to train on in all. */
+  tokens: positive,
+  sequence: count.default(256),
+  /** Sequences a step, grown in equal steps from `start` to `end` over `rampTokens` (V3: 3072 → 15360 over 469B). */
+  batch: z.strictObject({ start: count.optional(), end: count, rampTokens: z.number().nonnegative().default(0) }),
+  /** Sequences computed at once; a batch is a whole number of these. The whole starting batch when left out. */
+  microBatch: count.optional(),
+  optimizer: z.enum(["adamw", "muon"]).default("adamw"),
+  adamw: adamw.default(adamw.parse({})),
+  muon: muon.default(muon.parse({})),
+  /** Global gradient norm (V3: 1.0). */
+  clip: positive.default(1),
+  learningRate: z.strictObject({
+    warmupSteps: whole.default(0),
+    stages: z.array(stage).min(1),
+  }),
+  balance: z
+    .strictObject({
+      /** Bias update speed γ, and the tokens after which it is 0. */
+      gamma: z.number().nonnegative().default(0.001),
+      gammaEndTokens: positive.optional(),
+      /** Weight α of the sequence-wise balance loss. */
+      alpha: z.number().nonnegative().default(0.0001),
+    })
+    .default({ gamma: 0.001, alpha: 0.0001 }),
+  mtp: z
+    .strictObject({
+      /** Loss weight λ, and what it becomes after `changeTokens`. Depth is config.json's num_nextn_predict_layers. */
+      lambda: z.number().nonnegative().default(0.3),
+      changeTokens: positive.optional(),
+      lambdaAfter: z.number().nonnegative().default(0.1),
+    })
+    .default({ lambda: 0.3, lambdaAfter: 0.1 }),
+  precision: z.enum(["f32", "fp8"]).default("f32"),
+  /** Context extension after pretraining: V3 has two phases of 1,000 steps (§4.3). */
+  extension: z
+    .array(
+      z.strictObject({
+        sequence: count,
+        steps: count,
+        batch: count,
+        learningRate: positive,
+        /** YaRN: config.json's rope_scaling from this phase on. */
+        ropeScaling: z.record(z.string(), z.unknown()),
+      }),
+    )
+    .default([]),
+  /** A loss over `factor` × the moving average (or NaN) rolls back to the last saved state. */
+  spike: z.strictObject({ factor: z.number().gt(1).default(1.5), rollbacks: whole.default(5) }).default({ factor: 1.5, rollbacks: 5 }),
+  evaluate: z.strictObject({ everySteps: count.default(50), batches: count.default(4) }).default({ everySteps: 50, batches: 4 }),
+  save: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).default({ everySteps: 200, keep: 2 }),
+  /** Prompts answered in the log at every evaluation. */
+  samples: z.array(z.string()).default([]),
+  /** What an hour of this machine costs, and what it draws. */
+  cost: z
+    .strictObject({ usdPerHour: z.number().nonnegative().default(0), watts: z.number().nonnegative().default(65), usdPerKwh: z.number().nonnegative().default(0.15) })
+    .default({ usdPerHour: 0, watts: 65, usdPerKwh: 0.15 }),
+});
+
+export type RecipeInput = z.input<typeof recipeSchema>;
+type Parsed = z.output<typeof recipeSchema>;
+
+/** A recipe with nothing left open. `config` is the model to train; `start` the checkpoint folder to begin from, if any. */
+export interface Recipe extends Omit<Parsed, "model"> {
+  model: Record<string, unknown> | string;
+}
+
+/** One phase of a run: pretraining, then each extension. */
+export interface Phase {
+  name: string;
+  sequence: number;
+  microBatch: number;
+  config: ModelConfig;
+  configJson: Record<string, unknown>;
+  /** First step of the phase, and the first after it. */
+  fromStep: number;
+  toStep: number;
+}
+
+/** The JSON schema of a recipe, for editors. */
+export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema, { io: "input" });
+
+/** Parses a recipe and reports all its faults at once. */
+export function parseRecipe(json: unknown, where = "recipe"): Recipe {
+  const result = recipeSchema.safeParse(json);
+  if (!result.success)
+    throw new ConfigError(
+      `${where}: ${result.error.issues.length} fault${result.error.issues.length === 1 ? "" : "s"}\n${result.error.issues
+        .map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`)
+        .join("\n")}`,
+    );
+  const recipe = result.data as Recipe;
+  const faults: string[] = [];
+  const { batch, microBatch, learningRate } = recipe;
+  const start = batch.start ?? batch.end;
+  const micro = microBatch ?? start;
+  if (start > batch.end) faults.push(`batch: expected start ≤ end, got ${start} > ${batch.end}`);
+  for (const [name, size] of [["batch.start", start], ["batch.end", batch.end], ...recipe.extension.map((e, i) => [`extension.${i}.batch`, e.batch] as const)] as [string, number][])
+    if (size % micro !== 0)
+      faults.push(`${name}: expected a multiple of microBatch ${micro}, got ${size}; nearest: ${Math.max(micro, Math.round(size / micro) * micro)}`);
+  if (start !== batch.end && batch.rampTokens <= 0) faults.push(`batch.rampTokens: expected more than 0 to grow from ${start} to ${batch.end}, got ${batch.rampTokens}`);
+  learningRate.stages.forEach((stage, i) => {
+    if (stage.tokens === undefined && i < learningRate.stages.length - 1)
+      faults.push(`learningRate.stages.${i}.tokens: expected a number in every stage but the last`);
+    if (i === 0 && stage.from === undefined) faults.push("learningRate.stages.0.from: expected the peak rate");
+    if (stage.shape !== "constant" && stage.to === undefined) faults.push(`learningRate.stages.${i}.to: expected the rate a ${stage.shape} stage ends at`);
+    if (stage.shape !== "constant" && stage.tokens === undefined && i < learningRate.stages.length - 1)
+      faults.push(`learningRate.stages.${i}.tokens: expected how long a ${stage.shape} stage lasts`);
+  });
+  if (recipe.tokens < start * recipe.sequence)
+    faults.push(`tokens: expected at least one batch of ${start} × ${recipe.sequence} = ${start * recipe.sequence}, got ${recipe.tokens}`);
+  if (faults.length > 0) throw new ConfigError(`${where}: ${faults.length} fault${faults.length === 1 ? "" : "s"}\n${faults.map((f) => `  ${f}`).join("\n")}`);
+  return { ...recipe, batch: { ...batch, start }, microBatch: micro };
+}
+
+/** Applies `key=value` settings: keys are dotted paths, values JSON or plain text. */
+export function applySettings(json: Record<string, unknown>, settings: readonly string[]): Record<string, unknown> {
+  const out = structuredClone(json);
+  for (const setting of settings) {
+    const at = setting.indexOf("=");
+    if (at < 1) throw new ConfigError(`--set: expected key=value, got ${JSON.stringify(setting)}`);
+    const path = setting.slice(0, at).split(".");
+    let value: unknown = setting.slice(at + 1);
+    try {
+      value = JSON.parse(value as string);
+    } catch {
+      // plain text
+    }
+    let target: any = out;
+    path.slice(0, -1).forEach((key, i) => {
+      if (["__proto__", "constructor", "prototype"].includes(key)) throw new ConfigError(`--set: ${key} is not a recipe key`);
+      target[key] ??= {};
+      if (typeof target[key] !== "object") throw new ConfigError(`--set: ${path.slice(0, i + 1).join(".")} is not a group of settings`);
+      target = target[key];
+    });
+    target[path.at(-1)!] = value;
+  }
+  return out;
+}
+
+/** The phases of a run, with the model config each is traced with. Faults of the model config come as one ConfigError. */
+export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Phase[] {
+  const config = parseConfig(modelJson);
+  const steps = pretrainingSteps(recipe);
+  const phases: Phase[] = [
+    { name: "pretrain", sequence: recipe.sequence, microBatch: recipe.microBatch!, config, configJson: modelJson, fromStep: 0, toStep: steps },
+  ];
+  for (const [i, extension] of recipe.extension.entries()) {
+    const json: Record<string, unknown> = {
+      ...modelJson,
+      rope_scaling: extension.ropeScaling,
+      max_position_embeddings: Math.max(extension.sequence, Number(modelJson["max_position_embeddings"] ?? 0)),
+    };
+    delete json["rope_parameters"];
+    const fromStep = phases.at(-1)!.toStep;
+    // Longer sequences, fewer at a time: the same tokens at once, as far as the batch divides.
+    let microBatch = Math.max(1, Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence));
+    while (extension.batch % microBatch !== 0) microBatch--;
+    phases.push({
+      name: `extend-${i + 1}`,
+      sequence: extension.sequence,
+      microBatch,
+      config: parseConfig(json),
+      configJson: json,
+      fromStep,
+      toStep: fromStep + extension.steps,
+    });
+  }
+  return phases;
+}
+
+/** Sequences in the batch when `tokens` have been trained on: equal steps of one micro-batch (V3 §4.2). */
+export function batchAt(recipe: Recipe, tokens: number): number {
+  const { start, end, rampTokens } = recipe.batch;
+  if (rampTokens <= 0 || tokens >= rampTokens) return end;
+  const micro = recipe.microBatch!;
+  const levels = (end - start!) / micro + 1;
+  return start! + micro * Math.min(levels - 1, Math.floor((tokens / rampTokens) * levels));
+}
+
+/** Steps of pretraining: the batch ramp walked to the end. */
+export function pretrainingSteps(recipe: Recipe): number {
+  let tokens = 0;
+  let steps = 0;
+  while (tokens < recipe.batch.rampTokens && tokens < recipe.tokens) {
+    tokens += batchAt(recipe, tokens) * recipe.sequence;
+    steps++;
+  }
+  return steps + Math.max(0, Math.ceil((recipe.tokens - tokens) / (recipe.batch.end * recipe.sequence) - 1e-9));
+}

@@ -1,0 +1,110 @@
+import { ConfigError } from "../errors.ts";
+import { f32, type HostTensor, sizeOf } from "../tensor/index.ts";
+
+/** A run of parameters that lie side by side and are treated alike. */
+export interface Stretch {
+  offset: number;
+  size: number;
+  /** Weight decay applies (matrices yes; norms, biases no). */
+  decays: boolean;
+  /** [count, rows, columns] when the stretch is hidden matrices of one shape, which Muon may take. */
+  matrices?: [number, number, number];
+}
+
+/**
+ * All trained parameters of a model in four flat f32 arrays of one layout: values, gradients and two moments. Graphs bind
+ * views into them, the optimizer walks them as one vector, and saving them saves the training state.
+ */
+export class ParameterStore {
+  readonly views = new Map<string, { shape: number[]; offset: number; size: number }>();
+  readonly stretches: Stretch[] = [];
+  readonly parameters: Float32Array;
+  readonly gradients: Float32Array;
+  readonly moment1: Float32Array;
+  readonly moment2: Float32Array;
+
+  /** `frozen` names parameters that are kept but not trained (the balance bias, which has its own rule). */
+  constructor(shapes: ReadonlyMap<string, readonly number[]>, frozen: (key: string) => boolean) {
+    const group = (key: string, shape: readonly number[]): string => {
+      if (frozen(key)) return "z";
+      if (shape.length !== 2) return "y vectors";
+      // Embedding and head are matrices, but not ones between hidden states: AdamW with decay.
+      if (/embed_tokens|lm_head|shared_head\.head|mlp\.gate\./.test(key)) return "x tables";
+      return `m ${shape.join("x")}`;
+    };
+    const sorted = [...shapes].map(([key, shape]) => ({ key, shape: [...shape], group: group(key, shape) }));
+    const order = new Map([...shapes.keys()].map((key, i) => [key, i]));
+    sorted.sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : order.get(a.key)! - order.get(b.key)!));
+    let offset = 0;
+    let current = "";
+    for (const { key, shape, group } of sorted) {
+      const size = sizeOf(shape);
+      this.views.set(key, { shape, offset, size });
+      if (group !== current && group !== "z")
+        this.stretches.push({ offset, size: 0, decays: shape.length === 2, ...(group[0] === "m" ? { matrices: [0, shape[0]!, shape[1]!] as [number, number, number] } : {}) });
+      current = group;
+      if (group !== "z") {
+        const stretch = this.stretches.at(-1)!;
+        stretch.size += size;
+        if (stretch.matrices) stretch.matrices[0]++;
+      }
+      offset += size;
+    }
+    this.parameters = new Float32Array(offset);
+    this.gradients = new Float32Array(offset);
+    this.moment1 = new Float32Array(offset);
+    this.moment2 = new Float32Array(offset);
+  }
+
+  #view(data: Float32Array, key: string): HostTensor<Float32Array> {
+    const view = this.views.get(key);
+    if (view === undefined) throw new ConfigError(`store: no parameter ${key}`);
+    return f32(view.shape, data.subarray(view.offset, view.offset + view.size));
+  }
+
+  parameter(key: string): HostTensor<Float32Array> {
+    return this.#view(this.parameters, key);
+  }
+
+  gradient(key: string): HostTensor<Float32Array> {
+    return this.#view(this.gradients, key);
+  }
+
+  keys(): string[] {
+    return [...this.views.keys()];
+  }
+
+  /** Normal(0, std) for matrices, 1 for norms, 0 for biases; each parameter from its own stream of the seed. */
+  initialize(seed: number, std: number): void {
+    for (const key of this.views.keys()) {
+      const { data, shape } = this.parameter(key);
+      if (shape.length !== 2) data.fill(/bias$/.test(key) ? 0 : 1);
+      else fillNormal(data, std, hash(`${seed}/${key}`));
+    }
+  }
+}
+
+/** FNV-1a of a text, 32 bits. */
+function hash(text: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}
+
+/** Box–Muller over a counter hashed by splitmix-like mixing: the same values on every machine. */
+function fillNormal(data: Float32Array, std: number, seed: number): void {
+  let state = seed;
+  const uniform = () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let z = state;
+    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
+    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
+    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
+  };
+  for (let i = 0; i < data.length; i += 2) {
+    const radius = std * Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
+    data[i] = radius * Math.cos(angle);
+    if (i + 1 < data.length) data[i + 1] = radius * Math.sin(angle);
+  }
+}

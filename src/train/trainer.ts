@@ -1,0 +1,220 @@
+import { SumbiError } from "../errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { isMoeLayer, mtpDepth } from "../model/config.ts";
+import { flopsPerToken } from "../model/flops.ts";
+import { Balance } from "./balance.ts";
+import { Optimizer } from "./optimizer.ts";
+import { EvaluationProgram, type Losses, TrainingProgram } from "./program.ts";
+import type { Phase, Recipe } from "./recipe.ts";
+import { type Knobs, knobsAt } from "./schedule.ts";
+import type { ParameterStore } from "./store.ts";
+
+/** Where the tokens come from: pure functions of their arguments, so that a resumed run sees the same batches. */
+export interface TokenSource {
+  /** ids [count, sequence + extra] of training sequences number first, first+1, … */
+  train(first: number, count: number, sequence: number, extra: number): Int32Array;
+  /** The same of the held-out text; undefined when there is none. */
+  heldout?(first: number, count: number, sequence: number, extra: number): Int32Array;
+}
+
+/** What a run remembers besides the parameters and moments. Plain JSON, exact. */
+export interface Progress {
+  step: number;
+  tokens: number;
+  /** Number of the next training sequence; ahead of tokens/sequence when batches were skipped. */
+  sequences: number;
+  /** Moving average of the loss; 0 before the first step. */
+  averageLoss: number;
+  rollbacks: number;
+  /** Seconds of training so far, over all sessions. */
+  seconds: number;
+  balance: { updates: number; average: number[][] };
+}
+
+export interface StateStorage {
+  save(progress: Progress): Promise<void>;
+  /** Loads the newest saved state into the store; undefined when there is none. */
+  load(): Promise<Progress | undefined>;
+}
+
+export interface StepReport extends Losses, Knobs {
+  step: number;
+  tokens: number;
+  gradNorm: number;
+  stepSeconds: number;
+  seconds: number;
+  tokensPerSecond: number;
+  flopsPerSecond: number;
+}
+
+export interface TrainerEvents {
+  step?(report: StepReport): void;
+  load?(step: number, load: number[][], busiest: number): void;
+  evaluated?(step: number, loss: number, tokens: number): void | Promise<void>;
+  saved?(step: number): void;
+  phase?(phase: Phase): void;
+  event?(step: number, level: "info" | "warn" | "error", message: string): void;
+}
+
+/** Weight of a step in the moving average of the loss that spikes are told by. */
+const LOSS_AVERAGE = 0.1;
+/** Steps before a loss can be a spike: the first ones fall too steeply. */
+const SPIKE_AFTER = 20;
+
+/** Trains one model by one recipe: steps, balance, evaluation, saving, rolling back. Knows no files and no terminal. */
+export class Trainer {
+  progress: Progress;
+  stopped = false;
+  readonly balance: Balance;
+  #program: TrainingProgram | undefined;
+  #evaluation: EvaluationProgram | undefined;
+  #phase: Phase | undefined;
+
+  private constructor(
+    readonly recipe: Recipe,
+    readonly phases: readonly Phase[],
+    readonly store: ParameterStore,
+    readonly source: TokenSource,
+    readonly storage: StateStorage,
+    readonly events: TrainerEvents,
+    readonly optimizer: Optimizer,
+  ) {
+    const config = phases[0]!.config;
+    this.balance = new Balance(store, moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`), "n_routed_experts" in config ? Number(config.n_routed_experts) : 0);
+    this.progress = { step: 0, tokens: 0, sequences: 0, averageLoss: 0, rollbacks: 0, seconds: 0, balance: this.balance.toJson() };
+  }
+
+  static async create(recipe: Recipe, phases: readonly Phase[], store: ParameterStore, source: TokenSource, storage: StateStorage, events: TrainerEvents): Promise<Trainer> {
+    return new Trainer(recipe, phases, store, source, storage, events, await Optimizer.create(store, recipe));
+  }
+
+  get totalSteps(): number {
+    return this.phases.at(-1)!.toStep;
+  }
+
+  /** Continues from the newest saved state. False when there is none. */
+  async resume(): Promise<boolean> {
+    const progress = await this.storage.load();
+    if (progress === undefined) return false;
+    this.progress = progress;
+    this.balance.fromJson(progress.balance);
+    return true;
+  }
+
+  /** Ends the run after the step under way. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  async save(): Promise<void> {
+    this.progress.balance = this.balance.toJson();
+    await this.storage.save(this.progress);
+    this.events.saved?.(this.progress.step);
+  }
+
+  async #enter(phase: Phase): Promise<void> {
+    if (this.#phase === phase) return;
+    this.#program?.dispose();
+    this.#evaluation?.dispose();
+    this.#evaluation = undefined;
+    this.#program = await TrainingProgram.create(phase, this.recipe, this.store);
+    this.#phase = phase;
+    this.events.phase?.(phase);
+  }
+
+  /** Runs to the end of the recipe, or until `stop`. Saves at the end either way. Returns true when done. */
+  async run(): Promise<boolean> {
+    if (this.progress.step === 0) await this.save();
+    while (this.progress.step < this.totalSteps && !this.stopped) {
+      const phase = this.phases.find((p) => this.progress.step < p.toStep)!;
+      await this.#enter(phase);
+      if (!(await this.#step(phase))) continue;
+      const { step } = this.progress;
+      const last = step === this.totalSteps;
+      if (step % this.recipe.evaluate.everySteps === 0 || last) await this.evaluate();
+      if (step % this.recipe.save.everySteps === 0 && !last && !this.stopped) await this.save();
+    }
+    await this.save();
+    return this.progress.step >= this.totalSteps;
+  }
+
+  /** One step; false when it was undone by a rollback. */
+  async #step(phase: Phase): Promise<boolean> {
+    const began = performance.now();
+    const { step, tokens, sequences } = this.progress;
+    const knobs = knobsAt(this.recipe, phase, step, tokens);
+    const extra = 1 + mtpDepth(phase.config);
+    const parts = knobs.batch / phase.microBatch;
+    const program = this.#program!;
+    program.begin(parts);
+    for (let i = 0; i < parts; i++)
+      await program.run(this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra), knobs.lambda);
+    const losses = program.finish();
+    const gradNorm = await this.optimizer.gradientNorm();
+    const average = this.progress.averageLoss;
+    const spike = step >= SPIKE_AFTER && average > 0 && losses.mainLoss > this.recipe.spike.factor * average;
+    if (!Number.isFinite(losses.loss) || !Number.isFinite(gradNorm) || spike) {
+      const what = spike ? `a loss of ${losses.mainLoss.toFixed(3)}, over ${this.recipe.spike.factor} × the average ${average.toFixed(3)}` : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
+      await this.#rollback(step, sequences + knobs.batch, what);
+      return false;
+    }
+    await this.optimizer.update(step, knobs.learningRate, gradNorm);
+    if (losses.loads.length > 0) this.balance.update(losses.loads, knobs.gamma);
+    const stepTokens = knobs.batch * phase.sequence;
+    const stepSeconds = (performance.now() - began) / 1000;
+    this.progress = {
+      ...this.progress,
+      step: step + 1,
+      tokens: tokens + stepTokens,
+      sequences: sequences + knobs.batch,
+      averageLoss: average === 0 ? losses.mainLoss : average + LOSS_AVERAGE * (losses.mainLoss - average),
+      seconds: this.progress.seconds + stepSeconds,
+    };
+    const flops = flopsPerToken(phase.config, { sequence: phase.sequence, causal: true, mtp: mtpDepth(phase.config) > 0 }).training;
+    this.events.step?.({
+      ...losses,
+      ...knobs,
+      step: step + 1,
+      tokens: this.progress.tokens,
+      gradNorm,
+      stepSeconds,
+      seconds: this.progress.seconds,
+      tokensPerSecond: stepTokens / stepSeconds,
+      flopsPerSecond: (flops * stepTokens) / stepSeconds,
+    });
+    if (losses.loads.length > 0) this.events.load?.(step + 1, this.balance.average.map((layer) => [...layer]), this.balance.busiest());
+    return true;
+  }
+
+  /** Goes back to the last saved state and leaves out the batches from there to the bad one. */
+  async #rollback(step: number, nextSequence: number, what: string): Promise<void> {
+    const rollbacks = this.progress.rollbacks + 1;
+    if (rollbacks > this.recipe.spike.rollbacks)
+      throw new SumbiError(
+        `train: step ${step + 1} gave ${what}, after ${this.recipe.spike.rollbacks} rollbacks; the last good state is kept. Lower the learning rate, lengthen the warm-up or raise spike.rollbacks, then --resume`,
+      );
+    if (!(await this.resume())) throw new SumbiError(`train: step ${step + 1} gave ${what}, and there is no saved state to go back to`);
+    this.progress = { ...this.progress, rollbacks, sequences: nextSequence };
+    this.events.event?.(step + 1, "warn", `step ${step + 1} gave ${what}: rolled back to step ${this.progress.step}, leaving out the batches in between`);
+    await this.save();
+  }
+
+  /** Loss of the next-token prediction on the first held-out sequences; undefined when nothing is held out. */
+  async evaluate(): Promise<number | undefined> {
+    const phase = this.#phase ?? this.phases[0]!;
+    if (this.source.heldout === undefined) return undefined;
+    this.#evaluation ??= await EvaluationProgram.create(phase, this.store);
+    let sum = 0;
+    const { batches } = this.recipe.evaluate;
+    for (let i = 0; i < batches; i++)
+      sum += await this.#evaluation.run(this.source.heldout(i * phase.microBatch, phase.microBatch, phase.sequence, 1));
+    const loss = sum / batches;
+    await this.events.evaluated?.(this.progress.step, loss, batches * phase.microBatch * phase.sequence);
+    return loss;
+  }
+}
+
+/** Layer numbers with routed experts, MTP modules included. */
+export function moeLayers(config: ModelConfig): number[] {
+  return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) => isMoeLayer(config, i));
+}
