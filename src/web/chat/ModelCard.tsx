@@ -21,6 +21,7 @@ export function ModelName({ onOpen }: { onOpen: () => void }) {
 const COUNT = /(parameters?|active|total|tokens|vocab|context|flops|bytes)/i;
 
 function readable(key: string, value: string): string {
+  if (value === "true" || value === "false") return value === "true" ? "yes" : "no";
   const number = Number(value);
   return COUNT.test(key) && value !== "" && Number.isFinite(number) && Math.abs(number) >= 10_000 ? `${short(number)} (${number.toLocaleString("en-US")})` : value;
 }

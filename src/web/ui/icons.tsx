@@ -11,8 +11,8 @@ const PATHS = {
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
   sliders: "M4 8h9M19 8h1M4 16h1M11 16h9M16 5.5v5M8 13.5v5",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6 19 19M19 5l-1.4 1.4M6.4 17.6 5 19",
-  moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.500z",
-  auto: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 3v18M12 8l7 2M12 13l8.5 1M12 18l5 0",
+  moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z",
+  auto: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
   chat: "M4 5h16v11H9.500L5 20v-4H4z",
   chart: "M4 4v16h16M7.5 15l4-5 3 3 5-7",
   down: "M12 5v14M5.5 12.5 12 19l6.5-6.5",
@@ -31,6 +31,7 @@ export function Icon({ name, size = 18 }: { name: IconName; size?: number }) {
   return (
     <svg class="icon" width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
       <path d={PATHS[name]} />
+      {name === "auto" && <path d="M12 7a5 5 0 0 1 0 10z" fill="currentColor" />}
     </svg>
   );
 }
