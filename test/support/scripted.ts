@@ -104,7 +104,6 @@ export async function servePages(options: {
         contextTokens: engine.limits.contextTokens,
         vocabSize: 257,
         reasons: true,
-        report: "# About\n\nAnswers by a *script*.",
         examples: ["What is 347 + 586?", "What is 48 × 27?", "What is 1000 - 463?", "Solve 3x + 7 = 22."],
       },
     },

@@ -1,5 +1,4 @@
 import { useStore } from "../store.ts";
-import { Markdown } from "../text/Markdown.tsx";
 import { flatten } from "../ui/flatten.ts";
 import { short } from "../ui/format.ts";
 import { Dialog } from "../ui/parts.tsx";
@@ -48,7 +47,7 @@ export function ModelDialog({ onClose }: { onClose: () => void }) {
               </>
             )}
             {flatten(link.model.details)
-              .filter(([key]) => key !== "id" && key !== "object" && key !== "createdSeconds" && key !== "report" && !key.startsWith("examples"))
+              .filter(([key]) => key !== "id" && key !== "object" && key !== "createdSeconds" && !key.startsWith("examples"))
               .map(([key, value]) => (
                 <>
                   <dt>{label(key)}</dt>
@@ -56,7 +55,6 @@ export function ModelDialog({ onClose }: { onClose: () => void }) {
                 </>
               ))}
           </dl>
-          {typeof link.model.details.report === "string" && <Markdown text={link.model.details.report} />}
           <p class="faint">
             The same model answers OpenAI's API at <code>{location.origin}/v1</code>.
           </p>

@@ -1,0 +1,407 @@
+import { existsSync } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { build } from "vite";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { RunWriter } from "../src/checkpoint/index.ts";
+import { type PagesServer, type Script, servePages, stepRecords } from "./support/scripted.ts";
+
+/*
+ * The pages as their readers get them: built by Vite, sent by the real server, shown by a real Chromium. Set
+ * SUMBI_SHOTS to a folder to keep pictures of what the tests saw.
+ */
+const CHROMIUM = [process.env.CHROMIUM_PATH, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"].find(
+  (path) => path && existsSync(path),
+);
+const FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split(" ");
+if (!CHROMIUM) console.warn("pages: no Chromium found, so the pages are not tested in a browser; install one, or set CHROMIUM_PATH");
+
+const SUM = "<think>\nones: $7 + 6 = 13$, carry 1\n</think>\n\nThe sum is **933**.\n\n$$\\frac{933}{3} = 311$$\n";
+const HOSTILE = [
+  "<script>window.hacked = 1</script>",
+  '<img src="https://evil.example/a.png" onerror="window.hacked = 2">',
+  "![pixel](https://evil.example/b.png)",
+  "[click](javascript:window.hacked=3)",
+  "<svg onload='window.hacked=4'><use href='https://evil.example/c.svg#x'/></svg>",
+  "<iframe srcdoc='<script>parent.hacked=5</script>'></iframe>",
+  "<style>body { background: url(https://evil.example/d.png); display: none }</style>",
+  "$\\href{javascript:window.hacked=6}{x}$ $\\includegraphics{https://evil.example/e.png}$",
+  "```html\n<script>window.hacked = 7</script>\n```",
+  "[ok](https://example.com/)",
+].join("\n\n");
+
+function script(question: string): Script {
+  if (question.includes("hostile")) return { text: HOSTILE };
+  if (question.includes("slowly")) return { text: "word ".repeat(400), msPerToken: 5 };
+  if (question.includes("colour")) return { text: `You said: ${question}` };
+  if (question.includes("nothing")) return { text: "" };
+  return { text: SUM, msPerToken: 1 };
+}
+
+describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
+  let browser: Browser;
+  let folder: string;
+  let server: PagesServer;
+  const where = () => ({ script, pagesDir: join(folder, "web"), runsDir: join(folder, "runs") });
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "sumbi-pages-"));
+    await mkdir(join(folder, "runs"));
+    await build({
+      configFile: fileURLToPath(new URL("../src/web/vite.config.ts", import.meta.url)),
+      build: { outDir: join(folder, "web") },
+      logLevel: "error",
+    });
+    server = await servePages(where());
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close(100);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** Opens a page in a fresh profile; fails when it logged an error, broke its security policy or asked for anything from elsewhere. */
+  async function visit(path: string, look: (page: Page) => Promise<void>, options: BrowserContextOptions & { forgive?: RegExp } = {}): Promise<void> {
+    const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
+    const page = await context.newPage();
+    page.setDefaultTimeout(10_000);
+    const faults: string[] = [];
+    page.on("pageerror", (error) => faults.push(`${error}`));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !options.forgive?.test(message.text())) faults.push(message.text());
+    });
+    page.on("request", (request) => {
+      if (!request.url().startsWith(server.url)) faults.push(`asked for ${request.url()}`);
+    });
+    try {
+      await page.goto(server.url + path);
+      await look(page);
+      expect(faults).toEqual([]);
+    } catch (error) {
+      await shot(page, "failed");
+      throw error;
+    } finally {
+      await context.close();
+    }
+  }
+
+  async function shot(page: Page, name: string): Promise<void> {
+    if (process.env.SUMBI_SHOTS) await page.screenshot({ path: join(process.env.SUMBI_SHOTS, `${name}.png`) });
+  }
+
+  async function ask(page: Page, question: string): Promise<void> {
+    await page.getByLabel("Your question").fill(question);
+    await page.keyboard.press("Enter");
+  }
+
+  const answers = (page: Page) => page.locator("article.answer");
+  const finished = (page: Page, nth: number) => answers(page).nth(nth).locator(".figures[title]").waitFor();
+
+  /** Names of controls that a screen reader could not tell. */
+  const nameless = (page: Page) =>
+    page.evaluate(() =>
+      [...document.querySelectorAll<HTMLElement>("button, input, select, textarea, a[href]")]
+        .filter((e) => !(e.getAttribute("aria-label") || e.textContent?.trim() || (e as HTMLInputElement).labels?.length))
+        .map((e) => e.outerHTML.slice(0, 120)),
+    );
+
+  const sideways = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+  describe("chat", () => {
+    it("answers an example with its thought, maths and figures, and keeps the chat over a reload", () =>
+      visit("/", async (page) => {
+        await page.getByRole("button", { name: "What is 347 + 586?" }).click();
+        await page.getByText("Thinking for").waitFor();
+        await finished(page, 0);
+        const answer = answers(page).first();
+        expect(await answer.locator(".markdown strong").innerText()).toBe("933");
+        await answer.locator(".math-display .katex .mfrac").waitFor();
+        expect(await answer.locator(".figures").innerText()).toMatch(/^\d+ tokens · [\d.]+ tokens\/s$/);
+        // The thought folded itself away when it ended, and opens again.
+        expect(await answer.locator(".thought-body").count()).toBe(0);
+        await answer.getByRole("button", { name: /^Thought for/ }).click();
+        expect(await answer.locator(".thought-body").innerText()).toContain("carry 1");
+        await shot(page, "chat");
+        expect(await nameless(page)).toEqual([]);
+
+        await page.reload();
+        await page.locator(".pick").click();
+        expect(await answers(page).first().locator(".markdown strong").innerText()).toBe("933");
+      }));
+
+    it("sends with Enter, breaks lines with Shift+Enter, and stops with Esc, on the server too", () =>
+      visit("/", async (page) => {
+        const abandoned = server.engine.abandoned;
+        const box = page.getByLabel("Your question");
+        await box.fill("speak");
+        await box.press("Shift+Enter");
+        await box.pressSequentially("slowly");
+        await box.press("Enter");
+        await page.locator("article.answer .markdown").waitFor();
+        expect(server.engine.prompts.at(-1)).toContain("user:speak\nslowly");
+        await page.getByRole("button", { name: "Stop" }).waitFor();
+        await page.keyboard.press("Escape");
+        await page.locator(".figures", { hasText: "stopped" }).waitFor();
+        expect((await answers(page).first().innerText()).startsWith("word")).toBe(true);
+        await expect.poll(() => server.engine.abandoned).toBe(abandoned + 1);
+        await page.getByRole("button", { name: "Send" }).waitFor();
+      }));
+
+    it("answers again, keeps both answers, and asks again in other words, forgetting what came after", () =>
+      visit("/", async (page) => {
+        await ask(page, "my colour is red");
+        await finished(page, 0);
+        await ask(page, "which colour?");
+        await finished(page, 1);
+        expect(server.engine.prompts.at(-1)).toMatch(/user:my colour is red.*assistant:You said: my colour is red.*user:which colour\?/s);
+        await answers(page).nth(1).getByRole("button", { name: "Answer again" }).click();
+        await page.getByText("2/2").waitFor();
+        await page.getByRole("button", { name: "The answer before" }).click();
+        await page.getByText("1/2").waitFor();
+
+        await page.locator(".question").first().hover();
+        await page.getByRole("button", { name: "Change the question" }).first().click();
+        await page.getByRole("textbox", { name: "Change the question" }).fill("my colour is blue");
+        await page.getByRole("button", { name: "Ask again" }).click();
+        await page.getByText("You said: my colour is blue").waitFor();
+        expect(await answers(page).count()).toBe(1);
+        expect(server.engine.prompts.at(-1)).not.toContain("red");
+      }));
+
+    it("keeps several chats, which can be renamed and deleted", () =>
+      visit("/", async (page) => {
+        await ask(page, "first colour");
+        await finished(page, 0);
+        await page.getByRole("button", { name: "New chat" }).click();
+        await page.getByText("Ask the model on this machine").waitFor();
+        await ask(page, "second colour");
+        await finished(page, 0);
+        const side = page.getByLabel("Chats", { exact: true });
+        expect(await side.locator(".pick").allInnerTexts()).toEqual(["second colour", "first colour"]);
+        await side.locator("li").nth(1).hover();
+        await side.getByRole("button", { name: "Rename “first colour”" }).click();
+        await side.getByLabel("New name of the chat").fill("renamed");
+        await page.keyboard.press("Enter");
+        await side.getByText("renamed").click();
+        await page.getByText("You said: first colour").waitFor();
+        await side.locator("li").first().hover();
+        await side.getByRole("button", { name: "Delete “second colour”" }).click();
+        await side.getByRole("button", { name: "Delete", exact: true }).click();
+        await page.reload();
+        expect(await side.locator(".pick").allInnerTexts()).toEqual(["renamed"]);
+      }));
+
+    it("never runs or loads what the model writes", () =>
+      visit("/", async (page) => {
+        await ask(page, "something hostile");
+        await finished(page, 0);
+        await page.locator(".math-inline .katex").first().waitFor();
+        await page.waitForTimeout(200);
+        expect(await page.evaluate(() => (window as unknown as { hacked?: number }).hacked)).toBeUndefined();
+        expect(await page.locator(".answer").locator("script, img, iframe, style, [onerror], [onload], a[href^=javascript]").count()).toBe(0);
+        expect(await page.locator(".answer").innerText()).toContain("<script>window.hacked = 1</script>");
+        const link = page.getByRole("link", { name: "ok" });
+        expect([await link.getAttribute("href"), await link.getAttribute("rel"), await link.getAttribute("target")]).toEqual([
+          "https://example.com/",
+          "noopener noreferrer nofollow",
+          "_blank",
+        ]);
+        // Should anything slip through all the same, the page's policy stops it: plain strings are refused as HTML.
+        const refused = await page.evaluate(() => {
+          try {
+            document.createElement("div").innerHTML = "<img src=x onerror='window.hacked=8'>";
+            return false;
+          } catch {
+            return true;
+          }
+        });
+        expect(refused).toBe(true);
+      }, { forgive: /TrustedHTML|Trusted Type/i }));
+
+    it("sends the settings, and explains an answer that was cut off", () =>
+      visit("/", async (page) => {
+        await page.getByRole("button", { name: "Settings" }).click();
+        const auto = page.locator("dialog input[type=checkbox]");
+        for (const i of [0, 1, 2, 3]) await auto.nth(i).uncheck();
+        for (const [name, value] of [["Temperature", "0"], ["Top-p", "0.5"], ["Most tokens in an answer", "6"], ["Seed", "42"]]) {
+          await page.getByLabel(`${name}, as a number`).fill(value);
+          await page.getByLabel(`${name}, as a number`).press("Tab");
+        }
+        await page.getByLabel("System prompt").fill("Be brief.");
+        expect(await nameless(page)).toEqual([]);
+        await page.getByRole("button", { name: "Done" }).click();
+        await ask(page, "any colour");
+        await page.getByText("Cut off at the largest number of tokens").waitFor();
+        const request = server.engine.requests.at(-1)!;
+        expect(request).toMatchObject({ maxTokens: 6, sampling: { temperature: 0, topP: 0.5, seed: 42 } });
+        expect(server.engine.prompts.at(-1)).toContain("system:Be brief.");
+        expect(await answers(page).first().locator(".markdown").innerText()).toBe("You sa");
+      }));
+
+    it("says what to do when the context is full, and when nothing was said", () =>
+      visit("/", async (page) => {
+        await ask(page, "long colour ".repeat(400));
+        const failure = page.locator(".failure[data-kind=context]");
+        await failure.getByText("no longer fits in the model's context").waitFor();
+        expect(await failure.innerText()).toContain("4096 tokens");
+        await failure.getByRole("button", { name: "New chat" }).click();
+        await ask(page, "say nothing");
+        await page.getByText("ended its answer without a word").waitFor();
+      }, { forgive: /400/ }));
+
+    it("tells that the server is gone, and goes on when it is back", () =>
+      visit("/", async (page) => {
+        await ask(page, "first colour");
+        await finished(page, 0);
+        const { port } = server;
+        await server.close(0);
+        try {
+          await ask(page, "second colour");
+          await page.locator(".failure[data-kind=unreachable]").waitFor();
+          await page.locator(".model-name.down").waitFor();
+          await shot(page, "chat-gone");
+        } finally {
+          server = await servePages({ ...where(), port });
+        }
+        await page.locator(".failure").getByRole("button", { name: "Try again" }).click();
+        await page.getByText("You said: second colour").waitFor();
+        await page.locator(".model-name.up").waitFor();
+      }, { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ }));
+
+    it("is light or dark by the system or by choice, and remembers", () =>
+      visit("/", async (page) => {
+        const shade = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+        expect(await shade()).toBe("rgb(16, 22, 26)");
+        await page.getByRole("button", { name: /^Colours/ }).click();
+        expect(await shade()).toBe("rgb(251, 251, 249)");
+        await page.reload();
+        expect(await shade()).toBe("rgb(251, 251, 249)");
+      }, { colorScheme: "dark" }));
+
+    it("fits a phone, with its chats in a drawer", () =>
+      visit("/", async (page) => {
+        await ask(page, "a colour");
+        await finished(page, 0);
+        expect(await sideways(page)).toBe(0);
+        await page.getByRole("button", { name: "Chats", exact: true }).click();
+        await page.getByRole("button", { name: "New chat" }).click();
+        await page.getByText("Ask the model on this machine").waitFor();
+        expect(await sideways(page)).toBe(0);
+      }, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true }));
+  });
+
+  describe("runs", () => {
+    const recipe = (lr: number) => ({ model: { first_k_dense_replace: 1 }, optimizer: { name: "muon", lr }, seed: 1 });
+    const about = { machine: { cpu: "test", threads: 2, gemmFlopsPerSec: 3e11 }, parameters: { total: 9_000_000, active: 3_000_000 } };
+    let live: RunWriter;
+
+    beforeAll(async () => {
+      const done = await RunWriter.create(join(folder, "runs"), { id: "done", recipeName: "nano", recipe: recipe(0.01), ...about, startedAt: "2026-11-20T10:00:00Z" });
+      for (let step = 1; step <= 100; step++) for (const record of stepRecords(step, 100)) done.write(record);
+      done.write({ type: "end", step: 100, reason: "done" });
+      await done.close();
+      live = await RunWriter.create(join(folder, "runs"), { id: "live", recipeName: "nano-hot", recipe: recipe(0.02), ...about, startedAt: "2026-11-21T10:00:00Z" });
+      for (let step = 1; step <= 40; step++) for (const record of stepRecords(step, 100)) live.write(record);
+      // Layer 2, expert 3 is the busiest.
+      live.write({ type: "load", step: 40, load: [Array(8).fill(1), [0, 1, 1, 3, 1, 1, 1, 1]], busiest: 3 });
+    });
+    afterAll(() => live.close());
+
+    it("lists them with their status and the shape of their loss, and picks some to compare", () =>
+      visit("/runs", async (page) => {
+        const rows = page.locator(".run-table tbody tr");
+        await rows.nth(1).locator("svg.spark").waitFor();
+        expect(await rows.locator(".run-name").allInnerTexts()).toEqual(["nano-hot", "nano"]);
+        expect(await rows.locator(".pill").allInnerTexts()).toEqual(["running", "done"]);
+        expect(await rows.nth(1).innerText()).toContain("100 / 100");
+        await rows.nth(0).getByRole("checkbox").check();
+        await rows.nth(1).getByRole("checkbox").check();
+        await page.getByRole("button", { name: "Compare 2" }).click();
+        await page.getByText("2 runs compared").waitFor();
+        expect(new URL(page.url()).search).toBe("?compare=live,done");
+        await page.locator(".chart canvas").first().waitFor();
+        await expect.poll(() => page.locator(".recipe tbody tr").allInnerTexts()).toEqual([expect.stringMatching(/^optimizer\.lr\s+0\.02\s+0\.01$/)]);
+        expect(await nameless(page)).toEqual([]);
+        await page.goBack();
+        await rows.nth(1).locator(".run-name").click();
+        await page.getByText("step 100 of 100").waitFor();
+        await shot(page, "runs-done");
+      }));
+
+    it("follows a run that is being trained, also over the loss of its server", () =>
+      visit("/runs/live", async (page) => {
+        await page.getByText("step 40 of 100").waitFor();
+        await page.getByText("live", { exact: true }).waitFor();
+        const tile = (name: string) => page.locator(".tiles > div", { has: page.getByText(name, { exact: true }) }).locator("dd").first().innerText();
+        expect(await tile("Left")).toBe("47 s");
+        expect(await tile("Energy so far")).toBe("1240 J");
+        expect(await tile("Share of GEMM peak")).toMatch(/^5\d %$/);
+        for (const record of stepRecords(41, 100)) live.write(record);
+        await page.getByText("step 41 of 100").waitFor();
+        live.write({ type: "event", step: 41, level: "warn", message: "a spike" });
+        await page.getByText("a spike").waitFor();
+
+        const { port } = server;
+        await server.close(0);
+        await page.getByText("cannot be reached").waitFor();
+        for (const record of stepRecords(42, 100)) live.write(record);
+        server = await servePages({ ...where(), port });
+        await page.getByText("step 42 of 100").waitFor();
+        expect(await page.getByText("cannot be reached").count()).toBe(0);
+        expect(await page.title()).toMatch(/^\d\.\d+ · nano-hot/);
+      }, { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ }));
+
+    it("colours idle experts blue and busy ones orange, and tells each one's load", () =>
+      visit("/runs/live", async (page) => {
+        const map = page.locator(".heat-canvas canvas");
+        await map.waitFor();
+        expect(await map.getAttribute("aria-label")).toContain("expert 3 of layer 2, has 3.00 times the mean");
+        const colour = (layer: number, expert: number) =>
+          map.evaluate(
+            (canvas: HTMLCanvasElement, [l, e]) => [...canvas.getContext("2d")!.getImageData(((e + 0.5) / 8) * canvas.width, ((l + 0.5) / 2) * canvas.height, 1, 1).data.slice(0, 3)],
+            [layer, expert],
+          );
+        expect(await colour(1, 0)).toEqual([8, 48, 107]);
+        expect(await colour(0, 0)).toEqual([245, 245, 242]);
+        expect(await colour(1, 3)).toEqual([127, 39, 4]);
+        const box = (await map.boundingBox())!;
+        await map.hover({ position: { x: box.width * (3.5 / 8), y: box.height * 0.75 } });
+        expect(await page.locator(".heat-hover").innerText()).toBe("layer 2, expert 3: 3.00× the mean");
+        const slider = page.getByLabel("Moment of the run");
+        await slider.fill("0");
+        await page.locator(".heat-line output", { hasText: "step 10" }).first().waitFor();
+        expect(await map.getAttribute("aria-label")).toContain("at step 10");
+      }));
+
+    it("shows values under the cursor, other axes, and the whole recipe", () =>
+      visit("/runs/done", async (page) => {
+        const loss = page.locator(".chart", { has: page.getByRole("heading", { name: "Loss", exact: true }) });
+        await loss.locator("canvas").waitFor();
+        await loss.locator(".u-over").hover({ position: { x: 5, y: 50 } });
+        await loss.getByText(/^step \d$/).waitFor();
+        await page.getByLabel("x axis").selectOption("tokens");
+        await loss.locator(".u-over").hover({ position: { x: 300, y: 50 } });
+        await loss.getByText(/^tokens \d+ k$/).waitFor();
+        expect(await page.locator(".recipe").first().innerText()).toMatch(/optimizer\.lr\s+0\.01/);
+        await page.getByLabel("logarithmic loss").check();
+        await loss.locator("canvas").waitFor();
+        expect(await nameless(page)).toEqual([]);
+      }));
+
+    it("says when there is no such run, and fits a phone", () =>
+      visit("/runs/none", async (page) => {
+        await page.getByText("There is no run of this name").waitFor();
+        await page.goto(`${server.url}/runs/live`);
+        await page.locator(".chart canvas").first().waitFor();
+        expect(await sideways(page)).toBe(0);
+        await page.goto(`${server.url}/runs`);
+        await page.locator(".run-table").waitFor();
+        expect(await sideways(page)).toBe(0);
+      }, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, forgive: /404/ }));
+  });
+});
