@@ -11,6 +11,8 @@ export async function main(argv: string[]): Promise<number> {
   const verbs: ((program: Command) => void)[] = await Promise.all([
     import("./inspect.ts").then((m) => m.register),
     import("./tokenizer.ts").then((m) => m.register),
+    import("./serve.ts").then((m) => m.register),
+    import("./chat.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
   for (const verb of program.commands) verb.exitOverride();

@@ -1,8 +1,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { serveStatic } from "@hono/node-server/serve-static";
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
+
+/** The package's own built pages, from `src/serve` as from `dist/serve`. */
+export const PAGES = fileURLToPath(new URL("../../dist/web/", import.meta.url));
 
 /** Nothing from elsewhere, no inline script, no frames, no forms; inline style attributes only because KaTeX writes them. */
 const CONTENT_SECURITY_POLICY = {

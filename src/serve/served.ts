@@ -12,12 +12,14 @@ export interface ModelInfo {
   architecture: string;
   parameters: { total: number; active: number };
   layers: number;
+  mtpModules?: number;
+  /** Forward, averaged over a full context. */
+  flopsPerToken?: number;
+  cacheBytesPerToken?: number;
   contextTokens: number;
   vocabSize: number;
   /** Whether the model thinks before it answers. */
   reasons: boolean;
-  /** The model's own README or report, markdown. */
-  report?: string;
   /** Prompts that show what it can do. */
   examples?: string[];
 }
@@ -29,6 +31,8 @@ export interface ServedModel {
   info: ModelInfo;
   /** Whether a text to complete begins with the begin-of-text token (`add_bos_token` of tokenizer_config.json). */
   addBos?: boolean;
+  /** Sampling where a request leaves it open (the folder's generation_config.json). */
+  defaults?: Partial<Omit<Sampling, "seed">>;
 }
 
 export interface Usage {
@@ -65,13 +69,14 @@ export function samplingOf(request: CommonRequest, index: number, served: Served
     checkId(Number(id), served, "logit_bias");
     bias.set(Number(id), value);
   }
+  const open = { ...SAMPLING_DEFAULTS, ...served.defaults };
   return {
-    temperature: request.temperature ?? SAMPLING_DEFAULTS.temperature,
-    topP: request.top_p ?? SAMPLING_DEFAULTS.topP,
-    topK: Math.max(0, request.top_k ?? SAMPLING_DEFAULTS.topK),
-    minP: request.min_p ?? SAMPLING_DEFAULTS.minP,
-    frequencyPenalty: request.frequency_penalty ?? SAMPLING_DEFAULTS.frequencyPenalty,
-    presencePenalty: request.presence_penalty ?? SAMPLING_DEFAULTS.presencePenalty,
+    temperature: request.temperature ?? open.temperature,
+    topP: request.top_p ?? open.topP,
+    topK: Math.max(0, request.top_k ?? open.topK),
+    minP: request.min_p ?? open.minP,
+    frequencyPenalty: request.frequency_penalty ?? open.frequencyPenalty,
+    presencePenalty: request.presence_penalty ?? open.presencePenalty,
     logitBias: bias,
     seed: request.seed == null ? Math.floor(Math.random() * 2 ** 48) : request.seed + index * 2 ** 32,
   };

@@ -1,0 +1,233 @@
+import { createInterface } from "node:readline";
+import type { Readable, Writable } from "node:stream";
+import type { Command } from "commander";
+import pc from "picocolors";
+import { ApiError, SumbiError, UsageError } from "../errors.ts";
+import { planChat } from "../serve/chat.ts";
+
+import { loadModel, resolveModel } from "../serve/load.ts";
+import { parseChat, type ChatRequest } from "../serve/schema.ts";
+import type { ServedModel } from "../serve/served.ts";
+import { progressLine } from "./print.ts";
+
+export interface ChatOptions {
+  system?: string;
+  temperature?: number;
+  topP?: number;
+  maxTokens?: number;
+  seed?: number;
+  json?: boolean;
+}
+
+/** `sumbi chat MODEL`: a conversation in the terminal, or one question per line of stdin. */
+export function register(program: Command): void {
+  const number = (name: string) => (text: string) => {
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isFinite(value)) throw new UsageError(`chat: --${name}: expected a number, got ${text}`);
+    return value;
+  };
+  program
+    .command("chat")
+    .description("talk to a model in the terminal; with piped stdin, one question per line")
+    .argument("<model>", "a Hugging Face folder, or the name of a bundled model")
+    .option("--system <text>", "what the model is told beforehand")
+    .option("--temperature <number>", "0: always the likeliest token", number("temperature"))
+    .option("--top-p <share>", "draw only from the likeliest tokens that hold this share", number("top-p"))
+    .option("--max-tokens <number>", "longest answer", number("max-tokens"))
+    .option("--seed <number>", "same seed, same answers", number("seed"))
+    .option("--json", "one JSON object per answer")
+    .action(async (model: string, options: ChatOptions) => {
+      const line = progressLine();
+      const served = await loadModel(resolveModel(model), { onProgress: line });
+      line.end();
+      try {
+        const tty = process.stdin.isTTY === true && process.stdout.isTTY === true && !options.json;
+        process.exitCode = await converse(served, options, { input: process.stdin, output: process.stdout, errors: process.stderr, tty });
+      } finally {
+        await served.engine.close();
+      }
+    });
+}
+
+export interface Terminal {
+  input: Readable;
+  output: Writable;
+  errors: Writable;
+  /** A person types and reads: prompt, colours, thoughts. */
+  tty: boolean;
+}
+
+type Message = ChatRequest["messages"][number];
+
+/** Reads questions and writes answers until the input ends, `/quit` or Ctrl-C; returns the exit status. */
+export async function converse(served: ServedModel, options: ChatOptions, terminal: Terminal): Promise<number> {
+  const { input, output, errors, tty } = terminal;
+  const talk = new Conversation(served, options);
+  talk.check();
+  if (tty) output.write(`${pc.bold(served.info.id)}  ${pc.dim("/reset forgets the conversation, /quit ends, Ctrl-C stops an answer")}\n`);
+  const lines = createInterface({ input, output: tty ? output : undefined, terminal: tty, prompt: pc.green("> "), crlfDelay: Infinity });
+  let answering: AbortController | undefined;
+  const interrupt = (): void => {
+    if (answering) answering.abort();
+    else lines.close();
+  };
+  lines.on("SIGINT", interrupt);
+  process.on("SIGINT", interrupt);
+  let gone = false;
+  const hangUp = (): void => {
+    gone = true;
+    interrupt();
+  };
+  output.on("error", hangUp);
+  let status = 0;
+  try {
+    if (tty) lines.prompt();
+    for await (const line of lines) {
+      const question = line.trim();
+      if (question === "/quit" || question === "/exit") break;
+      if (question === "/reset") {
+        talk.reset();
+        if (tty) output.write(pc.dim("forgotten\n"));
+      } else if (question !== "") {
+        answering = new AbortController();
+        try {
+          await answer(talk, question, options, terminal, answering.signal);
+        } catch (error) {
+          if (gone) break;
+          if (!(error instanceof SumbiError)) throw error;
+          status = 1;
+          errors.write(`${pc.red("error:")} ${error.message}\n`);
+        }
+        answering = undefined;
+      }
+      if (gone) break;
+      if (tty) lines.prompt();
+    }
+  } finally {
+    lines.close();
+    process.off("SIGINT", interrupt);
+    output.off("error", hangUp);
+  }
+  if (tty) output.write("\n");
+  return status;
+}
+
+async function answer(talk: Conversation, question: string, options: ChatOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { output, errors, tty } = terminal;
+  const started = performance.now();
+  const write = (text: string): void => void output.write(harmless(text));
+  let thinking = false;
+  let last = "";
+  const result = await talk.ask(question, signal, {
+    forgot: (n) => errors.write(pc.dim(`(the context is full: the first ${n} messages are forgotten)\n`)),
+    piece(reasoning, content) {
+      if (options.json) return;
+      if (tty && reasoning !== "") {
+        thinking = true;
+        output.write(pc.dim(harmless(reasoning)));
+      }
+      if (content === "") return;
+      if (thinking) write("\n\n");
+      thinking = false;
+      write(content);
+      last = content;
+    },
+  });
+  if (options.json) {
+    const seconds = Math.round(performance.now() - started) / 1000;
+    output.write(`${JSON.stringify({ question, ...result, seconds })}\n`);
+  } else {
+    if (result.finish === "stopped" && tty) output.write(pc.dim(" [stopped]"));
+    if (result.finish === "length" && tty) output.write(pc.dim(" [cut off at the token limit]"));
+    if (!last.endsWith("\n") || tty) write("\n");
+  }
+}
+
+/** Text of a model for a terminal: no control characters, which could move the cursor or change the terminal's state. */
+const harmless = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
+
+interface Listener {
+  piece(reasoning: string, content: string): void;
+  forgot(messages: number): void;
+}
+
+interface Answered {
+  answer: string;
+  reasoning: string;
+  finish: "stop" | "length" | "stopped";
+  tokens: number;
+}
+
+/** The messages so far. */
+class Conversation {
+  #messages: Message[] = [];
+
+  constructor(
+    private readonly served: ServedModel,
+    private readonly options: ChatOptions,
+  ) {}
+
+  reset(): void {
+    this.#messages = [];
+  }
+
+  /** Throws UsageError when an option is out of range. */
+  check(): void {
+    try {
+      this.#request("");
+    } catch (error) {
+      if (error instanceof ApiError) throw new UsageError(`chat: ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** Asks; the question and the answer, also one that was stopped, become part of the conversation. */
+  async ask(question: string, signal: AbortSignal, listener: Listener): Promise<Answered> {
+    const plan = this.#plan(question, listener);
+    const result: Answered = { answer: "", reasoning: "", finish: "stopped", tokens: 0 };
+    try {
+      for await (const piece of plan.answer(0, signal)) {
+        result.answer += piece.content;
+        result.reasoning += piece.reasoning;
+        result.tokens += piece.tokens.length;
+        if (piece.finish) result.finish = piece.finish;
+        listener.piece(piece.reasoning, piece.content);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    this.#messages.push({ role: "user", content: question }, { role: "assistant", content: result.answer });
+    return result;
+  }
+
+  /** Forgets the oldest exchanges until the question fits and leaves room for an answer. */
+  #plan(question: string, listener: Listener): ReturnType<typeof planChat> {
+    const { contextTokens } = this.served.engine.limits;
+    const room = this.options.maxTokens ?? Math.min(256, contextTokens / 4);
+    let forgotten = 0;
+    for (;;) {
+      try {
+        const plan = planChat(this.#request(question), this.served);
+        if (this.#messages.length === 0 || contextTokens - plan.prompt.length >= room) {
+          if (forgotten > 0) listener.forgot(forgotten);
+          return plan;
+        }
+      } catch (error) {
+        if (!(error instanceof ApiError && error.code === "context_length_exceeded") || this.#messages.length === 0) throw error;
+      }
+      this.#messages.splice(0, 2);
+      forgotten += 2;
+    }
+  }
+
+  #request(question: string): ChatRequest {
+    const { system, temperature, topP, maxTokens, seed } = this.options;
+    return parseChat({
+      messages: [...(system ? [{ role: "system", content: system }] : []), ...this.#messages, { role: "user", content: question }],
+      temperature,
+      top_p: topP,
+      max_completion_tokens: maxTokens,
+      seed,
+    });
+  }
+}

@@ -1,0 +1,171 @@
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { CheckpointError, ShapeError } from "../errors.ts";
+import { cacheSpec, languageModel, modelBuilder, parameterShapes, ropeAt, type ModelConfig } from "../model/index.ts";
+import type { OnProgress } from "../progress.ts";
+import { compile, type Binding, type Executable } from "../runtime/index.ts";
+import { f32, hostTensor, i64, input, toOnnx, type HostTensor } from "../tensor/index.ts";
+import type { LanguageModel, SequenceCache } from "./engine.ts";
+
+export interface DecoderOptions {
+  /** Longest sequence; default `max_position_embeddings`, at most 32768. */
+  contextTokens?: number;
+}
+
+/** Tables of rope angles are built for every position: longer contexts are for those who ask. */
+const DEFAULT_CONTEXT_MAX = 32_768;
+const FIRST_CAPACITY = 64;
+
+interface Rows {
+  width: number;
+  data: Float32Array;
+}
+
+/** The rows that every layer keeps of a sequence; room for them doubles when it runs out. */
+class RowCache implements SequenceCache {
+  length = 0;
+  #capacity = 0;
+  readonly rows: Map<string, Rows>;
+
+  constructor(spec: readonly { name: string; width: number }[]) {
+    this.rows = new Map(spec.map(({ name, width }) => [name, { width, data: new Float32Array() }]));
+  }
+
+  reserve(length: number, limit: number): void {
+    if (length <= this.#capacity) return;
+    this.#capacity = Math.min(limit, Math.max(length, 2 * this.#capacity, FIRST_CAPACITY));
+    for (const rows of this.rows.values()) {
+      const grown = new Float32Array(this.#capacity * rows.width);
+      grown.set(rows.data.subarray(0, this.length * rows.width));
+      rows.data = grown;
+    }
+  }
+
+  release(): void {
+    this.rows.clear();
+  }
+}
+
+/** One graph with its weights bound; ids, positions and cache views are bound anew for every pass. */
+interface Pass {
+  executable: Executable;
+  binding: Binding;
+}
+
+/**
+ * A model for generation, over weights in host memory (f32, by checkpoint key) that are used in place: whoever changes
+ * them changes the model. Two graphs of the same layers: one token after a past (MLA absorbed), and any number (expanded).
+ * The past is fed as views of the cache and new rows are written behind it, so nothing is copied.
+ */
+export class Decoder implements LanguageModel {
+  readonly vocabSize: number;
+  readonly #logits = new Map<number, Float32Array>();
+
+  private constructor(
+    readonly config: ModelConfig,
+    readonly contextTokens: number,
+    private readonly one: Pass,
+    private readonly many: Pass,
+  ) {
+    this.vocabSize = config.vocab_size;
+  }
+
+  /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
+  static async create(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, options: DecoderOptions = {}): Promise<Decoder> {
+    const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
+    const one = await pass(config, weights, contextTokens, false);
+    const many = await pass(config, weights, contextTokens, true);
+    return new Decoder(config, contextTokens, one, many);
+  }
+
+  newCache(): SequenceCache {
+    return new RowCache(cacheSpec(this.config));
+  }
+
+  async forward(tokens: readonly number[], cache: SequenceCache, { all = false }: { all?: boolean } = {}): Promise<Float32Array> {
+    if (!(cache instanceof RowCache)) throw new ShapeError("decoder: expected a cache of its own");
+    const T = tokens.length;
+    const S = cache.length;
+    if (T === 0 || S + T > this.contextTokens) throw new ShapeError(`decoder: expected 1 to ${this.contextTokens - S} tokens after ${S}, got ${T}`);
+    cache.reserve(S + T, this.contextTokens);
+    const inputs: Record<string, HostTensor> = {
+      ids: i64([1, T], tokens),
+      positions: i64([1, T], Array.from({ length: T }, (_, i) => S + i)),
+    };
+    const outputs: Record<string, HostTensor> = {};
+    for (const [name, { width, data }] of cache.rows) {
+      inputs[name] = f32([1, S, width], data.subarray(0, S * width));
+      outputs[`new.${name}`] = f32([1, T, width], data.subarray(S * width, (S + T) * width));
+    }
+    if (T > 1) inputs.rows = i64([all ? T : 1], all ? Array.from({ length: T }, (_, i) => i) : [T - 1]);
+    const count = all ? T : 1;
+    const logits = this.#logitsOf(count);
+    outputs.logits = f32([count, this.vocabSize], logits);
+    const { binding } = T === 1 ? this.one : this.many;
+    binding.rebind(inputs, outputs);
+    await binding.run();
+    cache.length += T;
+    return logits;
+  }
+
+  /** A buffer for `count` rows of logits; the one for a single row is kept. */
+  #logitsOf(count: number): Float32Array {
+    let data = this.#logits.get(count);
+    if (!data) {
+      data = new Float32Array(count * this.vocabSize);
+      if (count === 1) this.#logits.set(count, data);
+    }
+    return data;
+  }
+
+  dispose(): void {
+    for (const { binding, executable } of [this.one, this.many]) {
+      binding.dispose();
+      executable.dispose();
+    }
+  }
+}
+
+async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, contextTokens: number, many: boolean): Promise<Pass> {
+  const model = modelBuilder(config);
+  const T = many ? "T" : 1;
+  const spec = cacheSpec(config);
+  const rope = ropeAt(config, input("positions", "i64", [1, T]), contextTokens);
+  const past = spec.map(({ name, width }) => input(name, "f32", [1, "S", width]));
+  const ids = input("ids", "i64", [1, T]);
+  const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
+  const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
+  const graph = toOnnx({ logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i].name}`, row])) }, { name: many ? "prefill" : "decode" });
+  const executable = await compile(graph.bytes, { name: many ? "prefill" : "decode" });
+  const inputs: Record<string, HostTensor> = {};
+  for (const [name, tensor] of Object.entries(graph.inputs)) {
+    const weight = weights.get(name);
+    if (weight) inputs[name] = weight;
+    else if (model.used.has(name)) throw new ShapeError(`decoder: expected a weight ${name} of [${tensor.shape.join(", ")}], got none`);
+    else inputs[name] = hostTensor(tensor.dtype, tensor.shape.map((d) => (typeof d === "number" ? d : d === "S" ? 0 : 1)));
+  }
+  return { executable, binding: executable.bind(inputs) };
+}
+
+/** Reads the weights of a checkpoint folder that generation needs (no MTP modules) and compiles its graphs. */
+export async function openDecoder(dir: string, config: ModelConfig, onProgress?: OnProgress): Promise<Decoder> {
+  const checkpoint = await openCheckpoint(dir);
+  try {
+    const wanted = Array.from(parameterShapes({ ...config, num_nextn_predict_layers: 0 } as ModelConfig));
+    const present = new Set(checkpoint.keys());
+    const total = wanted.reduce((sum, [, shape]) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+    const weights = new Map<string, HostTensor>();
+    let done = 0;
+    for (const [key, shape] of wanted) {
+      if (!present.has(key)) throw new CheckpointError(`${dir}: expected a tensor ${key} of [${shape.join(", ")}], found none`);
+      const tensor = await checkpoint.readF32(key);
+      if (tensor.shape.join() !== shape.join())
+        throw new CheckpointError(`${dir}: ${key}: expected [${shape.join(", ")}] by config.json, got [${tensor.shape.join(", ")}]`);
+      weights.set(key, tensor);
+      done += tensor.data.byteLength;
+      onProgress?.({ label: "loading", done, total, unit: "bytes" });
+    }
+    return await Decoder.create(config, weights);
+  } finally {
+    await checkpoint.close();
+  }
+}

@@ -1,0 +1,108 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readJsonFile } from "../checkpoint/index.ts";
+import { loadTokenizer } from "../data/index.ts";
+import { ConfigError } from "../errors.ts";
+import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
+import { cacheBytesPerToken, countParameters, flopsPerToken } from "../model/flops.ts";
+import type { OnProgress } from "../progress.ts";
+import { openDecoder } from "./decoder.ts";
+import type { LanguageModel } from "./engine.ts";
+import { ModelEngine, type ModelEngineOptions } from "./model-engine.ts";
+import type { ModelInfo, ServedModel } from "./served.ts";
+import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+
+/** Opens the weights of a folder as something that computes. */
+export type OpenLanguageModel = (dir: string, config: ModelConfig, onProgress?: OnProgress) => Promise<LanguageModel>;
+
+export interface LoadOptions extends ModelEngineOptions {
+  onProgress?: OnProgress;
+}
+
+/** Models that come with the package, in `models/` beside `dist/` and `src/`. */
+const BUNDLED = fileURLToPath(new URL("../../models/", import.meta.url));
+
+/** A folder with a config.json, or the name of a bundled model -> the folder. Throws ConfigError that lists the names. */
+export function resolveModel(name: string): string {
+  if (existsSync(join(name, "config.json"))) return resolve(name);
+  if (existsSync(name)) throw new ConfigError(`${name}: expected a Hugging Face folder with a config.json, ${statSync(name).isDirectory() ? "it has none" : "got a file"}`);
+  // `models/nano` means the bundled one from every directory
+  const short = name.replace(/^models[/\\]/, "");
+  const bundled = existsSync(BUNDLED) ? readdirSync(BUNDLED).filter((entry) => existsSync(join(BUNDLED, entry, "config.json"))) : [];
+  if (bundled.includes(short)) return join(BUNDLED, short);
+  throw new ConfigError(`${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}`);
+}
+
+/** Loads a Hugging Face folder for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */
+export async function loadServed(dir: string, open: OpenLanguageModel, options: LoadOptions = {}): Promise<ServedModel> {
+  const config = parseConfig(await readJsonFile(join(dir, "config.json")), join(dir, "config.json"));
+  const tokenizer = loadTokenizer(dir);
+  if (tokenizer.vocabSize > config.vocab_size)
+    throw new ConfigError(`${dir}: the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`);
+  for (const id of eosTokenIds(config)) if (!tokenizer.eosIds.includes(id)) tokenizer.eosIds.push(id);
+  const model = await open(dir, config, options.onProgress);
+  const tokenizerConfig = await optionalJson(dir, "tokenizer_config.json");
+  return {
+    engine: new ModelEngine(model, options),
+    tokenizer,
+    info: describe(dir, config, model, tokenizer.chatTemplate),
+    addBos: tokenizerConfig.add_bos_token === true,
+    defaults: samplingDefaults(await optionalJson(dir, "generation_config.json")),
+  };
+}
+
+function describe(dir: string, config: ModelConfig, model: LanguageModel, chatTemplate: string | undefined): ModelInfo {
+  const parameters = countParameters(config);
+  const sequence = Math.min(config.max_position_embeddings, model.contextTokens);
+  return {
+    id: basename(resolve(dir)),
+    createdSeconds: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
+    architecture: config.model_type,
+    parameters: { total: parameters.total, active: parameters.active },
+    layers: config.num_hidden_layers,
+    mtpModules: mtpDepth(config),
+    contextTokens: model.contextTokens,
+    vocabSize: config.vocab_size,
+    flopsPerToken: Math.round(flopsPerToken(config, { sequence }).forward),
+    cacheBytesPerToken: cacheBytesPerToken(config, 4),
+    reasons: chatTemplate?.includes(THINK_OPEN) === true || chatTemplate?.includes(THINK_CLOSE) === true,
+    ...examplesOf(dir),
+  };
+}
+
+/** `examples.json`: a list of questions that show what the model can do. */
+function examplesOf(dir: string): { examples?: string[] } {
+  try {
+    const list = JSON.parse(readFileSync(join(dir, "examples.json"), "utf8")) as unknown;
+    return Array.isArray(list) && list.every((e) => typeof e === "string") ? { examples: list } : {};
+  } catch {
+    return {};
+  }
+}
+
+async function optionalJson(dir: string, name: string): Promise<Record<string, unknown>> {
+  const path = join(dir, name);
+  return existsSync(path) ? readJsonFile(path) : {};
+}
+
+/** The model's own sampling from generation_config.json; `do_sample: false` is temperature 0. */
+export function samplingDefaults(generation: Record<string, unknown>): NonNullable<ServedModel["defaults"]> {
+  const within = (name: string, min: number, max: number): number | undefined => {
+    const value = generation[name];
+    return typeof value === "number" && value >= min && value <= max ? value : undefined;
+  };
+  const temperature = generation.do_sample === false ? 0 : within("temperature", 0, 2);
+  const topP = within("top_p", 0, 1);
+  const topK = within("top_k", 0, 2 ** 31);
+  const minP = within("min_p", 0, 1);
+  return {
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(topP === undefined ? {} : { topP }),
+    ...(topK === undefined ? {} : { topK }),
+    ...(minP === undefined ? {} : { minP }),
+  };
+}
+
+/** Loads a folder and its weights, ready to answer. */
+export const loadModel = (dir: string, options?: LoadOptions): Promise<ServedModel> => loadServed(dir, openDecoder, options);
