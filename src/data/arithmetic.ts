@@ -33,10 +33,11 @@ export function arithmeticProblem(seed: number, index: number, split: Arithmetic
   }
 }
 
-/** True if the numbers at the end of what the model says (after any thought) are the problem's. Thousands commas are allowed. */
+/** True if the numbers at the end of what the model says after its thought are the problem's; a thought without an end is no answer. Thousands commas are allowed. */
 export function checkArithmetic(problem: ArithmeticProblem, answerText: string): boolean {
   const answer = answerText.split("</think>").at(-1)!;
-  const numbers = (answer.replace(/(?<=\d),(?=\d{3}\b)/g, "").replaceAll("−", "-").match(/(?<![\d\w)] ?)-\d+|\d+/g) ?? []).map(Number);
+  if (answer.includes("<think>")) return false;
+  const numbers = (answer.replace(/(?<=\d),(?=\d{3}\b)/g, "").replaceAll("−", "-").match(/(?<![\d)] ?)-\d+|\d+/g) ?? []).map(Number);
   const last = numbers.slice(-problem.expected.length);
   return last.length === problem.expected.length && last.every((n, i) => n === problem.expected[i]);
 }

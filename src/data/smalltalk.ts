@@ -140,7 +140,7 @@ function exchange(random: Random): ChatDocument["messages"] {
 /** People write with and without capitals, full stops and exclamation marks. */
 function casual(random: Random, text: string): string {
   if (random.chance(0.3)) text = text.charAt(0).toLowerCase() + text.slice(1);
-  if (random.chance(0.15)) text = text.replace(/[.?!]$/, "");
+  if (random.chance(0.15) && text.length > 1) text = text.replace(/[.?!]$/, "");
   else if (/\w$/.test(text) && random.chance(0.3)) text += random.pick(["!", ".", "!"]);
   return text;
 }
