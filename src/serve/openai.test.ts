@@ -116,14 +116,14 @@ describe("the official client", () => {
   });
 
   test("completes text", async () => {
-    const answer = await client.completions.create({ model: "fake", prompt: "count<assistant>", max_tokens: 10, temperature: 0 });
+    const answer = await client.completions.create({ model: "fake", prompt: "<bos>count<assistant>", max_tokens: 10, temperature: 0 });
     expect(answer.object).toBe("text_completion");
     expect(answer.choices).toEqual([{ index: 0, text: "1, 2, 3, 4", logprobs: null, finish_reason: "length" }]);
-    expect(answer.usage).toEqual({ prompt_tokens: 6, completion_tokens: 10, total_tokens: 16 });
+    expect(answer.usage).toEqual({ prompt_tokens: 7, completion_tokens: 10, total_tokens: 17 });
     let text = "";
-    for await (const chunk of await client.completions.create({ model: "fake", prompt: "count<assistant>", max_tokens: 10, stream: true, echo: true }))
+    for await (const chunk of await client.completions.create({ model: "fake", prompt: "<bos>count<assistant>", max_tokens: 10, stream: true, echo: true }))
       text += chunk.choices[0].text;
-    expect(text).toBe("count<assistant>1, 2, 3, 4");
+    expect(text).toBe("<bos>count<assistant>1, 2, 3, 4");
   });
 
   test("errors arrive as the client's own", async () => {

@@ -40,14 +40,14 @@ export function pageRoutes(dir: string): Hono {
       c.header("cache-control", "no-cache");
       return index(c, next);
     });
-  app.get(
-    "/assets/*",
-    serveStatic({
-      root: dir,
-      // built files carry a hash of their content in their name; the others may change with the next version
-      onFound: (path, c) => c.header("cache-control", /-[\w-]{8}\.\w+$/.test(path) ? "public, max-age=31536000, immutable" : "no-cache"),
-    }),
-  );
+  const file = serveStatic({ root: dir });
+  app.get("/assets/*", async (c, next) => {
+    const found = await file(c, next);
+    // built files carry a hash of their content in their name; the others may change with the next version
+    const hashed = /-[\w-]{8}\.\w+$/.test(c.req.path);
+    if (found instanceof Response) found.headers.set("cache-control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
+    return found;
+  });
   return app;
 }
 

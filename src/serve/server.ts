@@ -45,12 +45,12 @@ export async function listen(app: Hono, options: ListenOptions): Promise<Running
     host: options.host,
     port,
     async close(graceMs = 2_000) {
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-      });
-      clearTimeout(timer);
+      const last = setTimeout(() => server.closeAllConnections(), graceMs);
+      // connections that are kept alive become idle as their answers end
+      const idle = setInterval(() => server.closeIdleConnections(), 20);
+      await new Promise<void>((resolve) => void server.close(() => resolve()));
+      clearTimeout(last);
+      clearInterval(idle);
     },
   };
 }

@@ -119,11 +119,12 @@ export function hashLogits(tokens: readonly number[], vocabSize: number = VOCAB)
   });
 }
 
-/** A model that answers `<assistant>` with the text that `script` gives for the prompt before it, then ends. */
+/** A model that answers `<assistant>` with the text that `script` gives for the prompt before it
+ * (without its first token, `<bos>`), then ends. */
 export function scriptModel(script: (prompt: string) => string, options: { contextTokens?: number; delayMs?: number } = {}): FakeModel {
   return fakeModel((tokens) => {
     const at = tokens.lastIndexOf(ASSISTANT);
-    const prompt = bytesTokenizer.decode(tokens.slice(0, at));
+    const prompt = bytesTokenizer.decode(tokens.slice(1, at));
     const answer = bytesTokenizer.encode(script(prompt));
     return answer[tokens.length - at - 1] ?? EOS;
   }, options);

@@ -1,0 +1,64 @@
+import { PassThrough, Readable } from "node:stream";
+import { expect, test } from "vitest";
+import { scriptModel, served } from "../../test/support/fake-model.ts";
+import { converse, type ChatOptions } from "./chat.ts";
+
+/** Answers the last question; knows how many questions there were. */
+function script(prompt: string): string {
+  const questions = prompt.split("\n").filter((line) => line.startsWith("user: "));
+  const last = questions.at(-1)!.slice(6);
+  if (last === "think") return "<think>hm, \u001b[2J\u0007yes</think>done \u001b]0;owned\u0007";
+  if (last === "long") return "x".repeat(1000);
+  return `${questions.length}: ${prompt.includes("system: shout") ? last.toUpperCase() : last}`;
+}
+
+async function run(lines: string[], options: ChatOptions = {}, tty = false, contextTokens = 512): Promise<{ out: string; errors: string; status: number }> {
+  const output = new PassThrough();
+  const errors = new PassThrough();
+  const model = served(scriptModel(script, { contextTokens }));
+  const status = await converse(model, { temperature: 0, ...options }, { input: Readable.from(lines.map((l) => `${l}\n`)), output, errors, tty });
+  expect(model.engine.status()).toEqual({ active: 0, waiting: 0 });
+  return { out: String(output.read() ?? ""), errors: String(errors.read() ?? ""), status };
+}
+
+test("one question per line, one answer per question, in one conversation", async () => {
+  expect(await run(["hello", "", "again", "/reset", "new"])).toEqual({ out: "1: hello\n2: again\n1: new\n", errors: "", status: 0 });
+  expect((await run(["a", "/quit", "b"])).out).toBe("1: a\n");
+  expect((await run(["hi"], { system: "shout" })).out).toBe("1: HI\n");
+});
+
+test("thoughts stay out of piped answers, and no control character of the model comes through", async () => {
+  expect((await run(["think"])).out).toBe("done ]0;owned\n");
+});
+
+test("JSON lines hold question, answer, thoughts and figures", async () => {
+  const { out } = await run(["think", "long"], { json: true, maxTokens: 40 });
+  const [first, second] = out.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+  expect(first).toEqual({
+    question: "think",
+    answer: "done \u001b]0;owned\u0007",
+    reasoning: "hm, \u001b[2J\u0007yes",
+    finish: "stop",
+    tokens: 30,
+    seconds: expect.any(Number),
+  });
+  expect(second).toMatchObject({ finish: "length", tokens: 40 });
+});
+
+test("when the context is full the oldest messages are forgotten, and it says so", async () => {
+  const { out, errors, status } = await run(["a".repeat(38), "b".repeat(38), "c".repeat(38), "d"], {}, false, 200);
+  expect(out.split("\n").map((line) => line.slice(0, 4))).toEqual(["1: a", "2: b", "2: c", "2: d", ""]);
+  expect(errors).toContain("the first 2 messages are forgotten");
+  expect(status).toBe(0);
+});
+
+test("a question that cannot be asked is an error, and the next one is answered", async () => {
+  const { out, errors, status } = await run(["z".repeat(300), "ok"], {}, false, 200);
+  expect(out).toBe("1: ok\n");
+  expect(errors).toMatch(/maximum context length is 200 tokens/);
+  expect(status).toBe(1);
+});
+
+test("options out of range are refused before anything is asked", async () => {
+  await expect(run(["a"], { temperature: 9 })).rejects.toThrow(/temperature: expected a number from 0 to 2, got 9/);
+});

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { scriptModel, served, until } from "../../test/support/fake-model.ts";
+import { resolveModel } from "../serve/index.ts";
+import { startServing, type ServeOptions } from "./serve.ts";
+
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "sumbi-serve-"));
+  writeFileSync(join(dir, "config.json"), "{}");
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const options = (more: Partial<ServeOptions> = {}): ServeOptions => ({ host: "127.0.0.1", runs: join(dir, "runs"), ...more });
+async function start(more: Partial<ServeOptions>, model = served(scriptModel(() => "la ".repeat(150), { delayMs: 2 }))) {
+  let printed = "";
+  const server = await startServing(dir, options(more), async () => model, (text) => void (printed += text));
+  return { server, printed, model };
+}
+
+test("prints its address, for people and as JSON, and answers there", async () => {
+  const { server, printed } = await start({ port: 0 });
+  expect(printed).toContain(`${server.url}/v1`);
+  expect(await (await fetch(`${server.url}/health`)).json()).toMatchObject({ status: "ok", model: "fake" });
+  expect(await (await fetch(`${server.url}/api/runs`)).json()).toEqual([]);
+  await server.close();
+  const json = await start({ port: 0, json: true });
+  expect(JSON.parse(json.printed)).toEqual({ url: json.server.url, api: `${json.server.url}/v1`, model: "fake", host: "127.0.0.1", port: json.server.port });
+  await json.server.close();
+});
+
+test("a port that is taken: an error when it was asked for, the next free one when not", async () => {
+  const other = createServer();
+  await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+  const { port } = other.address() as AddressInfo;
+  const model = served(scriptModel(() => "x"));
+  await expect(start({ port }, model)).rejects.toThrow(`serve: port ${port} is taken on 127.0.0.1: stop the program that listens there, or choose another with --port`);
+  await expect(async () => {
+    for await (const _ of model.engine.generate({ prompt: [1], maxTokens: 1, stopIds: [], sampling: {} as never })) void _;
+  }).rejects.toThrow(/closed/);
+  other.close();
+  const blocked = createServer().on("error", () => undefined);
+  await new Promise<void>((resolve) => blocked.listen(8080, "127.0.0.1", resolve).once("error", () => resolve()));
+  const { server, printed } = await start({});
+  expect(server.port).toBeGreaterThan(8080);
+  expect(printed).toContain("port 8080 is taken, so it is");
+  await server.close();
+  blocked.close();
+  await expect(start({ port: 0, host: "203.0.113.7" })).rejects.toThrow(/--host 203.0.113.7 is no address of this machine/);
+});
+
+test("closing cuts off running answers and frees the model", async () => {
+  const { server, model } = await start({ port: 0 });
+  const body = JSON.stringify({ messages: [{ role: "user", content: "sing" }], stream: true });
+  const response = await fetch(`${server.url}/v1/chat/completions`, { method: "POST", body });
+  const whole = fetch(`${server.url}/v1/chat/completions`, { method: "POST", body: body.replace(',"stream":true', "") });
+  await until(() => model.engine.status().active === 2);
+  await server.close();
+  expect(await response.text()).toContain('"code":"shutting_down"');
+  expect((await whole).status).toBe(503);
+  expect(model.engine.status()).toEqual({ active: 0, waiting: 0 });
+  await expect(fetch(`${server.url}/health`)).rejects.toThrow();
+});
+
+test("a model is a folder or a bundled name", () => {
+  expect(resolveModel(dir)).toBe(dir);
+  expect(() => resolveModel(tmpdir())).toThrow(/expected a Hugging Face folder with a config.json, it has none/);
+  expect(() => resolveModel("no-such-model")).toThrow(/no-such-model: there is no such folder/);
+});
