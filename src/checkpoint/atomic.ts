@@ -11,17 +11,22 @@ import { writeFully } from "./safetensors.ts";
  */
 const sibling = (dir: string, state: string): string => join(dirname(dir), `.${basename(dir)}.sumbi-${state}`);
 
+/** The last write to each folder, which the next one waits for. */
+const lastWrite = new Map<string, Promise<void>>();
+
 /** Temporary names in use by this process, which a later write must not take for leftovers. */
 const inUse = new Set<string>();
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
+
+const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
 
 async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);
     return true;
   } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }
@@ -32,7 +37,7 @@ async function renameIfThere(from: string, to: string): Promise<boolean> {
     await rename(from, to);
     return true;
   } catch (error) {
-    if (codeOf(error) === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }
@@ -71,7 +76,7 @@ export async function freeBytes(path: string): Promise<number> {
       const { bavail, bsize } = await statfs(at);
       return bavail * bsize;
     } catch (error) {
-      if (codeOf(error) !== "ENOENT" || at === dirname(at)) throw error;
+      if (!isMissing(error) || at === dirname(at)) throw error;
     }
   }
 }
@@ -113,7 +118,7 @@ export async function recoverFolder(dir: string): Promise<void> {
 
 /** Removes what crashed writers left beside a folder: never the folder itself, never what a live process is writing. */
 async function removeLeftovers(target: string): Promise<void> {
-  await rm(sibling(target, "old"), { recursive: true, force: true });
+  if (await exists(target)) await rm(sibling(target, "old"), { recursive: true, force: true });
   for (const name of await readdir(dirname(target))) {
     const path = join(dirname(target), name);
     const pid = /^\..*\.sumbi-tmp-(\d+)-[0-9a-f]+$/.exec(name)?.[1];
@@ -154,10 +159,22 @@ export interface AtomicOptions {
 export async function atomicFolder(
   dir: string,
   fill: (temporaryDir: string) => Promise<void> | void,
-  { neededBytes, overwrite = true }: AtomicOptions = {},
+  options: AtomicOptions = {},
 ): Promise<void> {
   await recoverFolder(dir);
   const target = await resolveTarget(dir);
+  const write = (lastWrite.get(target) ?? Promise.resolve()).then(() => writeFolder(dir, target, fill, options));
+  const settled = write.catch(() => {}).then(() => void (lastWrite.get(target) === settled && lastWrite.delete(target)));
+  lastWrite.set(target, settled);
+  return write;
+}
+
+async function writeFolder(
+  dir: string,
+  target: string,
+  fill: (temporaryDir: string) => Promise<void> | void,
+  { neededBytes, overwrite = true }: AtomicOptions,
+): Promise<void> {
   let temporary: string | undefined;
   try {
     if (dirname(target) === target) throw new CheckpointError(`${dir}: expected a folder that can be replaced`);

@@ -85,8 +85,10 @@ function parseEntry(key: string, value: unknown, dataBytes: number, where: strin
     throw fail(`expected data_offsets [begin, end] in bytes, got ${quoted(offsets)}`);
   const [begin, end] = offsets as [number, number];
   let bytes = DTYPES[dtype].bytes;
-  for (const size of shape as number[]) bytes *= size;
-  if (!Number.isSafeInteger(bytes)) throw fail(`shape [${shape.slice(0, 16)}] is larger than any file`);
+  for (const size of shape as number[]) {
+    bytes *= size;
+    if (!Number.isSafeInteger(bytes)) throw fail(`shape [${shape.slice(0, 16)}] is larger than any file`);
+  }
   if (end < begin) throw fail(`data_offsets [${begin}, ${end}] run backwards`);
   if (end > dataBytes)
     throw fail(`data_offsets [${begin}, ${end}] pass the end of the file, which holds ${dataBytes} bytes of data (truncated?)`);
