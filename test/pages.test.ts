@@ -168,7 +168,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await page.getByRole("button", { name: "Change the question" }).first().click();
         await page.getByRole("textbox", { name: "Change the question" }).fill("my colour is blue");
         await page.getByRole("button", { name: "Ask again" }).click();
-        await page.getByText("You said: my colour is blue").waitFor();
+        await answers(page).getByText("You said: my colour is blue").waitFor();
         expect(await answers(page).count()).toBe(1);
         expect(server.engine.prompts.at(-1)).not.toContain("red");
       }));
@@ -188,7 +188,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await side.getByLabel("New name of the chat").fill("renamed");
         await page.keyboard.press("Enter");
         await side.getByText("renamed").click();
-        await page.getByText("You said: first colour").waitFor();
+        await answers(page).getByText("You said: first colour").waitFor();
         await side.locator("li").first().hover();
         await side.getByRole("button", { name: "Delete “second colour”" }).click();
         await side.getByRole("button", { name: "Delete", exact: true }).click();
@@ -269,7 +269,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
           server = await servePages({ ...where(), port });
         }
         await page.locator(".failure").getByRole("button", { name: "Try again" }).click();
-        await page.getByText("You said: second colour").waitFor();
+        await answers(page).nth(1).getByText("You said: second colour").waitFor();
         await page.locator(".model-name.up").waitFor();
       }, { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ }));
 

@@ -108,8 +108,8 @@ export async function servePages(options: {
       },
     },
     runs: new RunReader(options.runsDir),
+    pages: pageRoutes(options.pagesDir),
   });
-  app.route("/", pageRoutes(options.pagesDir));
   const server = await listen(app, { host: "127.0.0.1", port: options.port ?? 0 });
   return Object.assign(server, { engine });
 }

@@ -116,7 +116,7 @@ function AnswerView({ conversationId, turn, answer, onSettings, onNew }: Props &
         </p>
       )}
       {answer.status === "done" && !parts.text && !parts.thought && <p class="remark">The model ended its answer without a word.</p>}
-      {growing && figures && <div class="tools figures">{figures.short}</div>}
+      {growing && figures && <div class="tools figures-now">{figures.short}</div>}
       {!growing && (
         <div class="tools">
           {turn.answers.length > 1 && (
