@@ -1,34 +1,49 @@
-import { RuntimeError } from "../errors.ts";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RuntimeError, ShapeError } from "../errors.ts";
+import { DTYPES, type HostTensor } from "../tensor/dtype.ts";
 import { explainCompile, plain } from "./messages.ts";
+import { externalInitializers } from "./onnx-reader.ts";
 import { call, callAsync, callOut, check, ort, pointers, strings, type Pointer } from "./ort.ts";
-import { Session, valueOver } from "./session.ts";
+import { dtypeOf, Session, valueOver } from "./session.ts";
 import { env } from "./threads.ts";
 import type { CompileOptions, Executable } from "./types.ts";
 
 const OPTIMIZATION = { none: 0, basic: 1, extended: 2, all: 99 } as const;
 
 /**
- * Compiles an ONNX model (ModelProto bytes) without blocking the event loop. Constants and nothing else of the
- * caller's memory stay in use afterwards. Throws RuntimeError naming the graph, and the node where one is at fault.
+ * Compiles an ONNX model (ModelProto bytes) without blocking the event loop. The constants' memory stays in use, the
+ * model's does not. Throws RuntimeError naming the graph, and the node where one is at fault.
  */
 export async function compile(onnx: Uint8Array, options: CompileOptions = {}): Promise<Executable> {
   const name = options.name ?? "graph";
+  if (options.constants) checkConstants(name, onnx, options.constants);
+  try {
+    return await createSession(name, onnx, options, SHOWN_BYTES);
+  } catch (error) {
+    // Graph optimization wanted to compute with a large constant: once more, with all of them in its sight.
+    if (!/cannot compile: .*External initializer: .* out of bounds/s.test((error as Error).message)) throw error;
+    return createSession(name, onnx, options, Infinity);
+  }
+}
+
+async function createSession(name: string, onnx: Uint8Array, options: CompileOptions, shownBytes: number): Promise<Executable> {
   const environment = env();
   const native = callOut("CreateSessionOptions");
-  const values: Pointer[] = [];
+  const constants = options.constants ?? {};
+  const values: Pointer[] = []; // the session refers to these by address: they outlive it
+  let session: Executable | undefined;
   try {
     configure(name, native, options);
-    const constants = Object.entries(options.constants ?? {});
-    for (const [key, tensor] of constants) values.push(valueOver(`${name}: constant ${JSON.stringify(key)}`, tensor));
-    const names = strings(constants.map(([key]) => key));
-    if (constants.length > 0) call("AddExternalInitializers", native, names.array, pointers(values), values.length);
+    addConstants(name, native, constants, shownBytes, values);
     const out = pointers(1);
     const status = await callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out);
     check(status, (message) => explainCompile(name, message, onnx));
-    return new Session(name, out[0]!, constants);
+    return (session = new Session(name, out[0]!, values, constants));
   } finally {
-    for (const value of values) ort().ReleaseValue(value);
     ort().ReleaseSessionOptions(native);
+    if (!session) for (const value of values) ort().ReleaseValue(value);
   }
 }
 
@@ -39,10 +54,56 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
   if (options.arena === false) call("DisableCpuMemArena", native);
   const config: Record<string, string> = { ...options.config };
   if (options.disablePrepacking) config["session.disable_prepacking"] = "1";
+  if (options.constants) config["session.model_external_initializers_file_folder_path"] = constantsFolder();
   for (const [key, value] of Object.entries(config)) call("AddSessionConfigEntry", native, key, value);
   if (options.provider === "webgpu") {
     const none = pointers(1);
     check(ort().AppendExecutionProvider(native, "WebGPU", none, none, 0), (message) => `${name}: the webgpu provider cannot be used: ${plain(message)}`);
   } else if (options.provider !== undefined && options.provider !== "cpu")
     throw new RuntimeError(`${name}: expected provider cpu or webgpu, got ${String(options.provider)}`);
+}
+
+/** Refuses constants that are not exactly the model's external initializers: ONNX Runtime would ignore some mistakes. */
+function checkConstants(name: string, onnx: Uint8Array, constants: Readonly<Record<string, HostTensor>>): void {
+  const declared = externalInitializers(onnx);
+  for (const [key, { type, shape }] of declared) {
+    const tensor = constants[key];
+    if (!tensor) throw new RuntimeError(`${name}: expected a constant ${JSON.stringify(key)}, which the model declares as external data; got none`);
+    if (DTYPES[tensor.dtype].onnx !== type || tensor.shape.join() !== shape.join())
+      throw new ShapeError(`${name}: constant ${JSON.stringify(key)}: expected ${dtypeOf(type)} [${shape.join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`);
+  }
+  for (const key of Object.keys(constants))
+    if (!declared.has(key)) throw new RuntimeError(`${name}: constant ${JSON.stringify(key)}: the model has no external initializer of that name`);
+}
+
+/**
+ * AddInitializer makes kernels read our memory. Graph optimization does not see those values; AddExternalInitializers
+ * shows them to it, at the price of a copy of each while the session is made, so only small ones are shown.
+ */
+function addConstants(name: string, native: Pointer, constants: Readonly<Record<string, HostTensor>>, shownBytes: number, values: Pointer[]): void {
+  const shown: [string, Pointer][] = [];
+  for (const [key, tensor] of Object.entries(constants)) {
+    const value = valueOver(`${name}: constant ${JSON.stringify(key)}`, tensor);
+    values.push(value);
+    call("AddInitializer", native, key, value);
+    if (tensor.data.byteLength <= shownBytes) shown.push([key, value]);
+  }
+  if (shown.length === 0) return;
+  const names = strings(shown.map(([key]) => key));
+  call("AddExternalInitializers", native, names.array, pointers(shown.map(([, value]) => value)), shown.length);
+}
+const SHOWN_BYTES = 4096;
+
+let folder: string | undefined;
+
+/**
+ * A model's external initializers must lie in an existing file, though ours never reads them: this folder holds an
+ * empty one named `constants`, the location that models with constants have to declare.
+ */
+function constantsFolder(): string {
+  if (folder) return folder;
+  const made = mkdtempSync(join(tmpdir(), "sumbi-"));
+  process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+  writeFileSync(join(made, "constants"), "");
+  return (folder = made);
 }

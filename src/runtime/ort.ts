@@ -58,6 +58,7 @@ const SLOTS = {
   SetGlobalIntraOpNumThreads: [147, "status", "pi"],
   SetGlobalInterOpNumThreads: [148, "status", "pi"],
   SetGlobalSpinControl: [149, "status", "pi"],
+  AddInitializer: [150, "status", "psp"],
   AddExternalInitializers: [210, "status", "pppz"],
   AppendExecutionProvider: [216, "status", "psppz"],
 } as const satisfies Record<string, readonly [number, string, string]>;

@@ -8,15 +8,20 @@ import type { Binding, Executable, TensorInfo, Tensors } from "./types.ts";
 interface Handle {
   session: Pointer;
   name: string;
+  /** OrtValues of the constants, and the memory they lie in. */
+  values: Pointer[];
   keep: unknown;
   running: number;
   closed: boolean;
 }
 
-const collectedSessions = new FinalizationRegistry<Handle>((handle) => ort().ReleaseSession(handle.session));
+const collectedSessions = new FinalizationRegistry<Handle>(release);
 const collectedValues = new FinalizationRegistry<Pointer[]>((values) => values.forEach((value) => ort().ReleaseValue(value)));
 
 const DTYPE_OF = new Map(Object.entries(DTYPES).map(([dtype, info]) => [info.onnx, dtype as DType]));
+
+/** Our name of an ONNX element type. */
+export const dtypeOf = (type: number): string => DTYPE_OF.get(type) ?? `ONNX element type ${type}`;
 
 let cpuMemory: Pointer | undefined;
 
@@ -42,12 +47,12 @@ export class Session implements Executable {
   readonly #handle: Handle;
   readonly #ports: Ports;
 
-  /** Takes over the OrtSession; `keep` is whatever it reads for as long as it lives. */
-  constructor(name: string, session: Pointer, keep: unknown) {
+  /** Takes over an OrtSession and the OrtValues that it refers to; `keep` is the memory that these lie in. */
+  constructor(name: string, session: Pointer, values: Pointer[], keep: unknown) {
     this.name = name;
     this.inputs = describe(session, "Input");
     this.outputs = describe(session, "Output");
-    this.#handle = { session, name, keep, running: 0, closed: false };
+    this.#handle = { session, name, values, keep, running: 0, closed: false };
     this.#ports = { inputs: this.inputs, outputs: this.outputs, inputNames: strings(this.inputs.map((i) => i.name)), outputNames: strings(this.outputs.map((o) => o.name)) };
     collectedSessions.register(this, this.#handle, this.#handle);
   }
@@ -224,11 +229,14 @@ class SessionBinding implements Binding {
 }
 
 function releaseWhenIdle(handle: Handle): void {
-  if (!handle.closed || handle.running > 0 || !handle.session) return;
-  const { session } = handle;
+  if (handle.closed && handle.running === 0) release(handle);
+}
+
+function release(handle: Handle): void {
+  if (handle.session) ort().ReleaseSession(handle.session);
+  for (const value of handle.values.splice(0)) ort().ReleaseValue(value);
   handle.session = 0n;
   handle.keep = undefined;
-  ort().ReleaseSession(session);
 }
 
 /** Checks a tensor against a declared port, before native code sees it. */
@@ -258,7 +266,7 @@ function typeAndDims(info: Pointer): { dtype: DType; dims: number[] } {
   const out = new Int32Array(new ArrayBuffer(8), 0, 1);
   call("GetTensorElementType", info, out);
   const dtype = DTYPE_OF.get(out[0]!);
-  if (!dtype) throw new RuntimeError(`runtime: expected a tensor of ${[...DTYPE_OF.values()].join(", ")}, got ONNX element type ${out[0]}`);
+  if (!dtype) throw new RuntimeError(`runtime: expected a tensor of ${[...DTYPE_OF.values()].join(", ")}, got ${dtypeOf(out[0]!)}`);
   const rank = Number(callOut("GetDimensionsCount", info));
   const dims = new BigInt64Array(rank);
   if (rank > 0) call("GetDimensions", info, dims, rank);
