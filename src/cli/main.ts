@@ -13,6 +13,7 @@ export async function main(argv: string[]): Promise<number> {
     import("./tokenizer.ts").then((m) => m.register),
     import("./serve.ts").then((m) => m.register),
     import("./chat.ts").then((m) => m.register),
+    import("./train.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
   for (const verb of program.commands) verb.exitOverride();

@@ -1,4 +1,7 @@
-import { DTYPES, type Dim, type OnnxGraph, reachable, type Tensor } from "../tensor/index.ts";
+import { isDeepseek, listParameters } from "../model/index.ts";
+import { DTYPES, type Dim, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
+import { traceTraining } from "./program.ts";
+import type { Phase, Recipe } from "./recipe.ts";
 
 /** Primitives whose result is their input under another name. */
 const VIEWS = new Set(["reshape", "assume", "custom", "stopGradient", "input", "constant"]);
@@ -39,4 +42,32 @@ export function peakBytes(graph: OnnxGraph, lengths: (dim: Dim) => number): numb
     live -= freeAt.get(node.id) ?? 0;
   }
   return peak;
+}
+
+/** Bytes a run needs, by what for. */
+export interface MemoryEstimate {
+  /** Values, gradients and both moments of every parameter. */
+  parameters: number;
+  /** Values of the largest micro-batch's graph. */
+  activations: number;
+  /** Node, the runtime and the tokens. */
+  base: number;
+  total: number;
+}
+
+const BASE_BYTES = 400e6;
+
+/** What the phases of a run need at most. Traces every phase's graph, some tenths of a second. */
+export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
+  let parameters = 0;
+  for (const { shape, sameAs } of listParameters(phases[0]!.config)) if (!sameAs) parameters += 16 * sizeOf(shape);
+  const activations = Math.max(
+    ...phases.map((phase) => {
+      const { config, microBatch, sequence } = phase;
+      const perExpert = isDeepseek(config) && config.n_routed_experts > 0 ? (microBatch * sequence * config.num_experts_per_tok) / config.n_routed_experts : 0;
+      const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
+      return peakBytes(traceTraining(phase, recipe, false).onnx, lengthOf);
+    }),
+  );
+  return { parameters, activations, base: BASE_BYTES, total: parameters + activations + BASE_BYTES };
 }

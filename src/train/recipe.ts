@@ -141,19 +141,35 @@ export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema, { io:
 /** Parses a recipe and reports all its faults at once. */
 export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   const result = recipeSchema.safeParse(json);
-  if (!result.success)
-    throw new ConfigError(
-      `${where}: ${result.error.issues.length} fault${result.error.issues.length === 1 ? "" : "s"}\n${result.error.issues
-        .map((issue) => `  ${issue.path.join(".") || "(top)"}: ${issue.message}`)
-        .join("\n")}`,
-    );
+  const faults = result.success ? crossFaults(result.data) : result.error.issues.map((issue) => `${issue.path.join(".") || "(top)"}: ${issue.message}`);
+  const model = (json as { model?: unknown } | null)?.model;
+  if (typeof model === "object" && model !== null) faults.push(...modelFaults(model as Record<string, unknown>));
+  if (!result.success || faults.length > 0)
+    throw new ConfigError(`${where}: ${faults.length} fault${faults.length === 1 ? "" : "s"}\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
   const recipe = result.data as Recipe;
+  const start = recipe.batch.start ?? recipe.batch.end;
+  return { ...recipe, batch: { ...recipe.batch, start }, microBatch: recipe.microBatch ?? start };
+}
+
+function modelFaults(model: Record<string, unknown>): string[] {
+  try {
+    parseConfig(model, "model");
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const lines = error.message.split("\n");
+    return lines.length === 1 ? [error.message.replace(/^model: /, "model.")] : lines.slice(1).map((line) => `model.${line.trim()}`);
+  }
+}
+
+/** What no single field can say. */
+function crossFaults(recipe: Parsed): string[] {
   const faults: string[] = [];
-  const { batch, microBatch, learningRate } = recipe;
+  const { batch, microBatch, learningRate, tokenizer, model } = recipe;
   const start = batch.start ?? batch.end;
   const micro = microBatch ?? start;
   if (start > batch.end) faults.push(`batch: expected start ≤ end, got ${start} > ${batch.end}`);
-  for (const [name, size] of [["batch.start", start], ["batch.end", batch.end], ...recipe.extension.map((e, i) => [`extension.${i}.batch`, e.batch] as const)] as [string, number][])
+  for (const [name, size] of [["batch.start", start], ["batch.end", batch.end]] as const)
     if (size % micro !== 0)
       faults.push(`${name}: expected a multiple of microBatch ${micro}, got ${size}; nearest: ${Math.max(micro, Math.round(size / micro) * micro)}`);
   if (start !== batch.end && batch.rampTokens <= 0) faults.push(`batch.rampTokens: expected more than 0 to grow from ${start} to ${batch.end}, got ${batch.rampTokens}`);
@@ -167,8 +183,10 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   });
   if (recipe.tokens < start * recipe.sequence)
     faults.push(`tokens: expected at least one batch of ${start} × ${recipe.sequence} = ${start * recipe.sequence}, got ${recipe.tokens}`);
-  if (faults.length > 0) throw new ConfigError(`${where}: ${faults.length} fault${faults.length === 1 ? "" : "s"}\n${faults.map((f) => `  ${f}`).join("\n")}`);
-  return { ...recipe, batch: { ...batch, start }, microBatch: micro };
+  const vocab = typeof model === "object" ? model["vocab_size"] : undefined;
+  if ("vocabSize" in tokenizer && typeof vocab === "number" && tokenizer.vocabSize > vocab)
+    faults.push(`tokenizer.vocabSize: expected at most model.vocab_size ${vocab}, got ${tokenizer.vocabSize}`);
+  return faults;
 }
 
 /** Applies `key=value` settings: keys are dotted paths, values JSON or plain text. */

@@ -1,0 +1,31 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
+import { ConfigError } from "../errors.ts";
+
+/** Folder of the recipes that come with Sumbi. */
+const RECIPES = fileURLToPath(new URL("../../recipes", import.meta.url));
+
+export const recipeNames = (): string[] =>
+  readdirSync(RECIPES).filter((file) => file.endsWith(".jsonc")).map((file) => basename(file, ".jsonc"));
+
+/** Reads a recipe (JSON with comments) by path, or by the name of one that comes with Sumbi. Throws ConfigError with line and column. */
+export function readRecipe(nameOrPath: string): { json: Record<string, unknown>; path: string } {
+  const known = join(RECIPES, `${nameOrPath}.jsonc`);
+  const path = existsSync(nameOrPath) ? nameOrPath : known;
+  if (!existsSync(path))
+    throw new ConfigError(`${nameOrPath}: expected a recipe file or one of ${recipeNames().join(", ")}; found neither`);
+  const text = readFileSync(path, "utf8");
+  const errors: ParseError[] = [];
+  const json = parse(text, errors, { allowTrailingComma: true }) as unknown;
+  if (errors.length > 0) {
+    const at = (offset: number) => {
+      const before = text.slice(0, offset).split("\n");
+      return `${before.length}:${before.at(-1)!.length + 1}`;
+    };
+    throw new ConfigError(`${path}: not JSON:\n${errors.map((e) => `  ${at(e.offset)}: ${printParseErrorCode(e.error)}`).join("\n")}`);
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new ConfigError(`${path}: expected an object`);
+  return { json: json as Record<string, unknown>, path };
+}

@@ -1,0 +1,81 @@
+import type { Command } from "commander";
+import pc from "picocolors";
+import { RunReader } from "../checkpoint/index.ts";
+import { measureGemmPeak } from "../runtime/index.ts";
+import { createApp, listen, pageRoutes } from "../serve/index.ts";
+import { count, progressLine } from "./print.ts";
+import { prepareRun, type TrainOptions, trainRun } from "./trainRun.ts";
+import { TrainView } from "./trainView.ts";
+
+interface Flags extends TrainOptions {
+  json?: boolean;
+  web: boolean;
+  port: number;
+}
+
+/** `sumbi train RECIPE`. */
+export function register(program: Command): void {
+  program
+    .command("train")
+    .description("train a model by a recipe: pretrain on text, save it as a Hugging Face folder")
+    .argument("<recipe>", "a recipe file (JSON with comments), or the name of one that comes with Sumbi")
+    .option("--data <path...>", "files, folders, globs or builtin: texts to train on, instead of the recipe's")
+    .option("--out <dir>", "folder for the trained model (default models/<recipe's name>)")
+    .option("--set <key=value...>", "change a recipe value: --set learningRate.stages.0.from=0.001 tokens=2e6")
+    .option("--resume [run]", "go on with the newest run of this recipe, or with a run by its id")
+    .option("--runs <dir>", "where runs are kept", "runs")
+    .option("--no-web", "do not serve the live page")
+    .option("--port <n>", "port of the live page (the next free one is taken)", Number, 8090)
+    .option("--json", "log records on stdout, one JSON object a line")
+    .action(async (recipe: string, flags: Flags) => {
+      const line = progressLine();
+      const stop = new AbortController();
+      let interrupts = 0;
+      const interrupt = () => {
+        if (++interrupts > 1) process.exit(130);
+        stop.abort();
+        process.stderr.write("\nsaving, then ending (Ctrl-C again ends at once, losing the steps since the last save)\n");
+      };
+      process.on("SIGINT", interrupt);
+      process.on("SIGTERM", interrupt);
+      try {
+        const run = await prepareRun(recipe, flags, async () => (await measureGemmPeak({})).flopsPerSec, line);
+        line.end();
+        const server = flags.web
+          ? await listen(createApp({ runs: new RunReader(flags.runs), pages: pageRoutes() }), { host: "127.0.0.1", port: flags.port, tryPorts: 20 })
+          : undefined;
+        const { info } = run.writer;
+        const web = server && `${server.url}/runs/${info.id}`;
+        const view = new TrainView(run.recipe.name, web);
+        view.note(
+          `${pc.bold(info.id)}: ${count(info.parameters!.total)} parameters, ${count(info.parameters!.active)} active, ${count(run.recipe.tokens)} tokens${web ? `, live at ${web}` : ""}`,
+        );
+        const done = await trainRun(
+          run,
+          {
+            step(record) {
+              if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
+              view.step(record);
+            },
+            record(record) {
+              if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
+              if (record.type === "eval") view.evaluated(record.loss);
+              if (record.type === "load") view.load(record.busiest);
+              if (record.type === "event" && record.level !== "info") view.note(`${pc.yellow(record.level)}: ${record.message}`);
+            },
+          },
+          stop.signal,
+        );
+        view.end();
+        await server?.close();
+        process.stderr.write(
+          done
+            ? `${pc.green("done")}: the model is in ${run.out}. Talk to it: npx sumbi chat ${run.out}\n`
+            : `stopped; go on with: npx sumbi train ${recipe} --resume ${info.id}\n`,
+        );
+      } finally {
+        process.off("SIGINT", interrupt);
+        process.off("SIGTERM", interrupt);
+      }
+    });
+}
