@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
+import { createRequire } from "node:module";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, openSync, fsyncSync, closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
@@ -174,15 +176,22 @@ function replaceFolder(from: string, to: string): void {
   rmSync(old, { recursive: true, force: true });
 }
 
+/** The compiled worker; when this file runs as TypeScript (tests, tsx), the worker does too, through tsx. */
+function workerUrl(): URL {
+  if (!import.meta.url.endsWith(".ts")) return new URL("./prepareWorker.js", import.meta.url);
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm/api").replace(/\.cjs$/, ".mjs"));
+  const worker = new URL("./prepareWorker.ts", import.meta.url);
+  return new URL(`data:text/javascript,import { register } from ${JSON.stringify(tsx.href)}; register(); await import(${JSON.stringify(worker.href)});`);
+}
+
 function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onBytes: (bytes: number) => void): Promise<UnitResult[]> {
-  const fromSource = import.meta.url.endsWith(".ts");
-  const url = new URL(fromSource ? "./prepareWorker.ts" : "./prepareWorker.js", import.meta.url);
+  const url = workerUrl();
   const queue = [...jobs];
   const results: UnitResult[] = [];
   const threads: Worker[] = [];
   return new Promise<UnitResult[]>((resolve, reject) => {
     for (let i = 0; i < count; i++) {
-      const thread = new Worker(url, { workerData: { tokenizerDir }, execArgv: fromSource ? ["--import", "tsx"] : undefined });
+      const thread = new Worker(url, { workerData: { tokenizerDir } });
       threads.push(thread);
       const next = () => thread.postMessage(queue.shift() ?? null);
       thread.on("message", (message: FromWorker) => {

@@ -18,7 +18,7 @@ const texts = fc.oneof(
   fc.array(fc.constantFrom(USER, ASSISTANT, THINK, END_THINK, EOS, "<", "｜", " ", "\n", "12", "word", "中"), { maxLength: 20 }).map((parts) => parts.join("")),
 );
 /** A lone surrogate has no UTF-8; both ways it becomes U+FFFD. */
-const wellFormed = (text: string) => text.toWellFormed();
+const wellFormed = (text: string) => Buffer.from(text).toString();
 
 describe("encode and decode", () => {
   it("give every text back, with special tokens known or taken as text", () => {
@@ -68,7 +68,7 @@ describe("stream", () => {
         const stream = tokenizer.stream({ skipSpecial });
         const parts = ids.map((id) => stream.push(id));
         expect(parts.join("") + stream.flush()).toBe(tokenizer.decode(ids, { skipSpecial }));
-        for (const part of parts) expect(part.isWellFormed()).toBe(true);
+        for (const part of parts) expect(wellFormed(part)).toBe(part);
       }),
       { numRuns: 300 },
     );
