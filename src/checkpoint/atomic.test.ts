@@ -148,7 +148,7 @@ describe("after a crash", () => {
         if (n % 5 === 0) console.log(n);
       }`;
     let reached = 0;
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const first = reached + 1;
       const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script, String(first), dir], {
         stdio: ["ignore", "pipe", "inherit"],

@@ -82,7 +82,7 @@ export async function freeBytes(path: string): Promise<number> {
 }
 
 /** Turns a failed write into a CheckpointError; a full disk says how many bytes were needed and are free. */
-async function writeError(error: unknown, path: string, neededBytes: number | undefined): Promise<CheckpointError> {
+export async function writeError(error: unknown, path: string, neededBytes?: number): Promise<CheckpointError> {
   if (error instanceof CheckpointError) return error;
   const code = codeOf(error);
   if (code === "ENOSPC" || code === "EDQUOT") {

@@ -18,7 +18,7 @@ let dir = "";
 beforeEach(() => void (dir = join(temporary.dir, `model-${count++}`)));
 
 const bytesOf = (x: ArrayBufferView): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
-const ramp = (n: number, start = 0): Float32Array => Float32Array.from({ length: n }, (_, i) => Math.sin(start + i));
+const ramp = (n: number, start = 0): Float32Array => new Float32Array(n).map((_, i) => Math.sin(start + i));
 const readAll = (folder: string): Record<string, string> =>
   Object.fromEntries(readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), "hex")]));
 

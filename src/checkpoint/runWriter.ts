@@ -3,7 +3,7 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { atomicFile, isAlive } from "./atomic.ts";
+import { atomicFile, isAlive, writeError } from "./atomic.ts";
 import { checkRunId, makeRunId, type RunInfo, type RunRecord } from "./runRecords.ts";
 import { readJsonFile } from "./checkpoint.ts";
 
@@ -33,6 +33,7 @@ export class RunWriter {
   private syncedAt = 0;
   private readonly timer: NodeJS.Timeout;
   private closed = false;
+  private beating: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly dir: string,
@@ -40,7 +41,7 @@ export class RunWriter {
     private readonly fd: number,
     private length: number,
   ) {
-    this.timer = setInterval(() => void this.beat().catch(() => {}), HEARTBEAT_MS);
+    this.timer = setInterval(() => (this.beating = writeHeartbeat(dir).catch(() => {})), HEARTBEAT_MS);
     this.timer.unref();
   }
 
@@ -52,8 +53,9 @@ export class RunWriter {
   static async create(runsDir: string, run: NewRun): Promise<RunWriter> {
     const startedAt = run.startedAt ?? new Date().toISOString();
     const wanted = run.id ?? makeRunId(run.recipeName, new Date(startedAt));
-    await mkdir(runsDir, { recursive: true });
-    const id = await makeRunFolder(runsDir, checkRunId(wanted), run.id === undefined);
+    const id = await makeRunFolder(runsDir, checkRunId(wanted), run.id === undefined).catch(async (error: unknown) => {
+      throw await writeError(error, runsDir);
+    });
     const dir = join(runsDir, id);
     const info: RunInfo = { ...run, id, startedAt };
     await atomicFile(join(dir, "run.json"), `${JSON.stringify(info, null, 2)}\n`);
@@ -71,11 +73,17 @@ export class RunWriter {
   }
 
   private static async open(dir: string, info: RunInfo): Promise<RunWriter> {
-    const fd = openSync(join(dir, "log.jsonl"), "a+");
-    const writer = new RunWriter(dir, info, fd, wholeLinesBytes(fd));
-    ftruncateSync(fd, writer.length);
-    await writer.beat();
-    return writer;
+    let fd: number | undefined;
+    try {
+      fd = openSync(join(dir, "log.jsonl"), "a+");
+      const length = wholeLinesBytes(fd);
+      ftruncateSync(fd, length);
+      await writeHeartbeat(dir);
+      return new RunWriter(dir, info, fd, length);
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      throw await writeError(error, dir);
+    }
   }
 
   /** Appends one record. Throws CheckpointError when the disk is full; the log then still ends with a whole line. */
@@ -98,17 +106,12 @@ export class RunWriter {
     this.syncedAt = Date.now();
   }
 
-  private async beat(): Promise<void> {
-    if (this.closed) return;
-    const beat: Heartbeat = { pid: process.pid, host: hostname(), at: Date.now() };
-    await atomicFile(join(this.dir, "alive.json"), JSON.stringify(beat));
-  }
-
   /** Writes everything to disk and lets go of the run. Write an `end` record first when the run is over. */
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
     clearInterval(this.timer);
+    await this.beating;
     this.sync();
     closeSync(this.fd);
     await rm(join(this.dir, "alive.json"), { force: true });
@@ -121,6 +124,7 @@ export class RunWriter {
 
 /** Makes the folder; with `mayRename`, a second run of the same second gets a number behind its name. */
 async function makeRunFolder(runsDir: string, wanted: string, mayRename: boolean): Promise<string> {
+  await mkdir(runsDir, { recursive: true });
   for (let attempt = 1; ; attempt++) {
     const id = attempt === 1 ? wanted : `${wanted}-${attempt}`;
     try {
@@ -144,6 +148,11 @@ function wholeLinesBytes(fd: number): number {
     end = begin;
   }
   return 0;
+}
+
+async function writeHeartbeat(dir: string): Promise<void> {
+  const beat: Heartbeat = { pid: process.pid, host: hostname(), at: Date.now() };
+  await atomicFile(join(dir, "alive.json"), JSON.stringify(beat));
 }
 
 /** The heartbeat of a run folder; undefined when it has none. */
