@@ -3,7 +3,9 @@ import { Logo } from "../ui/icons.tsx";
 import { connection } from "./state.ts";
 
 /** What the bundled model is good at: arithmetic, with its working shown. */
-const EXAMPLES = ["What is 347 + 586?", "What is 48 × 27?", "What is 1000 - 463?", "What is 84 ÷ 7?"];
+const EXAMPLES = ["What is 347 + 586?", "What is 36 × 37?", "How much is 4100 - 463?", "Which is larger, 8513 or 8531?"];
+
+const here = /^(localhost|127\.|\[::1\])/.test(location.hostname);
 
 /** The page before the first question. A server may name questions that suit its model (`examples` of /api/model). */
 export function Welcome({ onPick }: { onPick: (question: string) => void }) {
@@ -13,8 +15,10 @@ export function Welcome({ onPick }: { onPick: (question: string) => void }) {
   return (
     <div class="welcome">
       <Logo size={52} />
-      <h1>Ask the model on this machine</h1>
-      <p>It was trained from scratch, it runs here, and nothing you write leaves this computer.</p>
+      <h1>Ask {link.state === "up" ? link.model.id : "a model of your own"}</h1>
+      <p>
+        {here ? "It runs on this computer, and nothing you write leaves it." : `It runs on ${location.hostname}, and what you write goes nowhere else.`}
+      </p>
       <ul class="examples" aria-label="Questions to begin with">
         {examples.map((example) => (
           <li key={example}>

@@ -123,6 +123,14 @@ describe("Markdown", () => {
     expect(root.querySelector(".code-bar span")?.textContent).toBe("ts");
   });
 
+  it("keeps the stars of products, and takes those around words for emphasis", () => {
+    const working = "36*37\n6*7+0=42 carry 4\n3*7+4=25\n(a+b)*c*(d) and 2**10**2";
+    const root = draw(working);
+    expect(root.querySelector("em, strong")).toBeNull();
+    expect(root.textContent?.trim()).toBe(working.replaceAll("\n", ""));
+    expect([...draw("an *important* **bold** 这是*重点*内容 (*so*)").querySelectorAll("em, strong")].map((e) => e.textContent)).toEqual(["important", "bold", "重点", "so"]);
+  });
+
   it("keeps the blocks before the last one the same while text grows", () => {
     const text = "one\n\n- two\n- three\n\n```\nfour\n```\n\nfive $x$ six";
     const whole = markdownBlocks(text).map((block) => block.key);

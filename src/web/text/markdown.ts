@@ -69,6 +69,14 @@ const marked = new Marked({
   gfm: true,
   breaks: true,
   extensions: [mathExtension("mathBlock", "block"), mathExtension("mathInline", "inline")],
+  tokenizer: {
+    // 36*7 and a*b are products: between ASCII letters, digits and brackets a star never opens emphasis.
+    emStrong(source, _masked, previous) {
+      const stars = /^\*{1,2}(?=[A-Za-z0-9([])/.exec(source)?.[0];
+      if (!stars || !/[A-Za-z0-9)\]]/.test(previous ?? "")) return false;
+      return { type: "text", raw: stars, text: stars } as unknown as Tokens.Em;
+    },
+  },
   renderer: {
     html({ text }) {
       return text
