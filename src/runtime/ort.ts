@@ -90,6 +90,8 @@ export function libraryPath(): string {
 }
 
 let api: Ort | undefined;
+/** Held for ever: koffi unloads a library that nothing refers to, and function pointers do not count. */
+let library: ReturnType<typeof koffi.load> | undefined;
 
 /** The C API, loaded at first use. */
 export function ort(): Ort {
@@ -99,7 +101,6 @@ export function ort(): Ort {
 function loadApi(path: string): Ort {
   // Native code runs on stacks that koffi allocates; the kernels keep whole matrix panels there.
   koffi.config({ ...koffi.config(), async_stack_size: 4 << 20, max_async_calls: 4096 });
-  let library;
   try {
     library = koffi.load(path);
   } catch (cause) {
