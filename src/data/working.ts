@@ -2,7 +2,7 @@
  * Written-out working that a tiny transformer can learn: every line is one single-digit fact, all its operands stand
  * in the line itself, and every digit it copies stands at a fixed distance (numbers are padded with zeros to equal
  * length, lines of one kind have equal length, the column sums run from the right as the carries do).
- * See docs/decisions/021.
+ * See docs/decisions/031.
  */
 export interface Working {
   lines: string[];

@@ -28,7 +28,7 @@ const CACHED_WORDS = 200_000;
 
 /**
  * A byte-level BPE tokenizer from the parsed tokenizer.json and tokenizer_config.json, in Node and in a browser.
- * Cutting and merging are @huggingface/tokenizers'; words already met are looked up (docs/decisions/020).
+ * Cutting and merging are @huggingface/tokenizers'; words already met are looked up (docs/decisions/030).
  * Throws ConfigError when the files are broken or of a kind that it cannot do.
  */
 export class Tokenizer {
