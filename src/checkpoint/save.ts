@@ -35,6 +35,11 @@ export interface SaveOptions {
   overwrite?: boolean;
 }
 
+/** Fields of config.json that Python readers want as floats: JSON's 2 must be written 2.0. */
+const FLOAT_FIELD = /^(\s*"(?:routed_scaling_factor|rms_norm_eps|initializer_range|attention_dropout|rope_theta|factor|mscale|mscale_all_dim|beta_fast|beta_slow)": -?\d+)(,?)$/gm;
+
+const configText = (config: object): string => `${JSON.stringify(config, null, 2).replace(FLOAT_FIELD, "$1.0$2")}\n`;
+
 /** V3's release stores the balance bias in f32 in whatever dtype the rest is. */
 const dtypeOf = (tensor: SavedTensor, dtype: SavedDType): SavedDType =>
   tensor.dtype ?? (tensor.key.endsWith("e_score_correction_bias") ? "f32" : dtype);
@@ -115,7 +120,7 @@ const refuse = (dir: string) => (): Promise<void> =>
 export async function saveCheckpoint(dir: string, options: SaveOptions): Promise<void> {
   const { config, dtype, files = {}, shardBytes = SHARD_BYTES, overwrite = false } = options;
   const tensors = [...options.tensors].map((tensor) => toRaw(tensor, dtype, dir));
-  const configJson = `${JSON.stringify(config, null, 2)}\n`;
+  const configJson = configText(config);
   const extras = Object.entries({ ...files, "config.json": configJson });
   const extraBytes = extras.reduce((sum, [, content]) => sum + content.length, 0);
   const neededBytes = tensors.reduce((sum, tensor) => sum + bytesOf(tensor) + 256, extraBytes);

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { RunReader } from "../checkpoint/index.ts";
 import { measureGemmPeak } from "../runtime/index.ts";
-import { createApp, listen, pageRoutes } from "../serve/index.ts";
+import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
 import { count, progressLine } from "./print.ts";
 import { prepareRun, type TrainOptions, trainRun } from "./trainRun.ts";
 import { TrainView } from "./trainView.ts";
@@ -42,7 +42,7 @@ export function register(program: Command): void {
         const run = await prepareRun(recipe, flags, async () => (await measureGemmPeak({})).flopsPerSec, line);
         line.end();
         const server = flags.web
-          ? await listen(createApp({ runs: new RunReader(flags.runs), pages: pageRoutes() }), { host: "127.0.0.1", port: flags.port, tryPorts: 20 })
+          ? await listen(createApp({ runs: new RunReader(flags.runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }), { host: "127.0.0.1", port: flags.port, tryPorts: 20 })
           : undefined;
         const { info } = run.writer;
         const web = server && `${server.url}/runs/${info.id}`;

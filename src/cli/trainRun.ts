@@ -72,7 +72,7 @@ async function findRun(name: string, options: TrainOptions): Promise<RunInfo> {
 async function prepareTokenizer(recipe: Recipe, runsDir: string, onProgress: OnProgress): Promise<string> {
   if ("from" in recipe.tokenizer) return recipe.tokenizer.from;
   if (typeof recipe.model === "string") return recipe.model;
-  const { vocabSize, digits } = recipe.tokenizer;
+  const { vocabSize = Number(recipe.model["vocab_size"]), digits } = recipe.tokenizer;
   const sources = findSources(recipe.data.paths);
   const dir = resolve(runsDir, "cache", `tokenizer-${hashOf([sources, vocabSize, digits])}`);
   if (existsSync(join(dir, "tokenizer.json"))) return dir;

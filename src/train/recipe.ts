@@ -43,9 +43,10 @@ const recipeSchema = z.strictObject({
   tokenizer: z
     .union([
       z.strictObject({ from: z.string().min(1) }),
-      z.strictObject({ vocabSize: count, digits: z.union([z.literal(1), z.literal(3)]).default(3) }),
+      // A size left out is the model's vocab_size.
+      z.strictObject({ vocabSize: count.optional(), digits: z.union([z.literal(1), z.literal(3)]).default(3) }),
     ])
-    .default({ vocabSize: 8192, digits: 3 }),
+    .default({ digits: 3 }),
   data: z.strictObject({
     /** Files, folders, globs or builtin: names. */
     paths: z.array(z.string().min(1)).default([]),
@@ -184,7 +185,7 @@ function crossFaults(recipe: Parsed): string[] {
   if (recipe.tokens < start * recipe.sequence)
     faults.push(`tokens: expected at least one batch of ${start} × ${recipe.sequence} = ${start * recipe.sequence}, got ${recipe.tokens}`);
   const vocab = typeof model === "object" ? model["vocab_size"] : undefined;
-  if ("vocabSize" in tokenizer && typeof vocab === "number" && tokenizer.vocabSize > vocab)
+  if ("vocabSize" in tokenizer && tokenizer.vocabSize !== undefined && typeof vocab === "number" && tokenizer.vocabSize > vocab)
     faults.push(`tokenizer.vocabSize: expected at most model.vocab_size ${vocab}, got ${tokenizer.vocabSize}`);
   return faults;
 }

@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { applySettings, batchAt, knobsAt, parseRecipe, phasesOf, pretrainingSteps, rateAt } from "../../src/train/index.ts";
+import { readRecipe, recipeNames } from "../../src/cli/recipes.ts";
+import { presetConfig } from "../../src/model/index.ts";
+import { MODEL, recipeOf } from "./fixture.ts";
+
+/** Every number of V3's own recipe (arXiv:2412.19437 §4.2), as knobs. */
+const V3 = {
+  name: "v3", model: MODEL, data: { fimRate: 0.1 }, tokens: 14.8e12, sequence: 4096,
+  batch: { start: 3072, end: 15360, rampTokens: 469e9 }, microBatch: 3072, clip: 1,
+  adamw: { beta1: 0.9, beta2: 0.95, weightDecay: 0.1 },
+  learningRate: {
+    warmupSteps: 2000,
+    stages: [{ from: 2.2e-4, tokens: 10e12 }, { to: 2.2e-5, shape: "cosine", tokens: 4.3e12 }, { tokens: 333e9 }, { from: 7.3e-6, tokens: 167e9 }],
+  },
+  balance: { gamma: 0.001, gammaEndTokens: 14.3e12, alpha: 1e-4 },
+  mtp: { lambda: 0.3, changeTokens: 10e12, lambdaAfter: 0.1 },
+  extension: [
+    { sequence: 32768, steps: 1000, batch: 1920, learningRate: 7.3e-6, ropeScaling: { type: "yarn", factor: 40, original_max_position_embeddings: 4096, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } },
+    { sequence: 131072, steps: 1000, batch: 480, learningRate: 7.3e-6, ropeScaling: { type: "yarn", factor: 40, original_max_position_embeddings: 4096, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } },
+  ],
+  precision: "fp8",
+};
+
+describe("recipe", () => {
+  it("says V3's own schedule", () => {
+    const recipe = parseRecipe(V3);
+    const phases = phasesOf(recipe, MODEL);
+    const [pretrain, extend] = phases as [(typeof phases)[0], (typeof phases)[0]];
+    const at = (step: number, tokens: number) => knobsAt(recipe, pretrain, step, tokens);
+    expect(at(999, 1e9).learningRate).toBeCloseTo(1.1e-4, 9);
+    expect(at(5000, 5e12)).toEqual({ learningRate: 2.2e-4, batch: 15360, gamma: 0.001, lambda: 0.3 });
+    expect(rateAt(recipe, 12.15e12)).toBeCloseTo((2.2e-4 + 2.2e-5) / 2, 9);
+    expect(rateAt(recipe, 14.5e12)).toBeCloseTo(2.2e-5, 12);
+    expect(rateAt(recipe, 14.7e12)).toBeCloseTo(7.3e-6, 12);
+    expect(at(200_000, 14.4e12)).toMatchObject({ gamma: 0, lambda: 0.1 });
+    expect([0, 100e9, 300e9, 468e9, 470e9].map((tokens) => batchAt(recipe, tokens))).toEqual([3072, 6144, 12288, 15360, 15360]);
+    // 14.8T / (15360 · 4096) = 235,239 steps at the full batch; the ramp's smaller batches add a few thousand.
+    expect(pretrainingSteps(recipe)).toBeGreaterThan(235_239);
+    expect(pretrainingSteps(recipe)).toBeLessThan(245_000);
+    expect(phases.map((p) => [p.name, p.sequence, p.toStep - p.fromStep])).toEqual([["pretrain", 4096, pretrainingSteps(recipe)], ["extend-1", 32768, 1000], ["extend-2", 131072, 1000]]);
+    expect(knobsAt(recipe, extend, extend.fromStep, 14.8e12)).toMatchObject({ learningRate: 7.3e-6, batch: 1920 });
+  });
+
+  it("lists all faults at once, before any work", () => {
+    const bad = { ...V3, clip: -1, batch: { start: 100, end: 15360, rampTokens: 1 }, model: { ...MODEL, num_experts_per_tok: 99 }, extra: 1 };
+    expect(() => parseRecipe(bad, "bad.jsonc")).toThrow(/^bad\.jsonc: 3 faults\n {2}clip: .*\n {2}\(top\): Unrecognized key.*extra.*\n {2}model\.num_experts_per_tok: expected 1 to n_routed_experts 8, came 99$/);
+    expect(() => parseRecipe({ ...V3, batch: { start: 4000, end: 15360, rampTokens: 0 } })).toThrow(/batch\.start: expected a multiple of microBatch 3072, got 4000; nearest: 3072[\s\S]*batch\.rampTokens/);
+    expect(() => parseRecipe({ ...V3, learningRate: { stages: [{ shape: "cosine" }, {}] } })).toThrow(/stages\.0\.tokens[\s\S]*stages\.0\.from[\s\S]*stages\.0\.to/);
+    expect(() => parseRecipe(null)).toThrow(/1 fault/);
+  });
+
+  it("takes settings by dotted path", () => {
+    const json = applySettings({ tokens: 1, adamw: { beta1: 0.9 } }, ["adamw.beta2=0.99", "name=abc", "learningRate.stages=[{\"from\":1}]"]);
+    expect(json).toEqual({ tokens: 1, adamw: { beta1: 0.9, beta2: 0.99 }, name: "abc", learningRate: { stages: [{ from: 1 }] } });
+    expect(() => applySettings({}, ["novalue"])).toThrow(/expected key=value/);
+    expect(() => applySettings({}, ["__proto__.x=1"])).toThrow(/not a recipe key/);
+    expect(() => applySettings({ tokens: 1 }, ["tokens.x=1"])).toThrow(/not a group/);
+    expect(({} as Record<string, unknown>)["x"]).toBeUndefined();
+  });
+
+  it("every recipe that comes with Sumbi is whole", () => {
+    expect(recipeNames()).toContain("nano");
+    for (const name of recipeNames()) {
+      const recipe = parseRecipe(readRecipe(name).json, name);
+      expect(recipe.name).toBe(name);
+      expect(phasesOf(recipe, recipe.model as Record<string, unknown>)[0]!.toStep).toBeGreaterThan(10);
+    }
+  });
+
+  it("splits an extension's batch so that no more tokens are held at once", () => {
+    const recipe = recipeOf({ extension: [{ sequence: 64, steps: 2, batch: 6, learningRate: 1e-3, ropeScaling: { type: "yarn", factor: 4, original_max_position_embeddings: 128 } }] });
+    expect(phasesOf(recipe, MODEL)[1]).toMatchObject({ microBatch: 2, sequence: 64 });
+    expect(presetConfig("deepseek-v3")).toBeDefined();
+  });
+});
