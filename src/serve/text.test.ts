@@ -57,6 +57,7 @@ test("thoughts are taken out of the text", () => {
   expect(runSplit(["<think>\n2+2", " is 4\n</think>\n\nIt is 4."])).toEqual({ reasoning: "2+2 is 4", content: "It is 4." });
   expect(runSplit(["<thi", "nk>a < b", "</th", "ink>c"])).toEqual({ reasoning: "a < b", content: "c" });
   expect(runSplit(["still thinking</think>done"], true)).toEqual({ reasoning: "still thinking", content: "done" });
+  expect(runSplit(["</th", "ink>no", " thought"])).toEqual({ reasoning: "", content: "no thought" });
   expect(runSplit(["<think>never", " ends </thin"])).toEqual({ reasoning: "never ends </thin", content: "" });
 });
 

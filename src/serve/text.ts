@@ -65,7 +65,8 @@ export interface Split {
 
 /**
  * Splits a reasoning model's text, which comes in pieces, into thoughts and answer. Thoughts stand between the tags at
- * the very beginning (the opening tag may stand in the prompt already: `inThought`); the white space around them is dropped.
+ * the very beginning (the opening tag may stand in the prompt already: `inThought`; a lone closing tag there says that there
+ * is no thought, as DeepSeek-V3.1 writes it); the white space around them is dropped.
  */
 export class ReasoningSplit {
   #state: "start" | "thought" | "gap" | "content";
@@ -88,7 +89,10 @@ export class ReasoningSplit {
       if (text.startsWith(THINK_OPEN)) {
         this.#state = "thought";
         this.#held = text.slice(THINK_OPEN.length);
-      } else if (!THINK_OPEN.startsWith(text)) this.#state = "content";
+      } else if (text.startsWith(THINK_CLOSE)) {
+        this.#state = "gap";
+        this.#held = text.slice(THINK_CLOSE.length);
+      } else if (!THINK_OPEN.startsWith(text) && !THINK_CLOSE.startsWith(text)) this.#state = "content";
       else return out;
     }
     if (this.#state === "thought") {
