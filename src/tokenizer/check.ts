@@ -87,6 +87,8 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
       normalized: typeof token.normalized === "boolean" ? token.normalized : !special,
     };
   });
+  const decoder = part(value, "decoder");
+  if (!JSON.stringify(decoder).includes('"type":"ByteLevel"')) fail("decoder", "ByteLevel (other kinds of tokenizers are not supported)", (decoder as { type?: unknown } | null)?.type ?? null);
   if (size > 4 * (seen.size + added.length) + 65536) fail("model.vocab", "ids without wide gaps", size - 1);
   return {
     ...value,
@@ -95,7 +97,7 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
     normalizer: part(value, "normalizer"),
     pre_tokenizer: part(value, "pre_tokenizer"),
     post_processor: part(value, "post_processor"),
-    decoder: part(value, "decoder"),
+    decoder,
     model: { ...model, type: "BPE", vocab, merges: model.merges },
   };
 }
@@ -111,4 +113,11 @@ export function checkTokenizerConfig(value: unknown): Record<string, unknown> {
 export function tokenText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   return isObject(value) && typeof value.content === "string" ? value.content : undefined;
+}
+
+/** `chat_template` is a text, or a list of named ones of which "default" is meant. */
+export function templateText(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return undefined;
+  return templateText(value.find((entry) => isObject(entry) && entry.name === "default")?.template);
 }

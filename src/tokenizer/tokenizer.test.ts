@@ -111,6 +111,32 @@ describe("chat template", () => {
   });
 });
 
+describe("files as others write them", () => {
+  it("with an empty normalizer and normalized added tokens, as DeepSeek-V3's, encode alike", () => {
+    const file = json();
+    file.normalizer = { type: "Sequence", normalizers: [] };
+    for (const token of file.added_tokens) token.normalized = !token.special;
+    const other = new Tokenizer(file, config);
+    for (const text of read("strings.json") as string[]) expect(other.encode(text)).toEqual(tokenizer.encode(text));
+  });
+
+  it("with tokens that take the spaces around them go the library's way", () => {
+    const file = json();
+    file.added_tokens.at(-1).lstrip = file.added_tokens.at(-1).rstrip = true;
+    const other = new Tokenizer(file, config);
+    expect(other.decode(other.encode("a   <|EOT|>   b"))).toBe("a<|EOT|>b");
+  });
+
+  it("with merges as texts, tokens as objects and several templates are understood", () => {
+    const file = json();
+    file.model.merges = file.model.merges.map((pair: string[]) => pair.join(" "));
+    const other = new Tokenizer(file, { eos_token: { content: EOS, lstrip: false }, chat_template: [{ name: "tools", template: "x" }, { name: "default", template: "y" }] });
+    expect(other.encode("the whale")).toEqual(tokenizer.encode("the whale"));
+    expect(other.eosIds).toEqual([1]);
+    expect(other.applyChatTemplate([])).toBe("y");
+  });
+});
+
 describe("broken and hostile files", () => {
   const vocab = () => json().model.vocab as Record<string, number>;
   const cases: [string, (file: Record<string, any>) => unknown, RegExp][] = [
@@ -128,6 +154,7 @@ describe("broken and hostile files", () => {
     ["merges of another kind", (f) => ({ ...f, model: { ...f.model, merges: { length: 1e9 } } }), /model.merges: expected a list/],
     ["an added token without text", (f) => ({ ...f, added_tokens: [{ id: 3 }] }), /added_tokens\[0\].content/],
     ["an added token without id", (f) => ({ ...f, added_tokens: [{ content: "x" }] }), /added_tokens\[0\].id/],
+    ["a decoder that is not of bytes", (f) => ({ ...f, decoder: { type: "Metaspace" } }), /decoder: expected ByteLevel .*, got "Metaspace"/],
     ["an unknown pre-tokenizer", (f) => ({ ...f, pre_tokenizer: { type: "Nonsense" } }), /cannot be built/],
     ["a pre-tokenizer that is a text", (f) => ({ ...f, pre_tokenizer: "x" }), /pre_tokenizer: expected an object or null/],
     ["an expression that does not parse", (f) => ({ ...f, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }), /cannot be built/],

@@ -2,7 +2,7 @@ import { Template } from "@huggingface/jinja";
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { ConfigError, DataError } from "../errors.ts";
 import { bytesOfToken } from "./byteLevel.ts";
-import { checkTokenizerConfig, checkTokenizerJson, tokenText } from "./check.ts";
+import { checkTokenizerConfig, checkTokenizerJson, templateText, tokenText } from "./check.ts";
 import { DecodeStream } from "./stream.ts";
 
 /** One message of a conversation. A thought may stand in the content as `<think>…</think>` or apart. */
@@ -86,7 +86,7 @@ export class Tokenizer {
       this.addedIds.set(token.content, token.id);
       if (token.special) this.specialIds.add(token.id);
     }
-    const simple = json.added_tokens.every((token) => !token.lstrip && !token.rstrip && !token.single_word && (!token.normalized || json.normalizer === null));
+    const simple = json.added_tokens.every((token) => !token.lstrip && !token.rstrip && !token.single_word && (!token.normalized || isIdentity(json.normalizer)));
     const contents = [...this.addedIds.keys()].sort((a, b) => b.length - a.length);
     const escaped = contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
     this.splitter = simple && contents.length > 0 ? new RegExp(`(${escaped.join("|")})`, "u") : undefined;
@@ -94,7 +94,7 @@ export class Tokenizer {
     this.padId = this.idOfConfig("pad_token");
     const eos = this.idOfConfig("eos_token");
     this.eosIds = [...new Set([...(eos === undefined ? [] : [eos]), ...(options.extraEos ?? [])])];
-    this.chatTemplate = options.chatTemplate ?? (typeof this.config.chat_template === "string" ? this.config.chat_template : undefined);
+    this.chatTemplate = options.chatTemplate ?? templateText(this.config.chat_template);
   }
 
   /**
@@ -202,6 +202,12 @@ export class Tokenizer {
     if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize)
       throw new DataError(`tokenizer: expected an id from 0 to ${this.vocabSize - 1}, got ${id}`);
   }
+}
+
+/** No normalizer, or DeepSeek's empty sequence of them. */
+function isIdentity(normalizer: object | null): boolean {
+  const { type, normalizers } = (normalizer ?? {}) as { type?: unknown; normalizers?: unknown };
+  return normalizer === null || (type === "Sequence" && Array.isArray(normalizers) && normalizers.length === 0);
 }
 
 type Stage = (text: string | string[]) => string[];

@@ -1,0 +1,50 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { main } from "./main.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "sumbi-cli-tokenizer-"));
+const text = join(dir, "text.jsonl");
+writeFileSync(text, ['{"text":"the sea, the sea, the open sea"}', "{broken", '{"text":"12 and 345"}'].join("\n"));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+let out = "";
+let err = "";
+beforeEach(() => {
+  out = err = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((chunk) => ((out += chunk), true));
+  vi.spyOn(process.stderr, "write").mockImplementation((chunk) => ((err += chunk), true));
+});
+afterEach(() => vi.restoreAllMocks());
+
+const run = (...args: string[]) => main(["node", "sumbi", "tokenizer", ...args]);
+
+describe("sumbi tokenizer", () => {
+  it("trains, then shows how a text is cut", async () => {
+    const model = join(dir, "model");
+    expect(await run("train", text, "--vocab-size", "280", "--digits", "1", "--out", model, "--skip-broken", "--json")).toBe(0);
+    expect(err).toContain(`${text}:2: left out: expected JSON`);
+    const result = JSON.parse(out);
+    expect(result).toMatchObject({ out: model, skipped: 1 });
+    expect(JSON.parse(readFileSync(join(model, "tokenizer_config.json"), "utf8")).eos_token).toBe("<｜end▁of▁sentence｜>");
+    out = "";
+    expect(await run("encode", model, "the sea 12<｜User｜>", "--json")).toBe(0);
+    expect(JSON.parse(out).tokens).toEqual(["the", "Ġsea", "Ġ", "1", "2", "<｜User｜>"]);
+    out = "";
+    expect(await run("encode", model, "the sea")).toBe(0);
+    expect(out).toMatch(/"the"\n.*" sea"\n2 tokens, 7 characters\n$/);
+  });
+
+  it("ends with 1 for text that cannot be read, 2 for a wrong command line, and writes nothing", async () => {
+    const model = join(dir, "none");
+    expect(await run("train", text, "--vocab-size", "300", "--out", model)).toBe(1);
+    expect(err).toContain(`${text}:2: expected JSON`);
+    expect(await run("train", join(dir, "missing"), "--vocab-size", "300", "--out", model)).toBe(1);
+    expect(await run("train", text, "--vocab-size", "many", "--out", model)).toBe(2);
+    expect(await run("train", text, "--vocab-size", "300", "--digits", "2", "--out", model)).toBe(2);
+    expect(await run("train", text, "--out", model)).toBe(2);
+    expect(await run("encode", model, "x")).toBe(1);
+    expect(existsSync(model)).toBe(false);
+  });
+});
