@@ -6,7 +6,7 @@ import { layer } from "./transformer.ts";
 /**
  * One multi-token-prediction module, `k` from 1: next_XD (embedding of the token k places ahead) and hidden_XD (of the model, or
  * of module k−1, after its norm) -> hidden_XD after shared_head.norm, from which the model's head predicts token k+1 ahead.
- * arXiv:2412.19437 §2.2. The final norm comes before, as in transformers, vLLM and SGLang.
+ * arXiv:2412.19437 §2.2. The model's final norm comes before, as in transformers 5.23.
  */
 export function mtpModule(
   model: ModelBuilder, k: number, next_XD: Tensor, hidden_XD: Tensor, rope: Rope, tokens: Tokens, past?: Tensor[],
