@@ -43,7 +43,7 @@ export function checkArithmetic(problem: ArithmeticProblem, answerText: string):
 }
 
 const SHARES: [ArithmeticKind, number][] = [
-  ["add", 24], ["subtract", 24], ["multiply", 20], ["divide", 9], ["compare", 7], ["twoStep", 8], ["story", 8],
+  ["add", 22], ["subtract", 23], ["multiply", 20], ["divide", 12], ["compare", 7], ["twoStep", 8], ["story", 8],
 ];
 
 function drawKind(random: Random): ArithmeticKind {
@@ -99,7 +99,7 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
   },
   divide(random) {
     const b = random.int(2, 9);
-    const a = numberOf(random, random.int(1, 3));
+    const a = numberOf(random, random.pick([1, 2, 2, 3, 3, 3, 4]));
     const working = divideWorking(a, b);
     const [quotient, rest] = working.result;
     const answer = `${a} / ${b} = ${quotient}, remainder ${rest}.`;

@@ -82,7 +82,7 @@ export function compareWorking(a: number, b: number): Working {
 
 /**
  * a * b by partial products, the shorter number's digits from the right: `47*36`, then for each digit `47*6`,
- * `7*6+0=42 carry 4`, …, `=282`; two partial products are added by columns, the second moved one place.
+ * `7*6=42 +0=42 carry 4`, …, `=282`; two partial products are added by columns, the second moved one place.
  */
 export function multiplyWorking(a: number, b: number): Working {
   const [long, short] = lengthOf(b) > lengthOf(a) ? [b, a] : [a, b];
@@ -97,7 +97,8 @@ export function multiplyWorking(a: number, b: number): Working {
     for (let i = x.length - 1; i >= 0; i--) {
       const product = x[i] * y[j] + carry;
       const next = Math.floor(product / 10);
-      lines.push(`${x[i]}*${y[j]}+${carry}=${next}${product % 10} carry ${next}`);
+      const plain = String(x[i] * y[j]).padStart(2, "0");
+      lines.push(`${x[i]}*${y[j]}=${plain} +${carry}=${next}${product % 10} carry ${next}`);
       written.unshift(product % 10);
       carry = next;
     }
