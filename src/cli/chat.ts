@@ -16,6 +16,8 @@ export interface ChatOptions {
   topP?: number;
   maxTokens?: number;
   seed?: number;
+  /** true or false tells the model to think or not; absent leaves it to the model. */
+  think?: boolean;
   json?: boolean;
 }
 
@@ -35,6 +37,8 @@ export function register(program: Command): void {
     .option("--top-p <share>", "draw only from the likeliest tokens that hold this share", number("top-p"))
     .option("--max-tokens <number>", "longest answer", number("max-tokens"))
     .option("--seed <number>", "same seed, same answers", number("seed"))
+    .option("--think", "make it think before every answer")
+    .option("--no-think", "make it answer at once")
     .option("--json", "one JSON object per answer")
     .action(async (model: string, options: ChatOptions) => {
       const line = progressLine();
@@ -221,13 +225,14 @@ class Conversation {
   }
 
   #request(question: string): ChatRequest {
-    const { system, temperature, topP, maxTokens, seed } = this.options;
+    const { system, temperature, topP, maxTokens, seed, think } = this.options;
     return parseChat({
       messages: [...(system ? [{ role: "system", content: system }] : []), ...this.#messages, { role: "user", content: question }],
       temperature,
       top_p: topP,
       max_completion_tokens: maxTokens,
       seed,
+      ...(think === undefined ? {} : { chat_template_kwargs: { thinking: think } }),
     });
   }
 }

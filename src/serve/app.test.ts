@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hashLogits, fakeModel, served } from "../../test/support/fake-model.ts";
+import { ASSISTANT, END_THINK, EOS, fakeModel, hashLogits, served, THINK } from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
 
 const model = fakeModel(hashLogits, { contextTokens: 64 });
@@ -83,7 +83,7 @@ test("no body makes the server fail", async () => {
   const wild = fc.oneof(fc.jsonValue(), number, fc.string(), fc.constant(undefined), fc.array(fc.integer({ min: -1, max: 300 }), { maxLength: 5 }));
   const message = fc.record({ role: fc.oneof(fc.constantFrom("system", "user", "assistant", "developer", "tool"), wild), content: wild, reasoning_content: wild }, { requiredKeys: [] });
   const known = Object.fromEntries(
-    ["temperature", "top_p", "top_k", "min_p", "seed", "stop", "n", "stream", "stream_options", "max_completion_tokens", "logit_bias", "echo", "logprobs", "top_logprobs", "frequency_penalty", "presence_penalty", "best_of", "suffix", "tools", "response_format", "modalities"].map((name) => [name, wild]),
+    ["temperature", "top_p", "top_k", "min_p", "seed", "stop", "n", "stream", "stream_options", "max_completion_tokens", "logit_bias", "echo", "logprobs", "top_logprobs", "frequency_penalty", "presence_penalty", "best_of", "suffix", "tools", "response_format", "modalities", "thinking", "chat_template_kwargs"].map((name) => [name, wild]),
   );
   const body = fc.oneof(
     { weight: 1, arbitrary: fc.jsonValue() },
@@ -144,6 +144,21 @@ describe("foreign pages", () => {
     expect(response.headers.get("access-control-allow-headers")).toBe("authorization,content-type");
     expect((await get("/v1/chat/completions", { ...headers, origin: "https://evil.example" }, { method: "OPTIONS" })).status).toBe(403);
   });
+});
+
+test("a request may say whether the model thinks", async () => {
+  // the model answers with what stands after <assistant> in the prompt, then ends
+  const echo = createApp({
+    model: served(fakeModel((tokens) => (tokens.at(-1) === THINK ? 84 : tokens.at(-1) === END_THINK ? 78 : tokens.at(-1) === ASSISTANT ? 79 : EOS))),
+  });
+  const ask = async (more: object): Promise<object> => {
+    const response = await echo.request("/v1/chat/completions", { method: "POST", body: JSON.stringify({ messages, ...more }) });
+    return ((await response.json()) as { choices: { message: object }[] }).choices[0].message;
+  };
+  expect(await ask({})).toMatchObject({ content: "O" });
+  expect(await ask({ chat_template_kwargs: { thinking: true } })).toMatchObject({ content: "", reasoning_content: "T" });
+  expect(await ask({ thinking: { type: "enabled" } })).toMatchObject({ content: "", reasoning_content: "T" });
+  expect(await ask({ thinking: { type: "disabled" } })).toMatchObject({ content: "N" });
 });
 
 test("health and the model's card", async () => {

@@ -1,7 +1,7 @@
 import { ApiError } from "../errors.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 import type { ChatRequest } from "./schema.ts";
-import { checkChoices } from "./schema.ts";
+import { checkChoices, thinkingOf } from "./schema.ts";
 import { checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
@@ -26,7 +26,7 @@ export function planChat(request: ChatRequest, served: ServedModel): ChatPlan {
   const messages = request.messages.map(templateMessage);
   let text: string;
   try {
-    text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true });
+    text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true, thinking: thinkingOf(request) });
   } catch (error) {
     throw new ApiError(400, `messages: the model's chat template cannot use them: ${(error as Error).message}`, "invalid_request_error", "invalid_value", "messages");
   }

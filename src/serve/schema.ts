@@ -40,6 +40,8 @@ const EXPECTED: Record<string, string> = {
   tool_choice: '"none" or "auto": this model calls no tools',
   response_format: '{type: "text"}: other formats are not supported',
   modalities: '["text"]',
+  chat_template_kwargs: "an object with thinking: true or false",
+  thinking: '{type: "enabled"} or {type: "disabled"}',
 };
 
 const common = {
@@ -91,6 +93,8 @@ export const chatSchema = z.looseObject({
   tool_choice: z.enum(["none", "auto"]).nullish(),
   response_format: z.looseObject({ type: z.literal("text") }).nullish(),
   modalities: z.array(z.literal("text")).nullish(),
+  chat_template_kwargs: z.looseObject({ thinking: z.boolean().nullish() }).nullish(),
+  thinking: z.looseObject({ type: z.enum(["enabled", "disabled"]) }).nullish(),
 });
 EXPECTED["chat.max_tokens"] = EXPECTED.max_completion_tokens;
 EXPECTED["chat.logprobs"] = "true or false";
@@ -154,6 +158,11 @@ export function promptsOf(prompt: CompletionRequest["prompt"]): (string | number
   if (typeof prompt === "string") return [prompt];
   if (typeof prompt[0] === "number") return [prompt as number[]];
   return prompt as (string | number[])[];
+}
+
+/** Whether the model is told to think (vLLM's way of asking, or DeepSeek's); undefined leaves it to the model. */
+export function thinkingOf(request: ChatRequest): boolean | undefined {
+  return request.chat_template_kwargs?.thinking ?? (request.thinking ? request.thinking.type === "enabled" : undefined);
 }
 
 /** Refuses a request for too many sequences. */

@@ -31,9 +31,9 @@ export const bytesTokenizer: ServeTokenizer = {
       flush: () => decoder.decode(),
     };
   },
-  applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt } = {}) {
+  applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt, thinking } = {}) {
     if (messages.at(-1)?.content === "unrenderable") throw new Error("the template refuses this");
-    return `<bos>${messages.map((m) => `${m.role}: ${m.content}\n`).join("")}${addGenerationPrompt ? "<assistant>" : ""}`;
+    return `<bos>${messages.map((m) => `${m.role}: ${m.content}\n`).join("")}${addGenerationPrompt ? "<assistant>" : ""}${thinking === undefined ? "" : thinking ? "<think>" : "</think>"}`;
   },
 };
 
