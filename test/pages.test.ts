@@ -69,7 +69,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
   async function visit(path: string, look: (page: Page) => Promise<void>, options: BrowserContextOptions & { forgive?: RegExp } = {}): Promise<void> {
     const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
     const page = await context.newPage();
-    page.setDefaultTimeout(10_000);
+    page.setDefaultTimeout(25_000);
     const faults: string[] = [];
     page.on("pageerror", (error) => faults.push(`${error}`));
     page.on("console", (message) => {
@@ -272,6 +272,21 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await answers(page).nth(1).getByText("You said: second colour").waitFor();
         await page.locator(".model-name.up").waitFor();
       }, { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ }));
+
+    it("sends its reader to the runs where a server has no model", async () => {
+      const served = server;
+      server = await servePages({ ...where(), withModel: false });
+      try {
+        await visit("/", async (page) => {
+          await page.getByText("No model to talk to here").waitFor();
+          await page.getByRole("link", { name: "runs", exact: true }).click();
+          await page.getByRole("heading", { name: "Runs" }).waitFor();
+        }, { forgive: /404/ });
+      } finally {
+        await server.close(0);
+        server = served;
+      }
+    });
 
     it("is light or dark by the system or by choice, and remembers", () =>
       visit("/", async (page) => {

@@ -89,10 +89,12 @@ export async function servePages(options: {
   pagesDir: string;
   runsDir: string;
   port?: number;
+  /** false: a server as a training run starts it, with nothing to talk to. */
+  withModel?: boolean;
 }): Promise<PagesServer> {
   const engine = new ScriptedEngine(options.script);
   const app = createApp({
-    model: {
+    model: options.withModel === false ? undefined : {
       engine,
       tokenizer: byteTokenizer,
       info: {

@@ -7,12 +7,12 @@ import { connection } from "./state.ts";
 /** The model's name in the top bar, with a dot that tells whether its server answers. */
 export function ModelName({ onOpen }: { onOpen: () => void }) {
   const link = useStore(connection);
-  const state = link.state === "up" ? "The server answers" : link.state === "down" ? "The server does not answer" : "Looking for the server";
+  const state = link.state === "up" ? "The server answers" : link.state === "down" ? "The server does not answer" : link.state === "none" ? "The server has no model" : "Looking for the server";
   return (
     <button type="button" class={`model-name ${link.state}`} onClick={onOpen} title={`${state}. About the model`}>
       <i aria-hidden="true" />
       <span class="off-screen">{state}. Model: </span>
-      <span class="model-id">{link.state === "up" ? link.model.id : link.state === "down" ? "offline" : "…"}</span>
+      <span class="model-id">{link.state === "up" ? link.model.id : link.state === "down" ? "offline" : link.state === "none" ? "no model" : "…"}</span>
     </button>
   );
 }
@@ -60,7 +60,7 @@ export function ModelDialog({ onClose }: { onClose: () => void }) {
           </p>
         </>
       ) : (
-        <p>{link.state === "down" ? link.message : "Looking for the server…"}</p>
+        <p>{link.state === "connecting" ? "Looking for the server…" : link.message}</p>
       )}
     </Dialog>
   );

@@ -149,6 +149,7 @@ function AnswerView({ conversationId, turn, answer, onSettings, onNew }: Props &
 }
 
 const ADVICE = {
+  "no-model": "Serve one with `sumbi serve MODEL`.",
   unreachable: "Start it again with `sumbi serve`, then try again; nothing is lost.",
   interrupted: "What had arrived is kept above.",
   context: "Start a new chat, ask for fewer tokens in the settings, or shorten the question.",

@@ -10,6 +10,17 @@ const here = /^(localhost|127\.|\[::1\])/.test(location.hostname);
 /** The page before the first question. A server may name questions that suit its model (`examples` of /api/model). */
 export function Welcome({ onPick }: { onPick: (question: string) => void }) {
   const link = useStore(connection);
+  if (link.state === "none") {
+    return (
+      <div class="welcome">
+        <Logo size={52} />
+        <h1>No model to talk to here</h1>
+        <p>
+          This server shows <a href="/runs">runs</a> only. When one has ended, serve what it made: <code>npx sumbi serve models/NAME</code>
+        </p>
+      </div>
+    );
+  }
   const own = link.state === "up" ? link.model.details.examples : null;
   const examples = Array.isArray(own) && own.every((e) => typeof e === "string") && own.length > 0 ? (own as string[]).slice(0, 6) : EXAMPLES;
   return (

@@ -1,7 +1,7 @@
 import { readSse } from "./sse.ts";
 
 /** What went wrong, in terms a reader of the page can act on. */
-export type FaultKind = "unreachable" | "interrupted" | "context" | "busy" | "refused" | "server";
+export type FaultKind = "no-model" | "unreachable" | "interrupted" | "context" | "busy" | "refused" | "server";
 
 /** A request that failed. `message` is the server's own where it gave one. */
 export class Fault extends Error {
@@ -68,7 +68,7 @@ export async function fetchModel(signal?: AbortSignal): Promise<ModelCard> {
     throw error;
   });
   const first = list.data?.[0];
-  if (!first) throw new Fault("server", "This server has no model to talk to, only the runs page.");
+  if (!first) throw new Fault("no-model", "This server has no model to talk to, only runs to show.");
   const details = await getJson<Record<string, unknown>>("/api/model", signal).catch(() => ({}));
   return { id: first.id, created: first.created, details };
 }

@@ -19,7 +19,7 @@ describe("figures as people read them", () => {
 
   it("writes curve values and shares", () => {
     expect([2.71828, 0.00012, 12_345.6, 123.45, 0.05, null].map(figure)).toEqual(["2.718", "1.20e-4", "12,346", "123.5", "0.0500", "–"]);
-    expect([0.58, 0.021, NaN].map(percent)).toEqual(["58 %", "2.1 %", "–"]);
+    expect([0.58, 0.021, 0, NaN].map(percent)).toEqual(["58 %", "2.1 %", "0 %", "–"]);
   });
 
   it("tells how long ago", () => {

@@ -49,7 +49,7 @@ export function figure(value: number | null | undefined): string {
 }
 
 export function percent(share: number): string {
-  return Number.isFinite(share) ? `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %` : "–";
+  return Number.isFinite(share) ? `${(share * 100).toFixed(share !== 0 && Math.abs(share) < 0.1 ? 1 : 0)} %` : "–";
 }
 
 /** How long ago a moment was, for lists: "now", "5 min ago", "3 h ago", else the date. */
