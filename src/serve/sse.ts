@@ -18,6 +18,9 @@ export interface SseOptions {
   keepAliveMs?: number;
 }
 
+/** A client that takes nothing for this many keep-alive times (a minute) is given up: its answer holds a place in the engine. */
+const STALLED_TICKS = 4;
+
 /** Objects as server-sent events, one `data:` line of JSON each. Pulls from the source as fast as the client reads. */
 export function eventStream(source: AsyncGenerator<unknown, void>, options: SseOptions): ReadableStream<Uint8Array> {
   let timer: ReturnType<typeof setInterval> | undefined;
@@ -30,8 +33,17 @@ export function eventStream(source: AsyncGenerator<unknown, void>, options: SseO
   };
   return new ReadableStream<Uint8Array>({
     start(controller) {
+      let stalled = 0;
       timer = setInterval(() => {
-        if (!closed && (controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(": waiting\n\n"));
+        if (closed) return;
+        if ((controller.desiredSize ?? 0) > 0) {
+          stalled = 0;
+          controller.enqueue(encoder.encode(": waiting\n\n"));
+        } else if (++stalled === STALLED_TICKS) {
+          close();
+          controller.error(new Error("the client reads no more"));
+          void source.return().catch(() => undefined);
+        }
       }, options.keepAliveMs ?? 15_000);
     },
     async pull(controller) {
