@@ -23,12 +23,13 @@ export interface ChatTemplateOptions {
   variables?: Record<string, unknown>;
 }
 
-/** A word's ids are remembered up to this many words; beyond that the memory starts afresh. */
-const CACHED_WORDS = 200_000;
+/** Ids of pieces up to this length are remembered, for so many pieces of each stage; then the memory starts afresh. */
+const CACHED_CHARS = 48;
+const CACHED_PIECES = 200_000;
 
 /**
  * A byte-level BPE tokenizer from the parsed tokenizer.json and tokenizer_config.json, in Node and in a browser.
- * Cutting and merging are @huggingface/tokenizers'; words already met are looked up (docs/decisions/030).
+ * Cutting and merging are @huggingface/tokenizers'; pieces already met are looked up (docs/decisions/030).
  * Throws ConfigError when the files are broken or of a kind that it cannot do.
  */
 export class Tokenizer {
@@ -40,10 +41,10 @@ export class Tokenizer {
   readonly eosIds: number[];
   readonly chatTemplate: string | undefined;
   private readonly library: Library;
-  /** Cuts text into pieces that are merged apart from each other, and writes a piece in the vocabulary's alphabet. */
-  private readonly cut: (text: string) => string[];
-  private readonly spell: (piece: string) => string[];
-  private readonly words = new Map<string, number[]>();
+  /** What the library does to a text before merging, stage by stage; each stage treats each piece by itself. */
+  private readonly stages: Stage[];
+  /** For each stage: a piece before it -> the ids that come of it in the end. */
+  private readonly known: Map<string, number[]>[];
   private readonly tokens: (string | undefined)[];
   private readonly bytes: (Uint8Array | undefined)[];
   private readonly ids = new Map<string, number>();
@@ -62,12 +63,8 @@ export class Tokenizer {
       throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
     }
     const library = this.library;
-    const { cut, spell } = stagesOf(library);
-    this.cut = (text) => {
-      const normal = library.normalizer === null ? text : library.normalizer(text);
-      return normal === "" ? [] : cut(normal);
-    };
-    this.spell = spell;
+    this.stages = stagesOf(library);
+    this.known = this.stages.map(() => new Map());
     this.vocabSize = json.size;
     this.tokens = new Array(json.size).fill(undefined);
     this.bytes = new Array(json.size).fill(undefined);
@@ -115,21 +112,28 @@ export class Tokenizer {
   }
 
   private encodePlain(text: string, out: number[]): void {
-    for (const word of this.cut(text)) {
-      let ids = this.words.get(word);
-      if (ids === undefined) {
-        ids = [];
-        for (const token of this.library.model!.encode(this.spell(word))) {
+    const normal = this.library.normalizer === null ? text : this.library.normalizer(text);
+    if (normal !== "") this.encodeFrom(0, normal, out);
+  }
+
+  private encodeFrom(stage: number, piece: string, out: number[]): void {
+    const short = piece.length <= CACHED_CHARS;
+    let ids = short ? this.known[stage].get(piece) : undefined;
+    if (ids === undefined) {
+      ids = short ? [] : out;
+      const next = this.stages[stage]([piece]);
+      if (stage + 1 < this.stages.length) for (const part of next) this.encodeFrom(stage + 1, part, ids);
+      else
+        for (const token of this.library.model!.encode(next)) {
           const id = this.ids.get(token);
           if (id !== undefined) ids.push(id);
         }
-        if (word.length <= 64) {
-          if (this.words.size >= CACHED_WORDS) this.words.clear();
-          this.words.set(word, ids);
-        }
-      }
-      for (const id of ids) out.push(id);
+      if (!short) return;
+      const known = this.known[stage];
+      if (known.size >= CACHED_PIECES) known.clear();
+      known.set(piece, ids);
     }
+    for (const id of ids) out.push(id);
   }
 
   /** Ids -> text; bytes that are no UTF-8 become U+FFFD. Throws DataError for an id outside the vocabulary. */
@@ -210,18 +214,12 @@ function isIdentity(normalizer: object | null): boolean {
   return normalizer === null || (type === "Sequence" && Array.isArray(normalizers) && normalizers.length === 0);
 }
 
-type Stage = (text: string | string[]) => string[];
+type Stage = (pieces: string[]) => string[];
 
-/**
- * The library's pre-tokenizer in two: all stages but the last where that only spells bytes, and that one. It takes most
- * of the time, and done after the look-up of known words it is done for new words alone.
- */
-function stagesOf(library: Library): { cut: (text: string) => string[]; spell: (piece: string) => string[] } {
-  const whole = library.pre_tokenizer as unknown as (Stage & { tokenizers?: (Stage & { config?: Record<string, unknown> })[] }) | null;
-  if (whole === null) return { cut: (text) => [text], spell: (piece) => [piece] };
-  const last = whole.tokenizers?.at(-1);
-  const { type, use_regex, add_prefix_space } = last?.config ?? {};
-  if (last === undefined || type !== "ByteLevel" || use_regex !== false || add_prefix_space !== false) return { cut: whole, spell: (piece) => [piece] };
-  const before = whole.tokenizers!.slice(0, -1);
-  return { cut: (text) => before.reduce((pieces, stage) => stage(pieces), [text]), spell: last };
+/** The library's pre-tokenizer in its stages, as far as it shows them. */
+function stagesOf(library: Library): Stage[] {
+  const whole = library.pre_tokenizer as unknown as (Stage & { tokenizers?: (Stage | null)[] }) | null;
+  if (whole === null) return [(pieces) => pieces];
+  const stages = whole.tokenizers?.filter((stage) => stage !== null) ?? [];
+  return stages.length > 0 ? stages : [whole];
 }
