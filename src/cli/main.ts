@@ -14,6 +14,7 @@ export async function main(argv: string[]): Promise<number> {
     import("./serve.ts").then((m) => m.register),
     import("./chat.ts").then((m) => m.register),
     import("./train.ts").then((m) => m.register),
+    import("./runs.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
   for (const verb of program.commands) verb.exitOverride();

@@ -1,0 +1,105 @@
+import type { Command } from "commander";
+import pc from "picocolors";
+import { RunReader, type RunSummary, type StepRecord } from "../checkpoint/index.ts";
+import { UsageError } from "../errors.ts";
+import { count, duration } from "./print.ts";
+import { sparkline } from "./trainView.ts";
+
+const COLORS: Record<RunSummary["status"], (text: string) => string> = {
+  running: pc.cyan,
+  done: pc.green,
+  stopped: pc.yellow,
+  failed: pc.red,
+  stale: pc.dim,
+};
+
+/** `sumbi runs`: what was trained here; with ids, those side by side. */
+export function register(program: Command): void {
+  program
+    .command("runs")
+    .description("list the training runs here, or compare some of them")
+    .argument("[ids...]", "runs to compare")
+    .option("--runs <dir>", "where runs are kept", "runs")
+    .option("--json", "one JSON value on stdout")
+    .action(async (ids: string[], options: { runs: string; json?: boolean }) => {
+      const reader = new RunReader(options.runs);
+      const all = await reader.list();
+      for (const id of ids)
+        if (!all.some((run) => run.id === id)) throw new UsageError(`runs: no run ${id} in ${options.runs}; there is ${all.map((run) => run.id).join(", ") || "none"}`);
+      const chosen = ids.length > 0 ? all.filter((run) => ids.includes(run.id)) : all;
+      const compared = ids.length > 0 ? await Promise.all(chosen.map((run) => describe(reader, run))) : undefined;
+      if (options.json) process.stdout.write(`${JSON.stringify(compared ?? chosen, null, 2)}\n`);
+      else if (chosen.length === 0) process.stdout.write(`no runs in ${options.runs}; begin one with: npx sumbi train tiny\n`);
+      else process.stdout.write(compared ? comparison(compared) : listing(chosen));
+    });
+}
+
+interface Described extends RunSummary {
+  settings: Record<string, string>;
+  losses: number[];
+  tokens: number;
+  seconds: number;
+  usd: number;
+  busiest: number | null;
+}
+
+/** A run's figures, and its recipe flattened to dotted paths. */
+async function describe(reader: RunReader, summary: RunSummary): Promise<Described> {
+  const { run, log } = await reader.read(summary.id);
+  const steps = log.filter((record): record is StepRecord => record.type === "step");
+  const last = steps.at(-1);
+  const load = log.findLast((record) => record.type === "load");
+  return {
+    ...summary,
+    settings: flatten(run.recipe as Record<string, unknown>),
+    losses: steps.map((step) => step.loss),
+    tokens: last?.tokens ?? 0,
+    seconds: last?.seconds ?? 0,
+    usd: last?.usd ?? 0,
+    busiest: load?.type === "load" ? load.busiest : null,
+  };
+}
+
+function flatten(value: Record<string, unknown>, at = ""): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]) =>
+      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? Object.entries(flatten(inner as Record<string, unknown>, `${at}${key}.`))
+        : [[`${at}${key}`, typeof inner === "string" ? inner : JSON.stringify(inner)] as const],
+    ),
+  );
+}
+
+const fixed = (value: number | null, digits: number): string => (value === null ? "–" : value.toFixed(digits));
+
+function listing(runs: readonly RunSummary[]): string {
+  const width = Math.max(...runs.map((run) => run.id.length));
+  const rows = runs.map((run) => {
+    const eta = run.status === "running" && run.etaSeconds !== null ? `  ${duration(run.etaSeconds)} left` : "";
+    return `${run.id.padEnd(width)}  ${COLORS[run.status](run.status.padEnd(7))}  step ${`${run.step}/${run.steps}`.padEnd(11)}  loss ${fixed(run.loss, 4)}  held-out ${fixed(run.evalLoss, 4)}${eta}`;
+  });
+  return `${rows.join("\n")}\n`;
+}
+
+/** One column a run; of the recipe only what differs. */
+function comparison(runs: readonly Described[]): string {
+  const keys = [...new Set(runs.flatMap((run) => Object.keys(run.settings)))];
+  const differing = keys.filter((key) => new Set(runs.map((run) => run.settings[key])).size > 1);
+  const rows: [string, string[]][] = [
+    ["run", runs.map((run) => run.id)],
+    ["status", runs.map((run) => run.status)],
+    ["steps", runs.map((run) => `${run.step}/${run.steps}`)],
+    ["tokens", runs.map((run) => count(run.tokens))],
+    ["loss", runs.map((run) => fixed(run.loss, 4))],
+    ["held-out", runs.map((run) => fixed(run.evalLoss, 4))],
+    ["curve", runs.map((run) => sparkline(run.losses, 24))],
+    ["busiest", runs.map((run) => (run.busiest === null ? "–" : `${run.busiest.toFixed(2)}×`))],
+    ["tokens/s", runs.map((run) => fixed(run.tokensPerSecond, 0))],
+    ["time", runs.map((run) => duration(run.seconds))],
+    ["cost", runs.map((run) => `$${run.usd.toFixed(4)}`)],
+    ...differing.map((key) => [key, runs.map((run) => run.settings[key] ?? "–")] as [string, string[]]),
+  ];
+  const nameWidth = Math.max(...rows.map(([name]) => name.length));
+  const widths = runs.map((_, i) => Math.max(...rows.map(([, cells]) => cells[i]!.length)));
+  return `${rows.map(([name, cells]) => `${pc.dim(name.padEnd(nameWidth))}  ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join("  ")}`).join("\n")}\n`;
+}
