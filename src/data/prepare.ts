@@ -15,7 +15,7 @@ import type { FromWorker } from "./prepareWorker.ts";
 import { tokenTypeOf } from "./shards.ts";
 import { findSources, type Source } from "./sources.ts";
 import { loadTokenizer, tokenizerHash } from "./tokenizerFolder.ts";
-import { planUnits, type Unit, UNIT_BYTES } from "./units.ts";
+import { planUnits, UNIT_BYTES } from "./units.ts";
 
 export interface PrepareOptions {
   /** Files, folders, globs, `builtin:name[:documents]`. */
@@ -214,5 +214,3 @@ function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onByte
     throw error;
   });
 }
-
-export type { Unit };

@@ -30,13 +30,3 @@ export function bytesOfToken(token: string): Uint8Array | undefined {
   }
   return bytes;
 }
-
-const encoder = new TextEncoder();
-
-/** Text -> its UTF-8 bytes written in the byte alphabet. */
-export function byteLevel(text: string): string {
-  const bytes = encoder.encode(text);
-  let out = "";
-  for (const byte of bytes) out += BYTE_CHARS[byte];
-  return out;
-}
