@@ -1,24 +1,18 @@
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunWriter } from "../src/checkpoint/index.ts";
+import { CHROMIUM, launchBrowser } from "./support/browser.ts";
 import { type PagesServer, type Script, servePages, stepRecords } from "./support/scripted.ts";
 
 /*
  * The pages as their readers get them: built by Vite, sent by the real server, shown by a real Chromium. Set
  * SUMBI_SHOTS to a folder to keep pictures of what the tests saw.
  */
-const CHROMIUM = [process.env.CHROMIUM_PATH, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/usr/bin/google-chrome-stable"].find(
-  (path) => path && existsSync(path),
-);
-const FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split(" ");
-if (!CHROMIUM) console.warn("pages: no Chromium found, so the pages are not tested in a browser; install one, or set CHROMIUM_PATH");
-
 const SUM = "<think>\nones: $7 + 6 = 13$, carry 1\n</think>\n\nThe sum is **933**.\n\n$$\\frac{933}{3} = 311$$\n";
 const HOSTILE = [
   "<script>window.hacked = 1</script>",
@@ -56,7 +50,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       logLevel: "error",
     });
     server = await servePages(where());
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    browser = await launchBrowser();
   });
 
   afterAll(async () => {
