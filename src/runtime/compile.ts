@@ -8,7 +8,7 @@ import { externalInitializers } from "./onnx-reader.ts";
 import { call, callAsync, callOut, check, ort, pointers, strings, type Pointer } from "./ort.ts";
 import { dtypeOf, Session, valueOver } from "./session.ts";
 import { env } from "./threads.ts";
-import type { CompileOptions, Executable } from "./types.ts";
+import type { CompileOptions, Executable, PackedWeights } from "./types.ts";
 
 const OPTIMIZATION = { none: 0, basic: 1, extended: 2, all: 99 } as const;
 
@@ -38,24 +38,40 @@ async function createSession(name: string, onnx: Uint8Array, options: CompileOpt
     configure(name, native, options);
     addConstants(name, native, constants, shownBytes, values);
     const out = pointers(1);
-    const status = await callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out);
+    const container = options.packed && containers.get(options.packed);
+    const status = await (container
+      ? callAsync("CreateSessionFromArrayWithPrepackedWeightsContainer", environment, onnx, onnx.length, native, container, out)
+      : callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out));
     check(status, (message) => explainCompile(name, message, onnx));
-    return (session = new Session(name, out[0]!, values, constants));
+    return (session = new Session(name, out[0]!, values, [constants, options.packed]));
   } finally {
     ort().ReleaseSessionOptions(native);
     if (!session) for (const value of values) ort().ReleaseValue(value);
   }
 }
 
+const containers = new WeakMap<PackedWeights, Pointer>();
+const collectedContainers = new FinalizationRegistry<Pointer>((container) => ort().ReleasePrepackedWeightsContainer(container));
+
+/** A place for prepacked constants that several graphs share. */
+export function packedWeights(): PackedWeights {
+  const packed: PackedWeights = { kind: "packed weights" };
+  const container = callOut("CreatePrepackedWeightsContainer");
+  containers.set(packed, container);
+  collectedContainers.register(packed, container);
+  return packed;
+}
+
 function configure(name: string, native: Pointer, options: CompileOptions): void {
   call("DisablePerSessionThreads", native);
   call("SetSessionGraphOptimizationLevel", native, OPTIMIZATION[options.optimization ?? "all"]);
-  if (options.memoryPattern === false) call("DisableMemPattern", native);
+  if (!options.memoryPattern) call("DisableMemPattern", native);
+  const config: Record<string, string> = {};
   if (options.arena === false) call("DisableCpuMemArena", native);
-  const config: Record<string, string> = { ...options.config };
+  else config["session.use_env_allocators"] = "1";
   if (options.disablePrepacking) config["session.disable_prepacking"] = "1";
   if (options.constants) config["session.model_external_initializers_file_folder_path"] = constantsFolder();
-  for (const [key, value] of Object.entries(config)) call("AddSessionConfigEntry", native, key, value);
+  for (const [key, value] of Object.entries({ ...config, ...options.config })) call("AddSessionConfigEntry", native, key, value);
   if (options.provider === "webgpu") {
     const none = pointers(1);
     check(ort().AppendExecutionProvider(native, "WebGPU", none, none, 0), (message) => `${name}: the webgpu provider cannot be used: ${plain(message)}`);

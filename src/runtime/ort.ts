@@ -15,16 +15,12 @@ const API_VERSION = 17;
  * p pointer or typed array, s string, z size, i int. Result: status (OrtStatus*, null when fine), void, or str.
  */
 const SLOTS = {
-  GetErrorCode: [1, "i", "p"],
   GetErrorMessage: [2, "str", "p"],
   DisableTelemetryEvents: [6, "status", "p"],
   CreateSessionFromArray: [8, "status", "ppzpp"],
   Run: [9, "status", "ppppzpzp"],
   CreateSessionOptions: [10, "status", "p"],
-  SetSessionExecutionMode: [13, "status", "pi"],
-  EnableMemPattern: [16, "status", "p"],
   DisableMemPattern: [17, "status", "p"],
-  EnableCpuMemArena: [18, "status", "p"],
   DisableCpuMemArena: [19, "status", "p"],
   SetSessionGraphOptimizationLevel: [23, "status", "pi"],
   SessionGetInputCount: [30, "status", "pp"],
@@ -55,10 +51,14 @@ const SLOTS = {
   CreateThreadingOptions: [121, "status", "p"],
   ReleaseThreadingOptions: [122, "void", "p"],
   AddSessionConfigEntry: [130, "status", "pss"],
+  CreateAndRegisterAllocator: [144, "status", "ppp"],
   SetGlobalIntraOpNumThreads: [147, "status", "pi"],
   SetGlobalInterOpNumThreads: [148, "status", "pi"],
   SetGlobalSpinControl: [149, "status", "pi"],
   AddInitializer: [150, "status", "psp"],
+  CreatePrepackedWeightsContainer: [166, "status", "p"],
+  ReleasePrepackedWeightsContainer: [167, "void", "p"],
+  CreateSessionFromArrayWithPrepackedWeightsContainer: [169, "status", "ppzppp"],
   AddExternalInitializers: [210, "status", "pppz"],
   AppendExecutionProvider: [216, "status", "psppz"],
 } as const satisfies Record<string, readonly [number, string, string]>;
@@ -68,7 +68,7 @@ type NativeFunction = ((...args: Argument[]) => unknown) & { async(...args: unkn
 export type Ort = Record<keyof typeof SLOTS, NativeFunction>;
 
 const ARGUMENTS: Record<string, string> = { p: "void *", s: "str", z: "size_t", i: "int" };
-const RESULTS: Record<string, string> = { status: "void *", void: "void", str: "str", i: "int" };
+const RESULTS: Record<string, string> = { status: "void *", void: "void", str: "str" };
 
 /**
  * The ONNX Runtime library: `SUMBI_ONNXRUNTIME` when set (another build, for other hardware), else the one that

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RuntimeError, ShapeError } from "../errors.ts";
 import { DTYPES, f32, hostTensor, i64, sizeOf, type DType, type HostTensor } from "../tensor/dtype.ts";
-import { compile, measureGemmPeak, measureMemoryBandwidth, setThreads, threads } from "./index.ts";
+import { compile, packedWeights, measureGemmPeak, measureMemoryBandwidth, setThreads, threads } from "./index.ts";
 import { probeModel } from "./probe.ts";
 
 const port = (name: string, shape: (number | string)[], dtype: DType = "f32") => ({ name, dtype, shape });
@@ -128,6 +128,19 @@ describe("binding", () => {
     expect(ticks).toBe(1);
   });
 
+  test("refuses buffers that were transferred away", async () => {
+    const graph = await compile(matmul, { name: "moved" });
+    const a = f32([1, 1], [3]);
+    const c = f32([1, 1], [0]);
+    const binding = graph.bind({ a, b: f32([1, 1], [2]) }, { c });
+    structuredClone(c.data, { transfer: [c.data.buffer as ArrayBuffer] });
+    await expect(binding.run()).rejects.toThrow('moved: the buffer bound to "c" was transferred or resized away');
+    binding.rebind({}, { c: null });
+    expect([...binding.runSync().c!.data]).toEqual([6]);
+    structuredClone(a.data, { transfer: [a.data.buffer as ArrayBuffer] });
+    expect(() => binding.runSync()).toThrow('moved: the buffer bound to "a" was transferred or resized away');
+  });
+
   test("runs once at a time", async () => {
     const graph = await compile(matmul, { name: "twice" });
     const a = f32([1, 1], [3]);
@@ -151,6 +164,18 @@ describe("constants", () => {
     w.data.fill(3);
     bias.data[7] = -100;
     expect([...(await graph.run({ x })).y!.data]).toEqual(expected());
+  });
+
+  test("prepacked once serve several graphs, also after one of them is gone", async () => {
+    const w = f32([2, 200], Float32Array.from({ length: 400 }, (_, i) => i % 13));
+    const constants = { w, bias: f32([200], new Float32Array(200).fill(1)) };
+    const packed = packedWeights();
+    const [first, second] = await Promise.all([1, 2].map(() => compile(affine, { constants, packed })));
+    const x = f32([3, 2], [1, 0, 0, 1, 2, -1]);
+    const expected = naive(3, 2, 200, x.data, w.data).map((value) => value + 1);
+    expect([...(await first!.run({ x })).y!.data]).toEqual(expected);
+    first!.dispose();
+    expect([...(await second!.run({ x })).y!.data]).toEqual(expected);
   });
 
   test.each([3, 200])("are shown to graph optimization when it wants to fold them (%i wide)", async (n) => {
@@ -231,6 +256,7 @@ describe("threads", () => {
     await compile(matmul);
     expect(threads()).toBeGreaterThanOrEqual(1);
     setThreads(threads());
+    expect(() => setThreads(threads(), { spin: false })).toThrow(/the pool already runs with/);
     expect(() => setThreads(threads() + 1)).toThrow(/the pool already runs with/);
     expect(() => setThreads(0)).toThrow("threads: expected a whole number from 1 to 1024, got 0");
   });

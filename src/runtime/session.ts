@@ -2,6 +2,7 @@ import { RuntimeError, ShapeError } from "../errors.ts";
 import { DTYPES, sizeOf, type DType, type HostTensor, type TypedArray } from "../tensor/dtype.ts";
 import { explainRun } from "./messages.ts";
 import { addressOf, call, callAsync, callOut, check, memoryAt, ort, pointers, stringAt, strings, type Pointer } from "./ort.ts";
+import { cpuMemoryInfo } from "./threads.ts";
 import type { Binding, Executable, TensorInfo, Tensors } from "./types.ts";
 
 /** What a session owns in native memory, and the JavaScript memory that it reads. */
@@ -23,8 +24,6 @@ const DTYPE_OF = new Map(Object.entries(DTYPES).map(([dtype, info]) => [info.onn
 /** Our name of an ONNX element type. */
 export const dtypeOf = (type: number): string => DTYPE_OF.get(type) ?? `ONNX element type ${type}`;
 
-let cpuMemory: Pointer | undefined;
-
 /** An OrtValue over a host tensor's own memory. The caller releases it and keeps `tensor.data` alive until then. */
 export function valueOver(where: string, tensor: HostTensor): Pointer {
   const { dtype, shape, data } = tensor;
@@ -33,10 +32,9 @@ export function valueOver(where: string, tensor: HostTensor): Pointer {
     throw new ShapeError(`${where}: expected data for ${dtype}, got ${data.constructor.name}`);
   if (data.length !== sizeOf(shape))
     throw new ShapeError(`${where}: expected ${sizeOf(shape)} elements for [${shape.join(", ")}], got ${data.length}`);
-  cpuMemory ??= callOut("CreateCpuMemoryInfo", 1, 0); // OrtArenaAllocator, OrtMemTypeDefault
   const dims = BigInt64Array.from(shape, BigInt);
   const at = data.byteLength > 0 ? addressOf(data) : addressOf(NOTHING);
-  return callOut("CreateTensorWithDataAsOrtValue", cpuMemory, at, data.byteLength, dims, shape.length, info.onnx);
+  return callOut("CreateTensorWithDataAsOrtValue", cpuMemoryInfo(), at, data.byteLength, dims, shape.length, info.onnx);
 }
 const NOTHING = new Uint8Array(new ArrayBuffer(64));
 
@@ -184,6 +182,8 @@ class SessionBinding implements Binding {
   #begin(): void {
     this.#assertIdle("run");
     if (this.handle.closed) throw new RuntimeError(`${this.handle.name}: expected a live graph, got one that was disposed`);
+    this.#assertAttached(this.ports.inputs, this.#inputTensors);
+    this.#assertAttached(this.ports.outputs, this.#outputTensors);
     this.#running = true;
     this.handle.running += 1;
   }
@@ -198,6 +198,15 @@ class SessionBinding implements Binding {
   #assertIdle(what: string): void {
     if (this.#running) throw new RuntimeError(`${this.handle.name}: cannot ${what} a binding while it runs; make one binding per concurrent run`);
     if (this.#disposed) throw new RuntimeError(`${this.handle.name}: cannot ${what} a binding that was disposed`);
+  }
+
+  /** A buffer that was transferred elsewhere is no longer ours to point at: its array reads as empty. */
+  #assertAttached(ports: readonly TensorInfo[], tensors: readonly (HostTensor | undefined)[]): void {
+    for (let i = 0; i < tensors.length; i++) {
+      const tensor = tensors[i];
+      if (tensor && tensor.data.length === 0 && sizeOf(tensor.shape) > 0)
+        throw new RuntimeError(`${this.handle.name}: the buffer bound to ${JSON.stringify(ports[i]!.name)} was transferred or resized away`);
+    }
   }
 
   /** Collects a run's outputs: the bound ones as they are, the others copied out of native memory and freed there. */

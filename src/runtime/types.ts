@@ -10,6 +10,11 @@ export interface TensorInfo {
   shape: readonly (number | string)[];
 }
 
+/** Opaque: made by `packedWeights()`. */
+export interface PackedWeights {
+  readonly kind: "packed weights";
+}
+
 export interface CompileOptions {
   /** Named in every error message. */
   name?: string;
@@ -23,9 +28,14 @@ export interface CompileOptions {
   disablePrepacking?: boolean;
   /** How much ONNX Runtime rewrites the graph; `all` by default. */
   optimization?: "none" | "basic" | "extended" | "all";
-  /** Plans one block for the intermediates of a repeated shape; on by default. */
+  /**
+   * Prepacked copies of constants, shared by the graphs compiled with the same object when they share the constants'
+   * names and values (prefill and decode of one model). Freed with it.
+   */
+  packed?: PackedWeights;
+  /** Plans one block for the intermediates of a repeated shape. Off by default: no faster, and each shape's block stays. */
   memoryPattern?: boolean;
-  /** Keeps freed intermediates for reuse; on by default. Off: slower, but memory returns to the system after each run. */
+  /** Keeps freed intermediates for reuse by all graphs; on by default. Off: slower, but memory returns to the system. */
   arena?: boolean;
   /** Further session configuration entries, verbatim (`session.…`, `ep.…`). */
   config?: Readonly<Record<string, string>>;
