@@ -1,4 +1,4 @@
-import { PassThrough, Readable } from "node:stream";
+import { PassThrough, Readable, Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { scriptModel, served } from "../../test/support/fake-model.ts";
 import { converse, type ChatOptions } from "./chat.ts";
@@ -61,4 +61,18 @@ test("a question that cannot be asked is an error, and the next one is answered"
 
 test("options out of range are refused before anything is asked", async () => {
   await expect(run(["a"], { temperature: 9 })).rejects.toThrow(/temperature: expected a number from 0 to 2, got 9/);
+});
+
+test("a reader of the answers who leaves ends the conversation", async () => {
+  let writes = 0;
+  const output = new Writable({
+    write(_chunk, _encoding, done) {
+      done(++writes > 2 ? Object.assign(new Error("write EPIPE"), { code: "EPIPE" }) : null);
+    },
+  });
+  const questions = Readable.from(Array.from({ length: 50 }, () => "hi\n"));
+  const model = served(scriptModel(script, { delayMs: 1 }));
+  expect(await converse(model, {}, { input: questions, output, errors: new PassThrough(), tty: false })).toBe(0);
+  expect(writes).toBe(3);
+  expect(model.engine.status()).toEqual({ active: 0, waiting: 0 });
 });

@@ -82,6 +82,7 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
     gone = true;
     interrupt();
   };
+  // for good: the news that nobody reads (EPIPE) may come after the last write
   output.on("error", hangUp);
   let status = 0;
   try {
@@ -110,7 +111,6 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
   } finally {
     lines.close();
     process.off("SIGINT", interrupt);
-    output.off("error", hangUp);
   }
   if (tty) output.write("\n");
   return status;
