@@ -4,12 +4,20 @@ import { probeModel } from "./probe.ts";
 import type { Binding } from "./types.ts";
 
 /**
- * The f32 matrix product rate of this machine with the current threads: [m, k] × [k, n], 2048³ unless told otherwise,
- * best of the runs that fit into `seconds` (one to warm up first). A product counts 2·m·n·k operations.
+ * The f32 matrix product rate of this machine with the current threads: the best run of [m, k] × [k, n] within `seconds`,
+ * after one to warm up. Without a size, the best of 512³, 1024³ and 2048³: small products find a free moment on a busy
+ * machine, large ones keep many cores at work. A product counts 2·m·n·k operations.
  */
-export async function measureGemmPeak({ m = 2048, n = 2048, k = 2048, seconds = 1 } = {}): Promise<{ flopsPerSec: number }> {
-  const best = await bestSeconds("MatMul", { a: [m, k], b: [k, n], c: [m, n] }, seconds);
-  return { flopsPerSec: (2 * m * n * k) / best };
+export async function measureGemmPeak({ m, n, k, seconds = 1 }: { m?: number; n?: number; k?: number; seconds?: number } = {}): Promise<{
+  flopsPerSec: number;
+}> {
+  const sizes = [m, n, k].some((size) => size !== undefined) ? [[m ?? 2048, n ?? 2048, k ?? 2048]] : [512, 1024, 2048].map((size) => [size, size, size]);
+  let flopsPerSec = 0;
+  for (const [rows, columns, inner] of sizes as [number, number, number][]) {
+    const best = await bestSeconds("MatMul", { a: [rows, inner], b: [inner, columns], c: [rows, columns] }, seconds / sizes.length);
+    flopsPerSec = Math.max(flopsPerSec, (2 * rows * columns * inner) / best);
+  }
+  return { flopsPerSec };
 }
 
 /**
