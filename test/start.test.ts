@@ -25,6 +25,7 @@ describe.skipIf(!bundled || !CHROMIUM)("npm start", () => {
     try {
       const page = await browser.newPage();
       page.setDefaultTimeout(40_000);
+      await page.addInitScript(() => localStorage.setItem("sumbi.settings", '{"temperature":0}'));
       await page.goto(url);
       await page.locator(".model-name.up", { hasText: "nano" }).waitFor();
       await page.getByLabel("Your question").fill("What is 347 + 586?");

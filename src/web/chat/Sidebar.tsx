@@ -51,6 +51,8 @@ export function Sidebar({ onNew, onPick }: { onNew: () => void; onPick: (id: str
 function Entry({ conversation, current, onPick }: { conversation: Conversation; current: boolean; onPick: (id: string) => void }) {
   const [name, setName] = useState<string | null>(null);
   const [sure, setSure] = useState(false);
+  const last = conversation.turns.at(-1);
+  const busy = ["waiting", "streaming"].includes(last?.answers[last.shown]?.status ?? "");
   if (name !== null) {
     const finish = (keep: boolean) => {
       if (keep) rename(conversation.id, name);
@@ -77,6 +79,7 @@ function Entry({ conversation, current, onPick }: { conversation: Conversation; 
   return (
     <li class={current ? "current" : ""}>
       <button type="button" class="pick" aria-current={current ? "true" : undefined} onClick={() => onPick(conversation.id)}>
+        {busy && <i class="busy" title="The model is answering here" />}
         {conversation.title}
       </button>
       {sure ? (

@@ -21,7 +21,7 @@ export function TurnView(props: Props) {
   return useMemo(
     () => (
       <section class="turn">
-        <Question conversationId={conversationId} turn={turn} />
+        <Question conversationId={conversationId} turn={turn} last={last} />
         {turn.answers[turn.shown] && <AnswerView {...props} answer={turn.answers[turn.shown]} />}
       </section>
     ),
@@ -29,7 +29,7 @@ export function TurnView(props: Props) {
   );
 }
 
-function Question({ conversationId, turn }: { conversationId: string; turn: Turn }) {
+function Question({ conversationId, turn, last }: { conversationId: string; turn: Turn; last: boolean }) {
   const [editing, setEditing] = useState<string | null>(null);
   const area = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -69,6 +69,7 @@ function Question({ conversationId, turn }: { conversationId: string; turn: Turn
           }}
         />
         <div class="row end">
+          {!last && <small class="faint">What was said after it will go.</small>}
           <button type="button" class="quiet" onClick={() => setEditing(null)}>
             Cancel
           </button>
@@ -91,7 +92,7 @@ function Question({ conversationId, turn }: { conversationId: string; turn: Turn
   );
 }
 
-function AnswerView({ conversationId, turn, answer, onSettings, onNew }: Props & { answer: Answer }) {
+function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: Props & { answer: Answer }) {
   const parts = partsOf(answer);
   const growing = answer.status === "waiting" || answer.status === "streaming";
   const figures = answerFigures(answer);
@@ -106,7 +107,7 @@ function AnswerView({ conversationId, turn, answer, onSettings, onNew }: Props &
           <i />
         </div>
       )}
-      {answer.status === "failed" && <Failure conversationId={conversationId} turn={turn} answer={answer} onNew={onNew} />}
+      {answer.status === "failed" && <Failure conversationId={conversationId} turn={turn} last={last} answer={answer} onNew={onNew} />}
       {answer.status === "done" && answer.finish === "length" && (
         <p class="remark">
           Cut off at the largest number of tokens.{" "}
@@ -135,7 +136,7 @@ function AnswerView({ conversationId, turn, answer, onSettings, onNew }: Props &
             </span>
           )}
           <CopyButton text={() => parts.text || parts.thought} label="Copy the answer" />
-          <IconButton icon="redo" label="Answer again" size={16} onClick={() => askAgain(conversationId, turn.id)} />
+          {last && <IconButton icon="redo" label="Answer again" size={16} onClick={() => askAgain(conversationId, turn.id)} />}
           {figures && (
             <span class="figures" title={figures.long}>
               {answer.status === "stopped" ? "stopped · " : ""}
@@ -158,7 +159,7 @@ const ADVICE = {
   server: "The server's own log says more.",
 } as const;
 
-function Failure({ conversationId, turn, answer, onNew }: { conversationId: string; turn: Turn; answer: Answer; onNew: () => void }) {
+function Failure({ conversationId, turn, last, answer, onNew }: { conversationId: string; turn: Turn; last: boolean; answer: Answer; onNew: () => void }) {
   const kind = answer.fault?.kind ?? "server";
   return (
     <div class="failure" role="alert" data-kind={kind}>
@@ -169,9 +170,11 @@ function Failure({ conversationId, turn, answer, onNew }: { conversationId: stri
           {ADVICE[kind]} {kind === "context" && <small>{answer.fault?.message}</small>}
         </p>
         <div class="row">
-          <button type="button" class="quiet" onClick={() => askAgain(conversationId, turn.id)}>
-            Try again
-          </button>
+          {last && (
+            <button type="button" class="quiet" onClick={() => askAgain(conversationId, turn.id)}>
+              Try again
+            </button>
+          )}
           {kind === "context" && (
             <button type="button" class="quiet" onClick={onNew}>
               New chat

@@ -201,6 +201,7 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
       publishSoon();
     }
     draft = { ...draft, status: "done" };
+    if (connection.get().state !== "up") void connect();
   } catch (error) {
     if (abort.signal.aborted) draft = { ...draft, status: "stopped" };
     else {
