@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import {
   atomicFolder, openCheckpoint, RunReader, RunWriter, saveCheckpoint, StateHistory, tokenizerFiles, type RunInfo, type RunRecord, type StepRecord,
 } from "../checkpoint/index.ts";
-import { type Dataset, findSources, loadTokenizer, prepareData, readDocuments } from "../data/index.ts";
+import { builtinHash, type Dataset, findSources, loadTokenizer, prepareData, readDocuments } from "../data/index.ts";
 import { CheckpointError, ConfigError, UsageError } from "../errors.ts";
 import { countParameters, listParameters, mtpDepth, parameterShapes } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
@@ -74,7 +74,7 @@ async function prepareTokenizer(recipe: Recipe, runsDir: string, onProgress: OnP
   if (typeof recipe.model === "string") return recipe.model;
   const { vocabSize = Number(recipe.model["vocab_size"]), digits } = recipe.tokenizer;
   const sources = findSources(recipe.data.paths);
-  const dir = resolve(runsDir, "cache", `tokenizer-${hashOf([sources, vocabSize, digits])}`);
+  const dir = resolve(runsDir, "cache", `tokenizer-${hashOf([sources.map((s) => [s, s.builtin && builtinHash(s.builtin.name)]), vocabSize, digits])}`);
   if (existsSync(join(dir, "tokenizer.json"))) return dir;
   async function* texts() {
     for await (const document of readDocuments(recipe.data.paths, { onBroken: recipe.data.broken }))

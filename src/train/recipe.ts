@@ -104,8 +104,10 @@ const recipeSchema = z.strictObject({
       }),
     )
     .default([]),
-  /** A loss over `factor` × the moving average (or NaN) rolls back to the last saved state. */
-  spike: z.strictObject({ factor: z.number().gt(1).default(1.5), rollbacks: whole.default(5) }).default({ factor: 1.5, rollbacks: 5 }),
+  /** NaN, or `steps` losses in a row over `factor` × the moving average, roll back to the last saved state. */
+  spike: z
+    .strictObject({ factor: z.number().gt(1).default(1.5), steps: count.default(3), rollbacks: whole.default(5) })
+    .default({ factor: 1.5, steps: 3, rollbacks: 5 }),
   evaluate: z.strictObject({ everySteps: count.default(50), batches: count.default(4) }).default({ everySteps: 50, batches: 4 }),
   save: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).default({ everySteps: 200, keep: 2 }),
   /** Prompts answered in the log at every evaluation. */

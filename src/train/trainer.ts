@@ -25,6 +25,8 @@ export interface Progress {
   sequences: number;
   /** Moving average of the loss; 0 before the first step. */
   averageLoss: number;
+  /** Losses in a row that were far over it. */
+  spikes: number;
   rollbacks: number;
   /** Seconds of training so far, over all sessions. */
   seconds: number;
@@ -81,7 +83,7 @@ export class Trainer {
   ) {
     const config = phases[0]!.config;
     this.balance = new Balance(store, moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`), "n_routed_experts" in config ? Number(config.n_routed_experts) : 0);
-    this.progress = { step: 0, tokens: 0, sequences: 0, averageLoss: 0, rollbacks: 0, seconds: 0, balance: this.balance.toJson() };
+    this.progress = { step: 0, tokens: 0, sequences: 0, averageLoss: 0, spikes: 0, rollbacks: 0, seconds: 0, balance: this.balance.toJson() };
   }
 
   static async create(recipe: Recipe, phases: readonly Phase[], store: ParameterStore, source: TokenSource, storage: StateStorage, events: TrainerEvents): Promise<Trainer> {
@@ -152,9 +154,12 @@ export class Trainer {
     const losses = program.finish();
     const gradNorm = await this.optimizer.gradientNorm();
     const average = this.progress.averageLoss;
-    const spike = step >= SPIKE_AFTER && average > 0 && losses.mainLoss > this.recipe.spike.factor * average;
+    const { factor, steps: patience } = this.recipe.spike;
+    const over = step >= SPIKE_AFTER && losses.mainLoss > factor * average;
+    const spikes = over ? this.progress.spikes + 1 : 0;
+    const spike = spikes >= patience;
     if (!Number.isFinite(losses.loss) || !Number.isFinite(gradNorm) || spike) {
-      const what = spike ? `a loss of ${losses.mainLoss.toFixed(3)}, over ${this.recipe.spike.factor} × the average ${average.toFixed(3)}` : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
+      const what = spike ? `a loss of ${losses.mainLoss.toFixed(3)}, ${patience === 1 ? "" : `number ${patience} in a row `}over ${factor} × the average ${average.toFixed(3)}` : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
       await this.#rollback(step, sequences + knobs.batch, what);
       return false;
     }
@@ -167,7 +172,8 @@ export class Trainer {
       step: step + 1,
       tokens: tokens + stepTokens,
       sequences: sequences + knobs.batch,
-      averageLoss: average === 0 ? losses.mainLoss : average + LOSS_AVERAGE * (losses.mainLoss - average),
+      averageLoss: average === 0 ? losses.mainLoss : over ? average : average + LOSS_AVERAGE * (losses.mainLoss - average),
+      spikes,
       seconds: this.progress.seconds + stepSeconds,
     };
     const flops = flopsPerToken(phase.config, { sequence: phase.sequence, causal: true, mtp: mtpDepth(phase.config) > 0 }).training;

@@ -82,8 +82,8 @@ describe("trainer", () => {
       if (first >= 8 * 40) for (let i = 0; i < ids.length; i++) ids[i] = (Math.imul(first + i, 2654435761) >>> 7) % 64;
       return ids;
     } };
-    const run = await newRun(recipeOf({ tokens: 8 * 16 * 60, spike: { factor: 1.3, rollbacks: 2 } }), { source: noise });
-    await expect(run.trainer.run()).rejects.toThrow(/step 41 gave a loss of .* after 2 rollbacks/);
+    const run = await newRun(recipeOf({ tokens: 8 * 16 * 60, spike: { factor: 1.3, steps: 2, rollbacks: 2 } }), { source: noise });
+    await expect(run.trainer.run()).rejects.toThrow(/step 42 gave a loss of .*, number 2 in a row over 1\.3 .* after 2 rollbacks/);
     expect(run.messages).toHaveLength(2);
     expect(run.storage.saved!.progress.step).toBe(40);
   });
