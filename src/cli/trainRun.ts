@@ -185,12 +185,26 @@ async function loadWeights(dir: string, store: ParameterStore): Promise<void> {
 function sourceOf(dataset: Dataset, recipe: Recipe): TokenSource {
   const { seed } = recipe;
   const { fimRate } = recipe.data;
+  /** Held-out windows evenly spread over the split, so that every source has its share. */
+  const heldout = (first: number, batch: number, sequence: number, extra: number): Int32Array => {
+    const width = sequence + extra;
+    const wanted = recipe.evaluate.batches * batch;
+    const windows = dataset.sequences("heldout", sequence);
+    const ids = new Int32Array(batch * width);
+    for (let row = 0; row < batch; row++) {
+      const window = Math.floor(((first + row) * windows) / wanted) % windows;
+      ids.set(dataset.batch({ split: "heldout", first: window, batch: 1, sequence, extra }), row * width);
+    }
+    return ids;
+  };
   return {
     train: (first, batch, sequence, extra) => dataset.batch({ split: "train", first, batch, sequence, extra, seed, fimRate }),
-    heldout:
-      dataset.tokens("heldout") > 0 ? (first, batch, sequence, extra) => dataset.batch({ split: "heldout", first, batch, sequence, extra, seed }) : undefined,
+    heldout: dataset.tokens("heldout") > 0 ? heldout : undefined,
   };
 }
+
+/** Steps between two records of the experts' load. */
+const LOAD_EVERY = 10;
 
 const ARRAYS = ["parameters", "moment1", "moment2"] as const;
 
@@ -290,7 +304,7 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       writer.write(record);
       watcher.step(record);
     },
-    load: (step, load, busiest) => write({ type: "load", step, load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)), busiest }),
+    load: (step, load, busiest) => step % LOAD_EVERY === 0 && write({ type: "load", step, load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)), busiest }),
     evaluated: (step, loss, tokens) => write({ type: "eval", step, loss, tokens }),
     saved: (step) => write({ type: "checkpoint", step, path: join(writer.dir, "state") }),
     phase: (phase) => write({ type: "event", step: phase.fromStep, level: "info", message: `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once` }),

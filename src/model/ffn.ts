@@ -1,9 +1,11 @@
 import { mul, silu, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder } from "./builder.ts";
 
-/** down(silu(gate(x)) · up(x)), x_XD -> out_XD: the feed-forward block of every layer that is not a mixture, and of each expert. */
-export function feedForward(model: ModelBuilder, x_XD: Tensor, at: string): Tensor {
+/** down(silu(gate(x)) · up(x)), x_XD -> out_XD: the feed-forward block of every layer that is not a mixture, and of each expert. `weight_X1` scales
+ * each row's result, applied where rows are narrowest. */
+export function feedForward(model: ModelBuilder, x_XD: Tensor, at: string, weight_X1?: Tensor): Tensor {
   const gate = model.linear(x_XD, `${at}.gate_proj`);
   const up = model.linear(x_XD, `${at}.up_proj`);
-  return model.linear(mul(silu(gate), up), `${at}.down_proj`);
+  const hidden_XF = mul(silu(gate), up);
+  return model.linear(weight_X1 ? mul(hidden_XF, weight_X1) : hidden_XF, `${at}.down_proj`);
 }

@@ -1,4 +1,4 @@
-import { attention, concat, reshape, rmsNorm, rope, slice, transpose, type Dim, type Tensor } from "../tensor/index.ts";
+import { attention, causalAttention, concat, reshape, rmsNorm, rope, slice, transpose, type Dim, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, type DenseConfig } from "./config.ts";
 import { causalMask } from "./mask.ts";
@@ -19,7 +19,11 @@ export function groupedAttention(model: ModelBuilder, x_XD: Tensor, at: string, 
   const { B, T } = tokens;
   const { q_BHTR, k_BJTR, v_BJTR, H, J, R } = project(model, x_XD, at, angles, tokens);
   const q_BJYR = reshape(q_BHTR, [B, J, times(H / J, T), R]);
-  const o = attention(q_BJYR, k_BJTR, v_BJTR, softmaxScale(model.config), causalMask(T, H / J));
+  const scale = softmaxScale(model.config);
+  const o =
+    typeof T === "number" && H === J
+      ? causalAttention(q_BJYR, k_BJTR, v_BJTR, scale)
+      : attention(q_BJYR, k_BJTR, v_BJTR, scale, causalMask(T, H / J));
   return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows: rowsOf(k_BJTR, v_BJTR, tokens) };
 }
 

@@ -1,5 +1,5 @@
 import {
-  add, attention, concat, expand, lengthOf, matmul, pad, reshape, rmsNorm, rope, slice, softmax, split, transpose,
+  add, attention, causalAttention, concat, expand, lengthOf, matmul, pad, reshape, rmsNorm, rope, slice, softmax, split, transpose,
   type Dim, type Tensor,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
@@ -20,7 +20,8 @@ export function latentAttention(model: ModelBuilder, x_XD: Tensor, at: string, r
   const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
   const q = concat([qNope_BHTN, qRope_BHTR], 3);
   const { k, v } = expandLatent(model, latent_XC, kRope_B1TR, at, { B, S: T });
-  const o_BHTP = attention(q, k, v, softmaxScale(model.config), causalMask(T));
+  const scale = softmaxScale(model.config);
+  const o_BHTP = typeof T === "number" ? causalAttention(q, k, v, scale) : attention(q, k, v, scale, causalMask(T));
   return { out_XD: output(model, o_BHTP, at, tokens), row_BTW: rowOf(latent_XC, kRope_B1TR, tokens) };
 }
 

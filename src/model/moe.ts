@@ -1,5 +1,5 @@
 import {
-  add, assume, cast, collect, concat, constant, dimMul, dispatch, div, expand, f32, gatherElements, i64, iota, lengthOf, mean, mul, nonZero,
+  add, cast, collect, constant, dimMul, dispatch, div, expand, f32, gatherElements, i64, iota, lengthOf, mean, mul, nonZero,
   reshape, scatterElements, sigmoid, softmax, split, stopGradient, sub, sum, topK, transpose, where, zerosLike, type Dim, type Tensor,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Tokens } from "./builder.ts";
@@ -67,16 +67,15 @@ const ones = (shape: readonly Dim[]): Tensor => expand(constant(f32([1, 1], [1])
 
 /** Sorts the X·K assignments by expert, runs every expert on its own rows, and adds the weighted results per token. */
 function runExperts(model: ModelBuilder, x_XD: Tensor, at: string, routing: Routing, { X }: Tokens): Tensor {
-  const { n_routed_experts: E, num_experts_per_tok: K, hidden_size: D } = model.config as DeepseekConfig;
+  const { n_routed_experts: E, num_experts_per_tok: K } = model.config as DeepseekConfig;
   const A = dimMul(X, K);
   const { assignment_A, token_A, slot_XK } = sortByExpert(routing.experts_XK, X, E, K, A);
   const counts_E = cast(routing.load_E, "i64");
-  const rows_AD = dispatch(x_XD, token_A, slot_XK);
   const lengths = Array.from({ length: E }, (_, e) => `${at}.experts.${e}.rows`);
-  const outs = split(rows_AD, 0, counts_E, lengths).map((rows, e) => feedForward(model, rows, `${at}.experts.${e}`));
-  const out_AD = assume(concat(outs, 0, counts_E), [A, D]);
+  const assignment = { tokens: split(token_A, 0, counts_E, lengths), slot_XK, counts_E };
   const weight_A1 = reshape(gatherElements(reshape(routing.weights_XK, [A]), assignment_A, 0, true), [A, 1]);
-  return collect(mul(out_AD, weight_A1), token_A, slot_XK);
+  const weights = split(weight_A1, 0, counts_E, lengths);
+  return collect(dispatch(x_XD, assignment).map((rows, e) => feedForward(model, rows, `${at}.experts.${e}`, weights[e])), assignment);
 }
 
 /**

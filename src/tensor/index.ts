@@ -2,8 +2,7 @@
  * Symbolic tensors: functions build a graph, `grad` extends it with gradients, `toOnnx` writes it for the runtime.
  * Fast habits: keep activations flattened (x_XD) and weights as the checkpoint has them ([out, in], used with
  * `transB`): rank-2 products become Gemm. Experts: nonZero of the E×X choice sorts assignments by expert, `dispatch`
- * gathers their rows, `split` by the counts, one small product per expert, `concat` with the counts as `sizes`,
- * `collect` brings them back. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a
+ * gathers each expert's rows, `collect` brings the results back. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a
  * gradient of an embedding table is wanted, ask `grad` for the gathered rows and add them up outside the graph.
  */
 export * from "./dtype.ts";
@@ -18,7 +17,7 @@ export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from 
 export { matmul } from "./ops/matmul.ts";
 export { cumsum, gather, gatherElements, iota, nonZero, scatterElements, topK } from "./ops/indexing.ts";
 export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
-export { attention, collect, dispatch, linearCrossEntropy } from "./composite.ts";
+export { type Assignment, attention, causalAttention, collect, dispatch, linearCrossEntropy } from "./composite.ts";
 export { custom } from "./custom.ts";
 export { grad } from "./grad.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";

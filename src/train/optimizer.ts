@@ -3,8 +3,8 @@ import * as t from "../tensor/index.ts";
 import type { ParameterStore } from "./store.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** Floats an optimizer graph works on at once: its operands and results stay in the second-level cache. */
-const CHUNK = 1 << 17;
+/** Floats an optimizer graph works on at once: large enough to be worth two threads, small enough for the last-level cache. */
+const CHUNK = 1 << 19;
 
 /**
  * One AdamW update of a stretch of parameters, in place (arXiv:1711.05101): m, v and p in f32. `rate` has the bias

@@ -28,9 +28,10 @@ export interface TrainingGraph {
 
 /**
  * Traces loss and gradients of one micro-batch: ids [B, T+1+depth], λ and the micro-batch's share of the step go in; losses, loads,
- * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in.
+ * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in; `target`
+ * is the provider that the graph is written for.
  */
-export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean): TrainingGraph {
+export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, target: t.Target = "cpu"): TrainingGraph {
   const { config, microBatch, sequence } = phase;
   const model = modelBuilder(config, recipe.precision === "fp8" ? { product: fp8Product } : {});
   const depth = mtpDepth(config);
@@ -53,7 +54,7 @@ export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "
     outputs[`d ${key}`] = accumulate ? t.add(t.input(`sum ${key}`, "f32", weight.shape), gradient) : gradient;
     written.push(key);
   });
-  return { onnx: t.toOnnx(outputs, { name: "train" }), gradients: written, layers: traced.routings.length, experts: traced.routings[0]?.load_E.dim(0) as number ?? 0 };
+  return { onnx: t.toOnnx(outputs, { name: "train", target }), gradients: written, layers: traced.routings.length, experts: traced.routings[0]?.load_E.dim(0) as number ?? 0 };
 }
 
 const inputsOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>

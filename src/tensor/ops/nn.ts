@@ -2,7 +2,9 @@ import { ShapeError } from "../../errors.ts";
 import { show } from "../dims.ts";
 import { apply, place, type Primitive, Tensor } from "../tensor.ts";
 import { exp, mul, neg, sub } from "./elementwise.ts";
-import { mean, sum, sumTo } from "./reduce.ts";
+import { matmul } from "./matmul.ts";
+import { sum } from "./reduce.ts";
+import { reshape } from "./shape.ts";
 
 const softmax_: Primitive<null> = {
   name: "softmax",
@@ -46,16 +48,22 @@ const rmsNorm_: Primitive<{ epsilon: number }> = {
     const attributes = { axis: -1, epsilon: { float: node.params.epsilon } };
     return emitter.node("SimplifiedLayerNormalization", inputs, { attributes, outputs: 2 });
   },
-  // With r = 1/rms and n = x·r: dx = r·(g·w − n·mean(g·w·n)), dw = Σ g·n.
+  // With r = 1/rms: dx = r·g·w − x·r³·mean(g·x·w), dw = Σ r·(g·x). Both sums are thin products over one g·x, so that
+  // wide values are written five times in all.
   grad: (node, [g], needed) => {
     const [x, weight] = node.inputs as [Tensor, Tensor];
     if (!g) return [undefined, undefined];
     const r = node.outputs[1]!;
-    const n = mul(x, r);
-    const gn = mul(g, n);
-    const gw = mul(g, weight);
-    const dx = () => mul(r, sub(gw, mul(n, mean(mul(gw, n), -1, true))));
-    return [needed[0] ? dx() : undefined, needed[1] ? sumTo(gn, weight.shape) : undefined];
+    const D = x.dim(-1);
+    const gx = mul(g, x);
+    const dw = () => {
+      const rows = reshape(gx, [-1, D]);
+      return reshape(matmul(reshape(r, [1, rows.dim(0)]), rows), [D]);
+    };
+    if (!needed[0]) return [undefined, needed[1] ? dw() : undefined];
+    const dot = matmul(gx, reshape(weight, [D, 1]));
+    const share = mul(mul(dot, mul(r, mul(r, r))), 1 / Number(D));
+    return [sub(mul(mul(g, weight), r), mul(x, share)), needed[1] ? dw() : undefined];
   },
 };
 

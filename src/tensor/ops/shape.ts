@@ -1,4 +1,5 @@
 import { ShapeError } from "../../errors.ts";
+import type { Emitter } from "../emitter.ts";
 import { axisOf, type Dim, dimAdd, dimDiv, dimProduct, sameShape, type Shape, show } from "../dims.ts";
 import { apply, place, type Primitive, Tensor } from "../tensor.ts";
 import { zerosLike } from "./elementwise.ts";
@@ -60,8 +61,13 @@ const concat_: Primitive<ConcatParams> = {
         throw new ShapeError(`${place("concat")}: expected parts alike but for axis ${axis}, got ${parts.map((p) => show(p.shape)).join(" ")}`);
     return [{ dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? parts.map((p) => p.shape[i]!).reduce(dimAdd) : d)) }];
   },
-  emit: (emitter, node, inputs) =>
-    emitter.node("Concat", node.params.sized ? inputs.slice(0, -1) : inputs, { attributes: { axis: node.params.axis } }),
+  emit: (emitter, node, inputs) => {
+    const { axis, sized } = node.params;
+    let parts = sized ? inputs.slice(0, -1) : inputs;
+    if (emitter.target === "webgpu")
+      while (parts.length > GPU_PARTS) parts = groups(parts).flatMap((group) => emitter.node("Concat", group, { attributes: { axis } }));
+    return emitter.node("Concat", parts, { attributes: { axis } });
+  },
   grad: (node, [g]) => {
     if (!g) return node.inputs.map(() => undefined);
     const { axis, sized } = node.params;
@@ -81,6 +87,24 @@ export function concat(parts: Tensor[], axis: number, sizes?: Tensor): Tensor {
   return apply(concat_, sizes ? [...parts, sizes] : parts, { axis: at, sized: sizes !== undefined })[0]!;
 }
 
+/** A WebGPU shader reads and writes at least 8 buffers: one whole and this many parts of it. */
+const GPU_PARTS = 7;
+const groups = <T>(items: readonly T[]): T[][] =>
+  Array.from({ length: Math.ceil(items.length / GPU_PARTS) }, (_, i) => items.slice(i * GPU_PARTS, (i + 1) * GPU_PARTS));
+
+const emitSplit = (emitter: Emitter, x: string, axis: number, sizes: string, count: number): string[] =>
+  emitter.node("Split", [x, sizes], { attributes: { axis }, outputs: count });
+
+/** Cuts into at most GPU_PARTS pieces at a time, by the sums of runs of `sizes`. */
+function emitSplits(emitter: Emitter, x: string, axis: number, sizes: string, count: number): string[] {
+  if (count <= GPU_PARTS) return emitSplit(emitter, x, axis, sizes, count);
+  const runs = groups(Array.from({ length: count }, (_, i) => i));
+  const runSizes = runs.map((run) => emitter.node("Slice", [sizes, emitter.ints([run[0]!]), emitter.ints([run.at(-1)! + 1])])[0]!);
+  const sums = runSizes.map((run) => emitter.node("ReduceSum", [run])[0]!);
+  const pieces = emitSplits(emitter, x, axis, emitter.node("Concat", sums, { attributes: { axis: 0 } })[0]!, runs.length);
+  return pieces.flatMap((piece, i) => emitSplit(emitter, piece, axis, runSizes[i]!, runs[i]!.length));
+}
+
 interface SplitParams {
   axis: number;
   lengths: Dim[];
@@ -94,11 +118,11 @@ const split_: Primitive<SplitParams> = {
       throw new ShapeError(`${place("split")}: expected lengths that add up to ${x!.shape[axis]}, got ${lengths.join()}`);
     return lengths.map((d) => ({ dtype: x!.dtype, shape: x!.shape.map((s, i) => (i === axis ? d : s)) }));
   },
-  emit: (emitter, node, [x, sizes]) =>
-    emitter.node("Split", [x!, sizes ?? emitter.ints(node.params.lengths as number[])], {
-      attributes: { axis: node.params.axis },
-      outputs: node.params.lengths.length,
-    }),
+  emit: (emitter, node, [x, sizes]) => {
+    const { axis, lengths } = node.params;
+    const from = sizes ?? emitter.ints(lengths as number[]);
+    return emitter.target === "webgpu" ? emitSplits(emitter, x!, axis, from, lengths.length) : emitSplit(emitter, x!, axis, from, lengths.length);
+  },
   grad: (node, gradients) => {
     if (gradients.every((g) => g === undefined)) return node.inputs.map(() => undefined);
     const parts = node.outputs.map((out, i) => gradients[i] ?? zerosLike(out));
