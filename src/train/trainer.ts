@@ -25,6 +25,8 @@ export interface Progress {
   sequences: number;
   /** Moving average of the loss; 0 before the first step. */
   averageLoss: number;
+  /** Moving average of its squared deviation. */
+  lossVariance: number;
   /** Losses in a row that were far over it. */
   spikes: number;
   rollbacks: number;
@@ -62,6 +64,8 @@ export interface TrainerEvents {
 const LOSS_AVERAGE = 0.1;
 /** Steps before a loss can be a spike: the first ones fall too steeply. */
 const SPIKE_AFTER = 20;
+/** Standard deviations a spike lies over the average at least: batches of mixed texts differ much without harm. */
+const SPIKE_DEVIATIONS = 5;
 
 /** Trains one model by one recipe: steps, balance, evaluation, saving, rolling back. Knows no files and no terminal. */
 export class Trainer {
@@ -83,7 +87,7 @@ export class Trainer {
   ) {
     const config = phases[0]!.config;
     this.balance = new Balance(store, moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`), "n_routed_experts" in config ? Number(config.n_routed_experts) : 0);
-    this.progress = { step: 0, tokens: 0, sequences: 0, averageLoss: 0, spikes: 0, rollbacks: 0, seconds: 0, balance: this.balance.toJson() };
+    this.progress = { step: 0, tokens: 0, sequences: 0, averageLoss: 0, lossVariance: 0, spikes: 0, rollbacks: 0, seconds: 0, balance: this.balance.toJson() };
   }
 
   static async create(recipe: Recipe, phases: readonly Phase[], store: ParameterStore, source: TokenSource, storage: StateStorage, events: TrainerEvents): Promise<Trainer> {
@@ -155,7 +159,7 @@ export class Trainer {
     const gradNorm = await this.optimizer.gradientNorm();
     const average = this.progress.averageLoss;
     const { factor, steps: patience } = this.recipe.spike;
-    const over = step >= SPIKE_AFTER && losses.mainLoss > factor * average;
+    const over = step >= SPIKE_AFTER && losses.mainLoss > Math.max(factor * average, average + SPIKE_DEVIATIONS * Math.sqrt(this.progress.lossVariance));
     const spikes = over ? this.progress.spikes + 1 : 0;
     const spike = spikes >= patience;
     if (!Number.isFinite(losses.loss) || !Number.isFinite(gradNorm) || spike) {
@@ -172,7 +176,7 @@ export class Trainer {
       step: step + 1,
       tokens: tokens + stepTokens,
       sequences: sequences + knobs.batch,
-      averageLoss: average === 0 ? losses.mainLoss : over ? average : average + LOSS_AVERAGE * (losses.mainLoss - average),
+      ...(over ? {} : averaged(this.progress, losses.mainLoss)),
       spikes,
       seconds: this.progress.seconds + stepSeconds,
     };
@@ -218,6 +222,13 @@ export class Trainer {
     await this.events.evaluated?.(this.progress.step, loss, batches * phase.microBatch * phase.sequence);
     return loss;
   }
+}
+
+/** The moving average and variance with one more loss. */
+function averaged({ averageLoss, lossVariance, step }: Progress, loss: number): Pick<Progress, "averageLoss" | "lossVariance"> {
+  if (step === 0) return { averageLoss: loss, lossVariance: 0 };
+  const deviation = loss - averageLoss;
+  return { averageLoss: averageLoss + LOSS_AVERAGE * deviation, lossVariance: (1 - LOSS_AVERAGE) * (lossVariance + LOSS_AVERAGE * deviation ** 2) };
 }
 
 /** Layer numbers with routed experts, MTP modules included. */

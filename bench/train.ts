@@ -1,0 +1,128 @@
+// Training speed of a recipe's model beside PyTorch on the same cores, in one run and in turns:
+//   npx tsx bench/train.ts nano --python python3 [--batch 8] [--steps 12] [--threads 2] [--rounds 2] [--variants a,b] [--json FILE]
+// Peers are bench/peers/train.py's: transformers (eager, as it comes) and the variants of a lean PyTorch V3 (compiled or eager, f32 or
+// bf16 autocast, experts by loop or grouped GEMM). All take forward, backward, clipping and AdamW on the same shapes, in fresh processes.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { readRecipe } from "../src/cli/recipes.ts";
+import { listParameters } from "../src/model/index.ts";
+import { measureGemmPeak, setThreads } from "../src/runtime/index.ts";
+import { ParameterStore, parseRecipe, phasesOf, Trainer } from "../src/train/index.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    python: { type: "string" },
+    batch: { type: "string", default: "8" },
+    steps: { type: "string", default: "12" },
+    threads: { type: "string", default: "2" },
+    rounds: { type: "string", default: "2" },
+    variants: { type: "string", default: "lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16" },
+    json: { type: "string" },
+    ours: { type: "boolean", default: false },
+  },
+});
+const [name = "nano"] = positionals;
+const [batch, steps, threads, rounds] = [values.batch, values.steps, values.threads, values.rounds].map(Number) as [number, number, number, number];
+
+interface Measured {
+  tokensPerSecond: number;
+  bestTokensPerSecond: number;
+  peakRssBytes: number;
+  [more: string]: unknown;
+}
+
+/** Trains on made-up ids in this process and prints what it measured. */
+async function ours(): Promise<void> {
+  setThreads(threads);
+  const recipe = parseRecipe({ ...readRecipe(name).json, batch: { end: batch }, microBatch: batch, tokens: 1e9 });
+  const phases = phasesOf(recipe, recipe.model as Record<string, unknown>);
+  const { config, sequence } = phases[0]!;
+  const shapes = new Map(Array.from(listParameters(config)).filter((p) => !p.sameAs).map((p) => [p.key, p.shape]));
+  const store = new ParameterStore(shapes, (key) => key.endsWith("e_score_correction_bias"));
+  store.initialize(1, 0.02);
+  const seconds: number[] = [];
+  let flopsPerStep = 0;
+  let compileSeconds = 0;
+  const began = performance.now();
+  const trainer: Trainer = await Trainer.create(
+    recipe,
+    phases,
+    store,
+    { train: (first, count, length, extra) => Int32Array.from({ length: count * (length + extra) }, (_, i) => (Math.imul(i + first * 7919, 2654435761) >>> 9) % config.vocab_size) },
+    { save: async () => {}, load: async () => undefined },
+    {
+      phase: () => (compileSeconds = (performance.now() - began) / 1000),
+      step(report) {
+        seconds.push(report.stepSeconds);
+        flopsPerStep = report.flopsPerSecond * report.stepSeconds;
+        if (report.step === steps + 3) trainer.stop();
+      },
+    },
+  );
+  await trainer.run();
+  const timed = seconds.slice(3).sort((a, b) => a - b);
+  const median = timed[timed.length >> 1]!;
+  const { maxRSS } = process.resourceUsage();
+  const peak = (await measureGemmPeak()).flopsPerSec;
+  console.log(
+    JSON.stringify({
+      peer: "sumbi", tokensPerSecond: (batch * sequence) / median, bestTokensPerSecond: (batch * sequence) / timed[0]!, stepSeconds: median,
+      peakRssBytes: maxRSS * 1024, compileSeconds, flopsPerSec: flopsPerStep / median, gemmFlopsPerSec: peak, gemmShare: flopsPerStep / median / peak,
+      batch, sequence, steps, threads,
+    }),
+  );
+  process.exit(0);
+}
+
+function run(command: string, args: string[]): Measured {
+  const done = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 26 });
+  const line = done.stdout.trim().split("\n").findLast((l) => l.startsWith("{"));
+  if (line === undefined) throw new Error(`${command} ${args.join(" ")}: ${done.stderr.slice(-500)}`);
+  return JSON.parse(line) as Measured;
+}
+
+if (values.ours) await ours();
+else {
+  const self = fileURLToPath(import.meta.url);
+  const config = join(mkdtempSync(join(tmpdir(), "sumbi-bench-")), "config.json");
+  const recipe = readRecipe(name).json;
+  writeFileSync(config, JSON.stringify(recipe["model"]));
+  const sequence = Number(recipe["sequence"] ?? 256);
+  const peers = values.python ? ["transformers", ...values.variants.split(",")] : [];
+  const results: Record<string, Measured[]> = {};
+  for (let round = 0; round < rounds; round++)
+    for (const peer of ["sumbi", ...peers]) {
+      const measured =
+        peer === "sumbi"
+          ? run(process.execPath, [...process.execArgv, self, name, "--ours", "--batch", `${batch}`, "--steps", `${steps}`, "--threads", `${threads}`])
+          : run(values.python!, [fileURLToPath(new URL("peers/train.py", import.meta.url)), config, "--peer", peer, "--batch", `${batch}`, "--sequence", `${sequence}`, "--steps", `${steps}`, "--threads", `${threads}`]);
+      (results[peer] ??= []).push(measured);
+      process.stderr.write(`${peer}: ${measured.tokensPerSecond.toFixed(0)} tokens/s, ${(measured.peakRssBytes / 1e6).toFixed(0)} MB\n`);
+    }
+  const best = (peer: string): Measured => results[peer]!.reduce((a, b) => (a.tokensPerSecond > b.tokensPerSecond ? a : b));
+  const leans = peers.slice(1).map(best).sort((a, b) => b.tokensPerSecond - a.tokensPerSecond);
+  const sumbi = best("sumbi");
+  const report = {
+    what: `training ${name}`,
+    date: new Date().toISOString().slice(0, 10),
+    machine: { cpu: cpus()[0]?.model, cores: cpus().length, kernel: execFileSync("uname", ["-r"], { encoding: "utf8" }).trim(), node: process.version },
+    sumbi,
+    ...(peers.length > 0
+      ? {
+          transformers: best("transformers"),
+          fastestPyTorch: leans[0],
+          ratioToTransformers: sumbi.tokensPerSecond / best("transformers").tokensPerSecond,
+          ...(leans[0] ? { ratioToFastestPyTorch: sumbi.tokensPerSecond / leans[0].tokensPerSecond } : {}),
+          memoryRatioToTransformers: sumbi.peakRssBytes / best("transformers").peakRssBytes,
+        }
+      : {}),
+    all: results,
+  };
+  if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ ...report, all: undefined }, null, 2)}\n`);
+}
