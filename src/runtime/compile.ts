@@ -66,6 +66,7 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
   call("DisablePerSessionThreads", native);
   call("SetSessionGraphOptimizationLevel", native, OPTIMIZATION[options.optimization ?? "all"]);
   if (!options.memoryPattern) call("DisableMemPattern", native);
+  if (options.trace !== undefined) call("EnableProfiling", native, options.trace);
   const config: Record<string, string> = {};
   if (options.arena === false) call("DisableCpuMemArena", native);
   else config["session.use_env_allocators"] = "1";

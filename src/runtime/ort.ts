@@ -12,7 +12,7 @@ const API_VERSION = 17;
 
 /**
  * The functions used, by their slot in `struct OrtApi` (onnxruntime_c_api.h; slots never move). Arguments:
- * p pointer or typed array, s string, z size, i int. Result: status (OrtStatus*, null when fine), void, or str.
+ * p pointer or typed array, s string, f file name, z size, i int. Result: status (OrtStatus*, null when fine), void, or str.
  */
 const SLOTS = {
   GetErrorMessage: [2, "str", "p"],
@@ -20,6 +20,7 @@ const SLOTS = {
   CreateSessionFromArray: [8, "status", "ppzpp"],
   Run: [9, "status", "ppppzpzp"],
   CreateSessionOptions: [10, "status", "p"],
+  EnableProfiling: [14, "status", "pf"],
   DisableMemPattern: [17, "status", "p"],
   DisableCpuMemArena: [19, "status", "p"],
   SetSessionGraphOptimizationLevel: [23, "status", "pi"],
@@ -67,7 +68,7 @@ type Argument = Pointer | ArrayBufferView | string | number | null;
 type NativeFunction = ((...args: Argument[]) => unknown) & { async(...args: unknown[]): void };
 export type Ort = Record<keyof typeof SLOTS, NativeFunction>;
 
-const ARGUMENTS: Record<string, string> = { p: "void *", s: "str", z: "size_t", i: "int" };
+const ARGUMENTS: Record<string, string> = { p: "void *", s: "str", f: process.platform === "win32" ? "str16" : "str", z: "size_t", i: "int" };
 const RESULTS: Record<string, string> = { status: "void *", void: "void", str: "str" };
 
 /**

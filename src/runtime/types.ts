@@ -37,6 +37,11 @@ export interface CompileOptions {
   memoryPattern?: boolean;
   /** Keeps freed intermediates for reuse by all graphs; on by default. Off: slower, but memory returns to the system. */
   arena?: boolean;
+  /**
+   * Prefix of a file that gets a trace of every kernel run, with its provider and time (Chrome's trace format); it is
+   * whole once the graph is disposed of.
+   */
+  trace?: string;
   /** Further session configuration entries, verbatim (`session.…`, `ep.…`). */
   config?: Readonly<Record<string, string>>;
 }

@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import { Emitter, nodeProto, type Target, valueInfo } from "./emitter.ts";
+import { Emitter, nodeProto, type OnnxNode, type Target, valueInfo } from "./emitter.ts";
 import { ProtoWriter } from "./protobuf.ts";
 import { inputOf, type Node, type Tensor } from "./tensor.ts";
 
@@ -68,7 +68,8 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
     else emitter.nodes.push({ op: "Identity", name: `output ${name}`, inputs: [inner], outputs: [name], attributes: {}, domain: "" });
   }
   const final = (name: string): string => renamed.get(name) ?? name;
-  for (const node of emitter.nodes)
+  const nodesUsed = used(emitter.nodes, new Set([...renamed.keys(), ...Object.keys(outputs)]));
+  for (const node of nodesUsed)
     graph.message(1, nodeProto({ ...node, inputs: node.inputs.map(final), outputs: node.outputs.map(final) }));
   graph.string(2, options.name ?? "sumbi");
   for (const initializer of emitter.initializers) graph.message(5, initializer);
@@ -77,7 +78,16 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
   const model = new ProtoWriter().int(1, IR_VERSION).string(2, "sumbi").message(7, graph);
   for (const domain of emitter.domains)
     model.message(8, new ProtoWriter().string(1, domain).int(2, domain === "" ? OPSET : 1));
-  return { bytes: model.finish(), inputs, outputs, nodeCount: emitter.nodes.length };
+  return { bytes: model.finish(), inputs, outputs, nodeCount: nodesUsed.length };
+}
+
+/** The nodes that some result in `wanted` depends on, in their order: a primitive may emit some for an output nobody reads. */
+function used(nodes: readonly OnnxNode[], wanted: Set<string>): OnnxNode[] {
+  return nodes.toReversed().filter((node) => {
+    const needed = node.outputs.some((name) => wanted.has(name));
+    if (needed) for (const name of node.inputs) wanted.add(name);
+    return needed;
+  }).reverse();
 }
 
 /** A text that is equal exactly for equal parameters. Functions (custom rules) are told apart by identity. */

@@ -1,5 +1,6 @@
 import { ShapeError } from "../../errors.ts";
 import { show } from "../dims.ts";
+import { f32 } from "../dtype.ts";
 import { apply, place, type Primitive, Tensor } from "../tensor.ts";
 import { exp, mul, neg, sub } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
@@ -46,7 +47,13 @@ const rmsNorm_: Primitive<{ epsilon: number }> = {
   },
   emit: (emitter, node, inputs) => {
     const attributes = { axis: -1, epsilon: { float: node.params.epsilon } };
-    return emitter.node("SimplifiedLayerNormalization", inputs, { attributes, outputs: 2 });
+    if (emitter.target !== "webgpu") return emitter.node("SimplifiedLayerNormalization", inputs, { attributes, outputs: 2 });
+    // The WebGPU kernel writes the mean where 1/rms belongs: that output is computed aside, where it is used.
+    const [y] = emitter.node("SimplifiedLayerNormalization", inputs, { attributes });
+    const square = emitter.node("Mul", [inputs[0]!, inputs[0]!]);
+    const mean = emitter.node("ReduceMean", [...square, emitter.ints([-1])]);
+    const raised = emitter.node("Add", [...mean, emitter.constant(f32([], [node.params.epsilon]))]);
+    return [y!, ...emitter.node("Reciprocal", emitter.node("Sqrt", raised))];
   },
   // With r = 1/rms: dx = r·g·w − x·r³·mean(g·x·w), dw = Σ r·(g·x). Both sums are thin products over one g·x, so that
   // wide values are written five times in all.
