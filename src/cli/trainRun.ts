@@ -11,13 +11,13 @@ import { CheckpointError, ConfigError, UsageError } from "../errors.ts";
 import { countParameters, listParameters, mtpDepth, parameterShapes } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
-import { sizeOf } from "../tensor/index.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import {
   applySettings, estimateMemory, parseRecipe, type Phase, phasesOf, type Progress, type Recipe, ParameterStore, type StateStorage, type TokenSource, Trainer,
 } from "../train/index.ts";
 import { bytes } from "./print.ts";
 import { readRecipe } from "./recipes.ts";
+import { Samples } from "./trainSamples.ts";
 
 export interface TrainOptions {
   data?: string[];
@@ -275,6 +275,7 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
   const { usdPerHour, watts, usdPerKwh } = recipe.cost;
   const peak = writer.info.machine?.gemmFlopsPerSec ?? 0;
   const speeds: number[] = [];
+  const samples = new Samples(recipe, store, run.tokenizerDir);
   const trainer = await Trainer.create(recipe, phases, store, source, storage, {
     step(report) {
       speeds.push(report.stepSeconds);
@@ -305,7 +306,11 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       watcher.step(record);
     },
     load: (step, load, busiest) => step % LOAD_EVERY === 0 && write({ type: "load", step, load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)), busiest }),
-    evaluated: (step, loss, tokens) => write({ type: "eval", step, loss, tokens }),
+    async evaluated(step, loss, tokens) {
+      write({ type: "eval", step, loss, tokens });
+      const phase = phases.findLast((p) => step > p.fromStep) ?? phases[0]!;
+      for (const { prompt, text } of await samples.take(phase.config)) write({ type: "sample", step, prompt, text });
+    },
     saved: (step) => write({ type: "checkpoint", step, path: join(writer.dir, "state") }),
     phase: (phase) => write({ type: "event", step: phase.fromStep, level: "info", message: `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once` }),
     event: (step, level, message) => write({ type: "event", step, level, message }),
@@ -325,9 +330,7 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
     write({ type: "end", step: trainer.progress.step, reason: "failed" });
     throw error;
   } finally {
+    await samples.close();
     await writer.close();
   }
 }
-
-/** Bytes of the parameters as the exported file has them. */
-export const modelBytes = (run: PreparedRun): number => [...parameterShapes(run.phases[0]!.config).values()].reduce((n, s) => n + 2 * sizeOf(s), 0);

@@ -110,8 +110,8 @@ const recipeSchema = z.strictObject({
     .default({ factor: 1.5, steps: 3, rollbacks: 5 }),
   evaluate: z.strictObject({ everySteps: count.default(50), batches: count.default(4) }).default({ everySteps: 50, batches: 4 }),
   save: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).default({ everySteps: 200, keep: 2 }),
-  /** Prompts answered in the log at every evaluation. */
-  samples: z.array(z.string()).default([]),
+  /** Answered in the log at every evaluation: a text to go on with, or {ask} for a question in the chat template. */
+  samples: z.array(z.union([z.string().min(1), z.strictObject({ ask: z.string().min(1) })])).default([]),
   /** What an hour of this machine costs, and what it draws. */
   cost: z
     .strictObject({ usdPerHour: z.number().nonnegative().default(0), watts: z.number().nonnegative().default(65), usdPerKwh: z.number().nonnegative().default(0.15) })

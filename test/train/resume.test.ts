@@ -56,6 +56,22 @@ describe("sumbi train, killed and resumed", () => {
     expect(weights("killed").equals(weights("whole"))).toBe(true);
   }, 120_000);
 
+  it("follows the committed loss curve", async () => {
+    const curve = JSON.parse(readFileSync(new URL("tiny-curve.json", import.meta.url), "utf8")) as { losses: number[] };
+    const measured = await losses("whole");
+    expect(measured).toHaveLength(curve.losses.length);
+    // Another processor sums in another order; over 25 steps that stays far below a hundredth.
+    measured.forEach((loss, i) => expect(Math.abs(loss / curve.losses[i]! - 1), `step ${i + 1}: ${loss} against ${curve.losses[i]}`).toBeLessThan(0.01));
+  });
+
+  it("answers the recipe's samples at every evaluation", async () => {
+    const reader = new RunReader(join(dir, "whole"));
+    const { log } = await reader.read((await reader.list())[0]!.id);
+    const samples = log.flatMap((record) => (record.type === "sample" ? [record] : []));
+    expect(samples.map((s) => s.step)).toEqual([10, 20, 25]);
+    expect(samples.every((s) => s.prompt === "What is 4 + 5?" && s.text.length > 0)).toBe(true);
+  });
+
   it("on SIGINT saves, says how to go on and ends; and goes on from there", async () => {
     const child = spawn(process.execPath, args("stopped", ...SETTINGS));
     let errors = "";

@@ -1,0 +1,44 @@
+import { loadTokenizer } from "../data/index.ts";
+import type { ModelConfig } from "../model/index.ts";
+import { Decoder, ModelEngine, SAMPLING_DEFAULTS } from "../serve/index.ts";
+import type { ParameterStore, Recipe } from "../train/index.ts";
+
+const SAMPLE_TOKENS = 160;
+
+/** Answers a recipe's samples with the weights as they are at the moment: the decoder reads the store in place. */
+export class Samples {
+  #engine: ModelEngine | undefined;
+  #config: ModelConfig | undefined;
+
+  constructor(
+    readonly recipe: Recipe,
+    readonly store: ParameterStore,
+    readonly tokenizerDir: string,
+  ) {}
+
+  /** Greedy text for every prompt of the recipe. */
+  async take(config: ModelConfig): Promise<{ prompt: string; text: string }[]> {
+    if (this.recipe.samples.length === 0) return [];
+    if (this.#config !== config) {
+      await this.#engine?.close();
+      const weights = new Map(this.store.keys().map((key) => [key, this.store.parameter(key)] as const));
+      this.#engine = new ModelEngine(await Decoder.create(config, weights, { contextTokens: Math.min(config.max_position_embeddings, 1024) }));
+      this.#config = config;
+    }
+    const tokenizer = loadTokenizer(this.tokenizerDir);
+    const out: { prompt: string; text: string }[] = [];
+    for (const sample of this.recipe.samples) {
+      const prompt = typeof sample === "string" ? sample : sample.ask;
+      const rendered = typeof sample === "string" ? sample : tokenizer.applyChatTemplate([{ role: "user", content: sample.ask }], { addGenerationPrompt: true });
+      const ids: number[] = [];
+      const request = { prompt: tokenizer.encode(rendered), maxTokens: SAMPLE_TOKENS, sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 }, stopIds: tokenizer.eosIds };
+      for await (const token of this.#engine!.generate(request)) if (token.finish !== "stop") ids.push(token.id);
+      out.push({ prompt, text: tokenizer.decode(ids, { skipSpecial: false }) });
+    }
+    return out;
+  }
+
+  async close(): Promise<void> {
+    await this.#engine?.close();
+  }
+}
