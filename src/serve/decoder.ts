@@ -2,13 +2,15 @@ import { openCheckpoint } from "../checkpoint/index.ts";
 import { CheckpointError, ShapeError } from "../errors.ts";
 import { cacheSpec, languageModel, modelBuilder, parameterShapes, ropeAt, type ModelConfig } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
-import { compile, type Binding, type Executable } from "../runtime/index.ts";
+import { compile, packedWeights, type Binding, type Executable, type PackedWeights } from "../runtime/index.ts";
 import { f32, hostTensor, i64, input, toOnnx, type HostTensor } from "../tensor/index.ts";
 import type { LanguageModel, SequenceCache } from "./engine.ts";
 
 export interface DecoderOptions {
   /** Longest sequence; default `max_position_embeddings`, at most 32768. */
   contextTokens?: number;
+  /** The weights will not change: the runtime packs them once, so that a decode step reads them instead of repacking. Costs a second copy. */
+  frozen?: boolean;
 }
 
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
@@ -72,8 +74,9 @@ export class Decoder implements LanguageModel {
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
   static async create(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, options: DecoderOptions = {}): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
-    const one = await pass(config, weights, contextTokens, false);
-    const many = await pass(config, weights, contextTokens, true);
+    const packed = options.frozen ? packedWeights() : undefined;
+    const one = await pass(config, weights, contextTokens, false, packed);
+    const many = await pass(config, weights, contextTokens, true, packed);
     return new Decoder(config, contextTokens, one, many);
   }
 
@@ -125,7 +128,7 @@ export class Decoder implements LanguageModel {
   }
 }
 
-async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, contextTokens: number, many: boolean): Promise<Pass> {
+async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, contextTokens: number, many: boolean, packed?: PackedWeights): Promise<Pass> {
   const model = modelBuilder(config);
   const T = many ? "T" : 1;
   const spec = cacheSpec(config);
@@ -134,10 +137,15 @@ async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor
   const ids = input("ids", "i64", [1, T]);
   const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
   const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
-  const graph = toOnnx({ logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i].name}`, row])) }, { name: many ? "prefill" : "decode" });
-  const executable = await compile(graph.bytes, { name: many ? "prefill" : "decode" });
+  const graph = toOnnx({ logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i].name}`, row])) }, {
+    name: many ? "prefill" : "decode",
+    external: packed && ((name) => weights.has(name)),
+  });
+  const constants = packed && Object.fromEntries(Object.keys(graph.inputs).flatMap((name) => (weights.has(name) ? [[name, weights.get(name)!]] : [])));
+  const executable = await compile(graph.bytes, { name: many ? "prefill" : "decode", constants, packed });
   const inputs: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(graph.inputs)) {
+    if (constants?.[name]) continue;
     const weight = weights.get(name);
     if (weight) inputs[name] = weight;
     else if (model.used.has(name)) throw new ShapeError(`decoder: expected a weight ${name} of [${tensor.shape.join(", ")}], got none`);
@@ -164,7 +172,7 @@ export async function openDecoder(dir: string, config: ModelConfig, onProgress?:
       done += tensor.data.byteLength;
       onProgress?.({ label: "loading", done, total, unit: "bytes" });
     }
-    return await Decoder.create(config, weights);
+    return await Decoder.create(config, weights, { frozen: true });
   } finally {
     await checkpoint.close();
   }

@@ -188,6 +188,14 @@ export function nodeProto(node: OnnxNode): ProtoWriter {
   return writer;
 }
 
+/** TensorProto of an initializer whose values are given to the runtime apart, under the location it expects. */
+export function externalTensor(name: string, tensor: Tensor): ProtoWriter {
+  const writer = new ProtoWriter();
+  for (const dim of tensor.shape) writer.int(1, dim as number);
+  const location = new ProtoWriter().string(1, "location").string(2, "constants");
+  return writer.int(2, DTYPES[tensor.dtype].onnx).string(8, name).message(13, location).int(14, 1);
+}
+
 /** ValueInfoProto: a name with its element type and shape. */
 export function valueInfo(name: string, tensor: Tensor): ProtoWriter {
   const shape = new ProtoWriter();

@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import { Emitter, nodeProto, type OnnxNode, type Target, valueInfo } from "./emitter.ts";
+import { Emitter, externalTensor, nodeProto, type OnnxNode, type Target, valueInfo } from "./emitter.ts";
 import { ProtoWriter } from "./protobuf.ts";
 import { inputOf, type Node, type Tensor } from "./tensor.ts";
 
@@ -29,9 +29,10 @@ const IR_VERSION = 11;
 
 /**
  * Writes the graph that computes `outputs` as an ONNX model (opset 23). Nodes nobody needs are left out; nodes that
- * compute the same thing from the same inputs are emitted once. `inputs` fixes the order and may name unused ones.
+ * compute the same thing from the same inputs are emitted once. Inputs that `external` names become initializers whose
+ * values the runtime is given apart (`constants`): it may repack them, and they must not change.
  */
-export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Target; name?: string } = {}): OnnxGraph {
+export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Target; name?: string; external?: (name: string) => boolean } = {}): OnnxGraph {
   const emitter = new Emitter(options.target ?? "cpu");
   const names = new Map<Tensor, string>();
   const known = new Map<string, string[]>();
@@ -73,7 +74,9 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
     graph.message(1, nodeProto({ ...node, inputs: node.inputs.map(final), outputs: node.outputs.map(final) }));
   graph.string(2, options.name ?? "sumbi");
   for (const initializer of emitter.initializers) graph.message(5, initializer);
-  for (const [name, tensor] of Object.entries(inputs)) graph.message(11, valueInfo(name, tensor));
+  for (const [name, tensor] of Object.entries(inputs))
+    if (options.external?.(name)) graph.message(5, externalTensor(name, tensor));
+    else graph.message(11, valueInfo(name, tensor));
   for (const [name, tensor] of Object.entries(outputs)) graph.message(12, valueInfo(name, tensor));
   const model = new ProtoWriter().int(1, IR_VERSION).string(2, "sumbi").message(7, graph);
   for (const domain of emitter.domains)
