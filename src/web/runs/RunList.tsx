@@ -1,0 +1,169 @@
+import { useEffect, useState } from "preact/hooks";
+import { getJson } from "../net/api.ts";
+import { go } from "../router.ts";
+import { ago, duration, figure, short } from "../ui/format.ts";
+import { useFollowed } from "./follow.ts";
+import { followList, type RunSummary, type Status } from "./live.ts";
+import { addRecords, emptyLog } from "./log.ts";
+import { Sparkline } from "./Sparkline.tsx";
+
+const MEANING: Record<Status, string> = {
+  running: "Training now",
+  done: "Reached its last step",
+  stopped: "Stopped by its owner; can be resumed",
+  failed: "Ended with an error",
+  stale: "No longer running, and did not say why: killed, or the machine went off. Can be resumed",
+};
+
+export function StatusPill({ status }: { status: Status }) {
+  return (
+    <span class={`pill ${status}`} title={MEANING[status]}>
+      {status}
+    </span>
+  );
+}
+
+/** All runs, newest first; two or more can be picked and laid over each other. */
+export function RunList() {
+  const { runs, message } = useFollowed(followList);
+  const [picked, setPicked] = useState<string[]>([]);
+  const [find, setFind] = useState("");
+  useEffect(() => {
+    document.title = "Runs – Sumbi";
+  }, []);
+  const toggle = (id: string) => setPicked((old) => (old.includes(id) ? old.filter((x) => x !== id) : [...old, id].slice(-6)));
+  const words = find.toLowerCase().split(/\s+/).filter(Boolean);
+  const shown = runs?.filter((run) => words.every((word) => `${run.id} ${run.recipeName} ${run.status}`.toLowerCase().includes(word))) ?? [];
+  return (
+    <main class="page">
+      <div class="page-head">
+        <h1>Runs</h1>
+        <div class="row">
+          {runs && runs.length > 3 && (
+            <input type="search" aria-label="Find runs by name or status" placeholder="Find" value={find} onInput={(event) => setFind(event.currentTarget.value)} />
+          )}
+          <button type="button" class="primary" disabled={picked.length < 2} title="Pick two to six runs" onClick={() => go(`/runs?compare=${picked.map(encodeURIComponent).join(",")}`)}>
+            Compare{picked.length > 0 ? ` ${picked.length}` : ""}
+          </button>
+        </div>
+      </div>
+      {message && (
+        <p class="notice bad" role="alert">
+          {message} Trying again…
+        </p>
+      )}
+      {runs?.length === 0 && (
+        <div class="empty">
+          <h2>No runs yet</h2>
+          <p>
+            Train a model, and watch it learn here: <code>npx sumbi train nano</code>
+          </p>
+        </div>
+      )}
+      {!runs && !message && <p class="faint">Reading…</p>}
+      {shown.length > 0 && (
+        <div class="table-box">
+          <table class="run-table run-list">
+            <thead>
+              <tr>
+                <th>
+                  <span class="off-screen">Compare</span>
+                </th>
+                <th>Run</th>
+                <th>Status</th>
+                <th>Progress</th>
+                <th>Loss</th>
+                <th class="number">now</th>
+                <th class="number">held-out</th>
+                <th class="number">tokens/s</th>
+                <th class="number">left</th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.map((run) => (
+                <Row key={run.id} run={run} picked={picked.includes(run.id)} onPick={() => toggle(run.id)} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {runs && runs.length > 0 && shown.length === 0 && <p class="faint">No run has all these words.</p>}
+    </main>
+  );
+}
+
+function Row({ run, picked, onPick }: { run: RunSummary; picked: boolean; onPick: () => void }) {
+  const share = run.steps > 0 ? Math.min(1, run.step / run.steps) : 0;
+  return (
+    <tr class={picked ? "picked" : ""}>
+      <td>
+        <input type="checkbox" aria-label={`Compare ${run.id}`} checked={picked} onChange={onPick} />
+      </td>
+      <td>
+        <a class="run-name" href={`/runs/${encodeURIComponent(run.id)}`}>
+          {run.recipeName}
+        </a>
+        <small>
+          {run.id} · {ago(Date.parse(run.startedAt))}
+        </small>
+      </td>
+      <td>
+        <StatusPill status={run.status} />
+      </td>
+      <td>
+        <progress value={share} max={1} aria-label={`${Math.round(share * 100)} % of ${run.steps} steps`} />
+        <small>
+          {run.step.toLocaleString("en-US")} / {run.steps.toLocaleString("en-US")}
+        </small>
+      </td>
+      <td>
+        <LossShape run={run} />
+      </td>
+      <td class="number" data-name="loss">{figure(run.loss)}</td>
+      <td class="number" data-name="held-out">{figure(run.evalLoss)}</td>
+      <td class="number" data-name="tokens/s">{run.tokensPerSecond == null ? "–" : short(run.tokensPerSecond)}</td>
+      <td class="number" data-name="left">{run.status === "running" && run.etaSeconds != null ? duration(run.etaSeconds) : "–"}</td>
+    </tr>
+  );
+}
+
+const shapes = new Map<string, { at: number; step: number; values: number[] }>();
+
+/** The run's loss so far. Fetched when the row comes into view and, while it runs, at most once a minute; then extended. */
+function LossShape({ run }: { run: RunSummary }) {
+  const [seen, setSeen] = useState(false);
+  const [, redraw] = useState(0);
+  useEffect(() => {
+    if (!seen || run.step < 2) return;
+    const known = shapes.get(run.id);
+    if (known && run.loss !== null && run.step > known.step) {
+      known.values.push(run.loss);
+      known.step = run.step;
+      redraw((n) => n + 1);
+    }
+    if (known && Date.now() - known.at < 60_000) return;
+    if (known && run.status !== "running" && known.step >= run.step) return;
+    shapes.set(run.id, { at: Date.now(), step: run.step, values: known?.values ?? [] });
+    getJson<{ log: unknown[] }>(`/api/runs/${encodeURIComponent(run.id)}`).then(
+      ({ log }) => {
+        shapes.set(run.id, { at: Date.now(), step: run.step, values: addRecords(emptyLog(), log).steps.map((s) => s.loss) });
+        redraw((n) => n + 1);
+      },
+      () => shapes.delete(run.id),
+    );
+  }, [seen, run.id, run.step]);
+  const watch = (element: HTMLElement | null) => {
+    if (!element || seen) return;
+    const observer = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      setSeen(true);
+    });
+    observer.observe(element);
+  };
+  return (
+    <span ref={watch} class="loss-shape">
+      <Sparkline values={shapes.get(run.id)?.values ?? []} />
+    </span>
+  );
+}

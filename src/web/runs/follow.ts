@@ -1,0 +1,9 @@
+import { useEffect, useState } from "preact/hooks";
+import { type Store, useStore } from "../store.ts";
+
+/** What a follower sees, for as long as the component that calls this is on the page. */
+export function useFollowed<T>(start: () => { view: Store<T>; stop: () => void }): T {
+  const [followed] = useState(start);
+  useEffect(() => () => followed.stop(), []);
+  return useStore(followed.view);
+}
