@@ -1,3 +1,4 @@
+import { judgeLoss } from "./spike.ts";
 import { SumbiError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { isMoeLayer, mtpDepth } from "../model/config.ts";
@@ -59,13 +60,6 @@ export interface TrainerEvents {
   phase?(phase: Phase): void;
   event?(step: number, level: "info" | "warn" | "error", message: string): void;
 }
-
-/** Weight of a step in the moving average of the loss that spikes are told by. */
-const LOSS_AVERAGE = 0.1;
-/** Steps before a loss can be a spike: the first ones fall too steeply. */
-const SPIKE_AFTER = 20;
-/** Standard deviations a spike lies over the average at least: batches of mixed texts differ much without harm. */
-const SPIKE_DEVIATIONS = 5;
 
 /** Trains one model by one recipe: steps, balance, evaluation, saving, rolling back. Knows no files and no terminal. */
 export class Trainer {
@@ -159,9 +153,7 @@ export class Trainer {
     const gradNorm = await this.optimizer.gradientNorm();
     const average = this.progress.averageLoss;
     const { factor, steps: patience } = this.recipe.spike;
-    const over = step >= SPIKE_AFTER && losses.mainLoss > Math.max(factor * average, average + SPIKE_DEVIATIONS * Math.sqrt(this.progress.lossVariance));
-    const spikes = over ? this.progress.spikes + 1 : 0;
-    const spike = spikes >= patience;
+    const { spike, ...history } = judgeLoss(this.progress, losses.mainLoss, step, this.recipe.spike);
     if (!Number.isFinite(losses.loss) || !Number.isFinite(gradNorm) || spike) {
       const what = spike ? `a loss of ${losses.mainLoss.toFixed(3)}, ${patience === 1 ? "" : `number ${patience} in a row `}over ${factor} × the average ${average.toFixed(3)}` : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
       await this.#rollback(step, sequences + knobs.batch, what);
@@ -176,8 +168,7 @@ export class Trainer {
       step: step + 1,
       tokens: tokens + stepTokens,
       sequences: sequences + knobs.batch,
-      ...(over ? {} : averaged(this.progress, losses.mainLoss)),
-      spikes,
+      ...history,
       seconds: this.progress.seconds + stepSeconds,
     };
     const flops = flopsPerToken(phase.config, { sequence: phase.sequence, causal: true, mtp: mtpDepth(phase.config) > 0 }).training;
@@ -225,12 +216,6 @@ export class Trainer {
 }
 
 /** The moving average and variance with one more loss. */
-function averaged({ averageLoss, lossVariance, step }: Progress, loss: number): Pick<Progress, "averageLoss" | "lossVariance"> {
-  if (step === 0) return { averageLoss: loss, lossVariance: 0 };
-  const deviation = loss - averageLoss;
-  return { averageLoss: averageLoss + LOSS_AVERAGE * deviation, lossVariance: (1 - LOSS_AVERAGE) * (lossVariance + LOSS_AVERAGE * deviation ** 2) };
-}
-
 /** Layer numbers with routed experts, MTP modules included. */
 export function moeLayers(config: ModelConfig): number[] {
   return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) => isMoeLayer(config, i));
