@@ -173,6 +173,17 @@ export interface ScheduleEvent {
   kind: "F" | "B" | "W" | "BW" | "FB";
   start: number;
   end: number;
+  /** Of an FB: what goes backward; `stage` and `microBatch` go forward. */
+  backward?: { stage: number; microBatch: number };
+}
+
+/** Seconds of one rank by kind of work (whole backwards under `backward`); they sum to the step. */
+export interface KindSeconds {
+  forward: number;
+  backward: number;
+  weight: number;
+  pair: number;
+  idle: number;
 }
 
 export interface ScheduleResult {
@@ -180,10 +191,13 @@ export interface ScheduleResult {
   events: ScheduleEvent[];
   /** Idle share of rank-seconds. */
   bubble: number;
-  /** Most micro-batches' activations a rank held at once, counted in whole model chunks of that rank. */
+  /** Most activations a rank held at once, each being one micro-batch's at one chunk (stage); divide by `chunks` for micro-batches of a whole rank. */
   inFlight: number[];
-  /** Copies of its parameters a rank holds: 1, or 2 for DualPipe. */
+  /** Chunks a rank runs: vp, or 2 for DualPipe (both directions) and DualPipeV. Each is a stage, 1 ÷ (stages) of the model. */
+  chunks: number;
+  /** Copies of the model held by all ranks together: 1, or 2 for DualPipe. */
   parameterCopies: number;
+  ranks: KindSeconds[];
 }
 
 /** One step, taken apart. Parts sum to `stepSeconds`. */
