@@ -1,0 +1,233 @@
+import {
+  attentionBias,
+  headDims,
+  isDeepseek,
+  isGroupLimited,
+  isMoeLayer,
+  mlpBias,
+  mtpDepth,
+  type ModelConfig,
+} from "../model/config.ts";
+
+/** How a layer's tokens meet. Head dims as in model/dims: gqa's queries, keys and values are `headDim` wide. */
+export type Attention =
+  | { kind: "gqa"; heads: number; kvHeads: number; headDim: number; qkvBias: boolean; outBias: boolean; qkNorm: boolean }
+  | { kind: "mla"; heads: number; qRank: number | null; kvRank: number; nope: number; rope: number; value: number; bias: boolean };
+
+/** A layer's feed-forward part. `gated` has three matrices (SwiGLU), else two. */
+export type Ffn =
+  | { kind: "dense"; width: number; gated: boolean; bias: boolean }
+  | {
+      kind: "moe";
+      experts: number;
+      perToken: number;
+      /** Of one expert, routed or shared; experts are gated. */
+      width: number;
+      /** Shared experts, run as one of shared · width. */
+      shared: number;
+      /** A token's experts lie in at most `limit` of `groups` groups, a group being what a node holds. */
+      nodeLimit?: { groups: number; limit: number };
+    };
+
+export interface LayerRun {
+  count: number;
+  attention: Attention;
+  ffn: Ffn;
+}
+
+/** What the planner knows of a model: sizes alone. Layers are runs of equal ones, in order. */
+export interface Architecture {
+  name: string;
+  hidden: number;
+  vocab: number;
+  /** Output head and embedding are one matrix. */
+  tied: boolean;
+  layers: LayerRun[];
+  /** Multi-token-prediction modules: two norms, a [D, 2D] projection, a layer as the last one, a norm; embedding and head are shared. */
+  mtpDepth: number;
+  /** Learned positions, where the model has them. */
+  positions?: number;
+  /** LayerNorm has a bias beside its gain. */
+  norm: "rms" | "layer";
+  /** Trained with dropout: its masks are kept. */
+  dropout: boolean;
+}
+
+/** The planner's view of a config.json. */
+export function architectureOf(config: ModelConfig, name: string = config.model_type): Architecture {
+  const layers: LayerRun[] = [];
+  for (let i = 0; i < config.num_hidden_layers; i++) {
+    const ffn = ffnOf(config, i);
+    const last = layers.at(-1);
+    if (last && last.ffn.kind === ffn.kind) last.count++;
+    else layers.push({ count: 1, attention: attentionOf(config), ffn });
+  }
+  return {
+    name,
+    hidden: config.hidden_size,
+    vocab: config.vocab_size,
+    tied: config.tie_word_embeddings,
+    layers,
+    mtpDepth: mtpDepth(config),
+    norm: "rms",
+    dropout: false,
+  };
+}
+
+function attentionOf(config: ModelConfig): Attention {
+  const heads = config.num_attention_heads;
+  const { nope, rope, query, value } = headDims(config);
+  if (isDeepseek(config))
+    return { kind: "mla", heads, qRank: config.q_lora_rank, kvRank: config.kv_lora_rank, nope, rope, value, bias: config.attention_bias };
+  const bias = attentionBias(config);
+  return {
+    kind: "gqa", heads, kvHeads: config.num_key_value_heads, headDim: query,
+    qkvBias: bias.qkv, outBias: bias.out, qkNorm: config.model_type === "qwen3",
+  };
+}
+
+function ffnOf(config: ModelConfig, layer: number): Ffn {
+  if (!isMoeLayer(config, layer)) return { kind: "dense", width: config.intermediate_size, gated: true, bias: mlpBias(config) };
+  return {
+    kind: "moe",
+    experts: config.n_routed_experts,
+    perToken: config.num_experts_per_tok,
+    width: config.moe_intermediate_size!,
+    shared: config.n_shared_experts,
+    ...(isGroupLimited(config) && { nodeLimit: { groups: config.n_group, limit: config.topk_group } }),
+  };
+}
+
+export interface GptShape {
+  name?: string;
+  hidden: number;
+  heads: number;
+  layers: number;
+  vocab: number;
+  /** Default 4 · hidden. */
+  width?: number;
+  gated?: boolean;
+  tied?: boolean;
+  /** Learned positions; absent where they are rotary. */
+  positions?: number;
+  /** Default true: GPT-2 and Megatron trained with it. */
+  dropout?: boolean;
+}
+
+/** A GPT-2-like model (Megatron, Pythia, GLM): all heads have keys, biases everywhere, LayerNorm, GELU over 4 · hidden. */
+export function gptArchitecture(shape: GptShape): Architecture {
+  const { hidden, heads, layers, vocab, positions } = shape;
+  return {
+    name: shape.name ?? "gpt",
+    hidden,
+    vocab,
+    tied: shape.tied ?? true,
+    layers: [
+      {
+        count: layers,
+        attention: { kind: "gqa", heads, kvHeads: heads, headDim: hidden / heads, qkvBias: true, outBias: true, qkNorm: false },
+        ffn: { kind: "dense", width: shape.width ?? 4 * hidden, gated: shape.gated ?? false, bias: true },
+      },
+    ],
+    mtpDepth: 0,
+    ...(positions !== undefined && { positions }),
+    norm: "layer",
+    dropout: shape.dropout ?? true,
+  };
+}
+
+/** The layer an MTP module holds: as the last one. */
+export const mtpLayer = (architecture: Architecture): LayerRun => ({ ...architecture.layers.at(-1)!, count: 1 });
+
+export const layerCount = (architecture: Architecture): number => architecture.layers.reduce((a, { count }) => a + count, 0);
+
+/** Widths of a query-key head and a value head. */
+export const headWidths = (a: Attention): { query: number; value: number } =>
+  a.kind === "mla" ? { query: a.nope + a.rope, value: a.value } : { query: a.headDim, value: a.headDim };
+
+/** Parameters of the attention's matrices; those of MLA's down-projections apart, since tensor parallelism copies them. */
+export function attentionMatrices(a: Attention, hidden: number): { split: number; copied: number } {
+  if (a.kind === "gqa") return { split: hidden * a.headDim * (2 * a.heads + 2 * a.kvHeads), copied: 0 };
+  const { query } = headWidths(a);
+  const up = (a.qRank ?? hidden) * a.heads * query + a.kvRank * a.heads * (a.nope + a.value) + a.heads * a.value * hidden;
+  return { split: up, copied: hidden * ((a.qRank ?? 0) + a.kvRank + a.rope) };
+}
+
+/** Norms' gains and biases of the attention. */
+export function attentionVectors(a: Attention, hidden: number): number {
+  if (a.kind === "gqa")
+    return (a.qkvBias ? a.headDim * (a.heads + 2 * a.kvHeads) : 0) + (a.outBias ? hidden : 0) + (a.qkNorm ? 2 * a.headDim : 0);
+  return (a.qRank ?? 0) + a.kvRank + (a.bias ? (a.qRank ?? 0) + a.kvRank + a.rope + hidden : 0);
+}
+
+export const normSize = (architecture: Pick<Architecture, "hidden" | "norm">): number =>
+  architecture.hidden * (architecture.norm === "layer" ? 2 : 1);
+
+/** Parameters of one layer by what they do. `routed` counts all experts. */
+export function layerParameters(architecture: Architecture, { attention, ffn }: LayerRun) {
+  const D = architecture.hidden;
+  const matrices = attentionMatrices(attention, D);
+  const parts = {
+    attention: matrices.split + matrices.copied + attentionVectors(attention, D),
+    dense: 0, router: 0, routed: 0, shared: 0,
+    norms: 2 * normSize(architecture),
+  };
+  if (ffn.kind === "dense") parts.dense = (ffn.gated ? 3 : 2) * D * ffn.width + (ffn.bias ? (ffn.gated ? 2 : 1) * ffn.width + D : 0);
+  else {
+    parts.router = D * ffn.experts;
+    parts.routed = 3 * D * ffn.width * ffn.experts;
+    parts.shared = 3 * D * ffn.width * ffn.shared;
+  }
+  return parts;
+}
+
+const sum = (parts: Record<string, number>): number => Object.values(parts).reduce((a, b) => a + b, 0);
+
+/** Trained parameters (a router's correction bias is none); `active` counts K of E experts, one row of the embedding. */
+export function parameterCount(architecture: Architecture, { mtp = false } = {}): { total: number; active: number } {
+  const { hidden: D, vocab, tied, positions = 0, mtpDepth: depth } = architecture;
+  let total = vocab * D * (tied ? 1 : 2) + positions * D + normSize(architecture);
+  let active = D + vocab * D + (positions > 0 ? D : 0) + normSize(architecture);
+  const add = (run: LayerRun, count: number) => {
+    const parts = layerParameters(architecture, run);
+    total += count * sum(parts);
+    active += count * (sum(parts) - parts.routed + (run.ffn.kind === "moe" ? (parts.routed * run.ffn.perToken) / run.ffn.experts : 0));
+  };
+  for (const run of architecture.layers) add(run, run.count);
+  if (mtp && depth > 0) {
+    add(mtpLayer(architecture), depth);
+    const own = depth * (2 * D * D + 3 * normSize(architecture));
+    total += own;
+    active += own;
+  }
+  return { total, active };
+}
+
+/** Forward FLOPs per token of one layer's products; `attended` is the mean number of keys a query meets. */
+export function layerFlops({ attention, ffn }: LayerRun, hidden: number, attended: number): number {
+  const matrices = attentionMatrices(attention, hidden);
+  const { query, value } = headWidths(attention);
+  const core = attention.heads * (query + value) * attended;
+  const feed =
+    ffn.kind === "dense"
+      ? (ffn.gated ? 3 : 2) * hidden * ffn.width
+      : hidden * ffn.experts + 3 * hidden * ffn.width * (ffn.perToken + ffn.shared);
+  return 2 * (matrices.split + matrices.copied + core + feed);
+}
+
+export interface FlopOptions {
+  sequence: number;
+  /** Default true: a token meets itself and those before it. */
+  causal?: boolean;
+  mtp?: boolean;
+}
+
+/** FLOPs per token, of a forward pass and of training (three times that), by the layers' sum; agrees with model/flops. */
+export function flopsPerToken(architecture: Architecture, { sequence, causal = true, mtp = false }: FlopOptions): { forward: number; training: number } {
+  const { hidden: D, vocab } = architecture;
+  const attended = causal ? (sequence + 1) / 2 : sequence;
+  let forward = 2 * D * vocab;
+  for (const run of architecture.layers) forward += run.count * layerFlops(run, D, attended);
+  if (mtp) forward += architecture.mtpDepth * (layerFlops(mtpLayer(architecture), D, attended) + 2 * D * vocab + 4 * D * D);
+  return { forward, training: 3 * forward };
+}
