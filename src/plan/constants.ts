@@ -1,0 +1,62 @@
+/**
+ * All that is fitted in the planner. Everything else is a data sheet, an architecture or a layout. Each constant is a property of hardware or of
+ * common practice that nobody prints on a data sheet; `bounds` says what a physicist would believe before seeing any training run, and a fit may not leave them.
+ */
+export interface Constants {
+  /** Best share of the sustained 16-bit peak that a large matrix product reaches. */
+  productShare: number;
+  /** The same of the 8-bit peak, scales and casts inside the kernel included. */
+  eightBitShare: number;
+  /** Size of a product's side, in elements, at which that side alone costs half the rate: tiles, waves, pipeline fill. */
+  productHalfSize: number;
+  /** Share of the sustained 16-bit peak of a fused attention kernel, mean of forward and backward. */
+  attentionShare: number;
+  /** Share of the memory's bandwidth that element-wise kernels reach. */
+  memoryShare: number;
+  /** Share of a link's bandwidth that a collective reaches. */
+  linkShare: number;
+  /** Seconds a collective takes before its first byte: launch, handshake, waiting for the last of the group. */
+  collectiveSeconds: number;
+  /** Seconds between two kernels that nothing fills: launch, prologue, tail. */
+  launchSeconds: number;
+  /** Share of communication hidden behind computation where software overlaps the two. */
+  hiddenShare: number;
+  /** Watts that a chip needs per 16-bit TFLOP/s of its peak to keep its full clock in dense products; with less, the clock falls by the cube root. */
+  wattsPerTeraflop: number;
+  /** Throughput of a whole run (failures, restarts, evaluation, a layout that is not the best) over the best layout's steady state. */
+  wholeRunShare: number;
+}
+
+export type ConstantName = keyof Constants;
+
+/** Fitted on all rows by `npm run accuracy -- --fit`. */
+export const CONSTANTS: Readonly<Constants> = {
+  productShare: 0.9,
+  eightBitShare: 0.7,
+  productHalfSize: 120,
+  attentionShare: 0.55,
+  memoryShare: 0.8,
+  linkShare: 0.75,
+  collectiveSeconds: 20e-6,
+  launchSeconds: 4e-6,
+  hiddenShare: 0.7,
+  wattsPerTeraflop: 1.25,
+  wholeRunShare: 0.9,
+};
+
+/** What each may be, and where one expects it before any fit. */
+export const BOUNDS: Readonly<Record<ConstantName, { low: number; prior: number; high: number; unit: string; meaning: string }>> = {
+  productShare: { low: 0.75, prior: 0.9, high: 0.98, unit: "of sustained 16-bit peak", meaning: "a large matrix product" },
+  eightBitShare: { low: 0.45, prior: 0.7, high: 0.95, unit: "of sustained 8-bit peak", meaning: "a large 8-bit product with its scales" },
+  productHalfSize: { low: 20, prior: 120, high: 400, unit: "elements", meaning: "side of a product that costs half the rate" },
+  attentionShare: { low: 0.3, prior: 0.55, high: 0.8, unit: "of sustained 16-bit peak", meaning: "fused attention, both ways" },
+  memoryShare: { low: 0.6, prior: 0.8, high: 0.95, unit: "of memory bandwidth", meaning: "element-wise kernels" },
+  linkShare: { low: 0.5, prior: 0.75, high: 0.95, unit: "of link bandwidth", meaning: "collectives" },
+  collectiveSeconds: { low: 5e-6, prior: 20e-6, high: 80e-6, unit: "s", meaning: "start of a collective" },
+  launchSeconds: { low: 0.5e-6, prior: 4e-6, high: 12e-6, unit: "s", meaning: "gap between kernels" },
+  hiddenShare: { low: 0.3, prior: 0.7, high: 0.95, unit: "of overlapped communication", meaning: "hidden behind computation" },
+  wattsPerTeraflop: { low: 0.8, prior: 1.25, high: 2, unit: "W per 16-bit TFLOP/s", meaning: "power at which the clock holds" },
+  wholeRunShare: { low: 0.75, prior: 0.9, high: 1, unit: "of steady state", meaning: "whole runs against their best steady state" },
+};
+
+export const CONSTANT_NAMES = Object.keys(BOUNDS) as ConstantName[];
