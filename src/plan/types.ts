@@ -126,6 +126,14 @@ export interface Job {
   /** Bytes a parameter takes: weights, gradients, master copy, moments. */
   bytes: ParameterBytes;
   mtp: boolean;
+  /** Attention as one kernel that keeps no scores and skips the masked half. Default true; false for what ran before 2022. */
+  fusedAttention?: boolean;
+  /** Norms and residuals split over TP. Default true. */
+  sequenceParallel?: boolean;
+  /** What `recompute: "selective"` recomputes; default "core" without fused attention, else "cheap". See activations.ts. */
+  selective?: "core" | "cheap" | "alternate";
+  /** Loss as one kernel: its gradient comes from 16-bit logits, with no 32-bit copies. Default true. */
+  fusedLoss?: boolean;
 }
 
 export interface ParameterBytes {

@@ -1,0 +1,133 @@
+import { headWidths, type Attention, type Ffn, type LayerRun } from "./architecture.ts";
+import { FP8, HALF } from "./operations.ts";
+import type { Job, Layout } from "./types.ts";
+
+/**
+ * Bytes a layer keeps from forward to backward, tensor by tensor. `by` lists what recomputation does without it:
+ * "core" attention's scores, softmax and mask (arXiv:2205.05198 §5); "cheap" outputs of norms, activations and MLA's up-projections
+ * (arXiv:2412.19437 §3.2.3, there with inputs of products in FP8); "alternate" all but attention's and every second product's
+ * output (torchtitan's per-op selective checkpointing). Full recomputation keeps the layer's input alone.
+ */
+interface Kept {
+  name: string;
+  bytes: number;
+  by: ("core" | "cheap" | "alternate")[];
+}
+
+const none: Kept["by"] = [];
+const cheap: Kept["by"] = ["cheap", "alternate"];
+const alternate: Kept["by"] = ["alternate"];
+
+interface Sizes {
+  hidden: number;
+  /** Tokens on this GPU, and those it holds between sub-layers (split by sequence parallelism). */
+  tokens: number;
+  held: number;
+  /** Bytes of a number kept as a product's input. */
+  input: number;
+}
+
+function sizes(job: Job, layout: Layout): Sizes {
+  const tokens = (layout.microBatch * job.sequence) / layout.cp;
+  return {
+    hidden: job.architecture.hidden,
+    tokens,
+    held: tokens / (job.sequenceParallel === false ? 1 : layout.tp),
+    input: job.precision === "fp8" ? FP8 : HALF,
+  };
+}
+
+/** Every tensor that a layer keeps without recomputation. */
+export function keptTensors(job: Job, layout: Layout, { attention, ffn }: LayerRun): Kept[] {
+  const s = sizes(job, layout);
+  const mask = (name: string): Kept[] => (job.architecture.dropout ? [{ name, bytes: s.held * s.hidden, by: none }] : []);
+  return [
+    { name: "layer input", bytes: s.held * s.hidden * HALF, by: none },
+    { name: "attention input", bytes: s.held * s.hidden * s.input, by: cheap },
+    ...attentionTensors(job, layout, attention, s),
+    ...mask("attention dropout"),
+    { name: "FFN norm input", bytes: s.held * s.hidden * HALF, by: alternate },
+    { name: "FFN input", bytes: s.held * s.hidden * s.input, by: cheap },
+    ...(ffn.kind === "dense" ? denseTensors(ffn, layout, s) : expertTensors(job, ffn, layout, s)),
+    ...mask("FFN dropout"),
+  ];
+}
+
+function attentionTensors(job: Job, layout: Layout, a: Attention, s: Sizes): Kept[] {
+  const { query, value } = headWidths(a);
+  const heads = a.heads / layout.tp;
+  const kept: Kept[] = [];
+  const keep = (name: string, bytes: number, by: Kept["by"]) => kept.push({ name, bytes, by });
+  if (a.kind === "mla") {
+    const latent = (a.qRank ?? 0) + a.kvRank;
+    keep("latents", s.held * (latent + a.rope) * HALF, none);
+    // gathered over TP for the up-projections, and kept so
+    keep("latents normed", s.tokens * latent * s.input, cheap);
+    keep("queries", s.tokens * heads * query * HALF, cheap);
+    keep("keys and values", s.tokens * heads * (query + value) * HALF, cheap);
+  } else {
+    const kvHeads = Math.max(1, a.kvHeads / layout.tp);
+    if (a.qkNorm) keep("queries and keys before norm", s.tokens * (heads + kvHeads) * query * HALF, alternate);
+    keep("queries", s.tokens * heads * query * HALF, none);
+    keep("keys", s.tokens * kvHeads * query * HALF, alternate);
+    keep("values", s.tokens * kvHeads * value * HALF, none);
+  }
+  if (job.fusedAttention ?? true) keep("log-sums", s.tokens * heads * 4, none);
+  else {
+    const pairs = s.tokens * heads * job.sequence;
+    keep("softmax", pairs * HALF, ["core"]);
+    if (job.architecture.dropout) {
+      keep("softmax dropout mask", pairs, ["core"]);
+      keep("softmax dropped", pairs * HALF, ["core"]);
+    }
+  }
+  keep("attention output", s.tokens * heads * value * HALF, none);
+  return kept;
+}
+
+function denseTensors(ffn: Extract<Ffn, { kind: "dense" }>, layout: Layout, s: Sizes): Kept[] {
+  const numbers = (s.tokens * ffn.width) / layout.tp;
+  return gatedTensors(numbers, ffn.gated, s.input, "FFN");
+}
+
+/** Under "cheap" recomputation the gate's and up's outputs are kept in the products' width (FP8 in FP8 training). */
+function gatedTensors(numbers: number, gated: boolean, input: number, name: string): Kept[] {
+  return [
+    { name: `${name} ${gated ? "gate" : "in"}`, bytes: numbers * HALF, by: none },
+    ...(gated ? [{ name: `${name} up`, bytes: numbers * HALF, by: alternate }] : []),
+    { name: `${name} activation`, bytes: numbers * input, by: cheap },
+  ];
+}
+
+/** The busiest rank's: what its experts received, their hidden numbers, the router's scores; and the shared expert. */
+function expertTensors(job: Job, ffn: Extract<Ffn, { kind: "moe" }>, layout: Layout, s: Sizes): Kept[] {
+  const own = s.tokens / layout.tp;
+  const received = own * ffn.perToken * (layout.ep > 1 ? job.imbalance : 1);
+  return [
+    { name: "router scores", bytes: own * ffn.experts * 4, by: none },
+    // expert, row and weight of each choice, both ways
+    { name: "routing maps", bytes: own * ffn.perToken * (4 + 4 + 4) + received * 4, by: none },
+    { name: "dispatched", bytes: received * s.hidden * s.input, by: none },
+    ...gatedTensors(received * ffn.width, true, s.input, "expert"),
+    ...(ffn.shared > 0 ? gatedTensors((s.tokens * ffn.width * ffn.shared) / layout.tp, true, s.input, "shared expert") : []),
+  ];
+}
+
+/** Bytes that one micro-batch keeps of a layer, under the layout's recomputation. */
+export function keptBytes(job: Job, layout: Layout, run: LayerRun): number {
+  const s = sizes(job, layout);
+  if (layout.recompute === "full") return s.held * s.hidden * HALF;
+  const tensors = keptTensors(job, layout, run);
+  if (layout.recompute === "none") return tensors.reduce((a, { bytes }) => a + bytes, 0);
+  const kind = job.selective ?? ((job.fusedAttention ?? true) ? "cheap" : "core");
+  const narrow = kind === "cheap" && job.precision === "fp8" ? FP8 / HALF : 1;
+  return tensors
+    .filter(({ by }) => !by.includes(kind))
+    .reduce((a, { name, bytes }) => a + bytes * (/ (gate|up)$/.test(name) ? narrow : 1), 0);
+}
+
+/** Input of the final norm and of the head. Logits are buffers: only one micro-batch's exist at a time. */
+export function keptHeadBytes(job: Job, layout: Layout): number {
+  const s = sizes(job, layout);
+  return s.held * s.hidden * 2 * HALF;
+}
