@@ -40,9 +40,16 @@ export interface Chip {
   datacenter: boolean;
   /** Best number for "total processing performance" where it does not follow from the rates above (e.g. fp16 with fp16 accumulation). */
   tpp?: number;
+  /** Link to the host, bidirectional; counts as I/O in the rule of 2022. */
+  hostBytesPerSec?: number;
+  /** Figures above that are not published or in doubt, by field name, each with what is known of it. */
+  doubts?: Partial<Record<string, string>>;
   sources: Source[];
   notes?: string;
 }
+
+/** What is known of a chip whose rates are not published: enough for the export rules, too little to plan with. Every Chip is one. */
+export type ChipFacts = Partial<Chip> & Pick<Chip, "id" | "name" | "vendor" | "origin" | "released" | "datacenter" | "sources">;
 
 /** One tier of the network, innermost first. */
 export interface LinkTier {
