@@ -30,6 +30,11 @@ describe("the spike rule", () => {
     expect(spikesIn([...calm, ...mixed, 0.92, 0.93, 0.92, 0.92, ...mixed])).toEqual([]);
   });
 
+  it("gives back its three numbers and the verdict, whatever else the history carries", () => {
+    const history = { averageLoss: 1, lossVariance: 0, spikes: 0, step: 30 };
+    for (const loss of [1, 9]) expect(Object.keys(judgeLoss(history, loss, 30, rule)).sort()).toEqual(["averageLoss", "lossVariance", "spike", "spikes"]);
+  });
+
   it("does not look at the first steps, where the loss falls from its start", () => {
     expect(spikesIn([9, 9, 30, 30, 30, 30, 8, 7])).toEqual([]);
   });

@@ -20,13 +20,15 @@ const DEVIATIONS = 5;
 export function judgeLoss(history: LossHistory, loss: number, step: number, { factor, steps: patience }: { factor: number; steps: number }): LossHistory & { spike: boolean } {
   if (step === 0) return { averageLoss: loss, lossVariance: 0, spikes: 0, spike: false };
   const limit = step >= AFTER ? Math.max(factor * history.averageLoss, history.averageLoss + DEVIATIONS * Math.sqrt(history.lossVariance)) : Infinity;
-  if (loss > limit) return { ...history, spikes: history.spikes + 1, spike: history.spikes + 1 >= patience };
-  let next = history;
+  const { averageLoss, lossVariance } = history;
+  const spikes = history.spikes + 1;
+  if (loss > limit) return { averageLoss, lossVariance, spikes, spike: spikes >= patience };
+  let next: Omit<LossHistory, "spikes"> = history;
   for (let i = 0; i < history.spikes; i++) next = averaged(next, limit);
   return { ...averaged(next, loss), spikes: 0, spike: false };
 }
 
-function averaged({ averageLoss, lossVariance, spikes }: LossHistory, loss: number): LossHistory {
+function averaged({ averageLoss, lossVariance }: Omit<LossHistory, "spikes">, loss: number): Omit<LossHistory, "spikes"> {
   const deviation = loss - averageLoss;
-  return { averageLoss: averageLoss + WEIGHT * deviation, lossVariance: (1 - WEIGHT) * (lossVariance + WEIGHT * deviation ** 2), spikes };
+  return { averageLoss: averageLoss + WEIGHT * deviation, lossVariance: (1 - WEIGHT) * (lossVariance + WEIGHT * deviation ** 2) };
 }
