@@ -21,8 +21,7 @@ const whole = positive.refine((n) => Number.isNaN(n) || Number.isSafeInteger(n),
 const text = z.string({ error: "text" }).min(1, { error: "text" });
 const date = z
   .string({ error: "a date such as \"2024-12-27\"" })
-  .regex(/^\d{4}(-\d{2}(-\d{2})?)?$/, { error: "a date such as \"2024-12-27\"" })
-  .refine((d) => !Number.isNaN(Date.parse(d)), { error: "a date such as \"2024-12-27\"" });
+  .refine((d) => /^\d{4}(-\d{2}(-\d{2})?)?$/.test(d) && !Number.isNaN(Date.parse(d)), { error: "a date such as \"2024-12-27\"" });
 const source = z.strictObject(
   {
     title: text,

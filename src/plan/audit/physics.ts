@@ -16,7 +16,7 @@ export function checkPeak(subject: Subject): Check[] {
   const { counted, chip, claim } = subject;
   if (!counted) {
     return [{
-      id: "peak", kind: "physics", title: "work ÷ hours is within the chip's peak", grade: "unknown", numbers: {}, sources: [],
+      id: "peak", kind: "physics", title: "work against the chip's peak", grade: "unknown", numbers: {}, sources: [],
       says: "The claim names no tokens, so its work cannot be counted.", short: "work cannot be counted: no tokens stated",
     }];
   }
@@ -28,7 +28,7 @@ export function checkPeak(subject: Subject): Check[] {
   return [{
     id: "peak",
     kind: "physics",
-    title: "work ÷ hours is within the chip's peak",
+    title: "work against the chip's peak",
     grade: gradeUpTo(share, PEAK_LIMITS),
     says: `${count(counted.tokens)} tokens × ${trim(counted.causal / counted.tokens / 1e9, 4)} GFLOP (causal, without MTP) in ${count(counted.gpuHours)} hours are ${trim(counted.causal / seconds / 1e12)} TFLOP/s a GPU: ${percent(causal)} of the ${chip.name}'s BF16 peak${eight}. The best on record are 57 % (BF16, A100) and 41.5 % (FP8, H100).`,
     short: `${trim(counted.causal / seconds / 1e12)} TFLOP/s a GPU: ${percent(causal)} of the BF16 peak${fp8 ? `, ${percent(share)} of the FP8 one` : ""}; others reach 57${fp8 ? " and 41" : ""} %`,
@@ -60,7 +60,7 @@ export function checkKernels(subject: Subject): Check[] {
   return [{
     id: "kernels",
     kind: "physics",
-    title: "a step is longer than its own kernels",
+    title: "step against its own kernels",
     grade: used > 1.02 ? "broken" : used > 0.95 ? "unshown" : "ok",
     says: `Each pipeline works off ${trim(floor.microBatches)} micro-batches a step, and the published trace shows ${trim(claim.trace!.pairSeconds * 1000, 4)} ms for one forward and backward of a stage: at least ${trim(floor.seconds)} s, or ${count(floor.gpuHours)} GPU-hours in all. The hours leave ${trim(step)} s a step, ${percent(used)} of it kernels and the rest for bubble, optimizer and waiting.`,
     short: `published kernels need ≥ ${trim(floor.seconds)} s a step (${count(floor.gpuHours)} h); the hours leave ${trim(step)} s`,
@@ -92,7 +92,7 @@ export function checkLayout(subject: Subject): Check[] {
   return [{
     id: "layout",
     kind: "physics",
-    title: "batch and GPUs divide by the layout",
+    title: "batch and layout",
     grade: faults.length > 0 ? "broken" : "ok",
     says: faults.length > 0 ? `${faults.join("; ")}.` : `${good}.`,
     short: faults.length > 0 ? faults.join("; ") : good,
@@ -111,7 +111,7 @@ export function checkMemory(subject: Subject, prediction: Prediction | undefined
   return [{
     id: "memory",
     kind: "physics",
-    title: "the model fits in memory",
+    title: "memory",
     grade: gradeUpTo(share, { ok: 1, unshown: 1.2 }),
     says: `In the stated layout a GPU holds about ${GB(memory.total)} (weights ${GB(memory.weights)}, gradients ${GB(memory.gradients)}, optimizer ${GB(memory.optimizer)}, activations ${GB(memory.activations)}, buffers ${GB(memory.buffers)}) of ${GB(chip.hbmBytes)}.`,
     short: `${GB(memory.total)} of ${GB(chip.hbmBytes)} a GPU in the stated layout`,

@@ -30,17 +30,37 @@ export interface Subject {
   pretrain?: Work & { gpuHours: number; sequence: number };
 }
 
+/** Training FLOPs per token that do not depend on the sequence, and those per token attended to. */
+function base(config: ModelConfig, mtp: boolean): { linear: number; perAttended: number } {
+  const found = BASES.get(config) ?? new Map<boolean, { linear: number; perAttended: number }>();
+  BASES.set(config, found);
+  if (!found.has(mtp)) {
+    const sequence = 4095;
+    const { training, parts } = flopsPerToken(config, { sequence, mtp });
+    const scores = parts.find(({ part }) => part === "scores")!.forward * 3;
+    found.set(mtp, { linear: training - scores, perAttended: scores / ((sequence + 1) / 2) });
+  }
+  return found.get(mtp)!;
+}
+const BASES = new WeakMap<ModelConfig, Map<boolean, { linear: number; perAttended: number }>>();
+
+/** Training FLOPs per token, causal, without MTP: flopsPerToken, remembered. */
+export function trainingFlops(config: ModelConfig, sequence: number): number {
+  const { linear, perAttended } = base(config, false);
+  return linear + (perAttended * (sequence + 1)) / 2;
+}
+
 /** Training work of `tokens` tokens in sequences of a length. */
 export function workOf(config: ModelConfig, tokens: number, sequence: number, mtp: boolean): Work {
-  const causal = flopsPerToken(config, { sequence });
-  const trained = mtp && mtpDepth(config) > 0 ? flopsPerToken(config, { sequence, mtp: true }) : causal;
-  const scores = trained.parts.find(({ part }) => part === "scores")!.forward * 3;
+  const main = base(config, false);
+  const all = mtp && mtpDepth(config) > 0 ? base(config, true) : main;
+  const attended = (sequence + 1) / 2;
   return {
     tokens,
-    causal: causal.training * tokens,
-    full: flopsPerToken(config, { sequence, causal: false }).training * tokens,
-    trained: trained.training * tokens,
-    scores: scores * tokens,
+    causal: (main.linear + main.perAttended * attended) * tokens,
+    full: (main.linear + main.perAttended * sequence) * tokens,
+    trained: (all.linear + all.perAttended * attended) * tokens,
+    scores: all.perAttended * attended * tokens,
   };
 }
 

@@ -18,7 +18,7 @@ function compare(id: string, title: string, worked: number, stated: number, equa
     title,
     grade: gradeOf(worked, stated),
     says: `${equation} = ${show(worked)}; stated ${show(stated)} (${signed(off)}).`,
-    short: `${equation} = ${show(worked)} against ${show(stated)} stated, ${signed(off)}`,
+    short: `${equation} = ${show(worked)} (stated ${show(stated)}, ${signed(off)})`,
     numbers: { worked, stated, off },
     sources: subject.claim.sources,
   };
@@ -29,10 +29,10 @@ export function checkSums(subject: Subject): Check[] {
   const { claim, phases, pretrain, chip } = subject;
   const { stated } = claim;
   const checks: Check[] = [];
-  const hoursOf = (n: number) => `${count(n)} GPU-hours`;
+  const hoursOf = (n: number) => `${count(n)} GPU-h`;
 
   if (stated.gpuHours && phases.length > 0)
-    checks.push(compare("phases-sum", "phases add up to the total", subject.gpuHours, stated.gpuHours, phases.map((p) => count(p.gpuHours)).join(" + "), hoursOf, subject));
+    checks.push(compare("phases-sum", "sum of the phases", subject.gpuHours, stated.gpuHours, phases.map((p) => count(p.gpuHours)).join(" + "), hoursOf, subject));
 
   if (claim.usdPerGpuHour) {
     const price = claim.usdPerGpuHour;
@@ -42,36 +42,36 @@ export function checkSums(subject: Subject): Check[] {
     const worked = off.reduce((a, p) => a + p.gpuHours * price, 0);
     const total = stated.usd ?? (off.length > 0 ? paid : undefined);
     if (total !== undefined)
-      checks.push(compare("price", "hours × price = dollars", stated.usd ? subject.gpuHours * price : worked, total, `${count(stated.usd ? subject.gpuHours : worked / price)} h × $${trim(price)}`, usd, subject));
+      checks.push(compare("price", "hours × price", stated.usd ? subject.gpuHours * price : worked, total, `${count(stated.usd ? subject.gpuHours : worked / price)} h × $${trim(price)}`, usd, subject));
     if (stated.usd && off.length === phases.length && off.length > 1)
-      checks.push(compare("dollars-sum", "the phases' dollars add up", paid, stated.usd, off.map((p) => usd(p.usd!)).join(" + "), usd, subject));
+      checks.push(compare("dollars-sum", "sum of the phases' dollars", paid, stated.usd, off.map((p) => usd(p.usd!)).join(" + "), usd, subject));
   }
 
   claim.phases.forEach((phase, i) => {
     const wall = phase.hours ?? (phase.days !== undefined ? phase.days * 24 : undefined);
     const gpus = phase.gpus ?? claim.gpus;
     if (wall !== undefined && phase.gpuHours !== undefined && gpus !== undefined)
-      checks.push(compare(`wall-${i}`, `${phase.name}: wall time × GPUs = GPU-hours`, wall * gpus, phase.gpuHours, `${trim(wall, 4)} h × ${whole(gpus)}`, hoursOf, subject));
+      checks.push(compare(`wall-${i}`, `${phase.name}: wall time × GPUs`, wall * gpus, phase.gpuHours, `${trim(wall, 4)} h × ${whole(gpus)}`, hoursOf, subject));
   });
 
   if (pretrain) {
     const trillions = pretrain.tokens / 1e12;
     if (stated.gpuHoursPerTrillionTokens)
-      checks.push(compare("per-trillion", "hours per trillion tokens × tokens = hours", stated.gpuHoursPerTrillionTokens * trillions, pretrain.gpuHours, `${count(stated.gpuHoursPerTrillionTokens)} × ${trim(trillions)}`, hoursOf, subject));
+      checks.push(compare("per-trillion", "hours per trillion tokens", stated.gpuHoursPerTrillionTokens * trillions, pretrain.gpuHours, `${count(stated.gpuHoursPerTrillionTokens)} × ${trim(trillions)}`, hoursOf, subject));
     if (stated.daysPerTrillionTokens && claim.gpus)
-      checks.push(compare("days", "hours ÷ GPUs = days per trillion tokens", pretrain.gpuHours / claim.gpus / 24 / trillions, stated.daysPerTrillionTokens, `${count(pretrain.gpuHours)} ÷ ${whole(claim.gpus)} ÷ 24 ÷ ${trim(trillions)}`, (n) => `${trim(n)} days`, subject));
+      checks.push(compare("days", "days per trillion tokens", pretrain.gpuHours / claim.gpus / 24 / trillions, stated.daysPerTrillionTokens, `${count(pretrain.gpuHours)} ÷ ${whole(claim.gpus)} ÷ 24 ÷ ${trim(trillions)}`, (n) => `${trim(n)} days`, subject));
     if (stated.days && claim.gpus)
-      checks.push(compare("days", "hours ÷ GPUs = days", subject.gpuHours / claim.gpus / 24, stated.days, `${count(subject.gpuHours)} ÷ ${whole(claim.gpus)} ÷ 24`, (n) => `${trim(n)} days`, subject));
+      checks.push(compare("days", "days on the GPUs", subject.gpuHours / claim.gpus / 24, stated.days, `${count(subject.gpuHours)} ÷ ${whole(claim.gpus)} ÷ 24`, (n) => `${trim(n)} days`, subject));
     const steps = stepsOf(subject);
     if (claim.stepSeconds && steps && claim.gpus)
-      checks.push(compare("steps", "steps × step time × GPUs = hours", (steps * claim.stepSeconds * claim.gpus) / 3600, pretrain.gpuHours, `${whole(steps)} steps × ${trim(claim.stepSeconds, 5)} s × ${whole(claim.gpus)}`, hoursOf, subject));
+      checks.push(compare("steps", "steps × step time × GPUs", (steps * claim.stepSeconds * claim.gpus) / 3600, pretrain.gpuHours, `${whole(steps)} steps × ${trim(claim.stepSeconds, 5)} s × ${whole(claim.gpus)}`, hoursOf, subject));
     const seconds = pretrain.gpuHours * 3600;
     const rate = pretrain.tokens / seconds;
     if (stated.tokensPerSecondPerGpu)
-      checks.push(compare("rate", "tokens ÷ hours = rate", rate, stated.tokensPerSecondPerGpu, `${count(pretrain.tokens)} ÷ ${count(pretrain.gpuHours)} h`, (n) => `${whole(n)} tokens/s/GPU`, subject));
+      checks.push(compare("rate", "tokens a second", rate, stated.tokensPerSecondPerGpu, `${count(pretrain.tokens)} ÷ ${count(pretrain.gpuHours)} h`, (n) => `${whole(n)} tokens/s/GPU`, subject));
     const flops = (id: string, what: string, work: number, said: number | undefined, scale: number, show: (n: number) => string) => {
       if (said !== undefined)
-        checks.push(compare(id, `tokens × FLOPs ÷ hours, ${what}`, work / seconds / scale, said, `${count(pretrain.tokens)} × ${trim(work / pretrain.tokens / 1e9, 4)} GFLOP ÷ ${count(pretrain.gpuHours)} h`, show, subject));
+        checks.push(compare(id, `FLOPs, ${what}`, work / seconds / scale, said, `${count(pretrain.tokens)} × ${trim(work / pretrain.tokens / 1e9, 4)} GFLOP ÷ ${count(pretrain.gpuHours)} h`, show, subject));
     };
     const tera = (n: number) => `${trim(n / 1e12)} TFLOP/s`;
     flops("flops-causal", "causal", pretrain.causal, stated.flopsPerSecCausal, 1, tera);
@@ -92,7 +92,7 @@ export function checkGoodput(subject: Subject): Check[] {
   return [{
     id: "goodput",
     kind: "sums",
-    title: "lost time is in the hours",
+    title: "lost time",
     grade: none ? "aggressive" : "ok",
     says: none
       ? `Steps alone fill ${percent(goodput)} of the hours: no failure, restart or evaluation is counted. Runs that publish their goodput say 90 to 97 %, so the true bill is a few per cent higher.`

@@ -1,0 +1,193 @@
+import { describe, expect, it } from "vitest";
+import { CLAIMS, claimOf } from "../claims/index.ts";
+import type { Chip } from "../types.ts";
+import { audit, type World } from "./audit.ts";
+import { parseClaim, type Claim, type ClaimInput } from "./claim.ts";
+import { auditMarkdown } from "./markdown.ts";
+import { GRADES, type AuditReport } from "./report.ts";
+
+const chip = (id: string, name: string, more: Partial<Chip> = {}): Chip => ({
+  id, name, vendor: "NVIDIA", origin: "US", released: "2023-03-21", bf16FlopsPerSec: 989.5e12, eightBitOpsPerSec: 1979e12, fp8: true,
+  hbmBytes: 80e9, hbmBytesPerSec: 3.35e12, linkBytesPerSec: 400e9, linkedChips: 8, watts: 700, processNode: "4N", datacenter: true, sources: [], ...more,
+});
+const chips: Record<string, Chip> = {
+  h800: chip("h800", "H800"),
+  h100: chip("h100", "H100", { linkBytesPerSec: 900e9, released: "2022-10-01" }),
+  "a100-80": chip("a100-80", "A100", { bf16FlopsPerSec: 312e12, eightBitOpsPerSec: 624e12, fp8: false, released: "2020-11-16" }),
+};
+
+/** Fixed figures instead of the planner, the chip table and the rules, so that each rule of the audit is tested alone. */
+const world = (change: Partial<World> = {}): World => ({
+  chipOf: (id) => chips[id],
+  obtainable: ({ id }) =>
+    id === "h100" ? { known: true, ever: false, short: "never", sources: [] } : { known: true, ever: true, short: "until 2023-11-16", sources: [] },
+  predict: ({ pretrain }, { id }) => ({
+    gpuHours: { p10: 2.3e6, p50: 2.75e6, p90: 3.3e6 }, stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12, tokensPerSecondPerGpu: 1495,
+    mfu: 0.377, how: `On ${id}.`,
+    memoryBytes: { weights: 20e9, gradients: 10e9, optimizer: 20e9, activations: 15e9, buffers: 5e9, total: 70e9 },
+  }),
+  rental: () => ({ from: 1.7, to: 2.95, source: { title: "test", date: "2026", mark: "derived" } }),
+  ...change,
+});
+
+const v3 = CLAIMS["deepseek-v3"];
+/** The claim with all its times scaled together, so that its own sums still fit. */
+const scaled = (factor: number): ClaimInput => {
+  const hours = [2.664e6, 119e3, 5e3].map((h) => h * factor);
+  return {
+    ...v3,
+    stepSeconds: 19.926 * factor,
+    phases: v3.phases.map((phase, i) => ({ ...phase, gpuHours: hours[i], usd: hours[i] * 2 })),
+    stated: { gpuHours: 2.788e6 * factor, usd: 5.576e6 * factor },
+  };
+};
+const run = (input: ClaimInput | Claim, change?: Partial<World>): AuditReport => audit(parseClaim(input), { world: world(change) });
+const check = (report: AuditReport, id: string) => report.checks.find((c) => c.id === id)!;
+const rank = (report: AuditReport) => GRADES.indexOf(report.verdict.grade);
+
+describe("audit of DeepSeek-V3", () => {
+  const report = run(v3);
+
+  it("finds the published figures again", () => {
+    expect(check(report, "steps").numbers.worked).toBeCloseTo(2.6667e6, -3);
+    expect(Math.abs(check(report, "steps").numbers.off)).toBeLessThan(0.0015);
+    expect(check(report, "flops-causal").numbers.worked / 1e12).toBeCloseTo(386.5, 0);
+    expect(check(report, "mfu-causal").numbers.worked).toBeCloseTo(0.3906, 3);
+    expect(check(report, "mfu-full").numbers.worked).toBeCloseTo(0.4385, 3);
+    expect(check(report, "peers").numbers.ratio).toBeCloseTo(1543.2 / 1297, 3);
+    expect(check(report, "kernels").numbers.floorSeconds).toBeCloseTo(120 * 0.129, 6);
+    expect(check(report, "layout").numbers).toEqual({ dp: 128, microBatches: 120 });
+    expect(check(report, "calendar").numbers.days).toBeCloseTo(56.7, 1);
+    expect(report.implied!.tokensPerSecondPerGpu).toBeCloseTo((14.8e12 + 2 * 62.9e9) / 2.783e6 / 3600, 0);
+  });
+
+  it("calls it plausible and aggressive, for two stated reasons", () => {
+    expect(report.verdict.label).toBe("plausible, aggressive");
+    expect(report.against.sort()).toEqual(["goodput", "peers"]);
+    expect(report.for.length).toBeGreaterThanOrEqual(12);
+  });
+
+  it("gives bands that hold the claim and rise", () => {
+    expect(report.hours.p10).toBeLessThan(report.hours.p50);
+    expect(report.hours.p50).toBeLessThan(report.hours.p90);
+    expect(report.hours.p10).toBeLessThan(2.788e6 * 1.06);
+    expect(report.hours.p90).toBeLessThan(2.788e6 * 1.6);
+    expect(report.hours.asStated).toBeGreaterThan(0.8);
+    const { finalRun, programme, ownership } = report.money;
+    expect(finalRun.usd.p10).toBeLessThan(5.576e6);
+    expect(finalRun.usd.p90).toBeGreaterThan(5.576e6);
+    expect(programme.usd.p10).toBeGreaterThan(finalRun.usd.p50);
+    expect(ownership!.usd.p10).toBeGreaterThan(2048 * 31_000);
+  });
+
+  it("weighs other explanations", () => {
+    const [twice, fourTimes, other, fleet] = report.alternatives;
+    expect(twice.fits).toBe("poorly");
+    expect(fourTimes.likelihoodRatio).toBeLessThan(twice.likelihoodRatio);
+    expect(other.likelihoodRatio).toBeGreaterThan(twice.likelihoodRatio);
+    expect(fleet.needs.find(({ quantity }) => quantity.startsWith("micro-batches"))!.fits).toBe("no");
+    expect(fleet.needs.find(({ quantity }) => quantity === "days, if all of them ran it")!.needed).toBe("2.3");
+  });
+
+  it("becomes a document that cites every source", () => {
+    const text = auditMarkdown(report, "sumbi audit deepseek-v3");
+    expect(text).toContain("## Verdict: plausible, aggressive");
+    for (const { title } of report.sources) expect(text).toContain(title);
+    expect(text).not.toMatch(/undefined|NaN|Infinity/);
+  });
+});
+
+describe("the verdict follows from the checks", () => {
+  const whole = run(v3);
+
+  it("worsens as the hours shrink, even when every sum is made to fit", () => {
+    const half = run(scaled(0.5));
+    const quarter = run(scaled(0.25));
+    expect(check(half, "steps").grade).toBe("ok");
+    expect(rank(half)).toBeGreaterThan(rank(whole));
+    expect(check(half, "kernels").grade).toBe("broken");
+    expect(check(quarter, "peak").grade).toBe("broken");
+    expect(half.hours.asStated).toBeLessThan(0.1);
+    expect(half.hours.p50).toBeGreaterThan(0.75 * whole.hours.p50);
+    expect(half.alternatives[0].likelihoodRatio).toBeGreaterThan(1);
+  });
+
+  it("without step, layout and trace, half the hours are still not shown", () => {
+    const bare = (factor: number) => {
+      const { stepSeconds: _s, trace: _t, layout: _l, schedule: _c, ...rest } = scaled(factor);
+      return run(rest);
+    };
+    expect(bare(1).verdict.grade).toBe("aggressive");
+    expect(bare(0.5).verdict.grade).toBe("unshown");
+    expect(bare(0.25).verdict.grade).toBe("broken");
+    expect(bare(2).verdict.grade).toBe("ok");
+  });
+
+  it("catches only half the hours halved: steps and dollars no longer fit", () => {
+    const report = run({ ...v3, phases: v3.phases.map((phase, i) => (i === 0 ? { ...phase, gpuHours: "1.332M" } : phase)) });
+    expect(report.verdict.label).toBe("does not add up");
+    for (const id of ["phases-sum", "steps", "per-trillion", "flops-causal"]) expect(check(report, id).grade).toBe("broken");
+  });
+
+  it("catches a wrong sum of phases and a wrong product of price", () => {
+    expect(check(run({ ...v3, stated: { ...v3.stated, gpuHours: "3.4M" } }), "phases-sum").grade).toBe("broken");
+    expect(check(run({ ...v3, stated: { ...v3.stated, usd: "8M" } }), "price").grade).toBe("broken");
+    expect(rank(run({ ...v3, stated: { ...v3.stated, usd: "5.9M" } }))).toBeGreaterThan(rank(whole));
+  });
+
+  it("catches a batch or a layout that does not divide", () => {
+    const batch = run({ ...v3, batch: 15000 });
+    expect(check(batch, "layout").says).toContain("a batch of 15,000 does not divide by 128 pipelines");
+    expect(batch.verdict.grade).toBe("broken");
+    expect(check(run({ ...v3, layout: { pp: 12, ep: 64 } }), "layout").grade).toBe("broken");
+    expect(check(run({ ...v3, layout: { pp: 16, ep: 96 } }), "layout").grade).toBe("broken");
+    expect(check(run({ ...v3, batch: 2048 }), "layout").says).toContain("16 micro-batches a pipeline are fewer than the 32");
+  });
+
+  it("catches a model that does not fit, chips that were never free, and a chip younger than the claim", () => {
+    const heavy = (total: number) => ({ predict: (...of: Parameters<World["predict"]>) => ({ ...world().predict(...of)!, memoryBytes: { weights: total, gradients: 0, optimizer: 0, activations: 0, buffers: 0, total } }) });
+    expect(check(run(v3, heavy(120e9)), "memory").grade).toBe("broken");
+    expect(check(run(v3, heavy(88e9)), "memory").grade).toBe("unshown");
+    const h100 = run({ ...v3, chip: "h100" });
+    expect(check(h100, "law").grade).toBe("unshown");
+    expect(rank(h100)).toBeGreaterThan(rank(whole));
+    expect(run({ ...v3, date: "2022-12-27", notBefore: undefined }).verdict.grade).toBe("broken");
+    expect(check(run({ ...v3, notBefore: "2024-11-20" }), "calendar").grade).toBe("broken");
+  });
+
+  it("doubts what lies far below the prediction, never what lies above it", () => {
+    const at = (p50: number) => check(run(v3, { predict: (...of) => ({ ...world().predict(...of)!, gpuHours: { p10: p50 / 1.2, p50, p90: p50 * 1.2 } }) }), "prediction").grade;
+    expect(at(2.7e6)).toBe("ok");
+    expect(at(3.4e6)).toBe("aggressive");
+    expect(at(4.5e6)).toBe("unshown");
+    expect(at(1e6)).toBe("ok");
+  });
+
+  it("says 'not shown' where nothing sets hours against work", () => {
+    const report = run({ name: "x", who: "y", date: "2024-12-27", model: "deepseek-v3", chip: "h800", phases: [{ name: "all", kind: "other", gpuHours: 1000 }] });
+    expect(report.verdict.label).toBe("not shown");
+    expect(report.open).toContain("peak");
+  });
+});
+
+describe("the other claims that ship", () => {
+  it("R1 adds up: 512 GPUs, not 648, and more hours than its answers need", () => {
+    const r1 = run(CLAIMS["deepseek-r1"]);
+    expect(check(r1, "wall-0").numbers).toMatchObject({ worked: 101_376, stated: 101_000 });
+    expect(check(run({ ...CLAIMS["deepseek-r1"], gpus: 648 }), "wall-0").grade).toBe("broken");
+    expect(check(r1, "rollouts-R1-Zero").numbers.fill).toBeLessThan(0.5);
+    expect(check(r1, "clock-R1-Zero").numbers.secondsPerRollout).toBeCloseTo(1093, 0);
+    expect(["adds up", "plausible, aggressive"]).toContain(r1.verdict.label);
+    expect(r1.money.programme.usd.p50).toBeGreaterThan(5.576e6);
+    const half = run({
+      ...CLAIMS["deepseek-r1"], stated: {},
+      phases: CLAIMS["deepseek-r1"].phases.map((p, i) => ({ ...p, gpuHours: [50.5e3, 2.5e3, 20.5e3][i], hours: [99, undefined, 40][i], usd: undefined })),
+    });
+    expect(check(half, "clock-R1-Zero").numbers.neededPerUser).toBeGreaterThan(2 * check(r1, "clock-R1-Zero").numbers.neededPerUser);
+  });
+
+  it("DeepSeek-V2 and Llama 2 add up", () => {
+    const plain = { predict: () => undefined };
+    for (const name of ["deepseek-v2", "llama-2-70b"]) expect(run(claimOf(name), plain).verdict.label, name).toBe("adds up");
+  });
+});

@@ -1,0 +1,146 @@
+import type { ModelConfig } from "../../model/config.ts";
+import type { Chip, Source } from "../types.ts";
+import { explain } from "./alternatives.ts";
+import { checkCalendar } from "./calendar.ts";
+import { claimConfig, type Claim } from "./claim.ts";
+import { count, trim, usd, whole } from "./figures.ts";
+import { believe, worstOf, type Estimate } from "./hours.ts";
+import { checkLaw, type Obtainable } from "./law.ts";
+import { checkPeers, comparePeers } from "./peers.ts";
+import { checkKernels, checkLayout, checkMemory, checkPeak, kernelFloorHours } from "./physics.ts";
+import { checkPrediction, spreadOf } from "./prediction.ts";
+import { costs, leftOut, type RentalBand } from "./programme.ts";
+import { checkRollouts, expectRollouts } from "./reinforcement.ts";
+import type { AuditReport, Check, Prediction } from "./report.ts";
+import { subjectOf, type Subject } from "./subject.ts";
+import { checkGoodput, checkSums } from "./sums.ts";
+import { judge } from "./verdict.ts";
+import { realWorld } from "./world.ts";
+
+/** What an audit looks up outside the claim; replaceable, so that each rule can be tested with figures of its own. */
+export interface World {
+  chipOf(id: string): Chip;
+  obtainable(chip: Chip, seat: string | undefined, before: string): Obtainable;
+  /** Pretraining as the planner expects it on a chip; undefined where it has no answer. */
+  predict(subject: Subject, chip: Chip): Prediction | undefined;
+  rental(chip: Chip, date: string): RentalBand;
+}
+
+export interface AuditOptions {
+  /** The model, where the claim names a file that only the caller can read. */
+  config?: ModelConfig;
+  world?: World;
+}
+
+/**
+ * Works a claim out again and says how far it can be believed (docs/decisions/044-audit.md has the rules). Pure; a search of layouts
+ * may take some seconds where the claim fixes none. Throws ConfigError for an unknown model or chip.
+ */
+export function audit(claim: Claim, { config, world = realWorld }: AuditOptions = {}): AuditReport {
+  const subject = subjectOf(claim, config ?? claimConfig(claim), world.chipOf(claim.chip));
+  const { chip, pretrain, counted } = subject;
+  const predicted = pretrain && world.predict(subject, chip);
+  const goodput = checkGoodput(subject);
+  const checks: Check[] = [
+    ...checkSums(subject),
+    ...goodput,
+    ...(counted || claim.phases.every(({ kind }) => kind !== "rl") ? checkPeak(subject) : []),
+    ...checkKernels(subject),
+    ...checkLayout(subject),
+    ...checkMemory(subject, predicted),
+    ...checkRollouts(subject),
+    ...checkPrediction(subject, predicted),
+    ...checkPeers(subject),
+    ...checkCalendar(subject),
+    ...checkLaw(subject, world.obtainable(chip, claim.seat, claim.date)),
+  ];
+
+  const peers = comparePeers(subject);
+  const estimates: Estimate[] = peers.map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
+  if (predicted) estimates.push({ name: "prediction", ratio: predicted.gpuHours.p50 / pretrain!.gpuHours, sigma: spreadOf(predicted) });
+  const answers = expectRollouts(subject);
+  if (answers) estimates.push({ name: "rollouts", ...answers });
+
+  const floor = kernelFloorHours(subject);
+  const lost = goodput.some(({ grade }) => grade === "aggressive");
+  const stated = claim.stated.gpuHours ?? subject.gpuHours;
+  const { asStated, ...band } = believe(stated, worstOf(checks, ["sums"]), lost, estimates, floor && pretrain ? floor.gpuHours / pretrain.gpuHours : 0);
+  const statedUsd = claim.stated.usd ?? (claim.usdPerGpuHour ? stated * claim.usdPerGpuHour : undefined);
+  const alternatives = explain(subject, estimates, {
+    chipOf: world.chipOf,
+    obtainable: world.obtainable,
+    predictOn: (other) => (pretrain ? world.predict(subject, other)?.gpuHours.p50 : undefined),
+  });
+  const ids = (...grades: Check["grade"][]) => checks.filter(({ grade }) => grades.includes(grade)).map(({ id }) => id);
+  const report: Omit<AuditReport, "sources"> = {
+    claim,
+    title: claim.title ?? claim.name,
+    restated: restate(subject, stated, statedUsd),
+    verdict: judge(checks),
+    checks,
+    for: ids("ok"),
+    against: ids("aggressive", "unshown", "broken"),
+    open: ids("unknown"),
+    implied: impliedBy(subject),
+    predicted,
+    peers: peers.map(({ name, gpuHours, ratio, like, how, sources }) => ({ name, gpuHours, ratio, like, how, sources })),
+    alternatives,
+    hours: {
+      ...band,
+      stated,
+      asStated,
+      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimates${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 3 to 10 % lost time added" : ""}.`,
+    },
+    money: costs(subject, band, world.rental(chip, claim.date), statedUsd),
+    leftOut: leftOut(subject),
+  };
+  return { ...report, sources: sourcesOf(report) };
+}
+
+function restate(subject: Subject, stated: number, statedUsd: number | undefined): AuditReport["restated"] {
+  const { claim, chip, parameters } = subject;
+  const gpus = claim.gpus ? `${whole(claim.gpus)} × ${chip.name}` : `${chip.name}, number not stated`;
+  const lines = [
+    { label: "who, when", value: `${claim.who}, ${claim.date}` },
+    { label: "model", value: `${count(parameters.total, 3)} parameters, ${count(parameters.active, 3)} active` },
+  ];
+  if (subject.pretrain) lines.push({ label: "work", value: `${count(subject.pretrain.tokens)} tokens in ${claim.precision.toUpperCase()}, sequences of ${whole(subject.pretrain.sequence)}${claim.batch ? `, batch ${whole(claim.batch)}` : ""}` });
+  lines.push({ label: "chips", value: gpus });
+  for (const phase of subject.phases) lines.push({ label: phase.name, value: `${count(phase.gpuHours)} GPU-hours${phase.usd ? `, ${usd(phase.usd)}` : ""}` });
+  lines.push({ label: "total", value: `${count(stated)} GPU-hours${statedUsd ? `, ${usd(statedUsd)}${claim.usdPerGpuHour ? ` at $${trim(claim.usdPerGpuHour)} an hour` : ""}` : ", no price stated"}` });
+  return lines;
+}
+
+function impliedBy({ counted, chip, claim, config }: Subject): AuditReport["implied"] {
+  if (!counted) return undefined;
+  const seconds = counted.gpuHours * 3600;
+  const mfuCausal = counted.causal / seconds / chip.bf16FlopsPerSec;
+  const fast = claim.precision === "fp8" && chip.fp8 ? chip.eightBitOpsPerSec : chip.bf16FlopsPerSec;
+  return {
+    tokens: counted.tokens,
+    gpuHours: counted.gpuHours,
+    flopsPerToken: {
+      causal: counted.causal / counted.tokens,
+      full: counted.full / counted.tokens,
+      causalMtp: claim.mtp && "num_nextn_predict_layers" in config ? counted.trained / counted.tokens : undefined,
+    },
+    tokensPerSecondPerGpu: counted.tokens / seconds,
+    mfuCausal,
+    mfuFull: counted.full / seconds / chip.bf16FlopsPerSec,
+    shareOfMixedPeak: ((counted.trained - counted.scores) / fast + counted.scores / chip.bf16FlopsPerSec) / seconds,
+  };
+}
+
+/** Every source once, in the order of first use. */
+function sourcesOf(report: Omit<AuditReport, "sources">): Source[] {
+  const all = [
+    ...report.claim.sources,
+    ...report.checks.flatMap(({ sources }) => sources),
+    ...report.peers.flatMap(({ sources }) => sources),
+    ...report.alternatives.flatMap(({ sources }) => sources),
+    ...[report.money.finalRun, report.money.programme, report.money.ownership].flatMap((line) => line?.sources ?? []),
+    ...report.money.multiples.map(({ source }) => source),
+    ...report.claim.standsOn.map(({ source }) => source),
+  ];
+  return [...new Map(all.map((source) => [`${source.title}|${source.url ?? ""}`, source])).values()];
+}
