@@ -33,7 +33,7 @@ describe("sumbi audit", () => {
     const out = await run("deepseek-v3");
     expect(out.trimEnd().split("\n").length).toBeLessThan(30);
     expect(out).toContain("◉ plausible, aggressive");
-    expect(out).toMatch(/235,240 steps × 19.926 s × 2,048 = 2.667M GPU-hours/);
+    expect(out).toMatch(/235,240 steps × 19.926 s × 2,048 = 2.667M GPU-h/);
     expect(out).toMatch(/true GPU-hours\s+\$?[\d.]+M … [\d.]+M … [\d.]+M/);
     expect(out).not.toMatch(/undefined|NaN|Infinity/);
   });

@@ -86,8 +86,9 @@ export function auditMarkdown(report: AuditReport, command?: string): string {
   return `${parts.join("\n\n")}\n`;
 }
 
-/** `1 : 40`, `1.3 : 1`. */
-export const odds = (ratio: number): string => (ratio >= 1 ? `${trim(Math.min(ratio, 1e6), 2)} : 1` : ratio < 1e-3 ? "under 1 : 1,000" : `1 : ${trim(1 / ratio, 2)}`);
+/** `1 : 40`, `1.3 : 1`; beyond a hundred the models behind it are not good enough to say. */
+export const odds = (ratio: number): string =>
+  ratio > 100 ? "over 100 : 1" : ratio >= 1 ? `${trim(ratio, 2)} : 1` : ratio < 0.01 ? "under 1 : 100" : `1 : ${trim(1 / ratio, 2)}`;
 
 const keyOf = (source: Source) => `${source.title}|${source.url ?? ""}`;
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
