@@ -1,0 +1,173 @@
+import { headWidths, parameterCount, type Architecture, type Attention, type Ffn } from "./architecture.ts";
+import { collectiveSeconds, spanOf } from "./collectives.ts";
+import type { Constants } from "./constants.ts";
+import { opSeconds } from "./efficiency.ts";
+import { FP8, HALF } from "./operations.ts";
+import { parametersPerGpu } from "./work.ts";
+import type { Cluster, Job, Layout, Op, Precision } from "./types.ts";
+
+/** How a model is served on one unit of GPUs: attention in `gpus / tp` replicas, experts spread over all. */
+export interface ServingLayout {
+  gpus: number;
+  tp: number;
+  ep: number;
+}
+
+export const layoutOf = ({ gpus, tp, ep }: ServingLayout, microBatch = 1): Layout => ({
+  dp: gpus / tp, tp, cp: 1, pp: 1, vp: 1, ep, zero: 0, microBatch, recompute: "none",
+});
+
+/** Numbers cached per token and layer on one GPU; TP splits key heads, MLA's latent has none to split. */
+export const cachedNumbers = (a: Attention, tp: number): number =>
+  a.kind === "mla" ? a.kvRank + a.rope : 2 * a.headDim * Math.max(1, a.kvHeads / tp);
+
+/** Bytes a cached token takes on one GPU over all layers, in 16 bits unless said otherwise. */
+export const cacheBytesPerToken = (architecture: Architecture, tp = 1, bytesPerNumber = 2): number =>
+  architecture.layers.reduce((sum, { count, attention }) => sum + count * cachedNumbers(attention, tp) * bytesPerNumber, 0);
+
+/** Weights on one GPU: matrices at the precision's width, embedding and head in 16 bits. */
+export function servedWeightBytes(job: Job, serving: ServingLayout): number {
+  const layout = layoutOf(serving);
+  const width = job.precision === "fp8" ? FP8 : HALF;
+  const { architecture } = job;
+  let numbers = 0;
+  for (const run of architecture.layers) {
+    const { sharedParameters, expertParameters } = parametersPerGpu(job, layout, run);
+    numbers += run.count * (sharedParameters + expertParameters);
+  }
+  return numbers * width + ((architecture.tied ? 1 : 2) * architecture.vocab * architecture.hidden * HALF) / serving.tp;
+}
+
+export interface DecodePoint {
+  /** Sequences a TP group works on at once. */
+  sequences: number;
+  /** Tokens already cached of each. */
+  context: number;
+  /** Tokens looked at in one pass: 1, or more when drafts are verified. */
+  width: number;
+}
+
+/** The operations of one decode pass on one GPU: MLA absorbed (queries meet the latent), every weight that is hit read once. */
+export function decodeOps(job: Job, serving: ServingLayout, { sequences, context, width }: DecodePoint): Op[] {
+  const { architecture, precision } = job;
+  const D = architecture.hidden;
+  const T = sequences * width;
+  const ops: Op[] = [];
+  for (const run of architecture.layers) {
+    const layer: Op[] = [];
+    attentionOps(layer, run.attention, { D, T, sequences, context, tp: serving.tp, precision });
+    ffnOps(layer, run.ffn, { D, T, serving, precision });
+    layer.push({ kind: "memory", name: "norms and residuals", bytes: T * D * HALF * 10 });
+    for (let i = 0; i < run.count; i++) ops.push(...layer);
+  }
+  ops.push({ kind: "gemm", name: "head", m: T, n: architecture.vocab / serving.tp, k: D, count: 1, precision: "bf16" });
+  ops.push({ kind: "memory", name: "sampling", bytes: (T * architecture.vocab * 8) / serving.tp });
+  return ops;
+}
+
+interface At {
+  D: number;
+  T: number;
+  precision: Precision;
+}
+
+function attentionOps(ops: Op[], a: Attention, { D, T, sequences, context, tp, precision }: At & { sequences: number; context: number; tp: number }): void {
+  const gemm = (name: string, n: number, k: number, count = 1, p = precision): unknown =>
+    ops.push({ kind: "gemm", name, m: T, n, k, count, precision: p });
+  const heads = a.heads / tp;
+  const { query, value } = headWidths(a);
+  if (a.kind === "mla") {
+    gemm("latents", (a.qRank ?? 0) + a.kvRank + a.rope, D);
+    gemm("query up", heads * query, a.qRank ?? D);
+    gemm("query into latent", a.kvRank, a.nope, heads, "bf16");
+  } else gemm("qkv", (heads + 2 * Math.max(1, a.kvHeads / tp)) * a.headDim, D);
+  const perPair = a.kind === "mla" ? 2 * a.kvRank + a.rope : query + value;
+  ops.push({
+    kind: "attention", name: "attention", flops: 2 * T * heads * perPair * context,
+    bytes: sequences * context * cachedNumbers(a, tp) * HALF,
+  });
+  if (a.kind === "mla") gemm("latent into value", a.value, a.kvRank, heads, "bf16");
+  gemm("o", D, heads * (a.kind === "mla" ? a.value : a.headDim));
+  if (tp > 1) ops.push({ kind: "collective", name: "attention sum", collective: "allReduce", bytes: T * D * HALF, group: "tp", overlaps: false });
+}
+
+function ffnOps(ops: Op[], ffn: Ffn, { D, T, serving, precision }: At & { serving: ServingLayout }): void {
+  const { tp, ep, gpus } = serving;
+  const pair = (name: string, m: number, width: number, gated: boolean, count = 1): unknown =>
+    ops.push(
+      { kind: "gemm", name: `${name} in`, m, n: (gated ? 2 : 1) * width, k: D, count, precision },
+      { kind: "gemm", name: `${name} out`, m, n: D, k: width, count, precision },
+    );
+  if (ffn.kind === "dense") {
+    pair("FFN", T, ffn.width / tp, ffn.gated);
+    if (tp > 1) ops.push({ kind: "collective", name: "FFN sum", collective: "allReduce", bytes: T * D * HALF, group: "tp", overlaps: false });
+    return;
+  }
+  ops.push({ kind: "gemm", name: "router", m: T, n: ffn.experts, k: D, count: 1, precision: "bf16" });
+  if (ffn.shared > 0) pair("shared expert", T, (ffn.width * ffn.shared) / tp, true);
+  // The unit's tokens fall on all experts alike; those none falls on are not read.
+  const unitTokens = (T * gpus) / tp;
+  const local = ffn.experts / ep;
+  const hit = local * (1 - (1 - ffn.perToken / ffn.experts) ** unitTokens);
+  const rows = (unitTokens * ffn.perToken) / ep;
+  if (ep > 1) {
+    const sent = (T / tp) * ffn.perToken * D;
+    ops.push({ kind: "collective", name: "dispatch", collective: "allToAll", bytes: sent * (precision === "fp8" ? FP8 : HALF), group: "ep", overlaps: true, nodesPerToken: ffn.perToken });
+    ops.push({ kind: "collective", name: "combine", collective: "allToAll", bytes: sent * HALF, group: "ep", overlaps: true, nodesPerToken: ffn.perToken });
+  }
+  pair("experts", rows / hit, ffn.width, true, hit);
+}
+
+/** Seconds of operations on one GPU: what computes, and what communicates by whether it can hide. */
+export interface PassSeconds {
+  compute: number;
+  exposed: number;
+  hideable: number;
+}
+
+/** Adds operations up. Collectives of experts can hide behind another micro-batch, those of TP cannot. */
+export function passSeconds(ops: Op[], layout: Layout, cluster: Cluster, constants: Constants, copies: number): PassSeconds {
+  const sums: PassSeconds = { compute: 0, exposed: 0, hideable: 0 };
+  const known = new Map<Op, number>();
+  for (const op of ops) {
+    let seconds = known.get(op);
+    if (seconds === undefined) {
+      seconds =
+        op.kind === "collective"
+          ? collectiveSeconds(
+              { collective: op.collective, bytes: op.bytes, nodesPerToken: op.nodesPerToken, ...(op.collective === "allToAll" && { copies }) },
+              spanOf(op.group, layout), cluster, constants,
+            )
+          : opSeconds(op, cluster.chip, constants);
+      known.set(op, seconds);
+    }
+    if (op.kind !== "collective") sums.compute += seconds;
+    else if (op.group === "ep") sums.hideable += seconds;
+    else sums.exposed += seconds;
+  }
+  return sums;
+}
+
+/** Experts a token visits, for the traffic of all-to-alls; 1 in a dense model. */
+export const copiesOf = (architecture: Architecture): number =>
+  Math.max(1, ...architecture.layers.map(({ ffn }) => (ffn.kind === "moe" ? ffn.perToken : 1)));
+
+/**
+ * Seconds of one decode pass: all at once, or as two halves of which one computes while the other communicates (each half reads
+ * the weights again), whichever is sooner.
+ */
+export function decodeSeconds(job: Job, serving: ServingLayout, point: DecodePoint, constants: Constants): number {
+  const layout = layoutOf(serving);
+  const copies = copiesOf(job.architecture);
+  const time = (p: DecodePoint) => passSeconds(decodeOps(job, serving, p), layout, job.cluster, constants, copies);
+  const whole = time(point);
+  const atOnce = whole.compute + whole.exposed + whole.hideable;
+  if (whole.hideable === 0 || point.sequences < 2) return atOnce;
+  const half = time({ ...point, sequences: point.sequences / 2 });
+  const hidden = constants.hiddenShare * Math.min(half.compute, half.hideable);
+  return Math.min(atOnce, 2 * (half.compute + half.exposed + half.hideable - hidden));
+}
+
+/** Active weights alone set this bound: bytes that must be read for one token of one sequence over the unit's bandwidth. */
+export const soloSeconds = (job: Job, serving: ServingLayout): number =>
+  (parameterCount(job.architecture).active * (job.precision === "fp8" ? 1 : 2)) / (serving.gpus * job.cluster.chip.hbmBytesPerSec);
