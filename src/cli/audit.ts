@@ -80,7 +80,7 @@ export function draw(report: AuditReport, width = 118): string {
   lines.push(pc.dim(`   ${[value("model"), value("work"), value("chips")].filter(Boolean).join(" · ")}`), "");
   lines.push(`   ${scale.join("   ")}`, ...wrap(`${verdict.because}.`, width - 3).map((line) => `   ${line}`), "");
 
-  const sums = report.checks.filter(({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput");
+  const sums = report.checks.filter(({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput" && id !== "covered");
   if (sums.length > 0) {
     const best = sums.find(({ id }) => id === "steps") ?? sums.find(({ id }) => id.startsWith("wall")) ?? sums[0];
     row(`${sums.length} sums`, `hold to 1.5 %: ${best.short}`, PAINT.ok, SIGN.ok);
@@ -109,7 +109,7 @@ export function draw(report: AuditReport, width = 118): string {
 /** The first words of a check's title, to stand in the left column. */
 const label = ({ id, title }: Check): string => {
   const known: Record<string, string> = {
-    goodput: "lost time", peak: "peak", kernels: "kernels", layout: "layout", memory: "memory", prediction: "prediction", peers: "other runs",
+    goodput: "lost time", covered: "counted", peak: "peak", kernels: "kernels", layout: "layout", memory: "memory", prediction: "prediction", peers: "other runs",
     calendar: "calendar", law: "law",
   };
   if (id.startsWith("rollouts-")) return "answers sampled";

@@ -98,7 +98,7 @@ function otherChip(subject: Subject, chip: Chip, world: Surroundings): Alternati
   if (on && own) needs.push({ quantity: "predicted GPU-hours", stated: count(own, 3), needed: `${count(on, 3)} (${signed(on / own - 1)})`, fits: "same" });
   if (legal.known) needs.push({ quantity: `lawfully to be had in ${claim.seat}`, stated: world.obtainable(subject.chip, claim.seat, claim.date).short, needed: legal.short, fits: legal.ever ? "same" : "strained" });
   if (chip.linkBytesPerSec > 1.5 * subject.chip.linkBytesPerSec && claim.layout && (claim.layout.tp ?? 1) === 1)
-    needs.push({ quantity: "design", stated: "no tensor parallelism, routing limited to 4 nodes: made for narrow links", needed: "pointless with wide links", fits: "strained" });
+    needs.push({ quantity: "design", stated: "no tensor parallelism, which suits narrow links", needed: "wide links would have paid for it", fits: "strained" });
   const ratio = weigh(needs);
   const apart = on && own ? Math.abs(on / own - 1) : undefined;
   return {
@@ -136,8 +136,8 @@ function fleet(subject: Subject, chip: Chip, gpus: number, source: Source | unde
   if (legal.known) needs.push({ quantity: `lawfully to be had in ${claim.seat}`, stated: world.obtainable(subject.chip, claim.seat, claim.date).short, needed: legal.short, fits: legal.ever ? "same" : "strained" });
   const ratio = weigh(needs);
   return {
-    name: `${whole(gpus)} ${chip.name} stood behind it`,
-    says: `The run needs ${claim.gpus ? percent(claim.gpus / gpus, 0) : "a part"} of such a fleet; owning the rest would raise what the programme cost, not the hours of this run. All of them could not have run this batch at once.`,
+    name: `${whole(gpus)} ${chip.name} ran it${claim.gpus ? `, not ${whole(claim.gpus)}` : ""}`,
+    says: `All of them could hardly run one batch at once. That such a fleet stood beside the run no hour of it can show or exclude: the run needs ${claim.gpus ? percent(claim.gpus / gpus, 0) : "a part"} of it, and its price would belong to the programme.`,
     needs,
     likelihoodRatio: ratio,
     fits: fitsOf(ratio),

@@ -13,7 +13,7 @@ import { costs, leftOut, type RentalBand } from "./programme.ts";
 import { checkRollouts, expectRollouts } from "./reinforcement.ts";
 import type { AuditReport, Check, Prediction } from "./report.ts";
 import { subjectOf, type Subject } from "./subject.ts";
-import { checkGoodput, checkSums } from "./sums.ts";
+import { checkCovered, checkGoodput, checkSums } from "./sums.ts";
 import { judge } from "./verdict.ts";
 import { realWorld } from "./world.ts";
 
@@ -44,6 +44,7 @@ export function audit(claim: Claim, { config, world = realWorld }: AuditOptions 
   const checks: Check[] = [
     ...checkSums(subject),
     ...goodput,
+    ...checkCovered(subject),
     ...(counted || claim.phases.every(({ kind }) => kind !== "rl") ? checkPeak(subject) : []),
     ...checkKernels(subject),
     ...checkLayout(subject),
@@ -56,7 +57,8 @@ export function audit(claim: Claim, { config, world = realWorld }: AuditOptions 
   ];
 
   const peers = comparePeers(subject);
-  const estimates: Estimate[] = peers.map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
+  // What the same makers said of earlier runs is shown beside the claim, but is no independent evidence for it.
+  const estimates: Estimate[] = peers.filter(({ own }) => !own).map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
   if (predicted) estimates.push({ name: "prediction", ratio: predicted.gpuHours.p50 / pretrain!.gpuHours, sigma: spreadOf(predicted) });
   const answers = expectRollouts(subject);
   if (answers) estimates.push({ name: "rollouts", ...answers });
@@ -89,7 +91,7 @@ export function audit(claim: Claim, { config, world = realWorld }: AuditOptions 
       ...band,
       stated,
       asStated,
-      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimates${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 3 to 10 % lost time added" : ""}.`,
+      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimate${estimates.length === 1 ? "" : "s"}${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 3 to 10 % lost time added" : ""}.`,
     },
     money: costs(subject, band, world.rental(chip, claim.date), statedUsd),
     leftOut: leftOut(subject),

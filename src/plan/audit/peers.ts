@@ -11,6 +11,8 @@ interface Peer {
   kind: "moe" | "dense";
   /** Chips whose arithmetic is the same count as one generation. */
   generation: "ampere" | "hopper";
+  /** Whose word it is. */
+  maker: string;
   model?: string;
   precision: Precision;
   tokensPerSecondPerGpu: number;
@@ -39,28 +41,28 @@ const rate = (hoursPerTrillion: number) => 1e12 / hoursPerTrillion / 3600;
 let known: Peer[] | undefined;
 const peersKnown = (): Peer[] => (known ??= [
   {
-    name: "NVIDIA's DeepSeek-V3, 1,024 H100", kind: "moe", generation: "hopper", model: "deepseek-v3", precision: "fp8",
+    name: "NVIDIA's DeepSeek-V3, 1,024 H100", kind: "moe", maker: "NVIDIA", generation: "hopper", model: "deepseek-v3", precision: "fp8",
     tokensPerSecondPerGpu: 1297, flopsPerToken: preset("deepseek-v3", 4096), bf16FlopsPerSec: HOPPER, source: megatronBridge,
   },
   {
-    name: "DeepSeek-V2, H800", kind: "moe", generation: "hopper", model: "deepseek-v2", precision: "bf16",
+    name: "DeepSeek-V2, H800", kind: "moe", maker: "DeepSeek-AI", generation: "hopper", model: "deepseek-v2", precision: "bf16",
     tokensPerSecondPerGpu: rate(172_800), flopsPerToken: preset("deepseek-v2", 4096), bf16FlopsPerSec: HOPPER, source: v2Paper,
   },
   {
-    name: "DeepSeek 67B, H800", kind: "dense", generation: "hopper", model: "deepseek-llm-67b", precision: "bf16",
+    name: "DeepSeek 67B, H800", kind: "dense", maker: "DeepSeek-AI", generation: "hopper", model: "deepseek-llm-67b", precision: "bf16",
     tokensPerSecondPerGpu: rate(300_600), flopsPerToken: preset("deepseek-llm-67b", 4096), bf16FlopsPerSec: HOPPER, source: v2Paper,
   },
   {
-    name: "NVIDIA's Llama 3.1 405B, 1,024 H100", kind: "dense", generation: "hopper", model: "llama-3.1-405b", precision: "fp8",
+    name: "NVIDIA's Llama 3.1 405B, 1,024 H100", kind: "dense", maker: "NVIDIA", generation: "hopper", model: "llama-3.1-405b", precision: "fp8",
     tokensPerSecondPerGpu: 326, flopsPerToken: preset("llama-3.1-405b", 8192), bf16FlopsPerSec: HOPPER, source: megatronBridge,
   },
   {
-    name: "Llama 2 70B, A100", kind: "dense", generation: "ampere", model: "llama-2-70b", precision: "bf16",
+    name: "Llama 2 70B, A100", kind: "dense", maker: "Meta", generation: "ampere", model: "llama-2-70b", precision: "bf16",
     tokensPerSecondPerGpu: 2e12 / 1_720_320 / 3600, flopsPerToken: 6 * 69e9, bf16FlopsPerSec: AMPERE,
     source: { title: "Llama 2 model card", date: "2023-07-18", mark: "primary", url: "https://github.com/meta-llama/llama-models" },
   },
   {
-    name: "LLaMA 65B, 2,048 A100", kind: "dense", generation: "ampere", precision: "bf16",
+    name: "LLaMA 65B, 2,048 A100", kind: "dense", maker: "Meta", generation: "ampere", precision: "bf16",
     tokensPerSecondPerGpu: 380, flopsPerToken: 6 * 65.2e9, bf16FlopsPerSec: AMPERE,
     source: { title: "LLaMA, arXiv:2302.13971", date: "2023-02-27", mark: "primary", url: "https://arxiv.org/abs/2302.13971" },
   },
@@ -81,7 +83,7 @@ const generationOf = (chip: Chip): Peer["generation"] | undefined =>
 const near = (a: number, b: number) => Math.abs(a / b - 1) < 0.05;
 
 /** Published rates carried over to the claim's model and chip: like for like as tokens, others by the share of the peak they reached. */
-export function comparePeers(subject: Subject): (PeerComparison & { sigma: number; comparable: boolean })[] {
+export function comparePeers(subject: Subject): (PeerComparison & { sigma: number; comparable: boolean; own: boolean })[] {
   const { pretrain, chip, claim, config } = subject;
   if (!pretrain) return [];
   const generation = generationOf(chip);
@@ -101,10 +103,11 @@ export function comparePeers(subject: Subject): (PeerComparison & { sigma: numbe
       ratio: gpuHours / pretrain.gpuHours,
       like: same,
       comparable,
+      own: peer.maker === claim.who,
       sigma: same ? 0.22 : comparable ? 0.3 : peer.kind === kind || peer.generation === generation ? 0.4 : 0.5,
       how: same
         ? `${whole(peer.tokensPerSecondPerGpu)} tokens/s/GPU, the same model on a chip with the same arithmetic`
-        : `${percent(share)} of its BF16 peak${gain === 1 ? "" : claim.precision === "fp8" ? `, × ${trim(FP8_GAIN)} for FP8` : `, ÷ ${trim(FP8_GAIN)} for BF16`}`,
+        : `${peer.maker === claim.who ? "the same makers' word: " : ""}${percent(share)} of its BF16 peak${gain === 1 ? "" : claim.precision === "fp8" ? `, × ${trim(FP8_GAIN)} for FP8` : `, ÷ ${trim(FP8_GAIN)} for BF16`}`,
       sources: gain === 1 ? [peer.source] : [peer.source, fp8Source],
     };
   });

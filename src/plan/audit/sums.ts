@@ -105,3 +105,24 @@ export function checkGoodput(subject: Subject): Check[] {
     ],
   }];
 }
+
+/** How much of the hours comes with work that can be counted; the rest is taken on its word. */
+export function checkCovered(subject: Subject): Check[] {
+  const open = subject.phases.filter((phase, i) => {
+    const { steps, outputsPerStep, meanTokens } = subject.claim.phases[i];
+    return !phase.work && !(phase.kind === "rl" && steps && outputsPerStep && meanTokens);
+  });
+  const share = 1 - open.reduce((a, { gpuHours }) => a + gpuHours, 0) / subject.gpuHours;
+  if (share === 0) return [];
+  const rest = open.map(({ name, gpuHours }) => `${name} ${count(gpuHours)} h`).join(", ");
+  return [{
+    id: "covered",
+    kind: "sums",
+    title: "share of the hours that can be counted",
+    grade: share >= 0.6 ? "ok" : share >= 0.3 ? "aggressive" : "unshown",
+    says: `${percent(share)} of the hours come with tokens or answers that can be counted${open.length > 0 ? `; the rest is taken on its word (${rest})` : ""}.`,
+    short: `${percent(share)} of the hours come with work to count${open.length > 0 ? `; on their word: ${rest}` : ""}`,
+    numbers: { share },
+    sources: subject.claim.sources,
+  }];
+}
