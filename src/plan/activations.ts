@@ -1,5 +1,5 @@
 import { headWidths, type Attention, type Ffn, type LayerRun } from "./architecture.ts";
-import { FP8, HALF } from "./operations.ts";
+import { FP8, HALF, redoOf, type Redo } from "./operations.ts";
 import type { Job, Layout } from "./types.ts";
 
 /**
@@ -11,7 +11,7 @@ import type { Job, Layout } from "./types.ts";
 interface Kept {
   name: string;
   bytes: number;
-  by: ("core" | "cheap" | "alternate")[];
+  by: Redo[];
 }
 
 const none: Kept["by"] = [];
@@ -119,12 +119,15 @@ export function keptBytes(job: Job, layout: Layout, run: LayerRun): number {
   if (layout.recompute === "full") return s.held * s.hidden * HALF;
   const tensors = keptTensors(job, layout, run);
   if (layout.recompute === "none") return tensors.reduce((a, { bytes }) => a + bytes, 0);
-  const kind = job.selective ?? ((job.fusedAttention ?? true) ? "cheap" : "core");
+  const kind = redoOf(job);
   const narrow = kind === "cheap" && job.precision === "fp8" ? FP8 / HALF : 1;
   return tensors
     .filter(({ by }) => !by.includes(kind))
-    .reduce((a, { name, bytes }) => a + bytes * (/ (gate|up)$/.test(name) ? narrow : 1), 0);
+    .reduce((a, { name, bytes }) => a + bytes * (/ (gate|up)$/.test(name) ? narrow : 1), 0) + eagerBytes(job, s);
 }
+
+/** Without a compiler, per-operation checkpointing also holds the last product's output, which no one needs. */
+const eagerBytes = (job: Job, s: Sizes): number => (job.selective === "alternateEager" ? s.held * s.hidden * HALF : 0);
 
 /** Input of the final norm and of the head. Logits are buffers: only one micro-batch's exist at a time. */
 export function keptHeadBytes(job: Job, layout: Layout): number {

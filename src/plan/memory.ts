@@ -1,6 +1,6 @@
 import { layerParameters, type LayerRun } from "./architecture.ts";
 import { keptTensors } from "./activations.ts";
-import { HALF } from "./operations.ts";
+import { HALF, redoOf } from "./operations.ts";
 import type { Job, Layout, MemoryBytes, ParameterBytes, ScheduleName } from "./types.ts";
 import { fusedAttention, heldTokens, modelWork, stageCount, stageLayers, stagesOfRank, stageWorks, tokensPerGpu, type ModelWork, type Stage } from "./work.ts";
 
@@ -36,12 +36,13 @@ export interface MemoryOptions {
   contextBytes?: number;
 }
 
-/** In-flight chunks by formula, where no simulation was run: 1F1B pp − r; interleaved 2(pp − r − 1) + (vp − 1)pp + 1; DualPipe(V) pp + 1 of a rank. */
+/** In-flight chunks by formula, where no simulation was run: 1F1B pp − r; zero-bubble pp; interleaved 2(pp − r − 1) + (vp − 1)pp + 1; DualPipe(V) pp + 1 of a rank. */
 export function heldByFormula(schedule: ScheduleName, { pp, vp }: Pick<Layout, "pp" | "vp">, microBatches: number): Held {
   const inFlight = Array.from({ length: pp }, (_, r) => {
     if (schedule === "interleaved" && vp > 1) return Math.min(microBatches * vp, 2 * (pp - r - 1) + (vp - 1) * pp + 1);
     if (schedule === "dualpipe") return Math.min(microBatches, pp + 1);
     if (schedule === "dualpipev") return Math.min(2 * microBatches, 2 * pp + 1);
+    if (schedule === "zero-bubble") return Math.min(microBatches, pp);
     return Math.min(microBatches * vp, (pp - r) * vp);
   });
   return { inFlight, parameterCopies: schedule === "dualpipe" && pp > 1 ? 2 : 1 };
@@ -119,9 +120,16 @@ function bufferBytes(job: Job, layout: Layout, stages: Stage[]): number {
   return Math.max(working, logits) + gatheredBytes(job, layout, stages, runs) + sends;
 }
 
-/** Copies of the logits at the loss: fused, 16-bit logits and their gradient; else logits' log-softmax, its gradient and theirs in 32 bits. */
-export const logitBytes = (job: Job, layout: Layout): number =>
-  ((tokensPerGpu(job, layout) * job.architecture.vocab) / layout.tp) * ((job.fusedLoss ?? true) ? 2 * HALF : 3 * 4);
+/**
+ * Bytes at the loss: the head's gathered input under TP, and logits. A fused loss has them and their gradient in 16 bits; else log-softmax, its gradient
+ * and theirs in 32 bits, and one copy more where the vocabulary is split (PyTorch's own parallel loss).
+ */
+export function logitBytes(job: Job, layout: Layout): number {
+  const tokens = tokensPerGpu(job, layout);
+  const { hidden, vocab } = job.architecture;
+  const perLogit = (job.fusedLoss ?? true) ? 2 * HALF : (layout.tp > 1 ? 4 : 3) * 4;
+  return ((tokens * vocab) / layout.tp) * perLogit + (layout.tp > 1 ? tokens * hidden * HALF : 0);
+}
 
 /** Bytes a layer needs beside what it keeps: what recomputation brings back, and the largest gradients alive together. */
 export function workingBytes(job: Job, layout: Layout, run: LayerRun): number {
@@ -142,7 +150,7 @@ export function workingBytes(job: Job, layout: Layout, run: LayerRun): number {
 function modelKept(job: Job, layout: Layout, run: LayerRun): number {
   if (layout.recompute === "full") return heldTokens(job, layout) * job.architecture.hidden * HALF;
   if (layout.recompute === "none") return keptTensors(job, layout, run).reduce((a, { bytes }) => a + bytes, 0);
-  const kind = job.selective ?? (fusedAttention(job) ? "cheap" : "core");
+  const kind = redoOf(job);
   return keptTensors(job, layout, run).filter(({ by }) => !by.includes(kind)).reduce((a, { bytes }) => a + bytes, 0);
 }
 

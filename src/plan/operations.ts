@@ -1,7 +1,13 @@
-import type { Collective, Group, Op, Precision } from "./types.ts";
+import type { Collective, Group, Job, Op, Precision } from "./types.ts";
 
 /** What a recomputation runs again: attention's core, what is cheap, every second product (and everything cheap). */
 export type Redo = "core" | "cheap" | "alternate";
+
+/** Which of them a job's selective recomputation is. */
+export const redoOf = (job: Job): Redo => {
+  if (job.selective === "alternateEager") return "alternate";
+  return job.selective ?? ((job.fusedAttention ?? true) ? "cheap" : "core");
+};
 
 /** Bytes of 16-bit numbers. */
 export const HALF = 2;

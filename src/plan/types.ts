@@ -1,5 +1,8 @@
 import type { ModelConfig } from "../model/config.ts";
 import type { Architecture } from "./architecture.ts";
+import type { Energy } from "./energy.ts";
+import type { Goodput } from "./goodput.ts";
+import type { Lines } from "./money.ts";
 
 /** Where a figure about the world comes from. `mark`: seen in a primary or secondary source, derived from such, or remembered and unconfirmed. */
 export interface Source {
@@ -138,7 +141,9 @@ export interface Job {
   /** Norms and residuals split over TP. Default true. */
   sequenceParallel?: boolean;
   /** What `recompute: "selective"` recomputes; default "core" without fused attention, else "cheap". See activations.ts. */
-  selective?: "core" | "cheap" | "alternate";
+  selective?: "core" | "cheap" | "alternate" | "alternateEager";
+  /** Communication that software runs behind computation: default tp and dp, not ep (DualPipe's pairs overlap ep by nature). */
+  overlap?: { tp?: boolean; dp?: boolean; ep?: boolean };
   /** Loss as one kernel: its gradient comes from 16-bit logits, with no 32-bit copies. Default true. */
   fusedLoss?: boolean;
 }
@@ -302,4 +307,15 @@ export interface PlanResult {
   runnersUp: Runner[];
   sources: Source[];
   warnings: string[];
+  /** Below: what `plan` adds. Tokens of a sequence, sequences of a batch, micro-batches of a pipeline in a step. */
+  sequence?: number;
+  batch?: number;
+  microBatches?: number;
+  usdPerGpuHour?: number;
+  /** What the failure model says, also where the question gave its own goodput. */
+  failures?: Goodput;
+  /** The whole programme, experiments and failed runs included; never one number with `usd`. */
+  programme?: Lines["programme"];
+  /** At the world's mean grid. */
+  energy?: Energy;
 }

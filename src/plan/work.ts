@@ -11,7 +11,7 @@ import {
   type LayerRun,
 } from "./architecture.ts";
 import { keptBytes, keptHeadBytes } from "./activations.ts";
-import { FP8, HALF, matrixFlops, Operations, type Redo } from "./operations.ts";
+import { FP8, HALF, matrixFlops, Operations, redoOf, type Redo } from "./operations.ts";
 import { type Stage } from "./stages.ts";
 import type { Job, Layout, LayerKind, LayerWork, Op } from "./types.ts";
 
@@ -35,7 +35,6 @@ export const heldTokens = (job: Job, layout: Layout): number =>
   tokensPerGpu(job, layout) / (job.sequenceParallel === false ? 1 : layout.tp);
 
 export const fusedAttention = (job: Job): boolean => job.fusedAttention ?? true;
-export const selectiveKind = (job: Job): Redo => job.selective ?? (fusedAttention(job) ? "cheap" : "core");
 
 /**
  * The operations of each distinct layer: products with their real shapes, attention, memory traffic, collectives, forward and backward, and what
@@ -59,7 +58,7 @@ export function stageWorks(job: Job, stage: Stage, work: ModelWork): { work: Lay
 }
 
 /** Whether every second product is recomputed: then q, k, v and gate, up are products of their own, not one wide one. */
-const alternates = (job: Job) => job.selective === "alternate";
+const alternates = (job: Job) => redoOf(job) === "alternate";
 
 /** The work of one transformer layer. */
 export function layerWork(job: Job, layout: Layout, run: LayerRun): LayerWork {
@@ -76,7 +75,7 @@ export function layerWork(job: Job, layout: Layout, run: LayerRun): LayerWork {
 type Sums = Pick<LayerWork, "activationBytes" | "sharedParameters" | "expertParameters" | "forwardFlops">;
 
 function finish(job: Job, layout: Layout, ops: Operations, kind: LayerKind, sums: Sums): LayerWork {
-  const redo = selectiveKind(job);
+  const redo = redoOf(job);
   const recomputed =
     layout.recompute === "none" ? [] : ops.forward.filter(({ redo: by }) => layout.recompute === "full" || by.includes(redo)).map(({ op }) => op);
   return {
