@@ -28,7 +28,7 @@ export interface Traffic {
   collective: Collective;
   /** As `Op` has them: all-to-all what a chip sends in all, also to itself; all-gather its result; reduce-scatter its input; all-reduce its operand. */
   bytes: number;
-  /** Of an all-to-all: copies of a token (experts per token), and the most nodes it may visit. A copy crosses the network once per node and spreads over the inner links. */
+  /** Of an all-to-all: copies of a token (experts per token), and the nodes they lie on in the mean, its own among them. A copy crosses the network once per node. */
   copies?: number;
   nodesPerToken?: number;
 }
@@ -61,30 +61,23 @@ export function collectiveSeconds({ collective, bytes, copies = 1, nodesPerToken
   return slowest + latency;
 }
 
+/**
+ * Every copy crosses the inner links once (those that came over a port spread from there); over the network goes one copy per node reached, where the
+ * software joins those for one node (as DeepEP does: `nodesPerToken` given), else every copy.
+ */
 function allToAllSeconds(bytes: number, copies: number, nodesPerToken: number | undefined, members: number[], cluster: Cluster, constants: Constants): number {
   const size = members.at(-1)!;
-  const perCopy = bytes / copies;
   let slowest = 0, latency = constants.collectiveSeconds, inner = 1;
   cluster.tiers.forEach((tier, t) => {
     const here = members[t]!;
     if (here > inner) {
-      // Distinct domains of the tier within that a token's copies reach, its own not counted.
       const domains = size / inner;
-      const reached = inner === 1 ? copies * (1 - 1 / domains) : distinct(domains, copies, nodesPerToken) * (1 - 1 / domains);
-      // Tiers further out carry only what leaves this one.
-      const staying = inner === 1 ? (here - inner) / Math.max(1, size - inner) : 1;
-      // Copies that came over the network spread from the port's chip over the inner links: every copy crosses those once.
-      const spread = inner === 1 && size > here ? 1 / Math.max(staying, 1e-9) : 1;
-      slowest = Math.max(slowest, (perCopy * reached * staying * spread) / (tier.bytesPerSec * constants.linkShare));
+      const crossing = inner > 1 && nodesPerToken !== undefined ? Math.min(copies, nodesPerToken) / copies : 1;
+      const joined = nodesPerToken === undefined && size > here ? (here - inner) / (size - inner) : 1;
+      slowest = Math.max(slowest, (bytes * crossing * joined * (1 - 1 / domains)) / (tier.bytesPerSec * constants.linkShare));
       latency += tier.latencySeconds * Math.log2(here / inner);
     }
     inner = here;
   });
   return slowest + latency;
-}
-
-/** Mean number of domains that `copies` draws among `domains` reach, when they are first limited to `limit` of them. */
-export function distinct(domains: number, copies: number, limit = domains): number {
-  const among = Math.min(domains, limit);
-  return among * (1 - (1 - 1 / among) ** copies);
 }
