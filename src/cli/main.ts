@@ -15,6 +15,7 @@ export async function main(argv: string[]): Promise<number> {
     import("./chat.ts").then((m) => m.register),
     import("./train.ts").then((m) => m.register),
     import("./runs.ts").then((m) => m.register),
+    import("./chips.ts").then((m) => m.register),
     import("./audit.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
