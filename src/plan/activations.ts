@@ -90,7 +90,6 @@ function denseTensors(ffn: Extract<Ffn, { kind: "dense" }>, layout: Layout, s: S
   return gatedTensors(numbers, ffn.gated, s.input, "FFN");
 }
 
-/** Under "cheap" recomputation the gate's and up's outputs are kept in the products' width (FP8 in FP8 training). */
 function gatedTensors(numbers: number, gated: boolean, input: number, name: string): Kept[] {
   return [
     { name: `${name} ${gated ? "gate" : "in"}`, bytes: numbers * HALF, by: none },
@@ -120,10 +119,15 @@ export function keptBytes(job: Job, layout: Layout, run: LayerRun): number {
   const tensors = keptTensors(job, layout, run);
   if (layout.recompute === "none") return tensors.reduce((a, { bytes }) => a + bytes, 0);
   const kind = redoOf(job);
-  const narrow = kind === "cheap" && job.precision === "fp8" ? FP8 / HALF : 1;
-  return tensors
-    .filter(({ by }) => !by.includes(kind))
-    .reduce((a, { name, bytes }) => a + bytes * (/ (gate|up)$/.test(name) ? narrow : 1), 0) + eagerBytes(job, s);
+  const deepseek = kind === "cheap" && job.precision === "fp8";
+  const kept = tensors.filter(({ by }) => !by.includes(kind)).reduce((a, { name, bytes }) => a + bytes * (deepseek ? narrowing(name) : 1), 0);
+  return kept + eagerBytes(job, s);
+}
+
+/** What DeepSeek keeps narrower than it was computed: SwiGLU's inputs in FP8, attention's output in 12 bits (arXiv:2412.19437 §3.3.3). */
+function narrowing(name: string): number {
+  if (/ (gate|up)$/.test(name)) return FP8 / HALF;
+  return name === "attention output" ? 12 / 16 : 1;
 }
 
 /** Without a compiler, per-operation checkpointing also holds the last product's output, which no one needs. */
