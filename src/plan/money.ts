@@ -1,14 +1,7 @@
 import { ConfigError } from "../errors.ts";
 import { energy, type Energy } from "./energy.ts";
+import { exchangeRate, type Currency } from "./prices.ts";
 import type { Chip, Source } from "./types.ts";
-
-/** Where the price of an hour comes from: a provider's or survey's figure for one chip at one date. */
-export interface Rate {
-  usdPerGpuHour: number;
-  low: number;
-  high: number;
-  sources: Source[];
-}
 
 const epochCost: Source = {
   title: "Cottier et al., The rising costs of training frontier AI models, arXiv:2405.21015 (server parts 15–22 %, interconnect 9–13 % of cost)",
@@ -120,21 +113,14 @@ export function lines(finalRun: { usd: number; p10: number; p90: number }, multi
   };
 }
 
-export type Currency = "USD" | "RMB" | "KRW";
-
-/** Units of a currency for a dollar, rounded: what they were about at the end of 2024 (V3's report) and in 2026. */
+/** Units of a currency for a dollar, the newest known. */
 export const PER_USD: Record<Currency, { perUsd: number; source: Source }> = {
-  USD: { perUsd: 1, source: { title: "The dollar itself", date: "2026-11", mark: "derived" } },
-  RMB: { perUsd: 7.2, source: { title: "Dollar in RMB, about 2024 to 2026, remembered", date: "2026", mark: "unconfirmed" } },
-  KRW: { perUsd: 1400, source: { title: "Dollar in KRW, about 2025 to 2026, remembered", date: "2026", mark: "unconfirmed" } },
+  USD: exchangeRate("USD"), RMB: exchangeRate("RMB"), KRW: exchangeRate("KRW"),
 };
 
 /** A currency by its code; CNY is RMB. Throws ConfigError. */
 export function parseCurrency(text: string): Currency {
   const code = text.toUpperCase() === "CNY" ? "RMB" : text.toUpperCase();
-  if (!Object.hasOwn(PER_USD, code)) throw new ConfigError(`currency: expected USD, RMB or KRW, came ${text}`);
-  return code as Currency;
+  if (code !== "USD" && code !== "RMB" && code !== "KRW") throw new ConfigError(`currency: expected USD, RMB or KRW, came ${text}`);
+  return code;
 }
-
-export const fromUsd = (usd: number, currency: Currency): number => usd * PER_USD[currency].perUsd;
-export const toUsd = (amount: number, currency: Currency): number => amount / PER_USD[currency].perUsd;

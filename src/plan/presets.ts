@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
+import { nearest } from "./nearest.ts";
 import type { Precision, ScheduleName, Source } from "./types.ts";
 
 const paper = (title: string, date: string, id: string): Source => ({
@@ -84,27 +85,6 @@ export function planModel(name: string): NamedModel {
   const lower = name.toLowerCase();
   const key = ALIASES[lower] ?? lower;
   if (!Object.hasOwn(PRESETS, key))
-    throw new ConfigError(`plan: expected a published model, a folder or a config.json, came ${name}; nearest: ${nearest(name, planModelNames()).join(", ")}`);
+    throw new ConfigError(`plan: expected a published model, a folder or a config.json, came ${name}; nearest: ${nearest(name, planModelNames()).slice(0, 4).join(", ")}`);
   return { name: key, config: presetConfig(key), preset: PLAN_PRESETS[key === "deepseek-r1" ? "deepseek-v3" : key] };
-}
-
-/** The few of `names` that are most like `name`: those that hold it first, then by edit distance. */
-export function nearest(name: string, names: readonly string[], most = 4): string[] {
-  const flat = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const wanted = flat(name);
-  const score = (other: string) => {
-    const text = flat(other);
-    return wanted !== "" && (text.includes(wanted) || wanted.includes(text)) ? Math.abs(text.length - wanted.length) / 100 : editDistance(wanted, text);
-  };
-  return [...names].map((other) => ({ other, at: score(other) })).sort((a, b) => a.at - b.at).slice(0, most).map(({ other }) => other);
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    row = next;
-  }
-  return row[b.length];
 }

@@ -1,0 +1,314 @@
+import { ConfigError } from "../errors.ts";
+import { parameterCount } from "./architecture.ts";
+import { bandOf } from "./band.ts";
+import { networkSource } from "./cluster.ts";
+import { energy } from "./energy.ts";
+import { goodput, GOODPUT_SOURCES } from "./goodput.ts";
+import { layoutProblem, layoutText } from "./layouts.ts";
+import { lines } from "./money.ts";
+import { rentalRate } from "./prices.ts";
+import { checkQuestion, jobOf, questionArchitecture } from "./question.ts";
+import { searchLayouts } from "./search.ts";
+import { usableBytes } from "./step.ts";
+import type { Job, Layout, PlanQuestion, PlanResult, Runner, ScheduleName, Source, StepEstimate } from "./types.ts";
+
+/** A search that runs: `done` of `total` layouts or GPU counts looked at. */
+export interface PlanOptions {
+  onProgress?: (done: number, total: number, note: string) => void;
+}
+
+/** Schedules tried where a question names none; DualPipe's two copies of the weights pay only where experts' traffic must hide. */
+const TRIED: Record<"dense" | "mixture", ScheduleName[]> = {
+  dense: ["1f1b", "interleaved", "zero-bubble"],
+  mixture: ["zero-bubble", "dualpipe", "dualpipev"],
+};
+
+/**
+ * What training costs: the best layout that fits (or the one given), its step, and from it hours, days and money with their band.
+ * One of gpus, budgetUsd and days must be given: a budget buys the most GPUs whose run it pays for, days take the fewest that keep them.
+ * Throws ConfigError saying what is wrong and the nearest question that works. Pure; some seconds where layouts are searched.
+ */
+export function plan(question: PlanQuestion, options: PlanOptions = {}): PlanResult {
+  checkQuestion(question);
+  if (question.precision === "fp8" && !question.chip.fp8)
+    throw new ConfigError(`plan: ${question.chip.name} does not compute in FP8; nearest that works: --precision bf16`);
+  if (question.gpus !== undefined) return onGpus(question, question.gpus);
+  return solve(question, options);
+}
+
+function onGpus(question: PlanQuestion, gpus: number): PlanResult {
+  const job = jobOf(question, gpus);
+  checkFixed(job, question.layout);
+  const { best, runnersUp, problem } = bestOf(question, job);
+  if (!best) throw noFit(question, job, problem);
+  return resultOf(question, { ...job, schedule: best.schedule }, best, runnersUp);
+}
+
+/** What the question fixes of the layout, complete enough to be judged: then a fault is named rather than searched around. */
+function checkFixed(job: Job, fixed: Partial<Layout> = {}): void {
+  const { tp = 1, cp = 1, pp = 1 } = fixed;
+  const inner = tp * cp * pp;
+  for (const [name, n] of Object.entries(fixed))
+    if (name !== "recompute" && n !== undefined && !(Number.isSafeInteger(n) && (n as number) >= (name === "zero" ? 0 : 1)))
+      throw new ConfigError(`layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, came ${String(n)}`);
+  const { gpus } = job.cluster;
+  if (gpus % inner !== 0) {
+    const below = Math.floor(gpus / inner) * inner;
+    throw new ConfigError(
+      `layout: tp ${tp} · cp ${cp} · pp ${pp} = ${inner} does not divide ${gpus} GPUs; nearest that works: ${below > 0 ? `${below} or ` : ""}${below + inner} GPUs`,
+    );
+  }
+  if (fixed.tp === undefined && fixed.cp === undefined && fixed.pp === undefined && fixed.dp === undefined) {
+    if (fixed.ep !== undefined && fixed.ep > 1) {
+      const problem = layoutProblem(job, { ...COMPLETE, dp: gpus, ep: fixed.ep, microBatch: 1 });
+      if (problem?.startsWith("layout: ep")) throw new ConfigError(problem);
+    }
+    return;
+  }
+  const dp = fixed.dp ?? gpus / inner;
+  const problem = layoutProblem(job, { ...COMPLETE, ...defined(fixed), tp, cp, pp, dp });
+  // What only follows from a size that the question left open is no fault of it.
+  if (problem === undefined || (fixed.dp === undefined && (fixed.cp === undefined || fixed.tp === undefined) && problem.startsWith("batch"))) return;
+  if (problem.startsWith("layout") || problem.startsWith("batch") || problem.startsWith("sequence")) throw new ConfigError(problem);
+}
+
+const COMPLETE: Layout = { dp: 1, tp: 1, cp: 1, pp: 1, vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "none" };
+const defined = <T extends object>(value: T): Partial<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Partial<T>;
+
+interface Found {
+  best?: StepEstimate;
+  runnersUp: Runner[];
+  /** Why the last schedule tried has no layout, where none has. */
+  problem?: string;
+}
+
+/** The best over the schedules that come into question; runners-up of all of them, measured against that best. */
+function bestOf(question: PlanQuestion, job: Job): Found {
+  const mixture = job.architecture.layers.some(({ ffn }) => ffn.kind === "moe");
+  const names = question.schedule ? [question.schedule] : question.layout?.pp === 1 ? (["1f1b"] as const) : TRIED[mixture ? "mixture" : "dense"];
+  const found: Found = { runnersUp: [] };
+  const others: Runner[] = [];
+  for (const schedule of names) {
+    try {
+      const { best, runnersUp } = searchLayouts({ ...job, schedule }, defined(question.layout ?? {}), { runnersUp: 6 });
+      if (!found.best || best.stepSeconds < found.best.stepSeconds) {
+        if (found.best) others.push({ step: found.best, slower: 0, why: "" });
+        others.push(...found.runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })));
+        found.best = best;
+        found.runnersUp = runnersUp;
+      } else others.push({ step: best, slower: 0, why: "" }, ...runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })));
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      found.problem = error.message;
+    }
+  }
+  const { best } = found;
+  if (!best) return found;
+  const seen = new Set([key(best)]);
+  const measured = others.map(({ step }) => ({ step, slower: step.stepSeconds / best.stepSeconds - 1, why: whyOther(best, step) }));
+  found.runnersUp = [...found.runnersUp, ...measured]
+    .sort((a, b) => Number(b.step.fits) - Number(a.step.fits) || a.slower - b.slower)
+    .filter(({ step }) => !seen.has(key(step)) && seen.add(key(step)));
+  const fitting = found.runnersUp.filter(({ step }) => step.fits).slice(0, 6);
+  found.runnersUp = [...fitting, ...found.runnersUp.filter(({ step }) => !step.fits).slice(0, 3)];
+  return found;
+}
+
+const key = ({ schedule, layout }: StepEstimate) => `${layout.pp > 1 ? schedule : ""} ${JSON.stringify(layout)}`;
+
+const NAMES: Record<keyof StepEstimate["parts"], string> = {
+  compute: "computation", memoryBound: "memory-bound work", tp: "exposed tensor-parallel communication", ep: "exposed expert all-to-all", cp: "exposed context-parallel communication",
+  pp: "sends between stages", dp: "exposed gradient and weight exchange", bubble: "pipeline bubble", optimizer: "optimizer", overhead: "kernel launches",
+};
+
+/** Where a step under another schedule spends more than the best: its two largest excesses. */
+function whyOther(best: StepEstimate, other: StepEstimate): string {
+  const more = (Object.keys(NAMES) as (keyof StepEstimate["parts"])[])
+    .map((part) => ({ part, seconds: other.parts[part] - best.parts[part] }))
+    .filter(({ seconds }) => seconds > 0.002 * best.stepSeconds)
+    .sort((a, b) => b.seconds - a.seconds)
+    .slice(0, 2)
+    .map(({ part, seconds }) => `${NAMES[part]} ${seconds.toFixed(2)} s more`);
+  const slower = other.stepSeconds / best.stepSeconds - 1;
+  return `${other.schedule}, ${layoutText(other.layout)}, takes ${other.stepSeconds.toFixed(2)} s, ${(slower * 100).toFixed(1)} % more: ${more.join(", ") || "as fast within the model's error"}.`;
+}
+
+/** What does not fit, by how much, and the nearest layout that does: the question's wishes are let go one by one. */
+function noFit(question: PlanQuestion, job: Job, problem?: string): ConfigError {
+  const { chip, gpus } = job.cluster;
+  const where = `${gpus} × ${chip.name} (${gb(chip.hbmBytes)})`;
+  const fixed = question.layout ?? {};
+  const attempts: { without: string; question: PlanQuestion }[] = [];
+  for (const name of ["recompute", "microBatch", "zero", "vp", "cp", "ep", "tp", "pp", "dp"] as const)
+    if (fixed[name] !== undefined) attempts.push({ without: name, question: { ...question, layout: { ...fixed, [name]: undefined } } });
+  if (attempts.length > 1) attempts.push({ without: "the layout", question: { ...question, layout: undefined } });
+  if (question.schedule) attempts.push({ without: "the schedule", question: { ...question, schedule: undefined } });
+  for (const attempt of attempts) {
+    const { best } = bestOf(attempt.question, job);
+    if (best) {
+      const wish = Object.keys(defined(fixed)).length > 0 ? `with ${Object.entries(defined(fixed)).map(([k, v]) => `${k}=${String(v)}`).join(",")} ` : "";
+      return new ConfigError(
+        `plan: ${job.architecture.name} ${wish}does not fit ${where}; nearest that works, leaving ${attempt.without} open: ${layoutText(best.layout)} (${gb(best.memoryBytes.total)})`,
+      );
+    }
+  }
+  return new ConfigError(problem ?? `plan: no layout of ${job.architecture.name} fits ${where} with sequences of ${job.sequence}`);
+}
+
+const gb = (n: number) => `${(n / 1e9).toFixed(1)} GB`;
+
+/** GPU counts worth asking about: nodes in powers of two and half-way between. */
+export function sensibleCounts(chip: PlanQuestion["chip"], most = 131_072): number[] {
+  const node = chip.linkedChips > 1 && chip.linkedChips <= 16 ? chip.linkedChips : 8;
+  const counts = [1, 2, 4].filter((n) => n < node);
+  for (let n = node; n <= most; n *= 2) counts.push(n, ...(n * 1.5 <= most && (n * 1.5) % node === 0 ? [n * 1.5] : []));
+  return counts.sort((a, b) => a - b);
+}
+
+/** Fewest GPUs that keep the days, or most that the budget pays. Both are monotone but for layouts that happen to divide badly, so it bisects and then looks one further. */
+function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult {
+  const { days, budgetUsd } = question;
+  const counts = sensibleCounts(question.chip);
+  const known = new Map<number, PlanResult | undefined>();
+  let asked = 0;
+  const at = (i: number): PlanResult | undefined => {
+    const gpus = counts[i];
+    if (!known.has(gpus)) {
+      onProgress?.(asked++, Math.ceil(Math.log2(counts.length)) + 2, `${gpus} GPUs`);
+      try {
+        known.set(gpus, onGpus(question, gpus));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        known.set(gpus, undefined);
+      }
+    }
+    return known.get(gpus);
+  };
+  // The smallest count that can run it at all, and the largest: a batch has only so many sequences to spread.
+  const { batch } = jobOf(question, counts[0]);
+  let low = firstIndex(counts.length, (i) => at(i) !== undefined || enough(question, counts[i]));
+  while (low < counts.length && at(low) === undefined && counts[low] <= batch * 64) low++;
+  if (low >= counts.length || at(low) === undefined) return onGpus(question, counts[Math.min(low, counts.length - 1)]);
+  if (days !== undefined) {
+    const first = firstIndex(counts.length, (i) => i >= low && (at(i)?.days ?? (i === low ? Infinity : 0)) <= days);
+    const answer = [first, first + 1].map((i) => (i < counts.length ? at(i) : undefined)).find((r) => r && r.days <= days);
+    if (!answer) {
+      const best = [...known.values()].filter((r) => r !== undefined).reduce((a, b) => (b.days < a.days ? b : a));
+      throw new ConfigError(`plan: ${round(days)} days are too few on ${question.chip.name}: ${best.gpus} of them still take ${round(best.days)}; nearest that works: --days ${Math.ceil(best.days)}, or a larger --batch to spread over more`);
+    }
+    return budgetUsd !== undefined && answer.usd > budgetUsd
+      ? { ...answer, warnings: [...answer.warnings, `The run costs $${round(answer.usd)}, more than the budget of $${round(budgetUsd)}.`] }
+      : answer;
+  }
+  const budget = budgetUsd!;
+  const cheapest = at(low)!;
+  const last = firstIndex(counts.length, (i) => i > low && (at(i)?.usd ?? Infinity) > budget) - 1;
+  const answer = [last, last - 1, low].map((i) => (i >= low ? at(i) : undefined)).find((r) => r && r.usd <= budget);
+  if (answer) return answer;
+  const least = [...known.values()].filter((r) => r !== undefined).reduce((a, b) => (b.usd < a.usd ? b : a), cheapest);
+  throw new ConfigError(
+    `plan: $${round(budget)} do not pay for ${round(question.tokens)} tokens on ${question.chip.name}, which cost $${round(least.usd)} on ${least.gpus} of them; nearest that works: --tokens ${round((question.tokens * budget) / least.usd)} or --budget ${round(least.usd * 1.01)}`,
+  );
+}
+
+/** Whether the states alone could lie on so many GPUs; spares searches of counts that are far too small. */
+const enough = (question: PlanQuestion, gpus: number): boolean => {
+  const { bytes, architecture } = jobOf(question, gpus);
+  return parameterCount(architecture).total * (bytes.weight + bytes.master + bytes.moments) < gpus * question.chip.hbmBytes;
+};
+
+/** First index for which a test that turns true once and stays holds; `n` if none. */
+function firstIndex(n: number, holds: (i: number) => boolean): number {
+  let low = 0, high = n;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+const round = (n: number): string => {
+  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+    if (n >= size) return `${Number((n / size).toPrecision(3))}${unit}`;
+  return String(Number(n.toPrecision(3)));
+};
+
+function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersUp: Runner[]): PlanResult {
+  const { chip, gpus } = job.cluster;
+  const architecture = questionArchitecture(question);
+  const steps = Math.ceil(question.tokens / (job.batch * job.sequence));
+  const total = parameterCount(architecture, { mtp: job.mtp }).total;
+  const failures = goodput({ gpus, stateBytes: total * (job.bytes.master + job.bytes.moments) });
+  const share = question.goodput ?? failures.share;
+  const days = (steps * best.stepSeconds) / share / 86_400;
+  const gpuHours = days * 24 * gpus;
+  const rate = question.usdPerGpuHour === undefined ? rentalRate(chip) : undefined;
+  const price = question.usdPerGpuHour ?? rate!.usdPerGpuHour;
+  const usd = gpuHours * price;
+  const band = bandOf(job);
+  const at = (factor: number) => ({ gpuHours: gpuHours * factor, days: days * factor, usd: usd * factor });
+  const p10 = at(band.p10), p90 = at(band.p90);
+  const used = energy({ chip, gpuHours });
+  const money = lines({ usd, p10: p10.usd, p90: p90.usd });
+  const sources: Source[] = [
+    ...chip.sources,
+    ...(question.networkBytesPerSec === undefined && gpus > job.cluster.tiers[0].chips ? [networkSource(chip)] : []),
+    ...(rate?.sources ?? []),
+    ...(question.goodput === undefined ? GOODPUT_SOURCES : []),
+    ...band.sources,
+    ...money.programme.sources,
+    ...used.sources,
+  ];
+  return {
+    model: question.modelName,
+    chip: chip.id,
+    gpus,
+    tokens: question.tokens,
+    gpuHours,
+    days,
+    usd,
+    stepSeconds: best.stepSeconds,
+    steps,
+    sequence: job.sequence,
+    batch: job.batch,
+    microBatches: best.microBatches,
+    tokensPerSecondPerGpu: best.tokensPerSecondPerGpu,
+    mfu: best.mfu,
+    flopsPerToken: best.flopsPerToken,
+    memoryBytes: best.memoryBytes,
+    layout: best.layout,
+    schedule: best.schedule,
+    precision: job.precision,
+    goodput: share,
+    failures,
+    parts: best.parts,
+    p10,
+    p90,
+    usdPerGpuHour: price,
+    programme: money.programme,
+    energy: used,
+    runnersUp,
+    sources: unique(sources),
+    warnings: warningsOf(question, job, best, rate),
+  };
+}
+
+const unique = (sources: Source[]): Source[] => [...new Map(sources.map((source) => [`${source.title} ${source.date}`, source])).values()];
+
+function warningsOf(question: PlanQuestion, job: Job, best: StepEstimate, rate: ReturnType<typeof rentalRate> | undefined): string[] {
+  const { chip, gpus } = job.cluster;
+  const found: string[] = [];
+  const doubts = Object.entries(chip.doubts ?? {}).filter(([field]) => ["bf16FlopsPerSec", "eightBitOpsPerSec", "hbmBytes", "hbmBytesPerSec", "linkBytesPerSec"].includes(field));
+  for (const [field, doubt] of doubts) found.push(`${chip.name}: ${field} is in doubt: ${doubt}`);
+  if (chip.sources.every(({ mark }) => mark === "unconfirmed")) found.push(`${chip.name}: no figure of it is confirmed by a source.`);
+  const usable = usableBytes(job);
+  if (best.memoryBytes.total > 0.93 * usable) found.push(`Memory is filled to ${((best.memoryBytes.total / chip.hbmBytes) * 100).toFixed(0)} %: an uneven batch could overflow it.`);
+  if (job.architecture.layers.some(({ ffn }) => ffn.kind === "moe") && job.imbalance === 1)
+    found.push("Experts are taken as evenly loaded; real routing has cost 8 to 20 % of throughput on H100 (--imbalance).");
+  if (question.batch === undefined) found.push(`The batch of ${job.batch} sequences is assumed.`);
+  if (rate && rate.high / rate.low > 2) found.push(`Prices of ${chip.name} range from $${rate.low} to $${rate.high} an hour; the band of hours does not hold that.`);
+  if (!chip.datacenter && gpus > 8) found.push(`${chip.name} is no data-centre chip; its drivers and its network are rarely set up for such a cluster.`);
+  return found;
+}

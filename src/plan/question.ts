@@ -1,0 +1,68 @@
+import { ConfigError } from "../errors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { architectureOf, type Architecture } from "./architecture.ts";
+import { clusterOf } from "./cluster.ts";
+import { DEEPSEEK, MIXED } from "./memory.ts";
+import type { Cluster, Job, PlanQuestion, ScheduleName } from "./types.ts";
+
+export const SCHEDULES: readonly ScheduleName[] = ["1f1b", "interleaved", "zero-bubble", "dualpipe", "dualpipev"];
+
+const isArchitecture = (model: ModelConfig | Architecture): model is Architecture => "layers" in model;
+
+/** The planner's view of a question's model. */
+export const questionArchitecture = ({ model, modelName }: Pick<PlanQuestion, "model" | "modelName">): Architecture =>
+  isArchitecture(model) ? model : architectureOf(model, modelName);
+
+/** What a question leaves out: sequences of 4096, a batch of about 4M tokens for a dense model and 64M for a mixture of experts, at most what the tokens allow. */
+export function defaults(question: PlanQuestion, architecture: Architecture): { sequence: number; batch: number } {
+  const sequence = question.sequence ?? 4096;
+  const mixture = architecture.layers.some(({ ffn }) => ffn.kind === "moe");
+  const tokens = Math.min(mixture ? 64e6 : 4e6, question.tokens / 500);
+  return { sequence, batch: question.batch ?? Math.max(8, 2 ** Math.round(Math.log2(tokens / sequence))) };
+}
+
+/** The job of a question on so many GPUs. */
+export function jobOf(question: PlanQuestion, gpus: number): Job {
+  const architecture = questionArchitecture(question);
+  const { sequence, batch } = defaults(question, architecture);
+  const cluster: Cluster = clusterOf(question.chip, gpus, { networkBytesPerSec: question.networkBytesPerSec });
+  const precision = question.precision ?? "bf16";
+  return {
+    architecture, cluster, sequence, batch, precision,
+    schedule: question.schedule ?? "1f1b",
+    imbalance: question.imbalance ?? 1,
+    bytes: precision === "fp8" ? DEEPSEEK : MIXED,
+    mtp: question.mtp ?? architecture.mtpDepth > 0,
+  };
+}
+
+const show = (n: unknown) => (typeof n === "number" ? String(n) : JSON.stringify(n));
+
+/** Numbers that are wrong whatever the layout. Throws ConfigError listing every fault. */
+export function checkQuestion(question: PlanQuestion): void {
+  const faults: string[] = [];
+  const positive = (name: string, n: number | undefined) => {
+    if (n !== undefined && !(Number.isFinite(n) && n > 0)) faults.push(`${name}: expected a positive number, came ${show(n)}`);
+  };
+  const whole = (name: string, n: number | undefined) => {
+    if (n !== undefined && !(Number.isSafeInteger(n) && n > 0)) faults.push(`${name}: expected a positive whole number, came ${show(n)}`);
+  };
+  positive("tokens", question.tokens);
+  whole("gpus", question.gpus);
+  whole("sequence", question.sequence);
+  whole("batch", question.batch);
+  positive("budgetUsd", question.budgetUsd);
+  positive("days", question.days);
+  positive("usdPerGpuHour", question.usdPerGpuHour);
+  positive("networkBytesPerSec", question.networkBytesPerSec);
+  if (question.imbalance !== undefined && !(question.imbalance >= 1 && question.imbalance < 1000))
+    faults.push(`imbalance: expected 1 (even) or more, came ${show(question.imbalance)}`);
+  if (question.goodput !== undefined && !(question.goodput > 0 && question.goodput <= 1))
+    faults.push(`goodput: expected a share above 0 and up to 1, came ${show(question.goodput)}`);
+  if (question.schedule !== undefined && !SCHEDULES.includes(question.schedule))
+    faults.push(`schedule: expected one of ${SCHEDULES.join(", ")}, came ${show(question.schedule)}`);
+  if (question.gpus === undefined && question.budgetUsd === undefined && question.days === undefined)
+    faults.push("expected gpus, a budget or days, came none of them");
+  if (question.gpus !== undefined && question.gpus > 1_000_000) faults.push(`gpus: expected at most 1000000, came ${question.gpus}`);
+  if (faults.length > 0) throw new ConfigError(`plan: ${faults.join("\n  ")}`);
+}
