@@ -83,9 +83,10 @@ export function draw(report: AuditReport, width = 118): string {
   const sums = report.checks.filter(({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput" && id !== "covered");
   if (sums.length > 0) {
     const best = sums.find(({ id }) => id === "steps") ?? sums.find(({ id }) => id.startsWith("wall")) ?? sums[0];
-    row(`${sums.length} sums`, `hold to 1.5 %: ${best.short}`, PAINT.ok, SIGN.ok);
+    row(`${sums.length} sum${sums.length === 1 ? "" : "s"}`, `hold to 1.5 %: ${best.short}`, PAINT.ok, SIGN.ok);
   }
-  const rest = report.checks.filter((check) => !sums.includes(check));
+  const told = ({ id, grade, numbers }: Check) => !(id === "covered" && grade === "ok" && numbers.share > 0.95);
+  const rest = report.checks.filter((check) => !sums.includes(check) && told(check));
   for (const check of rest) {
     const pair = rest.find(({ id }) => id === PAIRS[check.id]);
     const joined = pair?.grade === "ok" && check.grade === "ok";
@@ -101,7 +102,6 @@ export function draw(report: AuditReport, width = 118): string {
   if (money.ownership) row("buying the cluster", `${three(money.ownership.usd, usd)}   another way to pay, not an addition`);
   lines.push("");
   row("left out", `${report.leftOut.map((what) => what.replace(" (it says so)", "")).join("; ")}.`);
-  lines.push("");
   for (const { name, fits, likelihoodRatio } of report.alternatives) lines.push(`   ${name.padEnd(44)} fits the details ${fits} (${odds(likelihoodRatio)})`);
   return `${lines.join("\n")}\n`;
 }

@@ -26,7 +26,8 @@ const world = (change: Partial<World> = {}): World => ({
     mfu: 0.377, how: `On ${id}.`,
     memoryBytes: { weights: 20e9, gradients: 10e9, optimizer: 20e9, activations: 15e9, buffers: 5e9, total: 70e9 },
   }),
-  rental: () => ({ from: 1.7, to: 2.95, source: { title: "test", date: "2026", mark: "derived" } }),
+  rental: () => ({ from: 1.7, to: 2.95, sources: [{ title: "prices", date: "2026", mark: "derived" }] }),
+  purchase: () => ({ low: 31_000, usd: 33_500, high: 36_000, whose: "H100", sources: [] }),
   ...change,
 });
 

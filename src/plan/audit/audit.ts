@@ -9,7 +9,7 @@ import { checkLaw, type Obtainable } from "./law.ts";
 import { checkPeers, comparePeers } from "./peers.ts";
 import { checkKernels, checkLayout, checkMemory, checkPeak, kernelFloorHours } from "./physics.ts";
 import { checkPrediction, spreadOf } from "./prediction.ts";
-import { costs, leftOut, type RentalBand } from "./programme.ts";
+import { costs, leftOut, type PurchaseBand, type RentalBand } from "./programme.ts";
 import { checkRollouts, expectRollouts } from "./reinforcement.ts";
 import type { AuditReport, Check, Prediction } from "./report.ts";
 import { subjectOf, type Subject } from "./subject.ts";
@@ -23,7 +23,8 @@ export interface World {
   obtainable(chip: Chip, seat: string | undefined, before: string): Obtainable;
   /** Pretraining as the planner expects it on a chip; undefined where it has no answer. */
   predict(subject: Subject, chip: Chip): Prediction | undefined;
-  rental(chip: Chip, date: string): RentalBand;
+  rental(chip: Chip): RentalBand;
+  purchase(chip: Chip): PurchaseBand | undefined;
 }
 
 export interface AuditOptions {
@@ -36,7 +37,8 @@ export interface AuditOptions {
  * Works a claim out again and says how far it can be believed (docs/decisions/044-audit.md has the rules). Pure; a search of layouts
  * may take some seconds where the claim fixes none. Throws ConfigError for an unknown model or chip.
  */
-export function audit(claim: Claim, { config, world = realWorld }: AuditOptions = {}): AuditReport {
+export function audit(claim: Claim, { config, world: given = realWorld }: AuditOptions = {}): AuditReport {
+  const world: World = { ...given, chipOf: (id) => plainName(given.chipOf(id)) };
   const subject = subjectOf(claim, config ?? claimConfig(claim), world.chipOf(claim.chip));
   const { chip, pretrain, counted } = subject;
   const predicted = pretrain && world.predict(subject, chip);
@@ -93,11 +95,14 @@ export function audit(claim: Claim, { config, world = realWorld }: AuditOptions 
       asStated,
       how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimate${estimates.length === 1 ? "" : "s"}${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 3 to 10 % lost time added" : ""}.`,
     },
-    money: costs(subject, band, world.rental(chip, claim.date), statedUsd),
+    money: costs(subject, band, world.rental(chip), world.purchase(chip), statedUsd),
     leftOut: leftOut(subject),
   };
   return { ...report, sources: sourcesOf(report) };
 }
+
+/** `H800` for `H800 SXM`: in a sentence the socket says nothing. */
+const plainName = (chip: Chip): Chip => ({ ...chip, name: chip.name.replace(/ SXM\d?/, "") });
 
 function restate(subject: Subject, stated: number, statedUsd: number | undefined): AuditReport["restated"] {
   const { claim, chip, parameters } = subject;

@@ -23,7 +23,7 @@ export function checkCalendar(subject: Subject): Check[] {
     says: room < 0
       ? `The ${chip.name} came out in ${from}, after the claim of ${claim.date}.`
       : `${whole(claim.gpus)} GPUs need ${trim(days)} days for the stated hours; ${whole(room)} days passed ${since}.`,
-    short: room < 0 ? `the ${chip.name} is younger than the claim` : `${trim(days)} days on ${whole(claim.gpus)} GPUs; ${whole(room)} were there ${since}`,
+    short: room < 0 ? `the ${chip.name} is younger than the claim` : `${trim(days)} days of the ${whole(room)} ${since}`,
     numbers: { days, room },
     sources: [...claim.sources, ...chip.sources],
   }];

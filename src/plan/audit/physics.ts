@@ -114,7 +114,7 @@ export function checkMemory(subject: Subject, prediction: Prediction | undefined
     title: "memory",
     grade: gradeUpTo(share, { ok: 1, unshown: 1.2 }),
     says: `In the stated layout a GPU holds about ${GB(memory.total)} (weights ${GB(memory.weights)}, gradients ${GB(memory.gradients)}, optimizer ${GB(memory.optimizer)}, activations ${GB(memory.activations)}, buffers ${GB(memory.buffers)}) of ${GB(chip.hbmBytes)}.`,
-    short: `${GB(memory.total)} of ${GB(chip.hbmBytes)} a GPU in the stated layout`,
+    short: `${GB(memory.total)} of ${GB(chip.hbmBytes)}`,
     numbers: { bytes: memory.total, share },
     sources: chip.sources,
   }];

@@ -25,17 +25,20 @@ const STAFF_SOURCE: Source = {
   url: "https://epoch.ai/blog/how-much-does-it-cost-to-train-frontier-ai-models",
 };
 
-/** A Hopper's price; the planner adds servers and network. */
-const CHIP_PRICE = { from: 31_000, middle: 33_500, to: 36_000 };
-const CHIP_PRICE_SOURCE: Source = {
-  title: "Epoch AI, hardware prices: H100 $31,000 to $36,000", date: "2025", mark: "primary", url: "https://epoch.ai/data/machine-learning-hardware",
-};
-
 /** Rental of the chip, low to high; the claim's own price is the middle where it states one. */
 export interface RentalBand {
   from: number;
   to: number;
-  source: Source;
+  sources: Source[];
+}
+
+/** Purchase price of a chip, and whose it is where its own is not known. */
+export interface PurchaseBand {
+  low: number;
+  usd: number;
+  high: number;
+  whose: string;
+  sources: Source[];
 }
 
 const Z = 1.2816;
@@ -80,7 +83,7 @@ const draw = (band: Band, u: number): number => {
  * Three lines that are never one: the final run at a rental price, the whole programme (experiments, failed runs, staff),
  * and what the cluster costs to own, which is another way to pay and not an addition.
  */
-export function costs(subject: Subject, hours: Band, rental: RentalBand, statedUsd: number | undefined): AuditReport["money"] {
+export function costs(subject: Subject, hours: Band, rental: RentalBand, purchase: PurchaseBand | undefined, statedUsd: number | undefined): AuditReport["money"] {
   const { claim, chip } = subject;
   const middle = claim.usdPerGpuHour ?? Math.sqrt(rental.from * rental.to);
   const price: Band = { p10: Math.min(rental.from, middle * 0.85), p50: middle, p90: Math.max(rental.to, middle * 1.15) };
@@ -92,7 +95,7 @@ export function costs(subject: Subject, hours: Band, rental: RentalBand, statedU
     what: "the run itself",
     usd: final,
     how: `${count(hours.p10, 3)} to ${count(hours.p90, 3)} GPU-hours at $${trim(price.p10)} to $${trim(price.p90)}`,
-    sources: [rental.source],
+    sources: rental.sources,
   };
   const programme: MoneyLine = {
     what: "the whole programme",
@@ -100,17 +103,16 @@ export function costs(subject: Subject, hours: Band, rental: RentalBand, statedU
     how: `the run${base > 0 ? ` and what it stands on (${count(base)} hours)` : ""}, × ${trim(multiple.p10, 2)} to ${trim(multiple.p90, 2)} for experiments and failed runs, and staff at ${percent(STAFF.from, 0)} to ${percent(STAFF.to, 0)} of the whole`,
     sources: [...MULTIPLES.map(({ source }) => source), STAFF_SOURCE],
   };
-  return { stated: statedUsd, finalRun, programme, ownership: claim.gpus ? ownership(chip, claim.gpus, hours.p50) : undefined, multiples: MULTIPLES };
+  return { stated: statedUsd, finalRun, programme, ownership: claim.gpus && purchase ? ownership(chip, claim.gpus, hours.p50, purchase) : undefined, multiples: MULTIPLES };
 }
 
-function ownership(chip: Chip, gpus: number, gpuHours: number): MoneyLine | undefined {
-  if (Math.abs(chip.bf16FlopsPerSec / 989.5e12 - 1) > 0.05) return undefined;
-  const at = (purchaseUsd: number) => owned({ chip, gpus, gpuHours, purchaseUsd, purchaseSources: [CHIP_PRICE_SOURCE] });
-  const middle = at(CHIP_PRICE.middle);
+function ownership(chip: Chip, gpus: number, gpuHours: number, price: PurchaseBand): MoneyLine {
+  const at = (purchaseUsd: number) => owned({ chip, gpus, gpuHours, purchaseUsd, purchaseSources: price.sources });
+  const middle = at(price.usd);
   return {
     what: `buying ${whole(gpus)} ${chip.name}`,
-    usd: { p10: at(CHIP_PRICE.from).capitalUsd, p50: middle.capitalUsd, p90: at(CHIP_PRICE.to).capitalUsd },
-    how: `${usd(CHIP_PRICE.from)} to ${usd(CHIP_PRICE.to)} a chip (an H100's price) with servers and network; over ${middle.years} years of use an hour then costs $${trim(middle.usdPerGpuHour)}, the run ${usd(middle.usd, 3)}`,
+    usd: { p10: at(price.low).capitalUsd, p50: middle.capitalUsd, p90: at(price.high).capitalUsd },
+    how: `${usd(price.low)} to ${usd(price.high)} a chip${price.whose === chip.name ? "" : ` (the ${price.whose}'s price)`} with servers and network; over ${middle.years} years of use an hour then costs $${trim(middle.usdPerGpuHour)}, the run ${usd(middle.usd, 3)}`,
     sources: middle.sources,
   };
 }

@@ -1,11 +1,94 @@
+import { ConfigError } from "../../errors.ts";
 import { chipOf } from "../chips.ts";
-import { SOURCES } from "../sources.ts";
+import { layoutProblem, layoutText } from "../layouts.ts";
+import { plan } from "../plan.ts";
+import { purchasePrice, rentalRate } from "../prices.ts";
+import { jobOf } from "../question.ts";
+import { obtainable } from "../rules/index.ts";
+import { stepMemory } from "../step.ts";
+import type { Chip, Layout, MemoryBytes, PlanQuestion } from "../types.ts";
 import type { World } from "./audit.ts";
+import type { Claim } from "./claim.ts";
+import { whole } from "./figures.ts";
+import { predictionOf } from "./prediction.ts";
+import type { Prediction } from "./report.ts";
+import { stepsOf, type Subject } from "./subject.ts";
+
+/** GPUs taken where a claim does not say how many. */
+const STAND_IN_GPUS = 1024;
+
+/** A date that names only a year or a month, as the day it ends with: what was published "in 2024" was so by its last day. */
+const lastDay = (date: string): string => (date.length === 10 ? date : date.length === 4 ? `${date}-12-31` : `${date}-28`);
+
+const predicted = new WeakMap<Claim, Map<string, Prediction | undefined>>();
+
+/** The claim's pretraining as a question to the planner: in its layout if it states one that the planner can run, else in the best. */
+function predict(subject: Subject, chip: Chip): Prediction | undefined {
+  const { claim } = subject;
+  const known = predicted.get(claim) ?? new Map<string, Prediction | undefined>();
+  predicted.set(claim, known);
+  if (!known.has(chip.id)) known.set(chip.id, ask(subject, chip));
+  return known.get(chip.id);
+}
+
+function ask(subject: Subject, chip: Chip): Prediction | undefined {
+  const { claim, config, pretrain } = subject;
+  if (!pretrain) return undefined;
+  const gpus = claim.gpus ?? STAND_IN_GPUS;
+  const steps = stepsOf(subject);
+  const noneLost = claim.stepSeconds && steps && claim.gpus && (steps * claim.stepSeconds * claim.gpus) / 3600 / pretrain.gpuHours > 0.97;
+  const question: PlanQuestion = {
+    model: config, modelName: claim.title ?? claim.name, tokens: pretrain.tokens, chip, gpus, sequence: pretrain.sequence, batch: claim.batch,
+    precision: claim.precision, mtp: claim.mtp, goodput: noneLost ? 1 : undefined,
+  };
+  const assumed = `${claim.gpus ? "" : `Reckoned on ${whole(gpus)} GPUs, since the claim names no number. `}${noneLost ? "Without lost time, as the claim counts. " : ""}`;
+  const fixed = claim.layout || claim.schedule ? { ...question, layout: claim.layout, schedule: claim.schedule } : undefined;
+  if (fixed) {
+    try {
+      return predictionOf(plan(fixed), `${assumed}In the stated layout.`);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+    }
+  }
+  try {
+    const best = plan(question);
+    const how = `${assumed}${fixed ? "The stated layout does not work for the planner; in" : "In"} the best it finds, ${layoutText(best.layout)}.`;
+    return { ...predictionOf(best, how), memoryBytes: fixed ? statedMemory(fixed, gpus) : undefined };
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+/** Least memory of the stated layout, though it may not fit; undefined where the layout cannot run at all. */
+function statedMemory(question: PlanQuestion, gpus: number): MemoryBytes | undefined {
+  const job = jobOf(question, gpus);
+  const { tp = 1, cp = 1, pp = 1 } = question.layout ?? {};
+  const layout: Layout = { vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "full", ...question.layout, tp, cp, pp, dp: question.layout?.dp ?? gpus / (tp * cp * pp) };
+  return layoutProblem(job, layout) === undefined ? stepMemory(job, layout) : undefined;
+}
+
+/** A chip's own price, or that of the chip with the same arithmetic that is on every list. */
+const sameArithmetic = (chip: Chip): Chip | undefined =>
+  ["h100", "a100-80"].map(chipOf).find(({ bf16FlopsPerSec }) => Math.abs(bf16FlopsPerSec / chip.bf16FlopsPerSec - 1) < 0.05);
 
 /** The chip table, the export rules, the price lists and the planner, as an audit asks them. */
 export const realWorld: World = {
   chipOf,
-  obtainable: () => ({ known: false, ever: false, short: "unknown", sources: [] }),
-  predict: () => undefined,
-  rental: () => ({ from: 1.7, to: 2.95, source: SOURCES.epoch }),
+  obtainable: (chip, seat, before) =>
+    seat === undefined ? { known: false, ever: false, short: "seat not stated", sources: [] } : obtainable(chip, seat, lastDay(before)),
+  predict,
+  rental: (chip) => {
+    const own = rentalRate(chip);
+    const like = sameArithmetic(chip);
+    const index = like?.id === "h100" ? rentalRate(like, { provider: "index", date: "2025-10" }) : undefined;
+    return { from: Math.min(own.low, index?.low ?? own.low), to: own.high, sources: [...own.sources, ...(index?.sources ?? [])] };
+  },
+  purchase: (chip) => {
+    const own = purchasePrice(chip);
+    if (own) return { ...own, whose: chip.name };
+    const like = sameArithmetic(chip);
+    const price = like && purchasePrice(like);
+    return price && { ...price, whose: like.name.replace(/ SXM\d?/, "") };
+  },
 };

@@ -18,7 +18,6 @@ export const deepseekV2: ClaimInput = {
   layout: { pp: 16, ep: 8, zero: 1, tp: 1 },
   schedule: "zero-bubble",
   phases: [{ name: "pre-training", kind: "pretrain", tokens: "8.1T", gpuHours: "1399680" }],
-  stated: { gpuHoursPerTrillionTokens: "172.8K" },
   sources: [paper],
   notes: ["Hours are the stated hours per trillion tokens times 8.1; the paper gives no total."],
 };
