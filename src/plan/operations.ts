@@ -14,6 +14,14 @@ export const HALF = 2;
 /** A number in FP8 with its share of a 32-bit scale for every 128. */
 export const FP8 = 1 + 4 / 128;
 
+interface LinearOptions {
+  count?: number;
+  precision?: Precision;
+  redo?: Redo[];
+  /** Operands that are in 8 bits without a cast of their own. */
+  free?: ("input" | "gradient")[];
+}
+
 /** Collects a layer's operations: what is added forward brings its backward along. */
 export class Operations {
   readonly forward: { op: Op; redo: Redo[] }[] = [];
@@ -24,13 +32,16 @@ export class Operations {
 
   constructor(readonly precision: Precision) {}
 
-  /** `count` products x[m,k]·w[k,n] and their two backward products; FP8 brings its casts. */
-  linear(name: string, m: number, n: number, k: number, o: { count?: number; precision?: Precision; redo?: Redo[] } = {}): void {
-    const { count = 1, precision = this.precision, redo = [] } = o;
+  /**
+   * `count` products x[m,k]·w[k,n] and their two backward products; FP8 brings its casts: each operand is read in 16 bits and written in 8 (twice where it is
+   * needed transposed), but costs nothing where what made it (a norm, an activation) writes 8 bits instead, or where it came in 8 bits (`free`).
+   */
+  linear(name: string, m: number, n: number, k: number, o: LinearOptions = {}): void {
+    const { count = 1, precision = this.precision, redo = [], free = [] } = o;
     const gemm = (suffix: string, m: number, n: number, k: number): Op => ({ kind: "gemm", name: name + suffix, m, n, k, count, precision });
     if (precision === "fp8") {
-      this.memory(`${name} cast`, count * m * k * (HALF + 1), 0, redo.includes("cheap") ? redo : ["alternate"]);
-      this.backwardInput.push({ kind: "memory", name: `${name} gradient cast`, bytes: count * m * n * (HALF + 2) });
+      if (!free.includes("input")) this.memory(`${name} cast`, count * m * k * (HALF + 1), 0, redo.includes("cheap") ? redo : ["alternate"]);
+      if (!free.includes("gradient")) this.backwardInput.push({ kind: "memory", name: `${name} gradient cast`, bytes: count * m * n * (HALF + 2) });
       this.backwardWeight.push({ kind: "memory", name: `${name} transpose`, bytes: count * m * k * 2 });
     }
     this.forward.push({ op: gemm("", m, n, k), redo });

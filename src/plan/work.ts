@@ -140,15 +140,15 @@ function groupedOperations(ops: Operations, job: Job, layout: Layout, a: Extract
   const kvHeads = Math.max(1, a.kvHeads / layout.tp);
   gather(ops, job, layout, "attention", D);
   if (alternates(job)) {
-    ops.linear("q", T, heads * a.headDim, D);
-    ops.linear("k", T, kvHeads * a.headDim, D, { redo: ["alternate"] });
-    ops.linear("v", T, kvHeads * a.headDim, D);
-  } else ops.linear("qkv", T, (heads + 2 * kvHeads) * a.headDim, D);
+    ops.linear("q", T, heads * a.headDim, D, { free: ["input"] });
+    ops.linear("k", T, kvHeads * a.headDim, D, { redo: ["alternate"], free: ["input"] });
+    ops.linear("v", T, kvHeads * a.headDim, D, { free: ["input"] });
+  } else ops.linear("qkv", T, (heads + 2 * kvHeads) * a.headDim, D, { free: ["input"] });
   const turned = T * (heads + kvHeads) * a.headDim * HALF;
   if (job.architecture.positions === undefined) ops.memory("rope", 2 * turned, 2 * turned, ["alternate"]);
   if (a.qkNorm) ops.memory("qk norm", 2 * turned, 3 * turned);
   coreOperations(ops, job, layout, { heads, kvHeads, query: a.headDim, value: a.headDim });
-  ops.linear("o", T, D, heads * a.headDim, { redo: ["alternate"] });
+  ops.linear("o", T, D, heads * a.headDim, { redo: ["alternate"], free: ["gradient"] });
   scatter(ops, job, layout, "attention", D);
 }
 
@@ -161,15 +161,15 @@ function latentOperations(ops: Operations, job: Job, layout: Layout, a: Extract<
   const latent = (a.qRank ?? 0) + a.kvRank;
   if (a.qRank === null) gather(ops, job, layout, "attention", D);
   // TP copies the down-projections; each GPU does those of its own tokens and the narrow latents are gathered
-  ops.linear("latents", held, latent + a.rope, D, { redo: [] });
+  ops.linear("latents", held, latent + a.rope, D, { free: ["input", "gradient"] });
   ops.memory("latent norms", held * latent * HALF * 2, held * latent * HALF * 3);
   gather(ops, job, layout, "latents", latent + a.rope);
-  ops.linear("query up", T, heads * query, a.qRank ?? D, { redo: ["cheap", "alternate"] });
-  ops.linear("key and value up", T, heads * (a.nope + value), a.kvRank, { redo: ["cheap", "alternate"] });
+  ops.linear("query up", T, heads * query, a.qRank ?? D, { redo: ["cheap", "alternate"], free: ["input", "gradient"] });
+  ops.linear("key and value up", T, heads * (a.nope + value), a.kvRank, { redo: ["cheap", "alternate"], free: ["input", "gradient"] });
   // rope on the query's part, and keys put together from the up-projection and the shared rope key
   ops.memory("rope and keys", T * heads * HALF * (2 * a.rope + a.nope + query), T * heads * HALF * (2 * a.rope + a.nope + query));
   coreOperations(ops, job, layout, { heads, kvHeads: heads, query, value });
-  ops.linear("o", T, D, heads * value, { redo: ["alternate"] });
+  ops.linear("o", T, D, heads * value, { redo: ["alternate"], free: ["gradient"] });
   scatter(ops, job, layout, "attention", D);
 }
 
@@ -205,14 +205,15 @@ function coreOperations(ops: Operations, job: Job, layout: Layout, { heads, kvHe
   ops.backwardInput.push({ kind: "attention", name: "attention back", flops: 2 * flops, bytes: 2 * (keysAndValues + queriesAndOutputs) + pairs * 4 * HALF });
 }
 
-/** `width` is this GPU's share. */
+/** `width` is this GPU's share. Norm and activation write their outputs' FP8 themselves. */
 function feedForward(ops: Operations, tokens: number, hidden: number, width: number, gated: boolean, name: string, apart: boolean): void {
+  const free = ["input" as const, "gradient" as const];
   if (gated && apart) {
-    ops.linear(`${name} gate`, tokens, width, hidden);
-    ops.linear(`${name} up`, tokens, width, hidden, { redo: ["alternate"] });
-  } else ops.linear(gated ? `${name} gate and up` : `${name} in`, tokens, (gated ? 2 : 1) * width, hidden);
+    ops.linear(`${name} gate`, tokens, width, hidden, { free });
+    ops.linear(`${name} up`, tokens, width, hidden, { redo: ["alternate"], free });
+  } else ops.linear(gated ? `${name} gate and up` : `${name} in`, tokens, (gated ? 2 : 1) * width, hidden, { free });
   activation(ops, tokens * width, gated, name);
-  ops.linear(`${name} down`, tokens, hidden, width);
+  ops.linear(`${name} down`, tokens, hidden, width, { free });
 }
 
 /** Gated: reads two, writes one; back: reads three, writes two. */
@@ -242,16 +243,19 @@ function expertOperations(ops: Operations, job: Job, layout: Layout, ffn: Extrac
     feedForward(ops, own * tp, D, (ffn.width * ffn.shared) / tp, true, "shared expert", alternates(job));
     scatter(ops, job, layout, "shared expert", D);
   }
+  // one cast for the dispatch serves shared and routed experts
+  if (ops.precision === "fp8") ops.memory("dispatch cast", own * D * (HALF + FP8), own * D * (HALF + FP8), ["alternate"]);
   // back: gradients are dispatched as activations are (in FP8 where those are), and combined in 16 bits
   ops.collective("dispatch", "ep", ep, "allToAll", busiest * D * wide, "allToAll", busiest * D * HALF, nodes);
   ops.memory("permute", busiest * D * wide * 2, busiest * D * HALF * 2, ["alternate"]);
   const rows = busiest / count;
-  ops.linear("expert gate and up", rows, 2 * ffn.width, D, { count });
+  const free = ["input" as const, "gradient" as const];
+  ops.linear("expert gate and up", rows, 2 * ffn.width, D, { count, free });
   activation(ops, busiest * ffn.width, true, "expert");
-  ops.linear("expert down", rows, D, ffn.width, { count });
+  ops.linear("expert down", rows, D, ffn.width, { count, free });
   ops.memory("unpermute", busiest * D * HALF * 2, busiest * D * wide * 2, ["alternate"]);
+  // the sum over a token's experts is the combining kernels' own
   ops.collective("combine", "ep", ep, "allToAll", busiest * D * HALF, "allToAll", busiest * D * wide, nodes);
-  ops.memory("combine sum", (sent + own) * D * HALF, (sent + own) * D * HALF, ["alternate"]);
 }
 
 /** A layer's parameters on one GPU. */
