@@ -78,6 +78,13 @@ describe("the work of a model", () => {
     expect(modelWork(j, layout()).runs[1].forward.some((op) => op.kind === "collective")).toBe(false);
   });
 
+  it("casts to FP8 where nothing upstream could: never K copies of a token going forward", () => {
+    const work = (precision: Job["precision"]) => modelWork(job(v3, { precision }), layout({ dp: 128, pp: 16, ep: 64 })).runs[1];
+    const casts = work("fp8").forward.filter(({ name }) => name.endsWith("cast"));
+    expect(casts.map(({ name, ...op }) => [name, (op as { bytes: number }).bytes / 4096])).toEqual([["o cast", 16384 * 3], ["dispatch cast", 7168 * (2 + 1 + 4 / 128)]]);
+    expect(work("bf16").forward.some(({ name }) => name.endsWith("cast"))).toBe(false);
+  });
+
   it("loads the busiest rank by the imbalance, not the model's own FLOPs", () => {
     const l = layout({ dp: 64, ep: 64 });
     const even = modelWork(job(v3), l).runs[1];
@@ -96,6 +103,11 @@ describe("stages", () => {
     expect(counts.at(-1)).toBeLessThan(4);
     expect(stages[0].embedding && stages[15].head && stages[15].mtp).toBe(true);
     expect(stages.reduce((a, { runs }) => a + runs[0], 0)).toBe(3);
+  });
+
+  it("gives Llama-3.1-405B's 126 layers as Meta did: one fewer at both ends (arXiv:2407.21783 §3.3.2)", () => {
+    const counts = stageLayers(preset("llama-3.1-405b"), 16, { sequence: 8192 }).map(({ runs }) => runs[0]);
+    expect(counts).toEqual([7, ...Array.from({ length: 14 }, () => 8), 7]);
   });
 
   it("splits any model so that no stage is empty and order is kept, and refuses more stages than layers", () => {
