@@ -3,7 +3,7 @@ import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";
 import { CHIP_FACTS, CHIPS, factsOf, performanceDensity, totalProcessingPerformance } from "../plan/chips.ts";
 import { purchasePrice, rentalRate } from "../plan/prices.ts";
-import { countryName, countryOf, dayOf, legality, spans, type Verdict } from "../plan/rules/index.ts";
+import { countryName, countryOf, dayBefore, dayOf, legality, spans, type Verdict } from "../plan/rules/index.ts";
 import type { ChipFacts, Source } from "../plan/types.ts";
 
 /** `sumbi chips [NAME]`: what chips can do, and whether export rules let one have them on a day. */
@@ -165,7 +165,7 @@ function drawDetail({ chip, tpp, performanceDensity: density, rent, purchase, le
   row("rule", `${law.rule.title} (${law.rule.citation}, from ${law.rule.from})`);
   row("paragraph", law.eccn);
   row("licence", law.licence === "exception" ? `exception ${law.exception}` : law.licence);
-  if (law.review) wrapped("review", law.review.says);
+  if (law.review) wrapped(law.licence === "exception" ? "if asked" : "review", law.review.says);
   row("tariff", law.tariff ? law.tariff.says : "none found");
   for (const letter of law.letters) wrapped("letter", `to ${letter.to}, ${letter.from}: ${letter.says}${letter.decides ? "" : " (shown, decides nothing)"}`);
   if (law.letters.length === 0) row("letters", "none known");
@@ -173,7 +173,7 @@ function drawDetail({ chip, tpp, performanceDensity: density, rent, purchase, le
   for (const { says, source } of law.notes) wrapped("note", `${says} [${source.title}]`);
 
   lines.push("", pc.bold(`History, to ${countryName(law.to)}`));
-  for (const { from, until, verdict } of history) lines.push(`  ${from} ${until === undefined ? "on        " : `to ${until}`}  ${COLOUR[verdict](verdict)}`);
+  for (const { from, until, verdict } of history) lines.push(`  ${from} ${until === undefined ? "on        " : `to ${dayBefore(until)}`}  ${COLOUR[verdict](verdict)}`);
 
   lines.push("", pc.bold("Sources"));
   const cite = ({ mark, title, date, url }: Source) => `  ${mark.padEnd(13)}${title} (${date})${url ? ` ${url}` : ""}`;

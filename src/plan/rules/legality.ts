@@ -76,9 +76,9 @@ export function legality({ chip, date: day, to: destination, headquarters: seat 
 
   const letter = letters.find(({ decides, holds }) => decides && holds === true);
   if (!scope || eccn === "none") {
-    const why = rule.id === "before" ? `no rule on advanced chips before 2022-10-07` : !scope ? `${countryName(to)} is outside the rule's destinations` : `below the lines: ${quoted}`;
+    const why = rule.id === "before" ? `no rule on advanced chips before 2022-10-07` : !scope ? `${countryName(to)} is outside the rule's destinations` : `not caught: ${quoted}`;
     if (letter) return done({ licence: "none", verdict: "licence", says: `no licence by the published rules (${why}), but by a letter to ${letter.to} of ${letter.from}: ${letter.says}` });
-    const reported = letters.map(({ says }) => `; not decided by ${says}`).join("");
+    const reported = letters.map(({ says }) => `; left out, as unpublished: ${says}`).join("");
     return done({ licence: "none", verdict: "free", says: `${why}${reported}` });
   }
   if (eccn === "unknown") return done({ licence: "unknown", verdict: "unknown", says: `cannot be told: ${quoted}` });
@@ -96,11 +96,12 @@ export function legality({ chip, date: day, to: destination, headquarters: seat 
   return done({ licence: "required", review, verdict, says: `${eccn}: ${quoted}; ${review.says}` });
 }
 
-/** The tests that decided, as text: those that hold, or all that were missed. */
+/** The tests that decided, as text: those that hold, else those left open, else where each was missed. */
 function reason(tests: RuleTest[]): string {
   const held = tests.filter(({ holds }) => holds === true);
+  if (held.length > 0) return held.map(({ rule, says }) => `${rule}: ${says}`).join("; ");
   const open = tests.filter(({ holds }) => holds === "unknown");
-  return (held.length > 0 ? held : open.length > 0 ? open : tests).map(({ rule, says }) => `${rule}: ${says}`).join("; ");
+  return (open.length > 0 ? open : tests).map(({ rule, missed }) => `${rule}: ${missed.join(", ")}`).join("; ");
 }
 
 /** Whether the rule looks at this destination or seat at all. */
@@ -148,7 +149,7 @@ function chineseChip(chip: ChipFacts, date: string, to: string, eccn: Eccn, quot
     };
   }
   if (home) return { licence: "none", verdict: "free", says: "made and sold inside the country: no export" };
-  if (eccn === "none") return { licence: "none", verdict: "free", says: versionOn(date).id === "before" ? "no rule on advanced chips before 2022-10-07" : `below the lines: ${quoted}` };
+  if (eccn === "none") return { licence: "none", verdict: "free", says: versionOn(date).id === "before" ? "no rule on advanced chips before 2022-10-07" : `not caught: ${quoted}` };
   return { licence: "unknown", verdict: "unknown", says: "whether US rules reach this foreign-made chip is not published" };
 }
 
@@ -226,4 +227,4 @@ export function obtainable(chip: ChipFacts, to: string, before: string, headquar
   return { known: true, ever: true, from, ...(end ? { until: end } : {}), short: end ? `from ${from} to ${end}` : `since ${from}`, sources: unique };
 }
 
-const dayBefore = (day: string): string => new Date(Date.parse(`${day}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10);
+export const dayBefore = (day: string): string => new Date(Date.parse(`${day}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10);

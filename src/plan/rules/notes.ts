@@ -45,7 +45,7 @@ export function notesFor(chip: ChipFacts, date: string, to: string, headquarters
     since("2026-01-15", "the review of January 2026 is for exports from the US; re-exports are still presumed to be denied", press("commentary on 91 FR 1684", "2026-01"));
   }
   if (isEmbargoedForArms(headquarters) && !isEmbargoedForArms(to) && caught) since("2026-05-31", "guidance repeats it: a seat in a D:5 country counts, wherever the data centre stands", LAW.seat2026);
-  if (isEmbargoedForArms(headquarters)) since("2025-09-29", "the rule that counts firms half owned by listed ones was in force, then suspended to about 2026-11-09; check its state", { title: "50 % affiliates rule, as remembered", date: "2025-11-10", mark: "unconfirmed" });
+  if (isEmbargoedForArms(headquarters) && caught) since("2025-09-29", "the rule that counts firms half owned by listed ones was in force, then suspended to about 2026-11-09; check its state", { title: "50 % affiliates rule, as remembered", date: "2025-11-10", mark: "unconfirmed" });
   if (caught && headquarters !== to && isChina(to)) since("2022-10-07", "firms seated in allied countries were told of milder review in China; which one is not confirmed here", LAW.october2022);
   if (date > LAST_READ) notes.push({ says: `nothing after ${LAST_READ} was read; later changes are not in here`, source: { title: "state of these rules", date: LAST_READ, mark: "derived" } });
   return notes;

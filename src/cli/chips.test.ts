@@ -1,0 +1,54 @@
+import { Command } from "commander";
+import { describe, expect, it, vi } from "vitest";
+import { UsageError } from "../errors.ts";
+import { register } from "./chips.ts";
+
+async function run(...args: string[]): Promise<string> {
+  const program = new Command().exitOverride();
+  register(program);
+  let out = "";
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
+  try {
+    await program.parseAsync(["node", "sumbi", "chips", ...args]);
+  } finally {
+    write.mockRestore();
+  }
+  return out.replace(/\x1b\[\d+m/g, "");
+}
+
+describe("sumbi chips", () => {
+  it("prints an aligned table with the verdicts of a day", async () => {
+    const lines = (await run("--date", "2023-11-16")).split("\n");
+    expect(lines[0]).toBe("Chips on 2023-11-16, to China");
+    const head = lines.find((line) => line.startsWith("chip "))!;
+    const h800 = lines.find((line) => line.startsWith("h800 "))!;
+    expect(h800).toMatch(/^h800 +990 +1,979 +80 +3\.35 +400 +700 +15,832 +19\.45 +- +free$/);
+    expect(h800.indexOf("15,832") + "15,832".length).toBe(head.indexOf("TPP") + "TPP".length);
+    expect(h800.indexOf("free")).toBe(head.indexOf("verdict"));
+    expect(await run("--date", "2023-11-17")).toMatch(/^h800 .* \.a +denial$/m);
+  });
+
+  it("tells one chip's tests, history and sources", async () => {
+    const out = await run("H20", "--date", "2025-06-01");
+    expect(out).toMatch(/On 2025-06-01, to China: licence/);
+    expect(out).toMatch(/3A090\.b\.1: TPP 2,368 < 2,400/);
+    expect(out).toMatch(/2024-01-01 to 2025-04-08 {2}free/);
+    expect(out).toMatch(/primary +NVIDIA, form 8-K/);
+  });
+
+  it("prints JSON, of all and of one", async () => {
+    const all = JSON.parse(await run("--json", "--date", "2026-02-01", "--to", "China")) as { id: string; verdict: string; tariff?: number }[];
+    expect(all.find(({ id }) => id === "h200")).toMatchObject({ verdict: "case-by-case", tariff: 0.25 });
+    const one = JSON.parse(await run("h100", "--json", "--date", "2024-06-01", "--to", "SG", "--headquarters", "CN")) as { legality: { verdict: string; tests: { says: string }[] } };
+    expect(one.legality.verdict).toBe("denial");
+    expect(one.legality.tests[0]!.says).toBe("TPP 15,832 >= 4,800");
+  });
+
+  it("answers bad questions with the nearest thing that works", async () => {
+    await expect(run("--date", "17/11/2023")).rejects.toThrow('chips: --date: expected a day as YYYY-MM-DD, came "17/11/2023"; nearest: 2023-11-17');
+    await expect(run("--to", "Chyna")).rejects.toThrow("nearest: China");
+    await expect(run("--headquarters", "Jpan")).rejects.toThrow("nearest: Japan");
+    await expect(run("h880")).rejects.toThrow(UsageError);
+    await expect(run("h880")).rejects.toThrow(/nearest: .*h800/);
+  });
+});
