@@ -11,6 +11,7 @@ const NETWORK: Record<string, { bytesPerSec: number; name: string; source: Sourc
   h800: { bytesPerSec: 50 * GB, name: "InfiniBand NDR", source: SOURCES.isca },
   b300: { bytesPerSec: 100 * GB, name: "InfiniBand XDR", source: { title: "an 800 Gb/s port per chip, as remembered", date: "2025", mark: "unconfirmed" } },
   "ascend-910b": { bytesPerSec: 25 * GB, name: "RoCE, 200 Gb/s", source: { title: "Atlas 800 A2: a 200 Gb/s port per chip, as remembered", date: "2023", mark: "unconfirmed" } },
+  "ascend-910c": { bytesPerSec: 50 * GB, name: "RoCE, 400 Gb/s", source: SOURCES.cloudMatrix },
   "mlu370-x8": { bytesPerSec: 12.5 * GB, name: "RoCE, 100 Gb/s", source: { title: "a 100 Gb/s port per chip, taken as usual", date: "2022", mark: "unconfirmed" } },
 };
 NETWORK["a100-80"] = NETWORK["a100-40"]!;

@@ -9,5 +9,6 @@ export const SOURCES = {
   memory: { title: "maker's data sheet, as remembered", date: "2025", mark: "unconfirmed" },
   derived: { title: "computed here from the chip's published rates", date: "2026-11", mark: "derived" },
   atlas: { title: "Huawei, CloudMatrix384 and Atlas product pages", date: "2026", mark: "secondary" },
+  cloudMatrix: { title: "Zuo et al., Serving on Huawei CloudMatrix384, arXiv:2506.12708, as summarised (752 TFLOP/s, 392 GB/s of links and 400 Gb/s of RDMA one way)", date: "2025-06-15", mark: "secondary", url: "https://www.emergentmind.com/topics/cloudmatrix-datacenter-architecture" },
   ling: { title: "Ling-Plus report, table of hourly costs by accelerator, arXiv:2503.05139", date: "2025-03", mark: "primary", url: "https://arxiv.org/abs/2503.05139" },
 } as const satisfies Record<string, Source>;

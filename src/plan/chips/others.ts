@@ -27,9 +27,9 @@ export const CHINESE: Chip[] = [
   {
     ...huawei, id: "ascend-910c", name: "Ascend 910C (A3, two dies)", released: "2025", bf16FlopsPerSec: 752 * T, eightBitOpsPerSec: 1504 * T, fp8: false,
     hbmBytes: 128 * GB, hbmBytesPerSec: 3200 * GB, linkBytesPerSec: 784 * GB, linkedChips: 384, watts: 700, logicDieMm2: 1330, processNode: "SMIC or TSMC 7 nm",
-    sources: [atlas, memory],
+    sources: [SOURCES.cloudMatrix, atlas, memory],
     doubts: {
-      bf16FlopsPerSec: "752 to 800: 288.7 to 307.2 PFLOP/s over 384 chips", eightBitOpsPerSec: "unconfirmed: twice FP16", logicDieMm2: "unconfirmed",
+      bf16FlopsPerSec: "752 to 800: 288.7 to 307.2 PFLOP/s over 384 chips, by source", eightBitOpsPerSec: "unconfirmed: twice FP16", logicDieMm2: "unconfirmed",
       watts: "unpublished; twice the 910B's",
     },
     notes: "In CloudMatrix384 and the Atlas 900 A3, 384 chips share one network of links.",
