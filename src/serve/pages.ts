@@ -17,13 +17,15 @@ const CONTENT_SECURITY_POLICY = {
   fontSrc: ["'self'"],
   imgSrc: ["'self'", "data:"],
   connectSrc: ["'self'"],
+  // the planner's own thread
+  workerSrc: ["'self'"],
   manifestSrc: ["'self'"],
   baseUri: ["'none'"],
   formAction: ["'none'"],
   frameAncestors: ["'none'"],
 };
 
-/** The built pages of a folder: `/` and `/runs` are its index.html, the rest are its files. */
+/** The built pages of a folder: `/`, `/runs` and `/plan` are its index.html, the rest are its files. */
 export function pageRoutes(dir: string): Hono {
   const app = new Hono();
   app.use(
@@ -35,7 +37,7 @@ export function pageRoutes(dir: string): Hono {
     }),
   );
   const index = serveStatic({ path: join(dir, "index.html") });
-  for (const path of ["/", "/runs", "/runs/*"])
+  for (const path of ["/", "/runs", "/runs/*", "/plan", "/plan/*"])
     app.get(path, async (c, next) => {
       c.header("cache-control", "no-cache");
       return index(c, next);

@@ -5,15 +5,16 @@ import { onLinkClick, route } from "./router.ts";
 import { useStore } from "./store.ts";
 
 type Page = ComponentType;
-const pages: Record<"chat" | "runs", { load: () => Promise<{ default: Page }>; loaded?: Page }> = {
+const pages: Record<"chat" | "runs" | "plan", { load: () => Promise<{ default: Page }>; loaded?: Page }> = {
   chat: { load: () => import("./chat/ChatPage.tsx") },
   runs: { load: () => import("./runs/RunsPages.tsx") },
+  plan: { load: () => import("./plan/PlanPages.tsx") },
 };
 
-/** Each page is its own bundle, loaded when first shown; the chat carries no charts and the runs no Markdown. */
+/** Each page is its own bundle, loaded when first shown; the chat carries no charts, the runs no Markdown and neither the planner. */
 function App() {
   const path = useStore(route);
-  const name = /^\/runs(\/|\?|$)/.test(path) ? "runs" : "chat";
+  const name = (/^\/(runs|plan)(?:\/|\?|$)/.exec(path)?.[1] ?? "chat") as keyof typeof pages;
   const [, redraw] = useState(0);
   const [failed, setFailed] = useState(false);
   const page = pages[name];

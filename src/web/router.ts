@@ -19,7 +19,7 @@ export function onLinkClick(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = (event.target as Element).closest?.("a");
   if (!link || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
-  if (link.pathname !== "/" && !/^\/runs(\/|$)/.test(link.pathname)) return;
+  if (link.pathname !== "/" && !/^\/(runs|plan)(\/|$)/.test(link.pathname)) return;
   event.preventDefault();
   go(link.pathname + link.search);
 }

@@ -16,6 +16,7 @@ export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   plugins: [woff2Only],
   css: { postcss: { plugins: [] } },
+  worker: { format: "es" },
   build: {
     outDir: fileURLToPath(new URL("../../dist/web", import.meta.url)),
     emptyOutDir: true,

@@ -54,8 +54,8 @@ export function ThemeButton() {
   return <IconButton icon={THEMES[index].icon} label={`${THEMES[index].label} (press for ${next.theme})`} onClick={() => setTheme(next.theme)} />;
 }
 
-/** The bar at the top of both pages. */
-export function TopBar({ page, start, children }: { page: "chat" | "runs"; start?: ComponentChildren; children?: ComponentChildren }) {
+/** The bar at the top of every page. */
+export function TopBar({ page, start, children }: { page: "chat" | "runs" | "plan"; start?: ComponentChildren; children?: ComponentChildren }) {
   return (
     <header class="top">
       {start}
@@ -69,6 +69,9 @@ export function TopBar({ page, start, children }: { page: "chat" | "runs"; start
         </a>
         <a href="/runs" aria-current={page === "runs" ? "page" : undefined}>
           Runs
+        </a>
+        <a href="/plan" aria-current={page === "plan" ? "page" : undefined}>
+          Plan
         </a>
       </nav>
       <div class="top-rest">

@@ -1,0 +1,44 @@
+import { countryName, legality, LAWFUL, type Verdict } from "../../plan/rules/index.ts";
+import type { Chip } from "../../plan/types.ts";
+import type { Form } from "./form.ts";
+import type { Law } from "./messages.ts";
+
+const WORDS: Record<Verdict, string> = {
+  free: "no licence needed",
+  notify: "free after a notice",
+  licence: "licence needed",
+  "case-by-case": "licence, case by case",
+  denial: "licence, presumed denied",
+  unknown: "cannot be told",
+};
+
+const today = () => new Date().toISOString().slice(0, 10);
+
+/** What the export rules say of a chip for the form's day and destination; null where no destination was asked about. */
+export function lawOf(chip: Chip, form: Form): Law | null {
+  if (!form.to) return null;
+  const date = form.on || today();
+  const answer = legality({ chip, date, to: form.to });
+  const lines: Law["lines"] = [
+    { name: "Rule", text: `${answer.rule.title}, as of ${answer.rule.from}`, sources: [answer.rule.source] },
+    { name: "Paragraph", text: answer.eccn === "none" ? "below all lines of 3A090" : answer.eccn, sources: [] },
+    ...answer.tests.map((test) => ({ name: `Test of ${test.rule}`, text: `${test.says}: ${test.holds === true ? "met" : test.holds === false ? "not met" : "unknown"}`, sources: [test.source] })),
+    ...(answer.review ? [{ name: "Review", text: answer.review.says, sources: [answer.review.source] }] : []),
+    ...(answer.tariff ? [{ name: "Tariff", text: answer.tariff.says, sources: [answer.tariff.source] }] : []),
+    ...answer.letters.map((letter) => ({ name: "Letter", text: `to ${letter.to}, ${letter.from}: ${letter.says}`, sources: [letter.source] })),
+    ...answer.notes.map((note) => ({ name: "Note", text: note.says, sources: [note.source] })),
+  ];
+  return {
+    lawful: answer.verdict === "unknown" ? null : LAWFUL.includes(answer.verdict),
+    verdict: WORDS[answer.verdict],
+    title: `${chip.name} to ${countryName(form.to)} on ${date}: ${answer.says}`,
+    lines,
+  };
+}
+
+/** Whether a chip could be had lawfully then and there; undefined where the form asks for no place. */
+export function lawful(chip: Chip, form: Form): boolean | undefined {
+  if (!form.to) return undefined;
+  const date = form.on || today();
+  return chip.released.slice(0, date.length) <= date && LAWFUL.includes(legality({ chip, date, to: form.to }).verdict);
+}
