@@ -41,7 +41,7 @@ export function explain(subject: Subject, estimates: Estimate[], world: Surround
 const weigh = (needs: Need[]) =>
   needs.reduce((a, { fits }) => a * (fits === "strained" ? STRAINED : fits === "no" ? CONTRADICTED : 1), 1);
 
-const fitsOf = (ratio: number): Alternative["fits"] => (ratio >= 0.6 ? "as well" : ratio >= 0.15 ? "partly" : "poorly");
+const fitsOf = (ratio: number): Alternative["fits"] => (ratio > 1.6 ? "better" : ratio >= 0.6 ? "as well" : ratio >= 0.15 ? "partly" : "poorly");
 
 function understated(subject: Subject, factor: number, estimates: Estimate[]): Alternative {
   const { claim, chip, pretrain, gpuHours } = subject;

@@ -5,6 +5,7 @@ import { audit, type World } from "./audit.ts";
 import { parseClaim, type Claim, type ClaimInput } from "./claim.ts";
 import { auditMarkdown } from "./markdown.ts";
 import { GRADES, type AuditReport } from "./report.ts";
+import { realWorld } from "./world.ts";
 
 const chip = (id: string, name: string, more: Partial<Chip> = {}): Chip => ({
   id, name, vendor: "NVIDIA", origin: "US", released: "2023-03-21", bf16FlopsPerSec: 989.5e12, eightBitOpsPerSec: 1979e12, fp8: true,
@@ -24,8 +25,8 @@ const world = (change: Partial<World> = {}): World => ({
   predict: ({ pretrain }, { id }) => ({
     gpuHours: { p10: 2.3e6, p50: 2.75e6, p90: 3.3e6 }, stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12, tokensPerSecondPerGpu: 1495,
     mfu: 0.377, how: `On ${id}.`,
-    memoryBytes: { weights: 20e9, gradients: 10e9, optimizer: 20e9, activations: 15e9, buffers: 5e9, total: 70e9 },
   }),
+  memory: () => ({ weights: 20e9, gradients: 10e9, optimizer: 20e9, activations: 15e9, buffers: 5e9, total: 70e9 }),
   rental: () => ({ from: 1.7, to: 2.95, sources: [{ title: "prices", date: "2026", mark: "derived" }] }),
   purchase: () => ({ low: 31_000, usd: 33_500, high: 36_000, whose: "H100", sources: [] }),
   ...change,
@@ -146,7 +147,7 @@ describe("the verdict follows from the checks", () => {
   });
 
   it("catches a model that does not fit, chips that were never free, and a chip younger than the claim", () => {
-    const heavy = (total: number) => ({ predict: (...of: Parameters<World["predict"]>) => ({ ...world().predict(...of)!, memoryBytes: { weights: total, gradients: 0, optimizer: 0, activations: 0, buffers: 0, total } }) });
+    const heavy = (total: number) => ({ memory: () => ({ weights: total, gradients: 0, optimizer: 0, activations: 0, buffers: 0, total }) });
     expect(check(run(v3, heavy(120e9)), "memory").grade).toBe("broken");
     expect(check(run(v3, heavy(88e9)), "memory").grade).toBe("unshown");
     const h100 = run({ ...v3, chip: "h100" });
@@ -168,6 +169,30 @@ describe("the verdict follows from the checks", () => {
     const report = run({ name: "x", who: "y", date: "2024-12-27", model: "deepseek-v3", chip: "h800", phases: [{ name: "all", kind: "other", gpuHours: 1000 }] });
     expect(report.verdict.label).toBe("not shown");
     expect(report.open).toContain("peak");
+  });
+});
+
+describe("with the real planner, chips, rules and prices", () => {
+  it("V3 is plausible, half of it is not, and H100 in China is not shown", () => {
+    const whole = audit(parseClaim(v3));
+    expect(whole.verdict.label).toBe("plausible, aggressive");
+    expect(whole.predicted!.how).toBe("Without lost time, as the claim counts. In the stated layout.");
+    expect(check(whole, "memory").grade).toBe("ok");
+    expect(check(whole, "law").says).toContain("from 2023-03-01 to 2023-11-16");
+    expect(audit(parseClaim(scaled(0.5))).verdict.grade).toBe("broken");
+    const h100 = audit(parseClaim({ ...v3, chip: "h100" }));
+    expect(check(h100, "law").grade).toBe("unshown");
+    expect(h100.verdict.label).toBe("not shown");
+  });
+
+  it("a layout that cannot hold the model is broken by its memory, few GPUs by the bare states", () => {
+    const { trace: _t, layout: _l, ...rest } = v3;
+    const small = { ...rest, gpus: 256, stepSeconds: undefined };
+    const unsearched = { world: { ...realWorld, predict: () => undefined } };
+    const report = audit(parseClaim({ ...small, layout: { pp: 2, ep: 8, zero: 1 }, schedule: "1f1b" }), unsearched);
+    expect(check(report, "memory").numbers.share).toBeGreaterThan(1.2);
+    expect(report.verdict.grade).toBe("broken");
+    expect(check(audit(parseClaim({ ...small, gpus: 64 }), unsearched), "memory").says).toContain("no layout can hold them");
   });
 });
 

@@ -1,5 +1,5 @@
 import type { ModelConfig } from "../../model/config.ts";
-import type { Chip, Source } from "../types.ts";
+import type { Chip, MemoryBytes, Source } from "../types.ts";
 import { explain } from "./alternatives.ts";
 import { checkCalendar } from "./calendar.ts";
 import { claimConfig, type Claim } from "./claim.ts";
@@ -23,6 +23,8 @@ export interface World {
   obtainable(chip: Chip, seat: string | undefined, before: string): Obtainable;
   /** Pretraining as the planner expects it on a chip; undefined where it has no answer. */
   predict(subject: Subject, chip: Chip): Prediction | undefined;
+  /** A GPU's memory in the layout that the claim states; undefined where it states none that can run. */
+  memory(subject: Subject): MemoryBytes | undefined;
   rental(chip: Chip): RentalBand;
   purchase(chip: Chip): PurchaseBand | undefined;
 }
@@ -50,7 +52,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
     ...(counted || claim.phases.every(({ kind }) => kind !== "rl") ? checkPeak(subject) : []),
     ...checkKernels(subject),
     ...checkLayout(subject),
-    ...checkMemory(subject, predicted),
+    ...checkMemory(subject, world.memory(subject)),
     ...checkRollouts(subject),
     ...checkPrediction(subject, predicted),
     ...checkPeers(subject),

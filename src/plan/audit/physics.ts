@@ -1,6 +1,6 @@
-import type { Source } from "../types.ts";
+import type { MemoryBytes, Source } from "../types.ts";
 import { count, gradeUpTo, percent, trim, whole } from "./figures.ts";
-import type { Check, Prediction } from "./report.ts";
+import type { Check } from "./report.ts";
 import { secondsAtPeak, stepsOf, type Subject } from "./subject.ts";
 
 /** Share of the mixed peak: what published runs reached, what no run reached, what kernels cannot reach. */
@@ -101,13 +101,23 @@ export function checkLayout(subject: Subject): Check[] {
   }];
 }
 
-/** Whether the model fits, by the memory that the planner predicts for the stated layout (its error allowed for). */
-export function checkMemory(subject: Subject, prediction: Prediction | undefined): Check[] {
-  const { chip, claim } = subject;
-  const memory = prediction?.memoryBytes;
+/** Bytes that a parameter takes at least, however it is spread: BF16 weights, FP32 master copy, two BF16 moments. */
+const LEAST_BYTES = 10;
+
+/** Whether the model fits: in the stated layout by the memory that the planner predicts (its error allowed for), else by its bare states. */
+export function checkMemory(subject: Subject, memory: MemoryBytes | undefined): Check[] {
+  const { chip, claim, parameters } = subject;
+  const GB = (n: number) => `${trim(n / 1e9)} GB`;
+  const least = claim.gpus ? (parameters.total * LEAST_BYTES) / claim.gpus : 0;
+  if (least > chip.hbmBytes) {
+    return [{
+      id: "memory", kind: "physics", title: "memory", grade: "broken", numbers: { bytes: least, share: least / chip.hbmBytes }, sources: chip.sources,
+      says: `Weights, master copies and moments alone, spread over all ${whole(claim.gpus!)} GPUs, take ${GB(least)} of ${GB(chip.hbmBytes)}: no layout can hold them.`,
+      short: `bare states need ${GB(least)} of ${GB(chip.hbmBytes)}: no layout can hold them`,
+    }];
+  }
   if (!memory || !claim.layout) return [];
   const share = memory.total / chip.hbmBytes;
-  const GB = (n: number) => `${trim(n / 1e9)} GB`;
   return [{
     id: "memory",
     kind: "physics",

@@ -50,7 +50,7 @@ export interface Alternative {
   needs: { quantity: string; stated: string; needed: string; fits: "yes" | "strained" | "no" | "same" }[];
   /** Likelihood of the published details under this explanation over that under the claim. */
   likelihoodRatio: number;
-  fits: "as well" | "partly" | "poorly";
+  fits: "better" | "as well" | "partly" | "poorly";
   sources: Source[];
 }
 

@@ -32,15 +32,12 @@ function predict(subject: Subject, chip: Chip): Prediction | undefined {
 }
 
 function ask(subject: Subject, chip: Chip): Prediction | undefined {
-  const { claim, config, pretrain } = subject;
+  const { claim, pretrain } = subject;
   if (!pretrain) return undefined;
   const gpus = claim.gpus ?? STAND_IN_GPUS;
   const steps = stepsOf(subject);
   const noneLost = claim.stepSeconds && steps && claim.gpus && (steps * claim.stepSeconds * claim.gpus) / 3600 / pretrain.gpuHours > 0.97;
-  const question: PlanQuestion = {
-    model: config, modelName: claim.title ?? claim.name, tokens: pretrain.tokens, chip, gpus, sequence: pretrain.sequence, batch: claim.batch,
-    precision: claim.precision, mtp: claim.mtp, goodput: noneLost ? 1 : undefined,
-  };
+  const question = { ...questionOf(subject, chip, gpus), goodput: noneLost ? 1 : undefined };
   const assumed = `${claim.gpus ? "" : `Reckoned on ${whole(gpus)} GPUs, since the claim names no number. `}${noneLost ? "Without lost time, as the claim counts. " : ""}`;
   const fixed = claim.layout || claim.schedule ? { ...question, layout: claim.layout, schedule: claim.schedule } : undefined;
   if (fixed) {
@@ -51,22 +48,31 @@ function ask(subject: Subject, chip: Chip): Prediction | undefined {
     }
   }
   try {
-    const best = plan(question);
+    const best = plan({ ...question, schedule: claim.schedule });
     const how = `${assumed}${fixed ? "The stated layout does not work for the planner; in" : "In"} the best it finds, ${layoutText(best.layout)}.`;
-    return { ...predictionOf(best, how), memoryBytes: fixed ? statedMemory(fixed, gpus) : undefined };
+    return { ...predictionOf(best, how), memoryBytes: undefined };
   } catch (error) {
     if (error instanceof ConfigError) return undefined;
     throw error;
   }
 }
 
-/** Least memory of the stated layout, though it may not fit; undefined where the layout cannot run at all. */
-function statedMemory(question: PlanQuestion, gpus: number): MemoryBytes | undefined {
-  const job = jobOf(question, gpus);
-  const { tp = 1, cp = 1, pp = 1 } = question.layout ?? {};
-  const layout: Layout = { vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "full", ...question.layout, tp, cp, pp, dp: question.layout?.dp ?? gpus / (tp * cp * pp) };
-  return layoutProblem(job, layout) === undefined ? stepMemory(job, layout) : undefined;
+/** Memory in the stated layout: as predicted where it fits, else the least it can take; undefined where the layout cannot run at all. */
+function memory(subject: Subject): MemoryBytes | undefined {
+  const { claim } = subject;
+  if (!claim.layout || !subject.pretrain || !claim.gpus) return undefined;
+  const job = jobOf({ ...questionOf(subject, subject.chip, claim.gpus), schedule: claim.schedule }, claim.gpus);
+  const { tp = 1, cp = 1, pp = 1, dp = claim.gpus / (tp * cp * pp) } = claim.layout;
+  const layout: Layout = { vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "full", ...claim.layout, tp, cp, pp, dp };
+  if (layoutProblem(job, layout) !== undefined) return undefined;
+  const least = stepMemory(job, layout);
+  return least.total > job.cluster.chip.hbmBytes ? least : (predict(subject, subject.chip)?.memoryBytes ?? least);
 }
+
+const questionOf = ({ claim, config, pretrain }: Subject, chip: Chip, gpus: number): PlanQuestion => ({
+  model: config, modelName: claim.title ?? claim.name, tokens: pretrain!.tokens, chip, gpus, sequence: pretrain!.sequence, batch: claim.batch,
+  precision: claim.precision, mtp: claim.mtp,
+});
 
 /** A chip's own price, or that of the chip with the same arithmetic that is on every list. */
 const sameArithmetic = (chip: Chip): Chip | undefined =>
@@ -78,6 +84,7 @@ export const realWorld: World = {
   obtainable: (chip, seat, before) =>
     seat === undefined ? { known: false, ever: false, short: "seat not stated", sources: [] } : obtainable(chip, seat, lastDay(before)),
   predict,
+  memory,
   rental: (chip) => {
     const own = rentalRate(chip);
     const like = sameArithmetic(chip);
