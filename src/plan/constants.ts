@@ -17,7 +17,7 @@ export interface Constants {
   linkShare: number;
   /** Seconds a collective takes before its first byte: launch, handshake, waiting for the last of the group. */
   collectiveSeconds: number;
-  /** Seconds between two kernels that nothing fills: launch, prologue, tail. */
+  /** Seconds after an operation (one or a few kernels) that nothing fills: launch, prologue, tail. */
   launchSeconds: number;
   /** Share of communication hidden behind computation where software overlaps the two. */
   hiddenShare: number;
@@ -53,10 +53,10 @@ export const BOUNDS: Readonly<Record<ConstantName, { low: number; prior: number;
   memoryShare: { low: 0.6, prior: 0.8, high: 0.95, unit: "of memory bandwidth", meaning: "element-wise kernels" },
   linkShare: { low: 0.5, prior: 0.75, high: 0.95, unit: "of link bandwidth", meaning: "collectives" },
   collectiveSeconds: { low: 5e-6, prior: 20e-6, high: 80e-6, unit: "s", meaning: "start of a collective" },
-  launchSeconds: { low: 0.5e-6, prior: 4e-6, high: 12e-6, unit: "s", meaning: "gap between kernels" },
+  launchSeconds: { low: 0.5e-6, prior: 5e-6, high: 25e-6, unit: "s", meaning: "gap after an operation (one or a few kernels)" },
   hiddenShare: { low: 0.3, prior: 0.7, high: 0.95, unit: "of overlapped communication", meaning: "hidden behind computation" },
   wattsPerTeraflop: { low: 0.8, prior: 1.25, high: 2, unit: "W per 16-bit TFLOP/s", meaning: "power at which the clock holds" },
-  wholeRunShare: { low: 0.75, prior: 0.9, high: 1, unit: "of steady state", meaning: "whole runs against their best steady state" },
+  wholeRunShare: { low: 0.6, prior: 0.85, high: 1, unit: "of steady state", meaning: "whole runs against their best steady state" },
 };
 
 export const CONSTANT_NAMES = Object.keys(BOUNDS) as ConstantName[];

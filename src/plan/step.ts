@@ -157,6 +157,10 @@ function timedWork(job: Job, layout: Layout, constants: Constants, cache?: Timed
     const forward = passSeconds(w.forward, job, layout, constants);
     const backwardInput = passSeconds([...w.recomputed, ...w.backwardInput], job, layout, constants);
     const backwardWeight = passSeconds(w.backwardWeight, job, layout, constants);
+    if (job.fusedAccumulation === false) {
+      const bytes = (w.sharedParameters + w.expertParameters) * (HALF + 2 * job.bytes.gradient);
+      backwardWeight.memoryBound += bytes / (job.cluster.chip.hbmBytesPerSec * constants.memoryShare);
+    }
     if (zero === 3) shardedParameters(w, job, layout, constants, forward, backwardInput);
     passes.set(w, { forward, backwardInput, backwardWeight });
   }

@@ -144,6 +144,8 @@ export interface Job {
   selective?: "core" | "cheap" | "alternate" | "alternateEager";
   /** Communication that software runs behind computation: default tp and dp, not ep (DualPipe's pairs overlap ep by nature). */
   overlap?: { tp?: boolean; dp?: boolean; ep?: boolean };
+  /** Gradients of micro-batches are summed inside the product that makes them, as since 2022; else by a kernel of its own. Default true. */
+  fusedAccumulation?: boolean;
   /** Loss as one kernel: its gradient comes from 16-bit logits, with no 32-bit copies. Default true. */
   fusedLoss?: boolean;
 }
