@@ -17,6 +17,8 @@ export async function main(argv: string[]): Promise<number> {
     import("./runs.ts").then((m) => m.register),
     import("./chips.ts").then((m) => m.register),
     import("./audit.ts").then((m) => m.register),
+    import("./plan.ts").then((m) => m.register),
+    import("./compare.ts").then((m) => m.register),
   ]);
   for (const register of verbs) register(program);
   for (const verb of program.commands) verb.exitOverride();

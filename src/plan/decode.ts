@@ -33,7 +33,9 @@ export function servedWeightBytes(job: Job, serving: ServingLayout): number {
   let numbers = 0;
   for (const run of architecture.layers) {
     const { sharedParameters, expertParameters } = parametersPerGpu(job, layout, run);
-    numbers += run.count * (sharedParameters + expertParameters);
+    // Where experts do not divide evenly, some GPUs hold a copy more.
+    const copies = run.ffn.kind === "moe" ? (Math.ceil(run.ffn.experts / serving.ep) * serving.ep) / run.ffn.experts : 1;
+    numbers += run.count * (sharedParameters + expertParameters * copies);
   }
   return numbers * width + ((architecture.tied ? 1 : 2) * architecture.vocab * architecture.hidden * HALF) / serving.tp;
 }

@@ -2,6 +2,7 @@ import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
 import { nearest } from "./nearest.ts";
+import type { PhaseSpec } from "./phases.ts";
 import type { Precision, ScheduleName, Source } from "./types.ts";
 
 const paper = (title: string, date: string, id: string): Source => ({
@@ -65,6 +66,65 @@ export const PLAN_PRESETS: Record<string, PlanPreset> = {
   "qwen2.5-32b": qwen,
   "qwen3-8b": { sequence: 4096, batch: 2048, tokens: 36e12, precision: "bf16", chip: "h800", gpus: 1024, sources: [qwen3] },
 };
+
+const r1 = paper("DeepSeek-R1", "2025-01-22", "2501.12948");
+const nature: Source = {
+  title: "DeepSeek-R1, Nature 645 (2025) and its supplement: steps, groups, limits of length", date: "2025-09-17", mark: "secondary",
+  url: "https://www.nature.com/articles/s41586-025-09422-z",
+};
+const assumed = (what: string): Source => ({ title: `${what}, assumed`, date: "2026-11", mark: "unconfirmed" });
+const group = { kind: "grpo", outputsPerStep: 512, outputsPerRollout: 8192 } as const;
+
+/** What a published model went through, as work; hours follow from it. */
+export const PHASES: Record<string, { model: string; chip: string; gpus: number; usdPerGpuHour?: number; speculation?: { acceptance: number; drafted: number }; phases: PhaseSpec[] }> = {
+  "deepseek-v3": {
+    model: "deepseek-v3", chip: "h800", gpus: 2048, speculation: { acceptance: 0.87, drafted: 1 },
+    phases: [
+      { kind: "pretrain", name: "pretraining", tokens: 14.8e12, ramp: { from: 3072, tokens: 469e9 }, sources: [v3] },
+      { kind: "extend", name: "context extension, 32K", steps: 1000, batch: 1920, sequence: 32768, sources: [v3] },
+      { kind: "extend", name: "context extension, 128K", steps: 1000, batch: 480, sequence: 131072, sources: [v3] },
+      {
+        kind: "sft", name: "fine-tuning", samples: 1.5e6, meanTokens: 1500, epochs: 2,
+        sources: [v3, assumed("Mean answer of V3's fine-tuning, 1,500 tokens")],
+      },
+      {
+        ...group, kind: "grpo", name: "reinforcement learning", steps: 200, meanTokens: 1500, maxTokens: 8192, outputsPerRollout: 2048,
+        sources: [assumed("V3's reinforcement learning: 200 steps of 512 answers, 1,500 tokens in the mean, 8,192 at most")],
+      },
+    ],
+  },
+  "deepseek-r1": {
+    model: "deepseek-r1", chip: "h800", gpus: 512, speculation: { acceptance: 0.87, drafted: 1 },
+    phases: [
+      {
+        ...group, name: "R1-Zero, answers to 32K", steps: 8200, meanTokens: 5000, maxTokens: 32768,
+        sources: [r1, nature, assumed("R1-Zero's mean answer, about 5,000 tokens to step 8,200 and 14,000 after, read off a curve")],
+      },
+      { ...group, name: "R1-Zero, answers to 64K", steps: 2200, meanTokens: 14000, maxTokens: 65536, sources: [nature] },
+      {
+        kind: "sample", name: "SFT data", outputs: 4 * 600_000, meanTokens: 6000, maxTokens: 32768,
+        sources: [r1, assumed("Four answers sampled for each of the 600K kept, 6,000 tokens in the mean")],
+      },
+      {
+        ...group, name: "R1, reasoning", steps: 2000, meanTokens: 7000, maxTokens: 32768,
+        sources: [nature, assumed("R1's first reinforcement learning: 2,000 steps, 7,000 tokens in the mean")],
+      },
+      {
+        kind: "sft", name: "R1, fine-tuning", samples: 804_745, meanTokens: 5355, epochs: 2,
+        sources: [r1, { title: "Size of R1's SFT data (804,745 answers, 5,355 tokens in the mean), Nature supplement, remembered", date: "2025-09", mark: "unconfirmed" }],
+      },
+      {
+        ...group, name: "R1, all prompts", steps: 1700, meanTokens: 6000, maxTokens: 32768,
+        sources: [nature, assumed("Mean answer of R1's second reinforcement learning, 6,000 tokens")],
+      },
+    ],
+  },
+};
+
+/** A distill's only training: SFT on the 800K answers that R1 wrote. */
+export const distillPhases = (): PhaseSpec[] => [
+  { kind: "sft", name: "distillation", samples: 804_745, meanTokens: 5355, epochs: 2, sources: [r1] },
+];
 
 /** Short names people type. */
 const ALIASES: Record<string, string> = {

@@ -1,7 +1,10 @@
 import { ConfigError } from "../errors.ts";
-import { type Architecture } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { cacheBytesPerToken, copiesOf, decodeSeconds, layoutOf, passSeconds, servedWeightBytes, type ServingLayout } from "./decode.ts";
+import { architectureOf, type Architecture } from "./architecture.ts";
+import { chipOf } from "./chips.ts";
+import { clusterOf } from "./cluster.ts";
+import { presetConfig } from "../model/presets.ts";
 import { modelWork } from "./work.ts";
 import type { Cluster, Job, Op, Precision, Source } from "./types.ts";
 
@@ -24,6 +27,7 @@ export const DEEPSEEK_SERVICE = {
   meanContext: 4989,
   tokensPerSecondPerUser: 21,
   prefillUnit: 32,
+  /** 144 with copies of busy experts; 128 is the divisor of 256 experts next to it. */
   decodeUnit: 144,
   source: overview,
 } as const;
@@ -114,6 +118,29 @@ export function serve(question: ServingQuestion): Serving {
   };
 }
 
+let measured: { prefill: number; decode: number } | undefined;
+
+/**
+ * What DeepSeek's own service reached of the rates that `serve` gives V3 on the same units of H800 at the pace its users saw: a check of this
+ * model, and the share of an ideal engine that a very good one reaches over a day.
+ */
+export function measuredShare(constants: Constants = CONSTANTS): { prefill: number; decode: number } {
+  if (measured && constants === CONSTANTS) return measured;
+  const { meanContext, cacheHitShare, prefillUnit } = DEEPSEEK_SERVICE;
+  const outputTokens = 1024;
+  const at = serve({
+    architecture: architectureOf(presetConfig("deepseek-v3")), cluster: clusterOf(chipOf("h800"), 2048), precision: "fp8",
+    inputTokens: meanContext - outputTokens / 2, outputTokens, cacheHitShare, prefillUnit, decodeUnit: 128,
+    tokensPerSecondPerUser: DEEPSEEK_SERVICE.tokensPerSecondPerUser, speculation: { acceptance: 0.87, drafted: 1 }, constants,
+  });
+  const share = {
+    prefill: DEEPSEEK_SERVICE.inputTokensPerSecondPerGpu / at.prefill.tokensPerSecondPerGpu,
+    decode: DEEPSEEK_SERVICE.outputTokensPerSecondPerGpu / at.decode.tokensPerSecondPerGpu,
+  };
+  if (constants === CONSTANTS) measured = share;
+  return share;
+}
+
 function prefillOf(question: ServingQuestion, tokens: number, constants: Constants) {
   const { architecture, cluster } = question;
   const job = servingJob(question, tokens);
@@ -172,7 +199,7 @@ function batches(most: number): number[] {
 }
 
 /** Units of GPUs that could serve one copy: dense models over TP within a node, experts over whole nodes. */
-function units({ architecture, cluster }: ServingQuestion, fixed: number | undefined, most: number): ServingLayout[] {
+export function units({ architecture, cluster }: ServingQuestion, fixed: number | undefined, most: number): ServingLayout[] {
   const node = Math.max(1, Math.min(cluster.gpus, cluster.tiers[0].chips === Infinity ? 8 : cluster.tiers[0].chips));
   const experts = architecture.layers.reduce((most, { ffn }) => (ffn.kind === "moe" ? Math.max(most, ffn.experts) : most), 0);
   const heads = Math.min(...architecture.layers.map(({ attention }) => attention.heads));

@@ -1,0 +1,29 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { ConfigError } from "../errors.ts";
+import { parseConfig } from "../model/config.ts";
+import { parseChip, chipOf } from "../plan/chips.ts";
+import { planModel, type NamedModel } from "../plan/presets.ts";
+import type { Chip } from "../plan/types.ts";
+
+/** A published model by name, or a Hugging Face folder or config.json. Throws ConfigError. */
+export function loadModel(model: string): NamedModel {
+  if (!existsSync(model)) return planModel(model);
+  const folder = statSync(model).isDirectory();
+  const file = folder ? join(model, "config.json") : model;
+  if (!existsSync(file)) throw new ConfigError(`plan: expected ${file}, but it does not exist`);
+  return { name: folder ? basename(resolve(model)) : model, config: parseConfig(readJson(file), file) };
+}
+
+/** A chip of the table by name, or the user's own from a JSON file. Throws ConfigError naming the nearest. */
+export function loadChip(name: string): Chip {
+  return name.endsWith(".json") && existsSync(name) ? parseChip(readJson(name), name) : chipOf(name);
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
+  }
+}
