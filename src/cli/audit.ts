@@ -83,7 +83,7 @@ export function draw(report: AuditReport, width = 118): string {
   const sums = report.checks.filter(({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput" && id !== "covered");
   if (sums.length > 0) {
     const best = sums.find(({ id }) => id === "steps") ?? sums.find(({ id }) => id.startsWith("wall")) ?? sums[0];
-    row(`${sums.length} sum${sums.length === 1 ? "" : "s"}`, `hold to 1.5 %: ${best.short}`, PAINT.ok, SIGN.ok);
+    row(`${sums.length} sum${sums.length === 1 ? "" : "s"}`, `${sums.length === 1 ? "holds" : "hold"} to 1.5 %: ${best.short}`, PAINT.ok, SIGN.ok);
   }
   const told = ({ id, grade, numbers }: Check) => !(id === "covered" && grade === "ok" && numbers.share > 0.95);
   const rest = report.checks.filter((check) => !sums.includes(check) && told(check));
@@ -113,6 +113,7 @@ const label = ({ id, title }: Check): string => {
     calendar: "calendar", law: "law",
   };
   if (id.startsWith("rollouts-")) return "answers sampled";
+  if (id.startsWith("prediction-")) return "prediction";
   if (id.startsWith("clock-")) return "longest answer";
   return known[id] ?? (title.length > 19 ? `${title.slice(0, 18)}…` : title);
 };

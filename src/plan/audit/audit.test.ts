@@ -26,6 +26,7 @@ const world = (change: Partial<World> = {}): World => ({
     gpuHours: { p10: 2.3e6, p50: 2.75e6, p90: 3.3e6 }, stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12, tokensPerSecondPerGpu: 1495,
     mfu: 0.377, how: `On ${id}.`,
   }),
+  predictAnswers: () => [],
   memory: () => ({ weights: 20e9, gradients: 10e9, optimizer: 20e9, activations: 15e9, buffers: 5e9, total: 70e9 }),
   rental: () => ({ from: 1.7, to: 2.95, sources: [{ title: "prices", date: "2026", mark: "derived" }] }),
   purchase: () => ({ low: 31_000, usd: 33_500, high: 36_000, whose: "H100", sources: [] }),
@@ -205,6 +206,11 @@ describe("the other claims that ship", () => {
     expect(check(r1, "clock-R1-Zero").numbers.secondsPerRollout).toBeCloseTo(1093, 0);
     expect(["adds up", "plausible, aggressive"]).toContain(r1.verdict.label);
     expect(r1.money.programme.usd.p50).toBeGreaterThan(5.576e6);
+    const expecting = (p50: number) => run(CLAIMS["deepseek-r1"], { predictAnswers: () => [{ phase: "R1-Zero", gpuHours: { p10: p50 / 1.7, p50, p90: p50 * 1.7 }, says: "", sources: [] }] });
+    expect(check(expecting(90e3), "prediction-R1-Zero").grade).toBe("ok");
+    expect(check(expecting(220e3), "prediction-R1-Zero").grade).toBe("aggressive");
+    expect(expecting(500e3).verdict.grade).toBe("unshown");
+    expect(expecting(500e3).hours.p90).toBeGreaterThan(2 * r1.hours.p50);
     const half = run({
       ...CLAIMS["deepseek-r1"], stated: {},
       phases: CLAIMS["deepseek-r1"].phases.map((p, i) => ({ ...p, gpuHours: [50.5e3, 2.5e3, 20.5e3][i], hours: [99, undefined, 40][i], usd: undefined })),

@@ -10,7 +10,7 @@ import { checkPeers, comparePeers } from "./peers.ts";
 import { checkKernels, checkLayout, checkMemory, checkPeak, kernelFloorHours } from "./physics.ts";
 import { checkPrediction, spreadOf } from "./prediction.ts";
 import { costs, leftOut, type PurchaseBand, type RentalBand } from "./programme.ts";
-import { checkRollouts, expectRollouts } from "./reinforcement.ts";
+import { answerEstimates, checkAnswers, checkRollouts, type AnswersPrediction } from "./reinforcement.ts";
 import type { AuditReport, Check, Prediction } from "./report.ts";
 import { subjectOf, type Subject } from "./subject.ts";
 import { checkCovered, checkGoodput, checkSums } from "./sums.ts";
@@ -23,6 +23,8 @@ export interface World {
   obtainable(chip: Chip, seat: string | undefined, before: string): Obtainable;
   /** Pretraining as the planner expects it on a chip; undefined where it has no answer. */
   predict(subject: Subject, chip: Chip): Prediction | undefined;
+  /** Phases of reinforcement learning as the planner expects them. */
+  predictAnswers(subject: Subject): AnswersPrediction[];
   /** A GPU's memory in the layout that the claim states; undefined where it states none that can run. */
   memory(subject: Subject): MemoryBytes | undefined;
   rental(chip: Chip): RentalBand;
@@ -44,6 +46,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
   const subject = subjectOf(claim, config ?? claimConfig(claim), world.chipOf(claim.chip));
   const { chip, pretrain, counted } = subject;
   const predicted = pretrain && world.predict(subject, chip);
+  const answers = world.predictAnswers(subject);
   const goodput = checkGoodput(subject);
   const checks: Check[] = [
     ...checkSums(subject),
@@ -54,6 +57,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
     ...checkLayout(subject),
     ...checkMemory(subject, world.memory(subject)),
     ...checkRollouts(subject),
+    ...checkAnswers(subject, answers),
     ...checkPrediction(subject, predicted),
     ...checkPeers(subject),
     ...checkCalendar(subject),
@@ -64,8 +68,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
   // What the same makers said of earlier runs is shown beside the claim, but is no independent evidence for it.
   const estimates: Estimate[] = peers.filter(({ own }) => !own).map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
   if (predicted) estimates.push({ name: "prediction", ratio: predicted.gpuHours.p50 / pretrain!.gpuHours, sigma: spreadOf(predicted) });
-  const answers = expectRollouts(subject);
-  if (answers) estimates.push({ name: "rollouts", ...answers });
+  estimates.push(...answerEstimates(subject, answers));
 
   const floor = kernelFloorHours(subject);
   const lost = goodput.some(({ grade }) => grade === "aggressive");
@@ -95,7 +98,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
       ...band,
       stated,
       asStated,
-      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimate${estimates.length === 1 ? "" : "s"}${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 3 to 10 % lost time added" : ""}.`,
+      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimate${estimates.length === 1 ? "" : "s"}${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 5 % added for lost time" : ""}.`,
     },
     money: costs(subject, band, world.rental(chip), world.purchase(chip), statedUsd),
     leftOut: leftOut(subject),

@@ -12,8 +12,8 @@ export interface Estimate {
 export const PRIOR: Record<Grade, number> = { ok: 0.85, aggressive: 0.75, unshown: 0.5, broken: 0.2 };
 /** "As stated" allows for rounding and for what a meter misses. */
 const STATED_SIGMA = 0.04;
-/** Lost time that a claim with none in it leaves out: the middle of the published 3 to 10 %. */
-const LOST = 1.06;
+/** Lost time that a claim with none in it leaves out: half of the tenth that others at most lose. */
+const LOST = 1.05;
 /** Otherwise the truth may be anything from a little less to five times as much, by order of magnitude. */
 const OTHER = { from: 0.9, to: 5 };
 /** Error that all estimates share: they all take public speeds for what is possible, on the same chips, by the same FLOP count. */

@@ -1,6 +1,8 @@
 import type { Source } from "../types.ts";
 import { count, gradeUpTo, percent, trim, whole } from "./figures.ts";
-import type { Check } from "./report.ts";
+import type { Estimate } from "./hours.ts";
+import { PREDICTION_LIMITS } from "./prediction.ts";
+import type { Band, Check } from "./report.ts";
 import { trainingFlops, type Subject } from "./subject.ts";
 
 const serving: Source = {
@@ -13,9 +15,8 @@ const SERVED = { tokensPerSecondPerGpu: 14_800 / 8, active: 36.6e9, hbmBytesPerS
 const MTP_SPEEDUP = 1.8;
 /** Passes over the answers beside the update: the frozen reference and the policy that sampled. */
 const EXTRA_FORWARDS = 2;
-/** Share of the BF16 peak for the update, and how much of the hours generation and update fill in such systems. */
+/** Share of the BF16 peak for the update. */
 const TRAINING_SHARE = 0.35;
-const USUAL_FILL = 0.3;
 
 export interface Rollouts {
   phase: string;
@@ -85,10 +86,35 @@ export function checkRollouts(subject: Subject): Check[] {
   });
 }
 
-/** GPU-hours one would expect of the phases with rollouts, and the spread (log) of that guess. */
-export function expectRollouts(subject: Subject): { ratio: number; sigma: number } | undefined {
-  const all = rollouts(subject);
-  if (all.length === 0) return undefined;
-  const ideal = all.reduce((a, r) => a + r.idealHours, 0) / USUAL_FILL;
-  return { ratio: ideal / all.reduce((a, r) => a + r.gpuHours, 0), sigma: 0.6 };
+/** A phase with answers as the planner expects it. */
+export interface AnswersPrediction {
+  phase: string;
+  gpuHours: Band;
+  says: string;
+  sources: Source[];
 }
+
+/** Hours of reinforcement learning beside what the planner expects; its band is wide, since it hangs on how long answers grew. */
+export function checkAnswers(subject: Subject, predictions: AnswersPrediction[]): Check[] {
+  return predictions.map(({ phase, gpuHours: { p10, p50, p90 }, says, sources }): Check => {
+    const stated = subject.phases.find(({ name }) => name === phase)!.gpuHours;
+    const below = Math.log(p50 / stated) / (Math.log(p90 / p10) / 2.5632);
+    const where = stated < p10 ? "below" : stated > p90 ? "above" : "inside";
+    return {
+      id: `prediction-${phase}`,
+      kind: "prediction",
+      title: `${phase}: hours beside the prediction`,
+      grade: gradeUpTo(below, PREDICTION_LIMITS, "unshown"),
+      says: `Sumbi's planner expects ${count(p50, 3)} GPU-hours (${count(p10, 3)} to ${count(p90, 3)}); ${count(stated)} is ${where} the band. ${says}`,
+      short: `${phase}: Sumbi predicts ${count(p50, 3)} h (${count(p10, 3)} to ${count(p90, 3)}); ${count(stated)} is ${where}`,
+      numbers: { p10, p50, p90, stated },
+      sources,
+    };
+  });
+}
+
+/** The predictions as estimates of stated hours. */
+export const answerEstimates = (subject: Subject, predictions: AnswersPrediction[]): Estimate[] =>
+  predictions.map(({ phase, gpuHours: { p10, p50, p90 } }) => ({
+    name: phase, ratio: p50 / subject.phases.find(({ name }) => name === phase)!.gpuHours, sigma: Math.log(p90 / p10) / 2.5632,
+  }));

@@ -1,3 +1,4 @@
+import { GOODPUT_SOURCES } from "../goodput.ts";
 import type { Check, Grade } from "./report.ts";
 import { count, gradeUpTo, percent, signed, trim, usd, whole } from "./figures.ts";
 import { stepsOf, type Subject } from "./subject.ts";
@@ -95,12 +96,13 @@ export function checkGoodput(subject: Subject): Check[] {
     title: "lost time",
     grade: none ? "aggressive" : "ok",
     says: none
-      ? `Steps alone fill ${percent(goodput)} of the hours: no failure, restart or evaluation is counted. Runs that publish their goodput say 90 to 97 %, so the true bill is a few per cent higher.`
+      ? `Steps alone fill ${percent(goodput)} of the hours: no failure, restart or evaluation is counted. Runs that publish their goodput speak of over 90 %, so the true bill is likely some per cent higher.`
       : `Steps fill ${percent(goodput)} of the hours; the rest is room for failures and restarts.`,
-    short: none ? `no lost time in the hours (goodput ${percent(goodput)}; others say 90 to 97 %)` : `goodput ${percent(goodput)}`,
+    short: none ? `no lost time in the hours (goodput ${percent(goodput)}; others say over 90 %)` : `goodput ${percent(goodput)}`,
     numbers: { goodput },
     sources: [
-      { title: "MegaScale and Llama 3 report over 90 % effective training time", date: "2024", mark: "secondary" },
+      GOODPUT_SOURCES[0],
+      { title: "MegaScale (over 90 % effective training time on 12,288 GPUs), arXiv:2402.15627", date: "2024-02-23", mark: "secondary", url: "https://arxiv.org/abs/2402.15627" },
       ...claim.sources,
     ],
   }];

@@ -1,6 +1,7 @@
 import { ConfigError } from "../../errors.ts";
 import { chipOf } from "../chips.ts";
 import { layoutProblem, layoutText } from "../layouts.ts";
+import { planPhases } from "../phases.ts";
 import { plan } from "../plan.ts";
 import { purchasePrice, rentalRate } from "../prices.ts";
 import { jobOf } from "../question.ts";
@@ -11,6 +12,7 @@ import type { World } from "./audit.ts";
 import type { Claim } from "./claim.ts";
 import { whole } from "./figures.ts";
 import { predictionOf } from "./prediction.ts";
+import type { AnswersPrediction } from "./reinforcement.ts";
 import type { Prediction } from "./report.ts";
 import { stepsOf, type Subject } from "./subject.ts";
 
@@ -57,6 +59,22 @@ function ask(subject: Subject, chip: Chip): Prediction | undefined {
   }
 }
 
+/** Reinforcement learning by the planner's own model of rollouts; nothing where the claim does not say enough. */
+function predictAnswers({ claim, config, chip }: Subject): AnswersPrediction[] {
+  return claim.phases.flatMap(({ name, kind, gpus = claim.gpus, steps, outputsPerStep, outputsPerRollout = outputsPerStep, meanTokens, maxTokens }) => {
+    if (kind !== "rl" || !gpus || !steps || !outputsPerStep || !outputsPerRollout || !meanTokens || !maxTokens || meanTokens >= maxTokens) return [];
+    const question = { model: config, modelName: claim.title ?? claim.name, tokens: 1, chip, gpus, precision: claim.precision, mtp: claim.mtp, usdPerGpuHour: 1 };
+    try {
+      const { phases, sources } = planPhases(question, [{ kind: "grpo", name, steps, outputsPerStep, outputsPerRollout, meanTokens, maxTokens, sources: claim.sources }]);
+      const { gpuHours, low, high, says } = phases[0];
+      return [{ phase: name, gpuHours: { p10: gpuHours * low, p50: gpuHours, p90: gpuHours * high }, says, sources }];
+    } catch (error) {
+      if (error instanceof ConfigError) return [];
+      throw error;
+    }
+  });
+}
+
 /** Memory in the stated layout: as predicted where it fits, else the least it can take; undefined where the layout cannot run at all. */
 function memory(subject: Subject): MemoryBytes | undefined {
   const { claim } = subject;
@@ -84,6 +102,7 @@ export const realWorld: World = {
   obtainable: (chip, seat, before) =>
     seat === undefined ? { known: false, ever: false, short: "seat not stated", sources: [] } : obtainable(chip, seat, lastDay(before)),
   predict,
+  predictAnswers,
   memory,
   rental: (chip) => {
     const own = rentalRate(chip);
