@@ -116,6 +116,11 @@ describe("DeepSeek-V3's step (arXiv:2505.09343, Table 4)", () => {
     // Equal stages and free sending leave 0.80 s idle on average (0.92 at the fold) of the 2.06 published: the rest is sending, unequal stages and waiting that no order of work causes.
     expect(parts.idle).toBeCloseTo(0.80, 2);
     expect(result.ranks[7]!.idle).toBeCloseTo(0.92, 2);
+    // One explanation that suffices: a last stage (with the head and MTP) that takes 1.2 times as long as the others, and 1.2 ms a send.
+    const stage = { forward, backwardInput, backwardWeight, pair };
+    const last = { forward: 1.2 * forward, backwardInput: 1.2 * backwardInput, backwardWeight: 1.2 * backwardWeight, pair: 1.2 * pair };
+    const uneven = simulate({ ...shape, sendSeconds: 0.0012, stages: Array.from({ length: 16 }, (_, s) => (s === 15 ? last : stage)) });
+    expect(breakdown(uneven).idle).toBeCloseTo(2.11, 2);
     expect(published.forward + published.backward + published.weight + published.pair + published.idle + published.optimizer).toBeCloseTo(published.step, 1);
     // 16 ranks of 1F1B would idle three times the published bubble.
     expect(idleSeconds({ ...shape, schedule: "1f1b" }, { forward, backwardInput, backwardWeight, pair })).toBeGreaterThan(2.7);

@@ -78,19 +78,19 @@ export function timelineSvg(result: ScheduleResult, options: TimelineOptions & {
   parts.push(
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${px(layout.width)} ${px(layout.height + top)}" width="${px(layout.width)}" height="${px(layout.height + top)}" role="img" font-family="system-ui, sans-serif" font-size="11">`,
     `<title>${escape(options.title ?? "Pipeline schedule")}</title>`,
-    `<style>.ink{fill:#333}.idle{fill:#8882}@media(prefers-color-scheme:dark){.ink{fill:#ddd}}</style>`,
+    `<style>.pipeline-ink{fill:#333}@media(prefers-color-scheme:dark){.pipeline-ink{fill:#ddd}}</style>`,
   );
-  if (options.title) parts.push(`<text class="ink" fill="#777e87" x="0" y="15" font-size="14">${escape(options.title)}</text>`);
+  if (options.title) parts.push(`<text class="pipeline-ink" fill="#777e87" x="0" y="15" font-size="14">${escape(options.title)}</text>`);
   let x = 0;
   for (const [name, fill] of [...kinds.map((kind) => [KIND_STYLE[kind].name, KIND_STYLE[kind].fill] as const), [`idle ${(result.bubble * 100).toFixed(1)} %`, ""] as const]) {
-    const box = fill ? `fill="${fill}"` : `class="idle" fill="#888" fill-opacity="0.15"`;
-    parts.push(`<rect x="${px(x)}" y="${titleHeight + 4}" width="12" height="12" ${box}/><text class="ink" fill="#777e87" x="${px(x + 16)}" y="${titleHeight + 14}">${escape(name)}</text>`);
+    const box = fill ? `fill="${fill}"` : `fill="#888" fill-opacity="0.15"`;
+    parts.push(`<rect x="${px(x)}" y="${titleHeight + 4}" width="12" height="12" ${box}/><text class="pipeline-ink" fill="#777e87" x="${px(x + 16)}" y="${titleHeight + 14}">${escape(name)}</text>`);
     x += 30 + name.length * 6.2;
   }
   parts.push(`<g transform="translate(0 ${top})">`);
   for (const row of layout.rows) {
-    parts.push(`<rect class="idle" fill="#888" fill-opacity="0.15" x="${px(row.x)}" y="${px(row.y)}" width="${px(row.width)}" height="${px(row.height)}"/>`);
-    parts.push(`<text class="ink" fill="#777e87" x="${px(row.x - 6)}" y="${px(row.y + row.height / 2 + 4)}" text-anchor="end">${escape(row.label)}</text>`);
+    parts.push(`<rect fill="#888" fill-opacity="0.15" x="${px(row.x)}" y="${px(row.y)}" width="${px(row.width)}" height="${px(row.height)}"/>`);
+    parts.push(`<text class="pipeline-ink" fill="#777e87" x="${px(row.x - 6)}" y="${px(row.y + row.height / 2 + 4)}" text-anchor="end">${escape(row.label)}</text>`);
   }
   for (const kind of kinds) {
     const path = layout.rects.filter((rect) => rect.kind === kind).map((rect) => `M${px(rect.x)} ${px(rect.y)}h${px(Math.max(0.1, rect.width - 0.5))}v${px(rect.height)}h${px(-Math.max(0.1, rect.width - 0.5))}z`);
@@ -98,7 +98,7 @@ export function timelineSvg(result: ScheduleResult, options: TimelineOptions & {
   }
   const texts = layout.rects.filter((rect) => rect.text !== "").map((rect) => `<text x="${px(rect.x + rect.width / 2)}" y="${px(rect.y + rect.height / 2 + 3.5)}">${rect.text}</text>`);
   if (texts.length > 0) parts.push(`<g fill="#111" text-anchor="middle" font-size="10">${texts.join("")}</g>`);
-  for (const tick of layout.ticks) parts.push(`<text class="ink" fill="#777e87" x="${px(tick.x)}" y="${px(tick.y + 14)}" text-anchor="${tick.x > layout.width - 40 ? "end" : "start"}">${tick.label}</text>`);
+  for (const tick of layout.ticks) parts.push(`<text class="pipeline-ink" fill="#777e87" x="${px(tick.x)}" y="${px(tick.y + 14)}" text-anchor="${tick.x > layout.width - 40 ? "end" : "start"}">${tick.label}</text>`);
   parts.push("</g></svg>");
   return parts.join("\n");
 }
