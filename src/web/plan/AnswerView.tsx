@@ -5,7 +5,7 @@ import { Figure } from "./figures/Figure.tsx";
 import { frontier, Scatter } from "./figures/Scatter.tsx";
 import { Stack } from "./figures/Stack.tsx";
 import { Timeline } from "./figures/Timeline.tsx";
-import { count, days, gigabytes, layoutText, type Money, money, seconds } from "./format.ts";
+import { count, days, gigabytes, layoutText, type Money, money, seconds, whyText } from "./format.ts";
 import type { Form } from "./form.ts";
 import type { Answer, Drawn, Point } from "./messages.ts";
 import { SourceList, Sources } from "./Sources.tsx";
@@ -46,6 +46,9 @@ interface Props {
 export function AnswerView({ answer, timeline, points, left, currency, onChange, children }: Props) {
   const { result, chip } = answer;
   const cash = (usd: number, figures?: number) => money(usd, currency, figures);
+  // Drawings are given sums in the reader's currency, so that their axes have round numbers.
+  const own = (usd: number) => usd * currency.perUsd;
+  const ownCash = (sum: number) => cash(sum / currency.perUsd, 3);
   const here = points.find((p) => p.kind === "here") ?? null;
   return (
     <>
@@ -72,11 +75,13 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
           <b>{layoutText(result.layout)}</b> · {result.schedule} · {result.precision.toUpperCase()} · {result.tokensPerSecondPerGpu.toFixed(0)} tokens/s per GPU · MFU {(result.mfu * 100).toFixed(1)} % ·{" "}
           {Number((result.flopsPerToken / 1e9).toPrecision(4)).toLocaleString("en-US")} GFLOP per token
         </p>
-        {result.warnings.map((warning) => (
-          <p key={warning} class="notice">
-            {warning}
-          </p>
-        ))}
+        {result.warnings.length > 0 && (
+          <ul class="notice warnings">
+            {result.warnings.map((warning) => (
+              <li key={warning}>{warning.replace(/ \(--[\w-]+\)/g, "")}</li>
+            ))}
+          </ul>
+        )}
         {answer.law && <LawLine law={answer.law} />}
       </header>
 
@@ -102,8 +107,8 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
           <>
             <Bands
               label="Cost"
-              rows={answer.money.map((line) => ({ name: line.name, p10: line.p10 ?? line.usd, p50: line.usd, p90: line.p90 ?? line.usd }))}
-              format={(usd) => cash(usd, 3)}
+              rows={answer.money.map((line) => ({ name: line.name, p10: own(line.p10 ?? line.usd), p50: own(line.usd), p90: own(line.p90 ?? line.usd) }))}
+              format={ownCash}
             />
             {answer.money.map((line) => (
               <div key={line.name} class="money-line">
@@ -111,7 +116,7 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
                   {line.name} <b>{cash(line.usd)}</b> {line.note && <span class="faint">{line.note}</span>} <Sources of={line.name} sources={line.sources} />
                 </h3>
                 {line.parts.length > 1 && (
-                  <Stack label={line.name} parts={line.parts.map((part, i) => ({ name: part.name, value: part.usd, help: part.help, color: i }))} format={(usd) => cash(usd, 3)} />
+                  <Stack label={line.name} parts={line.parts.map((part, i) => ({ name: part.name, value: own(part.usd), help: part.help, color: i }))} format={ownCash} />
                 )}
               </div>
             ))}
@@ -141,6 +146,7 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
           points={points}
           now={here}
           formatX={days}
+          perUsd={currency.perUsd}
           formatY={(usd) => cash(usd, 3)}
           onPick={(point) => {
             if (point.kind === "gpus") onChange({ goal: "gpus", gpus: String(point.gpus) });
@@ -167,19 +173,19 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
               <tr class="picked">
                 <td>{layoutText(result.layout)}</td>
                 <td>{result.schedule}</td>
-                <td class="number">{seconds(result.stepSeconds)}</td>
-                <td class="number">–</td>
-                <td class="number">{gigabytes(result.memoryBytes.total)}</td>
+                <td class="number" data-name="step">{seconds(result.stepSeconds)}</td>
+                <td class="number" data-name="slower">–</td>
+                <td class="number" data-name="memory">{gigabytes(result.memoryBytes.total)}</td>
                 <td>the fastest that fits</td>
               </tr>
               {result.runnersUp.map((runner) => (
                 <tr key={JSON.stringify([runner.step.layout, runner.step.schedule])} class={runner.step.fits ? "" : "unfit"}>
                   <td>{layoutText(runner.step.layout)}</td>
                   <td>{runner.step.schedule}</td>
-                  <td class="number">{seconds(runner.step.stepSeconds)}</td>
-                  <td class="number">{runner.step.fits ? `${(runner.slower * 100).toFixed(1)} %` : "does not fit"}</td>
-                  <td class="number">{gigabytes(runner.step.memoryBytes.total)}</td>
-                  <td>{runner.why}</td>
+                  <td class="number" data-name="step">{seconds(runner.step.stepSeconds)}</td>
+                  <td class="number" data-name="slower">{runner.step.fits ? `${(runner.slower * 100).toFixed(1)} %` : "does not fit"}</td>
+                  <td class="number" data-name="memory">{gigabytes(runner.step.memoryBytes.total)}</td>
+                  <td>{whyText(runner.why)}</td>
                 </tr>
               ))}
             </tbody>

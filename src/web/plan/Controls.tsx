@@ -81,9 +81,9 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
         <Row name="Given" field="goal" {...shared} alsoFaults={[]}>
           {(id) => (
             <select id={id} value={form.goal} onChange={(event) => onChange({ goal: event.currentTarget.value })}>
-              <option value="gpus">GPUs: how long, what cost?</option>
-              <option value="budget">a budget: how many GPUs, how long?</option>
-              <option value="days">days: how many GPUs, what cost?</option>
+              <option value="gpus">a number of GPUs</option>
+              <option value="budget">a budget</option>
+              <option value="days">a number of days</option>
             </select>
           )}
         </Row>

@@ -6,14 +6,14 @@ import { energy } from "../../plan/energy.ts";
 import { lines } from "../../plan/money.ts";
 import { plan } from "../../plan/plan.ts";
 import { PLAN_PRESETS, planModelNames } from "../../plan/presets.ts";
-import { type Currency, exchangeRate, rentalRate } from "../../plan/prices.ts";
+import { type Currency, exchangeRate, purchasePrice, rentalRate } from "../../plan/prices.ts";
 import { jobOf } from "../../plan/question.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
 import { stepDetails } from "../../plan/step.ts";
-import type { Layout, PlanQuestion, PlanResult } from "../../plan/types.ts";
+import type { Chip, Layout, PlanQuestion, PlanResult } from "../../plan/types.ts";
 import { FormError, ownedHours, questionOf } from "./question.ts";
 import type { Form } from "./form.ts";
-import { count, days, layoutText } from "./format.ts";
+import { count, days, layoutText, whyText } from "./format.ts";
 import { lawful, lawOf } from "./law.ts";
 import type { Answer, Catalogue, Drawn, MoneyLine, Point } from "./messages.ts";
 
@@ -93,7 +93,7 @@ function factsOf(form: Form, { chip, goodput }: PlanQuestion, result: PlanResult
   const facts: Answer["facts"] = [
     { name: "Electricity", value: `${count(power.kwh / 1e3, 3)} MWh`, sources: power.sources },
     { name: `CO₂, grid of ${power.country}`, value: `${count(power.co2Tonnes, 3)} t`, sources: power.sources },
-    { name: "Time that counts", value: `${(result.goodput * 100).toFixed(1)} %${goodput === undefined && result.failures ? `, ${result.failures.interruptionsPerDay.toFixed(1)} failures a day` : ""}` },
+    { name: "Time that counts", value: `${(result.goodput * 100).toFixed(1)} %${goodput === undefined && result.failures ? `, ${often(result.failures.interruptionsPerDay)}` : ""}` },
   ];
   if (form.own === "owned") {
     const own = ownedHours(form, chip, result.gpus, result.gpuHours);
@@ -101,6 +101,8 @@ function factsOf(form: Form, { chip, goodput }: PlanQuestion, result: PlanResult
   }
   return facts;
 }
+
+const often = (perDay: number): string => (perDay >= 1 ? `${Number(perDay.toPrecision(2))} failures a day` : `a failure every ${Number((1 / perDay).toPrecision(2))} days`);
 
 const gridIn = (country: string): string | undefined => {
   try {
@@ -140,14 +142,15 @@ export function* points({ form, result, chip }: Answer): Generator<{ points: Poi
     if (gpus >= 1 && gpus <= 1e6) ways.push({ kind: "gpus", question: { ...rest, gpus, layout } });
   }
   for (const id of RIVALS.filter((id) => id !== chip.id && CHIPS[id]).slice(0, 6)) {
-    const { usdPerGpuHour: ____, networkBytesPerSec: _____, layout: ______, precision, ...free } = rest;
-    ways.push({ kind: "chips", question: { ...free, chip: CHIPS[id], gpus: result.gpus, ...(CHIPS[id].fp8 && precision ? { precision } : {}), usdPerGpuHour: rentalRate(CHIPS[id]).usdPerGpuHour } });
+    const { networkBytesPerSec: ____, layout: _____, precision, ...free } = rest;
+    const usdPerGpuHour = priceElsewhere(form, CHIPS[id]);
+    if (usdPerGpuHour !== undefined) ways.push({ kind: "chips", question: { ...free, chip: CHIPS[id], gpus: result.gpus, ...(CHIPS[id].fp8 && precision ? { precision } : {}), usdPerGpuHour } });
   }
   const here = (l: Layout, slower: number, why: string): Point => ({
     kind: "here", label: `${result.gpus.toLocaleString("en-US")} ${chip.name}`, days: result.days * (1 + slower), usd: result.usd * (1 + slower), gpus: result.gpus, chip: chip.id,
     layout: layoutText(l), why, legal: lawful(chip, form),
   });
-  yield { points: [here(result.layout, 0, "The answer: the fastest layout that fits."), ...result.runnersUp.filter((r) => r.step.fits).map((r) => here(r.step.layout, r.slower, r.why))], left: ways.length };
+  yield { points: [here(result.layout, 0, "The answer: the fastest layout that fits."), ...result.runnersUp.filter((r) => r.step.fits).map((r) => here(r.step.layout, r.slower, whyText(r.why)))], left: ways.length };
   for (const [i, way] of ways.entries()) {
     const left = ways.length - 1 - i;
     try {
@@ -165,6 +168,12 @@ export function* points({ form, result, chip }: Answer): Generator<{ points: Poi
       yield { left, points: [] };
     }
   }
+}
+
+/** What an hour of another chip costs in the question's manner, rented or bought; undefined where no price is known. A typed price is this chip's alone. */
+function priceElsewhere(form: Form, chip: Chip): number | undefined {
+  if (form.own !== "owned") return rentalRate(chip).usdPerGpuHour;
+  return purchasePrice(chip) && ownedHours({ ...form, price: "" }, chip, 1, 1).usdPerGpuHour;
 }
 
 const compared = (other: PlanResult, answer: PlanResult): string => {

@@ -68,3 +68,9 @@ export function layoutText(layout: Layout): string {
   ];
   return parts.filter(Boolean).join(" · ");
 }
+
+/** A runner-up's reason without the layout that it begins with, where the layout stands beside it anyway. */
+export function whyText(why: string): string {
+  const rest = why.replace(/^.*? (?=(?:takes|would take) \d)/, "");
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
+}

@@ -40,50 +40,67 @@ function paintAll(pen: CanvasRenderingContext2D, figures: HTMLElement[], title: 
     y += 44;
     write(figure.dataset.figure!, PAD, y, "600 17px", ink);
     y += 12;
-    for (const drawing of figure.querySelectorAll<SVGSVGElement | HTMLCanvasElement>("svg[viewBox], canvas")) {
-      if (drawing.closest("button")) continue;
-      const box = drawing.getBoundingClientRect();
-      if (box.width === 0 || box.height === 0) continue;
-      const scale = Math.min(1.6, (WIDTH - 2 * PAD) / box.width);
-      pen.save();
-      pen.translate(PAD, y);
-      pen.scale(scale, scale);
-      if (drawing instanceof HTMLCanvasElement) pen.drawImage(drawing, 0, 0, box.width, box.height);
-      else paintSvg(pen, drawing);
-      pen.restore();
-      y += box.height * scale + 4;
-    }
-    const items = [...figure.querySelectorAll<HTMLElement>(".legend li")];
-    if (items.length > 0) {
-      let x = PAD;
-      y += 20;
-      for (const item of items) {
-        const mark = item.querySelector("i");
-        const text = item.innerText.replace(/\s+/g, " ").trim();
-        pen.font = "14px system-ui, sans-serif";
-        const wide = pen.measureText(text).width + 40;
-        if (x + wide > WIDTH - PAD && x > PAD) {
-          x = PAD;
-          y += 22;
-        }
-        if (mark) {
-          const style = getComputedStyle(mark);
-          pen.fillStyle = style.backgroundColor;
-          pen.fillRect(x, y - 10, 11, 11);
-          if (parseFloat(style.borderTopWidth) > 0) {
-            pen.strokeStyle = style.borderTopColor;
-            pen.lineWidth = 1.5;
-            pen.strokeRect(x, y - 10, 11, 11);
-          }
-        }
-        write(text, x + 18, y, "14px", muted);
-        x += wide;
-      }
+    for (const part of figure.querySelectorAll<SVGSVGElement | HTMLCanvasElement | HTMLElement>("svg[viewBox], canvas, h3, .legend")) {
+      if (part.closest("button")) continue;
+      if (part.tagName === "H3") write(words(part), PAD, (y += 26), "600 14px", ink);
+      else if (part.classList.contains("legend")) y = paintLegend(pen, part, y + 20, muted, write);
+      else y = paintDrawing(pen, part as SVGSVGElement | HTMLCanvasElement, y) + 4;
     }
   }
   y += 40;
   write(foot, PAD, y, "13px", faint);
   return Math.ceil(y + PAD);
+}
+
+const words = (element: Element): string => ((element as HTMLElement).innerText ?? "").replace(/\s+/g, " ").trim();
+
+function paintDrawing(pen: CanvasRenderingContext2D, drawing: SVGSVGElement | HTMLCanvasElement, y: number): number {
+  const box = drawing.getBoundingClientRect();
+  if (box.width === 0 || box.height === 0) return y;
+  const scale = Math.min(1.6, (WIDTH - 2 * PAD) / box.width);
+  pen.save();
+  pen.translate(PAD, y);
+  pen.scale(scale, scale);
+  if (drawing instanceof HTMLCanvasElement) pen.drawImage(drawing, 0, 0, box.width, box.height);
+  else paintSvg(pen, drawing);
+  pen.restore();
+  return y + box.height * scale;
+}
+
+/** A legend's items in lines; the y of the last. */
+function paintLegend(pen: CanvasRenderingContext2D, legend: Element, top: number, color: string, write: (text: string, x: number, y: number, font: string, color: string) => number): number {
+  let [x, y] = [PAD, top];
+  for (const item of legend.querySelectorAll("li")) {
+    const text = words(item);
+    pen.font = "14px system-ui, sans-serif";
+    const wide = pen.measureText(text).width + 40;
+    if (x + wide > WIDTH - PAD && x > PAD) {
+      x = PAD;
+      y += 22;
+    }
+    const mark = item.querySelector("i");
+    if (mark) {
+      const style = getComputedStyle(mark);
+      const flat = mark.clientHeight === 0;
+      pen.fillStyle = style.backgroundColor;
+      if (!flat) pen.fillRect(x, y - 10, 11, 11);
+      if (parseFloat(style.borderTopWidth) > 0) {
+        pen.strokeStyle = style.borderTopColor;
+        pen.lineWidth = 1.5;
+        pen.setLineDash(flat ? [4, 3] : []);
+        pen.beginPath();
+        if (flat) {
+          pen.moveTo(x, y - 4);
+          pen.lineTo(x + 13, y - 4);
+        } else pen.rect(x, y - 10, 11, 11);
+        pen.stroke();
+        pen.setLineDash([]);
+      }
+    }
+    write(text, x + 18, y, "14px", color);
+    x += wide;
+  }
+  return y;
 }
 
 function paintSvg(pen: CanvasRenderingContext2D, svg: SVGSVGElement): void {

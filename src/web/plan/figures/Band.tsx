@@ -32,7 +32,7 @@ export function Bands({ label, rows, format }: { label: string; rows: BandRow[];
           {logTicks(low, high, Math.max(3, Math.floor(width / 90))).map((tick) => (
             <g key={tick}>
               <line class="grid" x1={px(tick)} x2={px(tick)} y1={4} y2={height - 20} />
-              <text x={px(tick)} y={height - 5} text-anchor="middle">
+              <text x={Math.min(width - 1, px(tick))} y={height - 5} text-anchor={px(tick) > width - 26 ? "end" : "middle"}>
                 {format(tick)}
               </text>
             </g>

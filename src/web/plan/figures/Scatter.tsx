@@ -2,20 +2,20 @@ import { useState } from "preact/hooks";
 import type { Point } from "../messages.ts";
 import { logTicks, useWidth } from "./measure.ts";
 
-/** Points that no other beats in both time and cost, by time. */
+/** Points that no other beats in both time and cost, by time; what could not be had legally is no choice. */
 export function frontier(points: readonly Point[]): Point[] {
   const out: Point[] = [];
-  for (const point of [...points].sort((a, b) => a.days - b.days || a.usd - b.usd)) if (out.length === 0 || point.usd < out.at(-1)!.usd) out.push(point);
+  for (const point of points.filter((p) => p.legal !== false).sort((a, b) => a.days - b.days || a.usd - b.usd)) if (out.length === 0 || point.usd < out.at(-1)!.usd) out.push(point);
   return out;
 }
 
 const NAMES = { here: "layouts for this question", gpus: "other GPU counts", chips: "other chips" } as const;
 
-/** Cost against time, both logarithmic. Every point can be hovered, focused and read. */
-export function Scatter(props: { points: Point[]; now: Point | null; formatX: (days: number) => string; formatY: (usd: number) => string; onPick?: (point: Point) => void }) {
+/** Cost against time, both logarithmic; the axis of cost is round in a currency of `perUsd` units per dollar. Every point can be hovered, focused and read. */
+export function Scatter(props: { points: Point[]; now: Point | null; perUsd: number; formatX: (days: number) => string; formatY: (usd: number) => string; onPick?: (point: Point) => void }) {
   const { ref, width } = useWidth<HTMLDivElement>();
   const [at, setAt] = useState<Point | null>(null);
-  const { points, formatX, formatY } = props;
+  const { points, formatX, formatY, perUsd } = props;
   const height = Math.round(Math.min(360, Math.max(240, width * 0.45)));
   const pad = { left: 66, right: 14, top: 12, bottom: 40 };
   const spread = (values: number[]): [number, number] => {
@@ -39,12 +39,12 @@ export function Scatter(props: { points: Point[]; now: Point | null; formatX: (d
           {logTicks(lowX, highX, Math.max(3, Math.floor(width / 90))).map((tick) => (
             <g key={tick}>
               <line class="grid" x1={x(tick)} x2={x(tick)} y1={pad.top} y2={height - pad.bottom} />
-              <text x={x(tick)} y={height - pad.bottom + 15} text-anchor="middle">
+              <text x={Math.min(width - 1, x(tick))} y={height - pad.bottom + 15} text-anchor={x(tick) > width - 26 ? "end" : "middle"}>
                 {formatX(tick)}
               </text>
             </g>
           ))}
-          {logTicks(lowY, highY, 6).map((tick) => (
+          {logTicks(lowY * perUsd, highY * perUsd, 6).map((sum) => sum / perUsd).map((tick) => (
             <g key={tick}>
               <line class="grid" x1={pad.left} x2={width - pad.right} y1={y(tick)} y2={y(tick)} />
               <text x={pad.left - 8} y={y(tick) + 4} text-anchor="end">
@@ -63,7 +63,7 @@ export function Scatter(props: { points: Point[]; now: Point | null; formatX: (d
         {points.map((point, i) => (
           <circle
             key={i}
-            class={`dot ${point.kind} ${best.includes(point) ? "best" : ""} ${point.legal === false ? "barred" : ""}`}
+            class={`dot ${point.kind} ${best.includes(point) ? "best" : ""} ${point.legal === false ? "barred" : ""} ${point === props.now ? "now" : ""}`}
             cx={x(point.days)}
             cy={y(point.usd)}
             r={point === shown ? 7 : best.includes(point) ? 5.5 : 4}

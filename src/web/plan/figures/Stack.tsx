@@ -63,7 +63,7 @@ export function Stack(props: { label: string; parts: Part[]; format: (value: num
           </g>
         )}
         <g class="axis">
-          {ticks(0, scale, Math.max(2, Math.floor(width / 110))).map((tick) => (
+          {ticks(0, scale, Math.max(2, Math.floor(width / 80))).map((tick) => (
             <text key={tick} x={Math.min(width - 1, Math.max(1, px(tick)))} y={59} text-anchor={px(tick) < 20 ? "start" : px(tick) > width - 24 ? "end" : "middle"}>
               {props.format(tick)}
             </text>
