@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.ts";
-import { flopsPerToken } from "./architecture.ts";
+import { flopsPerToken, headWidths } from "./architecture.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { opSeconds } from "./efficiency.ts";
@@ -9,7 +9,7 @@ import { activationBytes, chunksOf, rankOf, simulate } from "./schedule/index.ts
 import { HALF } from "./operations.ts";
 import { stageLayers, type Stage } from "./stages.ts";
 import type { Group, Job, KindSeconds, Layout, LayerWork, MemoryBytes, Op, ScheduleInput, StageTimes, StepEstimate } from "./types.ts";
-import { heldTokens, modelWork, stageCount, stageWorks, type ModelWork } from "./work.ts";
+import { fusedAttention, heldTokens, modelWork, stageCount, stageWorks, type ModelWork } from "./work.ts";
 
 /** Seconds of a pass by what they are spent on; communication after overlap. */
 export interface PassSeconds {
@@ -212,10 +212,11 @@ export function busiestRankSeconds(job: Job, layout: Layout, constants: Constant
 function passSeconds(ops: Op[], job: Job, layout: Layout, constants: Constants): PassSeconds {
   const { chip } = job.cluster;
   const sum = zero();
+  const unfusedHead = fusedAttention(job) ? undefined : headWidths(job.architecture.layers[0]!.attention).value;
   const hidden: Partial<Record<Group, number>> = {};
   for (const op of ops) {
     if (op.kind !== "collective") {
-      const seconds = opSeconds(op, chip, constants) - constants.launchSeconds;
+      const seconds = opSeconds(op, chip, constants, unfusedHead) - constants.launchSeconds;
       if (op.kind === "memory") sum.memoryBound += seconds;
       else sum.compute += seconds;
       sum.overhead += constants.launchSeconds;
