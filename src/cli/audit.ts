@@ -64,7 +64,7 @@ const PAINT: Record<Check["grade"], (text: string) => string> = {
 };
 
 /** Checks that share a line where both hold. */
-const PAIRS: Record<string, string> = { layout: "memory", calendar: "law" };
+const PAIRS: Record<string, string> = { kernels: "pairs", layout: "memory", calendar: "law" };
 
 /** One screen: verdict first, then what it rests on. */
 export function draw(report: AuditReport, width = 118): string {
@@ -109,7 +109,7 @@ export function draw(report: AuditReport, width = 118): string {
 /** The first words of a check's title, to stand in the left column. */
 const label = ({ id, title }: Check): string => {
   const known: Record<string, string> = {
-    goodput: "lost time", covered: "counted", peak: "peak", kernels: "kernels", layout: "layout", memory: "memory", prediction: "prediction", peers: "other runs",
+    goodput: "lost time", covered: "counted", peak: "peak", kernels: "kernels", pairs: "pairs", layout: "layout", memory: "memory", prediction: "prediction", peers: "other runs",
     calendar: "calendar", law: "law",
   };
   if (id.startsWith("rollouts-")) return "answers sampled";

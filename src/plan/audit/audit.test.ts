@@ -40,6 +40,7 @@ const scaled = (factor: number): ClaimInput => {
   return {
     ...v3,
     stepSeconds: 19.926 * factor,
+    stepParts: Object.fromEntries(Object.entries(v3.stepParts!).map(([name, seconds]) => [name, (seconds as number) * factor])),
     phases: v3.phases.map((phase, i) => ({ ...phase, gpuHours: hours[i], usd: hours[i] * 2 })),
     stated: { gpuHours: 2.788e6 * factor, usd: 5.576e6 * factor },
   };
@@ -59,6 +60,8 @@ describe("audit of DeepSeek-V3", () => {
     expect(check(report, "mfu-full").numbers.worked).toBeCloseTo(0.4385, 3);
     expect(check(report, "peers").numbers.ratio).toBeCloseTo(1543.2 / 1297, 3);
     expect(check(report, "kernels").numbers.floorSeconds).toBeCloseTo(120 * 0.129, 6);
+    expect(check(report, "pairs").numbers).toEqual({ pairs: 13.95 / 0.129, least: 97, most: 103 });
+    expect(check(report, "step-parts").numbers.worked).toBeCloseTo(19.9, 6);
     expect(check(report, "layout").numbers).toEqual({ dp: 128, microBatches: 120 });
     expect(check(report, "calendar").numbers.days).toBeCloseTo(56.7, 1);
     expect(report.implied!.tokensPerSecondPerGpu).toBeCloseTo((14.8e12 + 2 * 62.9e9) / 2.783e6 / 3600, 0);

@@ -7,7 +7,7 @@ import { count, trim, usd, whole } from "./figures.ts";
 import { believe, worstOf, type Estimate } from "./hours.ts";
 import { checkLaw, type Obtainable } from "./law.ts";
 import { checkPeers, comparePeers } from "./peers.ts";
-import { checkKernels, checkLayout, checkMemory, checkPeak, kernelFloorHours } from "./physics.ts";
+import { checkKernels, checkLayout, checkMemory, checkPairs, checkPeak, kernelFloorHours } from "./physics.ts";
 import { checkPrediction, spreadOf } from "./prediction.ts";
 import { costs, leftOut, type PurchaseBand, type RentalBand } from "./programme.ts";
 import { answerEstimates, checkAnswers, checkRollouts, type AnswersPrediction } from "./reinforcement.ts";
@@ -54,6 +54,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
     ...checkCovered(subject),
     ...(counted || claim.phases.every(({ kind }) => kind !== "rl") ? checkPeak(subject) : []),
     ...checkKernels(subject),
+    ...checkPairs(subject),
     ...checkLayout(subject),
     ...checkMemory(subject, world.memory(subject)),
     ...checkRollouts(subject),

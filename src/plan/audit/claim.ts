@@ -96,6 +96,8 @@ const schema = z.strictObject({
   layout: layout.optional(),
   schedule: z.enum(["1f1b", "interleaved", "zero-bubble", "dualpipe", "dualpipev"]).optional(),
   stepSeconds: positive.optional(),
+  /** A step's parts as published, by name; `1F1B` is the time in which forwards and backwards run in pairs. */
+  stepParts: z.record(z.string(), positive, { error: "seconds by name" }).optional(),
   /** A kernel trace that anyone can open: one forward and backward of one micro-batch through one pipeline stage. */
   trace: z.strictObject({ pairSeconds: positive, source }).optional(),
   phases: z.array(phase, { error: "a list of phases" }).min(1, { error: "at least one phase" }),

@@ -1,3 +1,4 @@
+import { shapeProblem, simulate } from "../schedule/index.ts";
 import type { MemoryBytes, Source } from "../types.ts";
 import { count, gradeUpTo, percent, trim, whole } from "./figures.ts";
 import type { Check } from "./report.ts";
@@ -63,10 +64,44 @@ export function checkKernels(subject: Subject): Check[] {
     title: "step against its own kernels",
     grade: used > 1.02 ? "broken" : used > 0.95 ? "unshown" : "ok",
     says: `Each pipeline works off ${trim(floor.microBatches)} micro-batches a step, and the published trace shows ${trim(claim.trace!.pairSeconds * 1000, 4)} ms for one forward and backward of a stage: at least ${trim(floor.seconds)} s, or ${count(floor.gpuHours)} GPU-hours in all. The hours leave ${trim(step)} s a step, ${percent(used)} of it kernels and the rest for bubble, optimizer and waiting.`,
-    short: `published kernels need ≥ ${trim(floor.seconds)} s a step (${count(floor.gpuHours)} h); the hours leave ${trim(step)} s`,
+    short: `kernels need ≥ ${trim(floor.seconds)} s a step (${count(floor.gpuHours, 3)} h), the hours leave ${trim(step)}`,
     numbers: { floorSeconds: floor.seconds, floorGpuHours: floor.gpuHours, stepSeconds: step },
     sources: [claim.trace!.source],
   }];
+}
+
+/** Whether the time published for pairs of forward and backward is that of the pairs which the schedule runs, by the trace's length of one. */
+export function checkPairs(subject: Subject): Check[] {
+  const { claim } = subject;
+  const seconds = claim.stepParts?.["1F1B"];
+  const floor = kernelFloorHours(subject);
+  const { pp = 1 } = claim.layout ?? {};
+  const schedule = claim.schedule;
+  if (!seconds || !floor || !claim.trace || (schedule !== "dualpipe" && schedule !== "dualpipev")) return [];
+  if (shapeProblem({ schedule, pp, vp: 1, microBatches: floor.microBatches }) !== undefined) return [];
+  const count_ = pairsOf(schedule, pp, floor.microBatches);
+  const [least, most] = [Math.min(...count_), Math.max(...count_)];
+  const pairs = seconds / claim.trace.pairSeconds;
+  const off = (n: number) => `${percent(Math.abs(pairs / n - 1), 0)}`;
+  return [{
+    id: "pairs",
+    kind: "physics",
+    title: "pairs in a step against the schedule",
+    grade: pairs < 0.98 * least ? "broken" : pairs > 1.3 * most ? "aggressive" : "ok",
+    says: `${trim(seconds, 4)} s of a step go to pairs of forward and backward: the time of ${trim(pairs)} pairs of ${trim(claim.trace.pairSeconds * 1000, 4)} ms. The schedule, simulated, runs ${least} to ${most} on a GPU, so the run was ${off(most)} to ${off(least)} ${pairs >= most ? "slower" : "off"} than the traced kernels alone, which leave out pipeline sends and route evenly.`,
+    short: `${trim(seconds, 4)} s in pairs are ${trim(pairs)} of them, the schedule runs ${least} to ${most}`,
+    numbers: { pairs, least, most },
+    sources: [claim.trace.source, ...claim.sources],
+  }];
+}
+
+/** Pairs that each rank runs, by simulating the schedule with stages of equal length. */
+function pairsOf(schedule: "dualpipe" | "dualpipev", pp: number, microBatches: number): number[] {
+  const stage = { forward: 1, backwardInput: 1, backwardWeight: 1, pair: 2.5 };
+  const stages = Array.from({ length: schedule === "dualpipev" ? 2 * pp : pp }, () => stage);
+  const counts = new Array<number>(pp).fill(0);
+  for (const { kind, rank } of simulate({ schedule, stages, pp, vp: 1, microBatches, sendSeconds: 0 }).events) if (kind === "FB") counts[rank]++;
+  return counts;
 }
 
 /** Whether the batch and the GPUs divide by the stated layout. */

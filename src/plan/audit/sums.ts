@@ -66,6 +66,10 @@ export function checkSums(subject: Subject): Check[] {
     const steps = stepsOf(subject);
     if (claim.stepSeconds && steps && claim.gpus)
       checks.push(compare("steps", "steps × step time × GPUs", (steps * claim.stepSeconds * claim.gpus) / 3600, pretrain.gpuHours, `${whole(steps)} steps × ${trim(claim.stepSeconds, 5)} s × ${whole(claim.gpus)}`, hoursOf, subject));
+    if (claim.stepSeconds && claim.stepParts) {
+      const parts = Object.values(claim.stepParts);
+      checks.push(compare("step-parts", "parts of a step", parts.reduce((a, b) => a + b, 0), claim.stepSeconds, parts.map((n) => trim(n, 4)).join(" + "), (n) => `${trim(n, 5)} s`, subject));
+    }
     const seconds = pretrain.gpuHours * 3600;
     const rate = pretrain.tokens / seconds;
     if (stated.tokensPerSecondPerGpu)

@@ -21,7 +21,7 @@ export const deepseekR1: ClaimInput = {
   phases: [
     {
       name: "R1-Zero", kind: "rl", gpuHours: "101K", hours: 198, usd: "202K",
-      steps: 10400, outputsPerStep: 512, outputsPerRollout: 8192, meanTokens: 8000, maxTokens: 32768,
+      steps: 10400, outputsPerStep: 512, outputsPerRollout: 8192, meanTokens: 7000, maxTokens: 32768,
     },
     { name: "SFT data", kind: "other", gpuHours: "5K", usd: "10K" },
     { name: "R1", kind: "rl", gpuHours: "41K", hours: 80, usd: "82K" },
@@ -37,7 +37,7 @@ export const deepseekR1: ClaimInput = {
   ],
   sources: [nature, { title: "DeepSeek-R1, arXiv:2501.12948", date: "2025-01-22", mark: "primary", url: "https://arxiv.org/abs/2501.12948" }],
   notes: [
-    "The mean answer of 8,000 tokens is read off a published curve that rises from a few hundred to over 10,000; it is not stated. Unconfirmed.",
+    "The mean answer of 7,000 tokens is read off a published curve that rises from a few hundred to over 10,000; it is not stated. Unconfirmed.",
     "Answers were let grow to 65,536 tokens after step 8,200; the clock below takes the 32,768 that held for most of the run.",
   ],
 };

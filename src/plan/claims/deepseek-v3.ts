@@ -28,6 +28,7 @@ export const deepseekV3: ClaimInput = {
   layout: { pp: 16, ep: 64, zero: 1, tp: 1, microBatch: 1 },
   schedule: "dualpipe",
   stepSeconds: 19.926,
+  stepParts: { "1F": 1.13, bubble: 2.06, "1B": 1.99, "1W": 0.48, "1F1B": 13.95, optimizer: 0.29 },
   trace: { pairSeconds: 0.129, source: trace },
   phases: [
     { name: "pre-training", kind: "pretrain", tokens: "14.8T", gpuHours: "2.664M", usd: "5.328M" },
