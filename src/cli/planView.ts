@@ -61,9 +61,11 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
     row("whole programme", `${cash(plan.programme!.low)} to ${cash(plan.programme!.high)}: experiments and failed runs make it ${short(plan.programme!.multiple.low, 2)} to ${short(plan.programme!.multiple.high, 2)} final runs`),
   ];
   if (extras.owned) lines.push(...drawOwned(extras.owned, currency));
-  const { energy, failures } = plan;
+  const { energy, asRunsWent } = plan;
   lines.push(row("electricity", `${short(energy!.kwh / 1e6)} GWh, ${short(energy!.co2Tonnes)} t of CO2 on the mean grid of ${energy!.country}`));
-  lines.push(row("time that counts", `${percent(plan.goodput)}${failures && plan.goodput === failures.share ? `: a failure every ${short(failures.mtbfHours)} h, a checkpoint every ${short(failures.intervalSeconds / 60)} min` : ", as given"}`));
+  lines.push(row("time that counts", timeThatCounts(plan)));
+  if (asRunsWent && plan.goodput > asRunsWent.share)
+    lines.push(row("as runs went", `${short(asRunsWent.gpuHours)} GPU-hours, ${cash(asRunsWent.usd)}: published whole runs kept ${percent(asRunsWent.share, 0)} of their best steady state`));
 
   lines.push(head(`layout: ${layoutText(plan.layout)}`));
   lines.push(row("schedule", `${plan.layout.pp > 1 ? plan.schedule : "none"}, ${plan.microBatches} micro-batches a step, ${plan.precision}`));
@@ -89,6 +91,12 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
   if (extras.phases) lines.push(drawPhases(extras.phases, currency).trimEnd());
   if (extras.serving) lines.push(drawServing(extras.serving, currency).trimEnd());
   return `${lines.join("\n")}\n${drawWarnings(plan.warnings)}${drawSources(plan.sources)}`;
+}
+
+function timeThatCounts({ goodput, failures }: PlanResult): string {
+  const { share, mtbfHours, intervalSeconds } = failures!;
+  const reckoned = `a failure every ${short(mtbfHours)} h, a checkpoint every ${short(intervalSeconds / 60)} min`;
+  return goodput === share ? `${percent(goodput)}: ${reckoned}` : `${percent(goodput)}, as given; ${reckoned} would leave ${percent(share)}`;
 }
 
 function drawOwned(owned: Owned, currency: Currency): string[] {

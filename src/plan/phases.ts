@@ -99,11 +99,16 @@ const figures = (n: number): string => {
   return String(Number(n.toPrecision(3)));
 };
 
-/** Training at a sequence and batch of its own, in whatever layout is best for it. */
+/** Training at a sequence and batch of its own, in whatever layout is best for it; under the question's schedule if that can run it. */
 function trained(question: PlanQuestion & { gpus: number }, tokens: number, sequence: number, batch: number): PlanResult {
   const same = sequence === question.sequence && batch === question.batch;
-  const asked = { ...question, tokens, sequence, batch, ...(same ? {} : { layout: undefined, schedule: undefined }) };
-  return plan(asked);
+  const asked = { ...question, tokens, sequence, batch, ...(!same && { layout: undefined }) };
+  try {
+    return plan(asked);
+  } catch (error) {
+    if (same || !(error instanceof ConfigError) || question.schedule === undefined) throw error;
+    return plan({ ...asked, schedule: undefined });
+  }
 }
 
 const bandOf = (result: PlanResult) => ({ low: result.p10.gpuHours / result.gpuHours, high: result.p90.gpuHours / result.gpuHours });

@@ -1,7 +1,8 @@
 import { ConfigError } from "../errors.ts";
-import { parameterCount } from "./architecture.ts";
-import { bandOf } from "./band.ts";
+import { flopsPerToken, parameterCount } from "./architecture.ts";
+import { HOURS_BAND } from "./band.ts";
 import { networkSource } from "./cluster.ts";
+import { CONSTANTS } from "./constants.ts";
 import { energy } from "./energy.ts";
 import { goodput, GOODPUT_SOURCES } from "./goodput.ts";
 import { layoutProblem, layoutText } from "./layouts.ts";
@@ -38,6 +39,7 @@ export function plan(question: PlanQuestion, options: PlanOptions = {}): PlanRes
 
 function onGpus(question: PlanQuestion, gpus: number): PlanResult {
   const job = jobOf(question, gpus);
+  checkRoom(job);
   checkFixed(job, question.layout);
   const { best, runnersUp, problem } = bestOf(question, job);
   if (!best) throw noFit(question, job, problem);
@@ -166,70 +168,94 @@ export function sensibleCounts(chip: PlanQuestion["chip"], most = 131_072): numb
   return counts.sort((a, b) => a - b);
 }
 
-/** Fewest GPUs that keep the days, or most that the budget pays. Both are monotone but for layouts that happen to divide badly, so it bisects and then looks one further. */
-function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult {
-  const { days, budgetUsd } = question;
-  const counts = sensibleCounts(question.chip);
-  const known = new Map<number, PlanResult | undefined>();
-  let asked = 0;
-  const at = (i: number): PlanResult | undefined => {
-    const gpus = counts[i];
-    if (!known.has(gpus)) {
-      onProgress?.(asked++, Math.ceil(Math.log2(counts.length)) + 2, `${gpus} GPUs`);
-      try {
-        known.set(gpus, onGpus(question, gpus));
-      } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
-        known.set(gpus, undefined);
-      }
-    }
-    return known.get(gpus);
-  };
-  // The smallest count that can run it at all, and the largest: a batch has only so many sequences to spread.
-  const { batch } = jobOf(question, counts[0]);
-  let low = firstIndex(counts.length, (i) => at(i) !== undefined || enough(question, counts[i]));
-  while (low < counts.length && at(low) === undefined && counts[low] <= batch * 64) low++;
-  if (low >= counts.length || at(low) === undefined) return onGpus(question, counts[Math.min(low, counts.length - 1)]);
-  if (days !== undefined) {
-    const first = firstIndex(counts.length, (i) => i >= low && (at(i)?.days ?? (i === low ? Infinity : 0)) <= days);
-    const answer = [first, first + 1].map((i) => (i < counts.length ? at(i) : undefined)).find((r) => r && r.days <= days);
-    if (!answer) {
-      const best = [...known.values()].filter((r) => r !== undefined).reduce((a, b) => (b.days < a.days ? b : a));
-      throw new ConfigError(`plan: ${round(days)} days are too few on ${question.chip.name}: ${best.gpus} of them still take ${round(best.days)}; nearest that works: --days ${Math.ceil(best.days)}, or a larger --batch to spread over more`);
-    }
-    return budgetUsd !== undefined && answer.usd > budgetUsd
-      ? { ...answer, warnings: [...answer.warnings, `The run costs $${round(answer.usd)}, more than the budget of $${round(budgetUsd)}.`] }
-      : answer;
-  }
-  const budget = budgetUsd!;
-  const cheapest = at(low)!;
-  const last = firstIndex(counts.length, (i) => i > low && (at(i)?.usd ?? Infinity) > budget) - 1;
-  const answer = [last, last - 1, low].map((i) => (i >= low ? at(i) : undefined)).find((r) => r && r.usd <= budget);
-  if (answer) return answer;
-  const least = [...known.values()].filter((r) => r !== undefined).reduce((a, b) => (b.usd < a.usd ? b : a), cheapest);
+/** Bytes of a model's states, spread over as many GPUs as there are. */
+const stateBytes = ({ architecture, bytes, mtp }: Job): number =>
+  parameterCount(architecture, { mtp }).total * (bytes.weight + bytes.gradient + bytes.master + bytes.moments);
+
+/** Counts that cannot even hold the states need no search. */
+function checkRoom(job: Job): void {
+  const { chip, gpus } = job.cluster;
+  const states = stateBytes(job);
+  const least = Math.ceil(states / usableBytes(job));
+  if (gpus >= least) return;
+  const works = sensibleCounts(chip).find((n) => n >= 1.5 * least) ?? least;
   throw new ConfigError(
-    `plan: $${round(budget)} do not pay for ${round(question.tokens)} tokens on ${question.chip.name}, which cost $${round(least.usd)} on ${least.gpus} of them; nearest that works: --tokens ${round((question.tokens * budget) / least.usd)} or --budget ${round(least.usd * 1.01)}`,
+    `plan: the states of ${job.architecture.name} alone (weights, gradients, optimizer) are ${short(states)}B, more than ${gpus} × ${gb(chip.hbmBytes)} (${chip.name}) hold; nearest that may work: about ${works} GPUs`,
   );
 }
 
-/** Whether the states alone could lie on so many GPUs; spares searches of counts that are far too small. */
-const enough = (question: PlanQuestion, gpus: number): boolean => {
-  const { bytes, architecture } = jobOf(question, gpus);
-  return parameterCount(architecture).total * (bytes.weight + bytes.master + bytes.moments) < gpus * question.chip.hbmBytes;
-};
-
-/** First index for which a test that turns true once and stays holds; `n` if none. */
-function firstIndex(n: number, holds: (i: number) => boolean): number {
-  let low = 0, high = n;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (holds(middle)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
+/** Days at 40 % of the peak: where a search for a count begins. */
+function roughDays(question: PlanQuestion, gpus: number): number {
+  const { architecture, sequence, mtp } = jobOf(question, gpus);
+  const peak = question.precision === "fp8" ? question.chip.bf16FlopsPerSec * 1.2 : question.chip.bf16FlopsPerSec;
+  return (question.tokens * flopsPerToken(architecture, { sequence, mtp }).training) / (0.4 * peak * gpus) / 86_400;
 }
 
-const round = (n: number): string => {
+/**
+ * Fewest GPUs that keep the days, or most that the budget pays. Days fall and costs rise with the count, so from a rough guess the search
+ * walks until the answer turns: few counts are asked, and none that could not hold the model.
+ */
+function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult {
+  const { days, budgetUsd } = question;
+  const job = jobOf(question, 1);
+  const states = stateBytes(job);
+  const counts = sensibleCounts(question.chip).filter((n) => n * usableBytes(job) >= 1.2 * states);
+  const known = new Map<number, PlanResult | undefined>();
+  let problem: ConfigError | undefined;
+  const at = (i: number): PlanResult | undefined => {
+    if (i < 0 || i >= counts.length) return undefined;
+    if (!known.has(i)) {
+      onProgress?.(known.size, 0, `${counts[i]} GPUs`);
+      try {
+        known.set(i, onGpus(question, counts[i]));
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        problem ??= error;
+        known.set(i, undefined);
+      }
+    }
+    return known.get(i);
+  };
+  const target = days ?? 60;
+  const guess = counts.findIndex((n) => roughDays(question, n) <= target);
+  let i = guess < 0 ? counts.length - 1 : guess;
+  // Upward to the first count that runs at all, then downward.
+  const start = i;
+  while (i < counts.length && at(i) === undefined && i < start + 4) i++;
+  if (at(i) === undefined) for (i = start - 1; i >= 0 && at(i) === undefined; ) i--;
+  if (at(i) === undefined) throw problem ?? new ConfigError(`plan: ${job.architecture.name} does not fit any number of ${question.chip.name}`);
+  const holds = (r: PlanResult | undefined) => r !== undefined && (days !== undefined ? r.days <= days : r.usd <= budgetUsd!);
+  // Towards fewer where days are kept, or where the budget is exceeded; else towards more. A count that cannot run may stand between two that can.
+  const step = (days !== undefined) === holds(at(i)) ? -1 : 1;
+  let answer = holds(at(i)) ? at(i) : undefined;
+  let misses = 0;
+  for (let j = i + step; j >= 0 && j < counts.length && misses < 2; j += step) {
+    const r = at(j);
+    if (r === undefined) {
+      misses++;
+      continue;
+    }
+    misses = 0;
+    const had = answer !== undefined;
+    if (holds(r)) answer = r;
+    if (had !== holds(r)) break;
+  }
+  const all = [...known.values()].filter((r) => r !== undefined);
+  if (answer) {
+    const over = days !== undefined && budgetUsd !== undefined && answer.usd > budgetUsd;
+    return over ? { ...answer, warnings: [`The run costs $${short(answer.usd)}, more than the budget of $${short(budgetUsd)}.`, ...answer.warnings] } : answer;
+  }
+  if (days !== undefined) {
+    const best = all.reduce((a, b) => (b.days < a.days ? b : a));
+    throw new ConfigError(`plan: ${short(days)} days are too few on ${question.chip.name}: ${best.gpus} of them still take ${short(best.days)}; nearest that works: --days ${Math.ceil(best.days)}, or a larger --batch to spread over more`);
+  }
+  const least = all.reduce((a, b) => (b.usd < a.usd ? b : a));
+  throw new ConfigError(
+    `plan: $${short(budgetUsd!)} do not pay for ${short(question.tokens)} tokens on ${question.chip.name}, which cost $${short(least.usd)} on ${least.gpus} of them; nearest that works: --tokens ${short((0.99 * question.tokens * budgetUsd!) / least.usd)} or --budget ${short(least.usd * 1.01)}`,
+  );
+}
+
+const short = (n: number): string => {
   for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
     if (n >= size) return `${Number((n / size).toPrecision(3))}${unit}`;
   return String(Number(n.toPrecision(3)));
@@ -247,7 +273,9 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
   const rate = question.usdPerGpuHour === undefined ? rentalRate(chip) : undefined;
   const price = question.usdPerGpuHour ?? rate!.usdPerGpuHour;
   const usd = gpuHours * price;
-  const band = bandOf(job);
+  // Whole runs have lost more than failures explain (poorer layouts, evaluation, faults of software): unless the question knows better, the upper end holds that.
+  const lost = question.goodput === undefined ? Math.max(1, share / CONSTANTS.wholeRunShare) : 1;
+  const band = { p10: HOURS_BAND.p10, p90: HOURS_BAND.p90 * lost, source: HOURS_BAND.source };
   const at = (factor: number) => ({ gpuHours: gpuHours * factor, days: days * factor, usd: usd * factor });
   const p10 = at(band.p10), p90 = at(band.p90);
   const used = energy({ chip, gpuHours });
@@ -257,7 +285,7 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
     ...(question.networkBytesPerSec === undefined && gpus > job.cluster.tiers[0].chips ? [networkSource(chip)] : []),
     ...(rate?.sources ?? []),
     ...(question.goodput === undefined ? GOODPUT_SOURCES : []),
-    ...band.sources,
+    band.source,
     ...money.programme.sources,
     ...used.sources,
   ];
@@ -286,6 +314,7 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
     parts: best.parts,
     p10,
     p90,
+    asRunsWent: { share: CONSTANTS.wholeRunShare, ...at(share / CONSTANTS.wholeRunShare) },
     usdPerGpuHour: price,
     programme: money.programme,
     energy: used,
@@ -303,6 +332,9 @@ function warningsOf(question: PlanQuestion, job: Job, best: StepEstimate, rate: 
   const doubts = Object.entries(chip.doubts ?? {}).filter(([field]) => ["bf16FlopsPerSec", "eightBitOpsPerSec", "hbmBytes", "hbmBytesPerSec", "linkBytesPerSec"].includes(field));
   for (const [field, doubt] of doubts) found.push(`${chip.name}: ${field} is in doubt: ${doubt}`);
   if (chip.sources.every(({ mark }) => mark === "unconfirmed")) found.push(`${chip.name}: no figure of it is confirmed by a source.`);
+  const used = best.layout.dp * best.layout.tp * best.layout.cp * best.layout.pp;
+  if (used < gpus)
+    found.push(`The best layout leaves ${gpus - used} of ${gpus} GPUs idle, since no faster one divides them; they are paid for all the same. ${used} do as much.`);
   const usable = usableBytes(job);
   if (best.memoryBytes.total > 0.93 * usable) found.push(`Memory is filled to ${((best.memoryBytes.total / chip.hbmBytes) * 100).toFixed(0)} %: an uneven batch could overflow it.`);
   if (job.architecture.layers.some(({ ffn }) => ffn.kind === "moe") && job.imbalance === 1)

@@ -314,6 +314,8 @@ export interface PlanResult {
   batch?: number;
   microBatches?: number;
   usdPerGpuHour?: number;
+  /** If the run kept only the share of its best steady state that published whole runs kept. */
+  asRunsWent?: { share: number; gpuHours: number; days: number; usd: number };
   /** What the failure model says, also where the question gave its own goodput. */
   failures?: Goodput;
   /** The whole programme, experiments and failed runs included; never one number with `usd`. */
