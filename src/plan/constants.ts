@@ -31,17 +31,17 @@ export type ConstantName = keyof Constants;
 
 /** Fitted on all rows by `npm run accuracy -- --fit`. */
 export const CONSTANTS: Readonly<Constants> = {
-  productShare: 0.9,
-  eightBitShare: 0.7,
-  productHalfSize: 120,
-  attentionShare: 0.55,
-  memoryShare: 0.8,
-  linkShare: 0.75,
-  collectiveSeconds: 20e-6,
-  launchSeconds: 4e-6,
-  hiddenShare: 0.7,
-  wattsPerTeraflop: 1.25,
-  wholeRunShare: 0.9,
+  productShare: 0.847,
+  eightBitShare: 0.872,
+  productHalfSize: 98.6,
+  attentionShare: 0.284,
+  memoryShare: 0.658,
+  linkShare: 0.694,
+  collectiveSeconds: 29.3e-6,
+  launchSeconds: 15e-6,
+  hiddenShare: 0.837,
+  wattsPerTeraflop: 1.64,
+  wholeRunShare: 0.731,
 };
 
 /** What each may be, and where one expects it before any fit. */

@@ -20,10 +20,12 @@ export interface PassSeconds {
   cp: number;
   dp: number;
   overhead: number;
+  /** Communication that ran behind `compute`; no part of the time. */
+  hidden: number;
 }
 
 const KEYS = ["compute", "memoryBound", "tp", "ep", "cp", "dp", "overhead"] as const;
-const zero = (): PassSeconds => ({ compute: 0, memoryBound: 0, tp: 0, ep: 0, cp: 0, dp: 0, overhead: 0 });
+const zero = (): PassSeconds => ({ compute: 0, memoryBound: 0, tp: 0, ep: 0, cp: 0, dp: 0, overhead: 0, hidden: 0 });
 const total = (p: PassSeconds): number => p.compute + p.memoryBound + p.tp + p.ep + p.cp + p.dp + p.overhead;
 const addTo = (sum: PassSeconds, p: PassSeconds, times = 1): void => {
   for (const key of KEYS) sum[key] += times * p[key];
@@ -161,7 +163,7 @@ function timedWork(job: Job, layout: Layout, constants: Constants, cache?: Timed
       const bytes = (w.sharedParameters + w.expertParameters) * (HALF + 2 * job.bytes.gradient);
       backwardWeight.memoryBound += bytes / (job.cluster.chip.hbmBytesPerSec * constants.memoryShare);
     }
-    if (zero === 3) shardedParameters(w, job, layout, constants, forward, backwardInput);
+    if (zero === 3) shardedParameters(w, job, layout, constants, { forward, backwardInput, backwardWeight });
     passes.set(w, { forward, backwardInput, backwardWeight });
   }
   const timed = { work, passes };
@@ -226,8 +228,11 @@ function passSeconds(ops: Op[], job: Job, layout: Layout, constants: Constants):
     if (op.overlaps || overlapsGroup(job, op.group)) hidden[op.group] = (hidden[op.group] ?? 0) + seconds;
     else sum[column(op.group)] += seconds;
   }
-  const cover = sum.compute;
-  for (const group of Object.keys(hidden) as Group[]) sum[column(group)] += exposed(hidden[group]!, cover, constants);
+  for (const group of Object.keys(hidden) as Group[]) {
+    const left = exposed(hidden[group]!, sum.compute - sum.hidden, constants);
+    sum[column(group)] += left;
+    sum.hidden += hidden[group]! - left;
+  }
   return sum;
 }
 
@@ -253,7 +258,7 @@ const expertsPerToken = (job: Job): number => {
 };
 
 /** ZeRO-3: weights gathered before each forward and backward, gradients scattered after; behind the layer's own computation. */
-function shardedParameters(w: LayerWork, job: Job, layout: Layout, constants: Constants, forward: PassSeconds, backward: PassSeconds): void {
+function shardedParameters(w: LayerWork, job: Job, layout: Layout, constants: Constants, { forward, backwardInput, backwardWeight }: Record<"forward" | "backwardInput" | "backwardWeight", PassSeconds>): void {
   const on = (group: "dp" | "edp", collective: "allGather" | "reduceScatter", bytes: number) =>
     collectiveSeconds({ collective, bytes }, spanOf(group, layout), job.cluster, constants);
   const { sharedParameters: dense, expertParameters: expert } = w;
@@ -261,8 +266,9 @@ function shardedParameters(w: LayerWork, job: Job, layout: Layout, constants: Co
   const gather = on("dp", "allGather", dense * weight) + on("edp", "allGather", expert * weight);
   const scatter = on("dp", "reduceScatter", dense * job.bytes.gradient) + on("edp", "reduceScatter", expert * job.bytes.gradient);
   const hide = overlapsGroup(job, "dp");
-  forward.dp += hide ? exposed(gather, forward.compute, constants) : gather;
-  backward.dp += hide ? exposed(gather + scatter, 2 * backward.compute, constants) : gather + scatter;
+  const room = (...passes: PassSeconds[]) => passes.reduce((a, p) => a + p.compute - p.hidden, 0);
+  forward.dp += hide ? exposed(gather, room(forward), constants) : gather;
+  backwardInput.dp += hide ? exposed(gather + scatter, room(backwardInput, backwardWeight), constants) : gather + scatter;
 }
 
 /** A micro-batch's activations between neighbouring stages. */
@@ -278,9 +284,10 @@ function afterPipeline(job: Job, layout: Layout, stages: Stage[], work: ModelWor
   const { bytes } = job;
   const spans = { dp: spanOf("dp", layout), edp: spanOf("edp", layout) };
   const dual = job.schedule === "dualpipe";
-  const perRank = Array.from({ length: layout.pp }, () => ({ shared: 0, expert: 0, backward: 0 }));
+  const perRank = Array.from({ length: layout.pp }, () => ({ shared: 0, expert: 0, once: 0 }));
   stages.forEach((stage, s) => {
-    const backward = total(seconds[s]!.backwardInput) + total(seconds[s]!.backwardWeight);
+    const { forward, backwardInput, backwardWeight } = seconds[s]!;
+    const once = total(forward) + total(backwardInput) + total(backwardWeight);
     const ranks = dual ? [s, layout.pp - 1 - s] : [rankOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }, s, 0)];
     for (const r of ranks) {
       const rank = perRank[r]!;
@@ -288,7 +295,7 @@ function afterPipeline(job: Job, layout: Layout, stages: Stage[], work: ModelWor
         rank.shared += count * w.sharedParameters;
         rank.expert += count * w.expertParameters;
       }
-      rank.backward += backward / ranks.length;
+      rank.once += once / ranks.length;
     }
   });
   const exchange = (parameters: number, group: "dp" | "edp") => {
@@ -297,10 +304,10 @@ function afterPipeline(job: Job, layout: Layout, stages: Stage[], work: ModelWor
     return layout.zero === 0 ? on("allReduce", parameters * bytes.gradient) : on("reduceScatter", parameters * bytes.gradient) + on("allGather", parameters * Math.min(HALF, bytes.weight));
   };
   let worst = { dpSeconds: 0, optimizerSeconds: 0 };
-  for (const { shared, expert, backward } of perRank) {
+  for (const { shared, expert, once } of perRank) {
     const raw = exchange(shared, "dp") + exchange(expert, "edp");
     // Gradients leave during the last backward of a chunk, weights arrive during the first forward.
-    const dpSeconds = overlapsGroup(job, "dp") ? exposed(raw, (1.5 * backward) / chunksOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }), constants) : raw;
+    const dpSeconds = overlapsGroup(job, "dp") ? exposed(raw, once / chunksOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }), constants) : raw;
     const sharded = layout.zero === 0 ? shared + expert : shared / spans.dp.size + expert / spans.edp.size;
     const moved = bytes.gradient + 2 * (bytes.master + bytes.moments) + bytes.weight;
     const optimizerSeconds = (sharded * moved) / (chip.hbmBytesPerSec * constants.memoryShare) + constants.launchSeconds;

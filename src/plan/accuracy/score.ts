@@ -32,10 +32,21 @@ export function quantile(values: number[], q: number): number {
   return sorted[low]! + (at - low) * ((sorted[low + 1] ?? sorted[low]!) - sorted[low]!);
 }
 
-/** 80 % of errors as those of the n others say: quantiles a little further out than 10 and 90 %, so that a new one falls inside in 80 of 100 cases. */
-export function bandOf(ratios: number[]): { p10: number; p90: number } {
-  const n = ratios.length, out = 0.1 * (1 - 1 / (n + 1)) - 0.5 / (n + 1);
-  return { p10: quantile(ratios, Math.max(0, out)), p90: quantile(ratios, Math.min(1, 1 - out)) };
+/**
+ * The band that holds 80 % of what new sources publish: 10th and 90th percentile of measured over predicted, every family weighing the same (rows of one family
+ * err together), moved outwards by half a row of the mean family as a sample this small asks for.
+ */
+export function bandOf(rows: { family: string; ratio: number }[]): { p10: number; p90: number } {
+  const sizes = new Map<string, number>();
+  for (const { family } of rows) sizes.set(family, (sizes.get(family) ?? 0) + 1);
+  const sorted = rows.map(({ family, ratio }) => ({ ratio, weight: 1 / sizes.get(family)! / sizes.size })).sort((a, b) => a.ratio - b.ratio);
+  const tail = 0.1 - 0.5 / rows.length;
+  const from = (list: typeof sorted) => {
+    let sum = 0;
+    for (const { ratio, weight } of list) if ((sum += weight) >= tail) return ratio;
+    return list.at(-1)!.ratio;
+  };
+  return { p10: from(sorted), p90: from([...sorted].reverse()) };
 }
 
 /** Every family predicted from the others. `start` is a fit on all rows, from where each fit is a few steps. */
@@ -49,14 +60,15 @@ export function scoreFamilies(rows: Settled[], start: Constants): Scoreboard {
   });
   const counted = predicted.filter(({ settled }) => !settled.row.apart);
   const ratio = (s: Scored) => 1 / (1 + s.error);
+  const point = (s: Scored) => ({ family: s.settled.row.family, ratio: ratio(s) });
   for (const scored of predicted) {
-    const { p10, p90 } = bandOf(counted.filter((s) => s.settled.row.family !== scored.settled.row.family).map(ratio));
+    const { p10, p90 } = bandOf(counted.filter((s) => s.settled.row.family !== scored.settled.row.family).map(point));
     scored.inside = ratio(scored) >= p10 && ratio(scored) <= p90;
   }
   return {
     rows: predicted, constants,
-    band: bandOf(counted.map(ratio)),
-    wholeBand: bandOf(counted.filter(({ settled }) => settled.row.whole).map(ratio)),
+    band: bandOf(counted.map(point)),
+    wholeBand: bandOf(counted.filter(({ settled }) => settled.row.whole).map(point)),
     coverage: counted.filter(({ inside }) => inside).length / counted.length,
   };
 }
