@@ -279,7 +279,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await visit("/", async (page) => {
           await page.getByText("No model to talk to here").waitFor();
           await page.getByRole("link", { name: "runs", exact: true }).click();
-          await page.getByRole("heading", { name: "Runs" }).waitFor();
+          await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
         }, { forgive: /404/ });
       } finally {
         await server.close(0);

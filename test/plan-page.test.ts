@@ -109,6 +109,9 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await page.getByText(/^rank 0, micro-batch \d+/).waitFor();
       // The final run and the whole programme are two lines.
       expect(await page.locator(".money-line h3").allInnerTexts()).toEqual([expect.stringMatching(/^final run/i), expect.stringMatching(/programme/i)]);
+      // All of its phases are searched only when asked for.
+      await page.getByRole("button", { name: "Work out every phase" }).click();
+      await page.getByText(/^Working on pretraining/).waitFor();
       expect(await page.locator(".source-list").last().innerText()).toContain("DeepSeek-V3");
       expect(await nameless(page)).toEqual([]);
       await shot(page, "plan");

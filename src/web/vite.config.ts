@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
+import { quiet } from "./plan/site/quiet.ts";
 
 /** KaTeX's style sheet offers every font three times; all browsers of the last ten years read the first, woff2. */
 const woff2Only: Plugin = {
@@ -16,7 +17,7 @@ export default defineConfig({
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   plugins: [woff2Only],
   css: { postcss: { plugins: [] } },
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [quiet] },
   build: {
     outDir: fileURLToPath(new URL("../../dist/web", import.meta.url)),
     emptyOutDir: true,

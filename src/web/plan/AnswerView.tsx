@@ -8,6 +8,7 @@ import { Timeline } from "./figures/Timeline.tsx";
 import { count, days, gigabytes, layoutText, type Money, money, seconds, whyText } from "./format.ts";
 import type { Form } from "./form.ts";
 import type { Answer, Drawn, Point } from "./messages.ts";
+import { Phases } from "./Phases.tsx";
 import { SourceList, Sources } from "./Sources.tsx";
 
 const PARTS: { key: keyof StepEstimate["parts"]; name: string; help: string }[] = [
@@ -154,6 +155,8 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
           }}
         />
       </Figure>
+
+      {answer.phased && <Phases answer={answer} currency={currency} />}
 
       <section class="card">
         <h2>Other layouts, and why they lose</h2>

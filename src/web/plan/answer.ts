@@ -5,7 +5,8 @@ import { CLAIMS, claimOf } from "../../plan/claims/index.ts";
 import { energy } from "../../plan/energy.ts";
 import { lines } from "../../plan/money.ts";
 import { plan } from "../../plan/plan.ts";
-import { PLAN_PRESETS, planModelNames } from "../../plan/presets.ts";
+import { type PhasesResult, planPhases } from "../../plan/phases.ts";
+import { PHASES, PLAN_PRESETS, planModelNames } from "../../plan/presets.ts";
 import { type Currency, exchangeRate, purchasePrice, rentalRate } from "../../plan/prices.ts";
 import { jobOf } from "../../plan/question.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
@@ -42,6 +43,7 @@ export function ask(form: Form): Answer {
     money: moneyOf(form, question, result),
     facts: factsOf(form, question, result),
     law: lawOf(question.chip, form),
+    phased: !form.config && Object.hasOwn(PHASES, question.modelName),
     seconds: (performance.now() - started) / 1000,
   };
 }
@@ -180,6 +182,14 @@ const compared = (other: PlanResult, answer: PlanResult): string => {
   const share = other.gpuHours / answer.gpuHours - 1;
   return Math.abs(share) < 0.005 ? "as many GPU-hours as the answer." : `${Math.abs(share * 100).toFixed(0)} % ${share > 0 ? "more" : "fewer"} GPU-hours than the answer.`;
 };
+
+/** Every phase of the form's model on so many GPUs; layouts are searched anew for each, as none suits them all. Throws FormError. */
+export function phases(form: Form, gpus: number, onProgress: (done: number, total: number, note: string) => void): PhasesResult {
+  const { question } = questionOf(form);
+  const { layout: _, budgetUsd: __, days: ___, ...rest } = question;
+  const { phases: specs, speculation } = PHASES[question.modelName];
+  return planPhases({ ...rest, gpus }, specs, { speculation, onProgress: (done, total, note) => void (done < total && onProgress(done, total, note)) });
+}
 
 /** The audit of a claim that ships, by name, or of one pasted as JSON. Throws FormError. */
 export function report(claim: string): unknown {

@@ -1,3 +1,4 @@
+import type { PhasesResult } from "../../plan/phases.ts";
 import type { Chip, PlanResult, ScheduleResult, Source, StepEstimate } from "../../plan/types.ts";
 import type { Fault, Form } from "./form.ts";
 
@@ -39,6 +40,8 @@ export interface Answer {
   money: MoneyLine[];
   facts: { name: string; value: string; sources?: Source[] }[];
   law: Law | null;
+  /** Whether the model's other phases are known. */
+  phased: boolean;
   /** How long the planner took. */
   seconds: number;
 }
@@ -69,7 +72,7 @@ export interface Row {
   why: string;
 }
 
-export type Request = { id: number } & ({ kind: "catalogue" } | { kind: "plan"; form: Form } | { kind: "audit"; claim: string });
+export type Request = { id: number } & ({ kind: "catalogue" } | { kind: "plan"; form: Form } | { kind: "phases"; form: Form; gpus: number } | { kind: "audit"; claim: string });
 
 export type Reply = { id: number } & (
   | { kind: "catalogue"; catalogue: Catalogue }
@@ -77,6 +80,8 @@ export type Reply = { id: number } & (
   | { kind: "timeline"; drawn: Drawn | null }
   | { kind: "points"; points: Point[]; left: number }
   | { kind: "faults"; faults: Fault[] }
+  | { kind: "progress"; done: number; total: number; note: string }
+  | { kind: "phases"; phases: PhasesResult }
   | { kind: "audit"; report: unknown }
   | { kind: "done" }
 );

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
+import { quiet } from "./quiet.ts";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -11,7 +12,7 @@ export default defineConfig({
   publicDir: here("../../public"),
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
   css: { postcss: { plugins: [] } },
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [quiet] },
   build: {
     outDir: here("../../../../dist/plan-site"),
     emptyOutDir: true,
