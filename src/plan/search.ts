@@ -28,23 +28,25 @@ export interface SearchOptions {
 export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: SearchOptions = {}): Searched {
   const { constants = CONSTANTS, runnersUp = 8 } = options;
   const cache: TimedWorks = new Map();
-  const bounds = new Map<string, number>();
-  const busiest = (layout: Layout) => {
-    const { tp, cp, pp, vp, ep, zero, microBatch, recompute, dp } = layout;
-    const key = `${tp} ${cp} ${pp} ${vp} ${ep} ${microBatch} ${recompute} ${zero === 3 ? dp : ""}`;
-    let found = bounds.get(key);
-    if (found === undefined) bounds.set(key, (found = busiestRankSeconds(job, layout, constants, cache)));
-    return found;
-  };
-  const bounded = candidates(job, fixed)
-    .map((layout) => ({ layout, bound: busiest(layout) * (job.batch / (layout.dp * layout.microBatch)) }))
-    .sort((a, b) => a.bound - b.bound);
+  const kinds = candidates(job, fixed);
+  const bounded: { kind: number; dp: number; bound: number }[] = [];
+  kinds.forEach(({ layout, dps }, kind) => {
+    let busiest = 0, of = 0;
+    for (const dp of dps) {
+      // With ZeRO-3 a micro-batch's time depends on dp; else it is the same for all.
+      if (of === 0 || layout.zero === 3) busiest = busiestRankSeconds(job, { ...layout, dp }, constants, cache);
+      of = dp;
+      bounded.push({ kind, dp, bound: busiest * (job.batch / (dp * layout.microBatch)) });
+    }
+  });
+  bounded.sort((a, b) => a.bound - b.bound);
   if (bounded.length === 0) throw new ConfigError(noCandidate(job, fixed));
   let best: StepEstimate | undefined;
   const fitting: StepEstimate[] = [];
   const over: { layout: Layout; bound: number; memory: MemoryBytes }[] = [];
-  for (const { layout, bound } of bounded) {
+  for (const { kind, dp, bound } of bounded) {
     if (best && bound >= best.stepSeconds) break;
+    const layout = { ...kinds[kind]!.layout, dp };
     const memory = stepMemory(job, layout);
     if (memory.total > usableBytes(job)) {
       over.push({ layout, bound, memory });
@@ -58,8 +60,8 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
   return { best, runnersUp: losers(job, best, fitting, over, constants, cache, runnersUp), candidates: bounded.length, timed: fitting.length };
 }
 
-/** All layouts worth asking about: powers of two and divisors within the cluster, each valid. */
-function candidates(job: Job, fixed: Partial<Layout>): Layout[] {
+/** All layouts worth asking about, without and with their dp: powers of two and divisors within the cluster, each valid. */
+function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: number[] }[] {
   const { cluster, architecture, schedule, batch } = job;
   const { gpus } = cluster;
   const node = cluster.tiers[0]!.chips;
@@ -74,7 +76,7 @@ function candidates(job: Job, fixed: Partial<Layout>): Layout[] {
   const eps = pick("ep", moe?.kind === "moe" ? divisors(moe.experts).filter((d) => (d & (d - 1)) === 0 || d === moe.experts) : [1]);
   const microBatches = pick("microBatch", [1, 2, 4, 8]);
   const recomputes = pick("recompute", ["none", "selective", "full"]);
-  const found: Layout[] = [];
+  const found: { layout: Layout; dps: number[] }[] = [];
   const dps = new Map<number, number[]>();
   for (const tp of tps) for (const cp of cps) for (const pp of pps) {
     const room = Math.floor(gpus / (tp * cp * pp));
@@ -84,11 +86,12 @@ function candidates(job: Job, fixed: Partial<Layout>): Layout[] {
     for (const microBatch of microBatches) {
       if (batch % microBatch !== 0) continue;
       if (!dps.has(microBatch)) dps.set(microBatch, divisors(batch / microBatch));
-      for (const dp of pick("dp", dps.get(microBatch)!.filter((d) => d <= room)))
-        for (const ep of eps) for (const vp of vps) for (const zero of zeros) for (const recompute of recomputes) {
-          const layout: Layout = { dp, tp, cp, pp, vp, ep, zero, microBatch, recompute };
-          if (layoutProblem(job, layout) === undefined) found.push(layout);
-        }
+      const fitting = pick("dp", dps.get(microBatch)!.filter((d) => d <= room));
+      for (const ep of eps) for (const vp of vps) for (const zero of zeros) {
+        const shape: Layout = { dp: 1, tp, cp, pp, vp, ep, zero, microBatch, recompute: "none" };
+        const valid = fitting.filter((dp) => layoutProblem(job, { ...shape, dp }) === undefined);
+        if (valid.length > 0) for (const recompute of recomputes) found.push({ layout: { ...shape, recompute }, dps: valid });
+      }
     }
   }
   return found;

@@ -143,6 +143,8 @@ function pipelineSeconds(input: ScheduleInput): { seconds: number; kinds: KindSe
 interface TimedWork {
   work: ModelWork;
   passes: Map<LayerWork, { forward: PassSeconds; backwardInput: PassSeconds; backwardWeight: PassSeconds }>;
+  /** All three passes, and the expert traffic in them. */
+  sums: Map<LayerWork, { all: number; ep: number }>;
 }
 
 /** Works of one job and constants that a search has timed, by what of a layout they depend on. */
@@ -155,6 +157,7 @@ function timedWork(job: Job, layout: Layout, constants: Constants, cache?: Timed
   if (known) return known;
   const work = modelWork(job, layout);
   const passes: TimedWork["passes"] = new Map();
+  const sums: TimedWork["sums"] = new Map();
   for (const w of [work.embedding, ...work.runs, ...(work.mtp ? [work.mtp] : []), work.head]) {
     const forward = passSeconds(w.forward, job, layout, constants);
     const backwardInput = passSeconds([...w.recomputed, ...w.backwardInput], job, layout, constants);
@@ -165,8 +168,9 @@ function timedWork(job: Job, layout: Layout, constants: Constants, cache?: Timed
     }
     if (zero === 3) shardedParameters(w, job, layout, constants, { forward, backwardInput, backwardWeight });
     passes.set(w, { forward, backwardInput, backwardWeight });
+    sums.set(w, { all: total(forward) + total(backwardInput) + total(backwardWeight), ep: forward.ep + backwardInput.ep });
   }
-  const timed = { work, passes };
+  const timed = { work, passes, sums };
   cache?.set(key, timed);
   return timed;
 }
@@ -175,6 +179,10 @@ const stagesOf = (job: Job, { pp, vp }: Layout): Stage[] =>
   stageLayers(job.architecture, stageCount(job.schedule, pp, vp), { sequence: job.sequence, mtp: job.mtp });
 
 const isDual = (job: Job): boolean => job.schedule === "dualpipe" || job.schedule === "dualpipev";
+
+/** A pair: all-to-alls on their own SMs while the others compute, the slower of the two deciding; never slower than one after the other. */
+const pairSeconds = (job: Job, all: number, ep: number): number =>
+  isDual(job) ? Math.min(all, Math.max((all - ep) / (ep > 0 ? DUALPIPE_COMPUTE_SHARE : 1), ep)) : all;
 
 function stageSeconds(job: Job, stages: Stage[], work: ModelWork, passes: TimedWork["passes"]): StageSeconds[] {
   return stages.map((stage) => {
@@ -187,25 +195,33 @@ function stageSeconds(job: Job, stages: Stage[], work: ModelWork, passes: TimedW
     }
     const all = total(sum.forward) + total(sum.backwardInput) + total(sum.backwardWeight);
     const ep = sum.forward.ep + sum.backwardInput.ep;
-    // A pair: all-to-alls on their own SMs while the others compute, the slower of the two deciding; never slower than one after the other.
-    const pair = isDual(job) ? Math.min(all, Math.max((all - ep) / (ep > 0 ? DUALPIPE_COMPUTE_SHARE : 1), ep)) : all;
-    return { ...sum, pair };
+    return { ...sum, pair: pairSeconds(job, all, ep) };
   });
 }
 
 /** A step can be no shorter than its busiest rank's work: what a search prunes by. Seconds for one micro-batch. */
 export function busiestRankSeconds(job: Job, layout: Layout, constants: Constants, cache: TimedWorks): number {
-  const { work, passes } = timedWork(job, layout, constants, cache);
-  const seconds = stageSeconds(job, stagesOf(job, layout), work, passes);
+  const { work, sums } = timedWork(job, layout, constants, cache);
   const { schedule } = job, { pp, vp } = layout;
   const perRank = new Float64Array(pp);
-  seconds.forEach((s, i) => {
-    const all = total(s.forward) + total(s.backwardInput) + total(s.backwardWeight);
-    const least = Math.min(all, s.pair);
+  const shape = { schedule, pp, vp, microBatches: 2 * pp };
+  stagesOf(job, layout).forEach((stage, i) => {
+    let all = 0, ep = 0;
+    const add = (w: LayerWork | undefined, count: number) => {
+      if (!w || count === 0) return;
+      const s = sums.get(w)!;
+      all += count * s.all;
+      ep += count * s.ep;
+    };
+    if (stage.embedding) add(work.embedding, 1);
+    for (let r = 0; r < work.runs.length; r++) add(work.runs[r], stage.runs[r]!);
+    if (stage.mtp) add(work.mtp, job.architecture.mtpDepth);
+    if (stage.head) add(work.head, 1);
+    const least = pairSeconds(job, all, ep);
     if (schedule === "dualpipe") {
       perRank[i]! += least / 2;
       perRank[pp - 1 - i]! += least / 2;
-    } else perRank[rankOf({ schedule, pp, vp, microBatches: 2 * pp }, i, 0)]! += least;
+    } else perRank[rankOf(shape, i, 0)]! += least;
   });
   return Math.max(...perRank);
 }
