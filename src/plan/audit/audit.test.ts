@@ -3,7 +3,9 @@ import { CLAIMS, claimOf } from "../claims/index.ts";
 import type { Chip } from "../types.ts";
 import { audit, type World } from "./audit.ts";
 import { parseClaim, type Claim, type ClaimInput } from "./claim.ts";
+import { believe } from "./hours.ts";
 import { auditMarkdown } from "./markdown.ts";
+import { normalQuantile, quantiles } from "./programme.ts";
 import { GRADES, type AuditReport } from "./report.ts";
 import { realWorld } from "./world.ts";
 
@@ -173,6 +175,26 @@ describe("the verdict follows from the checks", () => {
     const report = run({ name: "x", who: "y", date: "2024-12-27", model: "deepseek-v3", chip: "h800", phases: [{ name: "all", kind: "other", gpuHours: 1000 }] });
     expect(report.verdict.label).toBe("not shown");
     expect(report.open).toContain("peak");
+  });
+});
+
+describe("the bands' arithmetic", () => {
+  it("has the normal distribution's quantiles, and a log-normal product's", () => {
+    for (const [p, z] of [[0.5, 0], [0.9, 1.2816], [0.1, -1.2816], [0.975, 1.96], [0.99, 2.3263]]) expect(normalQuantile(p)).toBeCloseTo(z, 2);
+    const band = quantiles(2, ([a, b]) => Math.exp(0.3 * normalQuantile(a) + 0.4 * normalQuantile(b)));
+    expect(band.p50).toBeCloseTo(1, 2);
+    expect(Math.log(band.p90)).toBeCloseTo(0.5 * 1.2816, 1);
+    expect(Math.log(band.p10)).toBeCloseTo(-0.5 * 1.2816, 1);
+  });
+
+  it("believes certain evidence, and stays with the prior without any", () => {
+    const alone = believe(100, "ok", false, []);
+    expect(alone.asStated).toBeCloseTo(0.85, 1);
+    expect(believe(100, "ok", false, [{ name: "a", ratio: 1, sigma: 0.1 }]).asStated).toBeGreaterThan(0.94);
+    const against = believe(100, "ok", false, [{ name: "a", ratio: 2.5, sigma: 0.1 }, { name: "b", ratio: 2.5, sigma: 0.1 }]);
+    expect(against.asStated).toBeLessThan(0.01);
+    expect(against.p50).toBeGreaterThan(200);
+    expect(believe(100, "ok", false, [], 1.5).p10).toBeGreaterThanOrEqual(149);
   });
 });
 

@@ -167,8 +167,16 @@ function crossCheck(claim: Claim, faults: string[]): void {
 export function claimConfig(claim: Claim, load?: (path: string) => ModelConfig): ModelConfig {
   if (typeof claim.model !== "string") return parseConfig(claim.model, `${claim.name}: model`);
   if (load && /[/\\.]json$|[/\\]/.test(claim.model)) return load(claim.model);
-  return presetConfig(claim.model);
+  return presetOf(claim.model);
 }
+
+/** A preset's config, read once, so that what is counted of it can be remembered with it. */
+export function presetOf(name: string): ModelConfig {
+  const config = presets.get(name) ?? presetConfig(name);
+  presets.set(name, config);
+  return config;
+}
+const presets = new Map<string, ModelConfig>();
 
 /** GPU-hours of a phase: stated, or wall time × GPUs, or money ÷ price. */
 export function phaseHours(claim: Claim, phase: Phase): number {

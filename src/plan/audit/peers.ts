@@ -1,6 +1,6 @@
-import { presetConfig } from "../../model/presets.ts";
 import { hasMoe } from "../../model/config.ts";
 import type { Chip, Precision, Source } from "../types.ts";
+import { presetOf } from "./claim.ts";
 import { gradeUpTo, percent, trim, whole } from "./figures.ts";
 import type { Check, PeerComparison } from "./report.ts";
 import { trainingFlops, type Subject } from "./subject.ts";
@@ -23,7 +23,7 @@ interface Peer {
 
 const HOPPER = 989.5e12;
 const AMPERE = 312e12;
-const preset = (name: string, sequence: number) => trainingFlops(presetConfig(name), sequence);
+const preset = (name: string, sequence: number) => trainingFlops(presetOf(name), sequence);
 
 const megatronBridge: Source = {
   title: "NVIDIA Megatron-Bridge performance summary (balanced routing forced, no token dropped)", date: "2026-08-22", mark: "primary",

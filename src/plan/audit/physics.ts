@@ -97,12 +97,17 @@ export function checkPairs(subject: Subject): Check[] {
 
 /** Pairs that each rank runs, by simulating the schedule with stages of equal length. */
 function pairsOf(schedule: "dualpipe" | "dualpipev", pp: number, microBatches: number): number[] {
+  const key = `${schedule} ${pp} ${microBatches}`;
+  const known = PAIRS.get(key);
+  if (known) return known;
   const stage = { forward: 1, backwardInput: 1, backwardWeight: 1, pair: 2.5 };
   const stages = Array.from({ length: schedule === "dualpipev" ? 2 * pp : pp }, () => stage);
   const counts = new Array<number>(pp).fill(0);
   for (const { kind, rank } of simulate({ schedule, stages, pp, vp: 1, microBatches, sendSeconds: 0 }).events) if (kind === "FB") counts[rank]++;
+  PAIRS.set(key, counts);
   return counts;
 }
+const PAIRS = new Map<string, number[]>();
 
 /** Whether the batch and the GPUs divide by the stated layout. */
 export function checkLayout(subject: Subject): Check[] {

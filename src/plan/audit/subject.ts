@@ -42,6 +42,7 @@ function base(config: ModelConfig, mtp: boolean): { linear: number; perAttended:
   }
   return found.get(mtp)!;
 }
+const COUNTS = new WeakMap<ModelConfig, { total: number; active: number }>();
 const BASES = new WeakMap<ModelConfig, Map<boolean, { linear: number; perAttended: number }>>();
 
 /** Training FLOPs per token, causal, without MTP: flopsPerToken, remembered. */
@@ -91,7 +92,8 @@ export function subjectOf(claim: Claim, config: ModelConfig, chip: Chip): Subjec
   };
   const pretrain = sum((kind) => kind === "pretrain");
   const sequence = claim.phases.find(({ kind }) => kind === "pretrain")?.sequence ?? claim.sequence ?? 4096;
-  const { total, active } = countParameters(config);
+  if (!COUNTS.has(config)) COUNTS.set(config, countParameters(config));
+  const { total, active } = COUNTS.get(config)!;
   return {
     claim,
     config,
