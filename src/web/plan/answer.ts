@@ -104,7 +104,7 @@ function factsOf(form: Form, { chip, goodput }: PlanQuestion, result: PlanResult
   return facts;
 }
 
-const often = (perDay: number): string => (perDay >= 1 ? `${Number(perDay.toPrecision(2))} failures a day` : `a failure every ${Number((1 / perDay).toPrecision(2))} days`);
+const often = (perDay: number): string => (Math.abs(perDay - 1) < 0.1 ? "about a failure a day" : perDay > 1 ? `${Number(perDay.toPrecision(2))} failures a day` : `a failure every ${Number((1 / perDay).toPrecision(2))} days`);
 
 const gridIn = (country: string): string | undefined => {
   try {
