@@ -85,7 +85,7 @@ describe("arithmeticProblem", () => {
       =759",
       }
     `);
-    expect(arithmeticProblem(1, 0, "heldout").question).toMatchInlineSnapshot(`"235 ÷ 9?"`);
+    expect(arithmeticProblem(1, 0, "heldout").question).toMatchInlineSnapshot(`"calculate 989÷7"`);
   });
 
   it("never trains on a problem that the held-out split can ask", () => {

@@ -43,7 +43,7 @@ export function checkArithmetic(problem: ArithmeticProblem, answerText: string):
 }
 
 const SHARES: [ArithmeticKind, number][] = [
-  ["add", 16], ["subtract", 22], ["multiply", 18], ["divide", 16], ["compare", 12], ["twoStep", 8], ["story", 8],
+  ["add", 22], ["subtract", 23], ["multiply", 20], ["divide", 12], ["compare", 7], ["twoStep", 8], ["story", 8],
 ];
 
 function drawKind(random: Random): ArithmeticKind {
@@ -78,7 +78,7 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
   subtract(random) {
     let a = numberOf(random, random.int(1, 4));
     let b = numberOf(random, random.int(1, 4));
-    if (a < b && random.chance(0.6)) [a, b] = [b, a];
+    if (a < b && random.chance(0.75)) [a, b] = [b, a];
     const working = subtractWorking(a, b);
     return {
       reserved: reserved(2, [a, b]),
