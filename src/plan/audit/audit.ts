@@ -99,7 +99,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
       ...band,
       stated,
       asStated,
-      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} independent estimate${estimates.length === 1 ? "" : "s"}${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 5 % added for lost time" : ""}.`,
+      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} estimate${estimates.length === 1 ? "" : "s"} beside it${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 5 % added for lost time" : ""}.`,
     },
     money: costs(subject, band, world.rental(chip), world.purchase(chip), statedUsd),
     leftOut: leftOut(subject),

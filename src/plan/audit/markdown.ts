@@ -51,7 +51,7 @@ export function auditMarkdown(report: AuditReport, command?: string): string {
   if (report.open.length > 0) parts.push("## Cannot be told", bullets(report.open));
   if (report.predicted) {
     const { parts: step, gpuHours, stepSeconds, memoryBytes } = report.predicted;
-    parts.push("## Predicted independently", `${count(gpuHours.p50, 3)} GPU-hours of pre-training (${count(gpuHours.p10, 3)} to ${count(gpuHours.p90, 3)}), a step of ${trim(stepSeconds, 4)} s. ${report.predicted.how}`);
+    parts.push("## Predicted", `The planner's constants are fitted on all published runs; [accuracy.md](accuracy.md) shows each run predicted with its own family left out. ${count(gpuHours.p50, 3)} GPU-hours of pre-training (${count(gpuHours.p10, 3)} to ${count(gpuHours.p90, 3)}), a step of ${trim(stepSeconds, 4)} s. ${report.predicted.how}`);
     if (step) parts.push(table(["part of a step", "seconds"], Object.entries(step).filter(([, s]) => s > 0).map(([name, s]) => [name, trim(s)])));
     if (memoryBytes) parts.push(table(["memory of a GPU", "GB"], Object.entries(memoryBytes).map(([name, b]) => [name, trim(b / 1e9)])));
   }

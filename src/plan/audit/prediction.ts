@@ -34,9 +34,9 @@ export function checkPrediction(subject: Subject, prediction: Prediction | undef
     kind: "prediction",
     title: "hours beside the prediction",
     grade,
-    says: `Sumbi's planner, fitted on other runs, expects ${count(p50, 3)} GPU-hours (${count(p10, 3)} to ${count(p90, 3)} at 80 %); ${count(pretrain.gpuHours)} is ${percent(Math.abs(off), 0)} ${off < 0 ? "less" : "more"}, ${where} the band.${step} ${prediction.how}`,
+    says: `Sumbi's planner expects ${count(p50, 3)} GPU-hours (${count(p10, 3)} to ${count(p90, 3)} at 80 %); ${count(pretrain.gpuHours)} is ${percent(Math.abs(off), 0)} ${off < 0 ? "less" : "more"}, ${where} the band.${step} ${prediction.how}`,
     short: `Sumbi predicts ${count(p50, 3)} h (${count(p10, 3)} to ${count(p90, 3)}); ${count(pretrain.gpuHours)} is ${where}`,
     numbers: { p10, p50, p90, stated: pretrain.gpuHours, off, stepSeconds: prediction.stepSeconds },
-    sources: [{ title: "Sumbi's planner; its error on published runs stands in docs/accuracy.md", date: "2026-11", mark: "derived" }],
+    sources: [{ title: "Sumbi's planner: constants fitted on all published runs, those of shipped claims among them; docs/accuracy.md predicts each without its own family", date: "2026-11", mark: "derived" }],
   }];
 }
