@@ -1,10 +1,30 @@
 import { headWidths, parameterCount, type Architecture, type Attention, type Ffn } from "./architecture.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import type { Constants } from "./constants.ts";
-import { opSeconds } from "./efficiency.ts";
+import { opSeconds, sustainedClock } from "./efficiency.ts";
+import { chipOf } from "./chips.ts";
 import { FP8, HALF } from "./operations.ts";
 import { parametersPerGpu } from "./work.ts";
-import type { Cluster, Job, Layout, Op, Precision } from "./types.ts";
+import type { Cluster, Job, Layout, Op, Precision, Source } from "./types.ts";
+
+export const DECODE_SOURCES: readonly Source[] = [
+  { title: "deepseek-ai/FlashMLA of February 2025: 580 TFLOP/s and 3,000 GB/s on H800, remembered", date: "2025-02-24", mark: "unconfirmed", url: "https://github.com/deepseek-ai/FlashMLA" },
+  { title: "Decoding runs as a recorded graph: 4 µs between kernels, assumed", date: "2026-11", mark: "unconfirmed" },
+];
+
+/**
+ * Decoding is other work than training: one attention kernel made for it and recorded graphs. What the fit found for training's kernels
+ * (mean of forward and backward, launches from Python) is replaced by that kernel's published rates.
+ */
+export function decodeConstants(constants: Constants): Constants {
+  const h800 = chipOf("h800");
+  return {
+    ...constants,
+    attentionShare: Math.min(1, 580e12 / (h800.bf16FlopsPerSec * sustainedClock(h800, constants))),
+    memoryShare: Math.max(constants.memoryShare, 3000e9 / h800.hbmBytesPerSec),
+    launchSeconds: Math.min(constants.launchSeconds, 4e-6),
+  };
+}
 
 /** How a model is served on one unit of GPUs: attention in `gpus / tp` replicas, experts spread over all. */
 export interface ServingLayout {
@@ -158,7 +178,8 @@ export const copiesOf = (architecture: Architecture): number =>
  * Seconds of one decode pass: all at once, or as two halves of which one computes while the other communicates (each half reads
  * the weights again), whichever is sooner.
  */
-export function decodeSeconds(job: Job, serving: ServingLayout, point: DecodePoint, constants: Constants): number {
+export function decodeSeconds(job: Job, serving: ServingLayout, point: DecodePoint, fitted: Constants): number {
+  const constants = decodeConstants(fitted);
   const layout = layoutOf(serving);
   const copies = copiesOf(job.architecture);
   const time = (p: DecodePoint) => passSeconds(decodeOps(job, serving, p), layout, job.cluster, constants, copies);

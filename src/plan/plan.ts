@@ -228,17 +228,13 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   // Towards fewer where days are kept, or where the budget is exceeded; else towards more. A count that cannot run may stand between two that can.
   const step = (days !== undefined) === holds(at(i)) ? -1 : 1;
   let answer = holds(at(i)) ? at(i) : undefined;
-  let misses = 0;
-  for (let j = i + step; j >= 0 && j < counts.length && misses < 2; j += step) {
+  // Counts that divide badly leave GPUs idle and stand out from their neighbours: only two failures in a row end the walk.
+  const seeking = answer === undefined;
+  for (let j = i + step, misses = 0; j >= 0 && j < counts.length && misses < 2; j += step) {
     const r = at(j);
-    if (r === undefined) {
-      misses++;
-      continue;
-    }
-    misses = 0;
-    const had = answer !== undefined;
     if (holds(r)) answer = r;
-    if (had !== holds(r)) break;
+    if (seeking && answer) break;
+    misses = holds(r) || (seeking && r) ? 0 : misses + 1;
   }
   const all = [...known.values()].filter((r) => r !== undefined);
   if (answer) {

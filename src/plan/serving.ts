@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
-import { cacheBytesPerToken, copiesOf, decodeSeconds, layoutOf, passSeconds, servedWeightBytes, type ServingLayout } from "./decode.ts";
+import { cacheBytesPerToken, copiesOf, DECODE_SOURCES, decodeSeconds, layoutOf, passSeconds, servedWeightBytes, type ServingLayout } from "./decode.ts";
 import { architectureOf, type Architecture } from "./architecture.ts";
 import { chipOf } from "./chips.ts";
 import { clusterOf } from "./cluster.ts";
@@ -17,7 +17,7 @@ const mtp: Source = {
   title: "DeepSeek-V3 Technical Report, arXiv:2412.19437, §5.4.3 (second token accepted 85 to 90 % of the time, 1.8 times the speed)",
   date: "2024-12-27", mark: "primary", url: "https://arxiv.org/abs/2412.19437",
 };
-export const SERVING_SOURCES: readonly Source[] = [overview, mtp];
+export const SERVING_SOURCES: readonly Source[] = [overview, mtp, ...DECODE_SOURCES];
 
 /** DeepSeek's own service on one day, per GPU; a mean over load that rises and falls, so below what a full machine does. */
 export const DEEPSEEK_SERVICE = {

@@ -1,0 +1,127 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { describe, expect, it, vi } from "vitest";
+import { register as registerCompare } from "./compare.ts";
+import { register as registerPlan } from "./plan.ts";
+import { byteRate, parseLayout, quantity, share } from "./quantities.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "sumbi-plan-"));
+
+async function run(...args: string[]): Promise<string> {
+  const program = new Command().exitOverride();
+  registerPlan(program);
+  registerCompare(program);
+  for (const verb of program.commands) verb.exitOverride();
+  let out = "";
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
+  const quiet = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
+  try {
+    await program.parseAsync(["node", "sumbi", ...args]);
+  } finally {
+    write.mockRestore();
+    quiet.mockRestore();
+  }
+  return out.replace(/\x1b\[\d+m/g, "");
+}
+const json = async (...args: string[]) => JSON.parse(await run(...args, "--json"));
+
+const small = ["plan", "llama-3.1-8b", "--tokens", "1T", "--chip", "h100", "--gpus", "64", "--batch", "512", "--schedule", "1f1b", "--layout", "tp=1,pp=1"];
+const v3 = ["plan", "deepseek-v3", "--tokens", "14.8T", "--chip", "h800", "--gpus", "2048", "--layout", "pp=16,ep=64,zero=1,tp=1"];
+
+describe("sumbi plan", () => {
+  it("prints every key that is promised", async () => {
+    const plan = await json(...v3);
+    for (const key of ["gpuHours", "days", "usd", "stepSeconds", "tokensPerSecondPerGpu", "mfu", "flopsPerToken", "steps", "goodput"])
+      expect(plan[key], key).toBeGreaterThan(0);
+    expect(Object.keys(plan.memoryBytes).sort()).toEqual(["activations", "buffers", "gradients", "optimizer", "total", "weights"]);
+    expect(plan.layout).toMatchObject({ dp: 128, tp: 1, pp: 16, ep: 64, zero: 1 });
+    expect(plan.p10.gpuHours).toBeLessThan(plan.gpuHours);
+    expect(plan.p90.usd).toBeGreaterThan(plan.usd);
+    expect(plan.sources[0]).toMatchObject({ title: expect.any(String), date: expect.stringMatching(/^\d{4}/), mark: expect.any(String) });
+    expect(plan).toMatchObject({ model: "deepseek-v3", chip: "h800", gpus: 2048, precision: "fp8", schedule: "dualpipe", usdPerGpuHour: 2 });
+  });
+
+  it("prints a screen with the answer first and sources last", async () => {
+    const out = await run(...v3, "--serving", "--owned", "--purchase", "33500", "--country", "CN");
+    expect(out).toMatch(/^deepseek-v3, 14.8T tokens on 2,048 × H800 SXM: \d.\d\dM GPU-hours, \d\d.\d days, \$\d.\d\dM\n/);
+    for (const part of ["final run", "whole programme", "on own machines", "grid of China", "bubble", "activations", "decode", "sources"]) expect(out).toContain(part);
+    expect(out.indexOf("final run")).toBeLessThan(out.indexOf("step:"));
+    expect(out).not.toMatch(/undefined|NaN/);
+  });
+
+  it("reads a config.json and other currencies", async () => {
+    const file = join(dir, "config.json");
+    writeFileSync(file, readFileSync(new URL("../../test/fixtures/parity/deepseek_v3/config.json", import.meta.url)));
+    const plan = await json("plan", file, "--tokens", "1B", "--gpus", "8", "--chip", "h100", "--sequence", "64", "--batch", "64", "--price", "14.3452", "--currency", "RMB");
+    expect(plan.gpus).toBe(8);
+    expect(plan.usdPerGpuHour).toBeGreaterThan(1.5);
+    expect(plan.usdPerGpuHour).toBeLessThan(2.5);
+  });
+
+  it("draws the schedule", async () => {
+    const trace = join(dir, "trace.json"), svg = join(dir, "timeline.svg");
+    await run("plan", "llama-3.1-8b", "--tokens", "1T", "--gpus", "64", "--batch", "512", "--schedule", "1f1b", "--layout", "tp=1,pp=4", "--trace", trace, "--timeline", svg);
+    const events = (JSON.parse(readFileSync(trace, "utf8")) as { traceEvents: { ph: string }[] }).traceEvents;
+    expect(events.filter(({ ph }) => ph === "X").length).toBeGreaterThan(100);
+    expect(readFileSync(svg, "utf8")).toMatch(/^<svg[\s\S]*<\/svg>\s*$/);
+    await expect(run(...small, "--trace", trace)).rejects.toThrow("no pipeline to draw");
+  });
+
+  it("works phases out: a distill's only training is fine-tuning", async () => {
+    const phases = await json("plan", "r1-distill-qwen-7b", "--gpus", "64", "--chip", "h800");
+    expect(phases.phases.map(({ kind }: { kind: string }) => kind)).toEqual(["sft"]);
+    expect(phases.gpuHours).toBeGreaterThan(100);
+    expect(phases.gpuHours).toBeLessThan(5000);
+  });
+
+  it("answers bad questions by what is wrong and what is near", async () => {
+    await expect(run("plan", "deepsek-v3")).rejects.toThrow("came deepsek-v3; nearest: deepseek-v3");
+    await expect(run(...v3.slice(0, 4), "--chip", "h900")).rejects.toThrow("nearest: h100, h800");
+    await expect(run("plan", "deepseek-v3", "--tokens", "14x")).rejects.toThrow("--tokens: expected a positive number such as 14.8T");
+    await expect(run("plan", "deepseek-v3", "--layout", "pp=16,xp=3")).rejects.toThrow("came xp=3; nearest:");
+    await expect(run("plan", "deepseek-v3", "--schedule", "gpipe")).rejects.toThrow("1f1b, interleaved");
+    await expect(run("plan", "deepseek-v3", "--gpus", "8", "--days", "3")).rejects.toThrow("came both");
+    await expect(run("plan", "deepseek-v3", "--gpus", "2.5")).rejects.toThrow("--gpus: expected a positive whole number, came 2.5");
+    await expect(run("plan", "qwen3-8b", "--gpus", "64", "--chip", "a100", "--precision", "fp8")).rejects.toThrow("does not compute in FP8");
+    await expect(run("plan", "deepseek-v3", "--chip", "h800", "--legal-on", "2024-06-01")).rejects.toThrow(/H800.*could not be had in CN.*could be: .*h20/);
+  });
+});
+
+describe("sumbi compare", () => {
+  it("asks one question of many chips, with what the rules say", async () => {
+    const answer = await json("compare", "llama-3.1-8b", "--tokens", "1T", "--gpus", "64", "--batch", "512", "--schedule", "1f1b", "--chips", "h800,h20,910b,4090", "--date", "2023-06-01");
+    expect(answer.chips).toHaveLength(4);
+    const by = Object.fromEntries(answer.chips.map((row: { chip: string }) => [row.chip, row]));
+    expect(by.h800.legality.verdict).toBe("free");
+    expect(by.h20.days).toBeGreaterThan(3 * by.h800.days);
+    const costs = answer.chips.map(({ usd }: { usd?: number }) => usd ?? Infinity);
+    expect([...costs].sort((a, b) => a - b)).toEqual(costs);
+    for (const row of answer.chips) expect(row.problem ?? row.memoryBytes).toBeTruthy();
+  });
+
+  it("keeps chips that cannot do it, with the reason", async () => {
+    const answer = await json("compare", "deepseek-v3", "--gpus", "64", "--chips", "h800,l20");
+    for (const { problem } of answer.chips) expect(problem).toMatch(/states of deepseek-v3 alone/);
+    expect(answer.warnings).toContain("None of these chips can do it.");
+    await expect(run("compare", "deepseek-v3", "--chips", " ")).rejects.toThrow("came none");
+  });
+});
+
+describe("quantities", () => {
+  it("are read as people write them", () => {
+    expect(quantity("14.8T", "x")).toBe(14.8e12);
+    expect(quantity("$5.6M", "x")).toBe(5.6e6);
+    expect(quantity("2e12", "x")).toBe(2e12);
+    expect(quantity("15,360", "x")).toBe(15_360);
+    expect(share("97%", "x")).toBeCloseTo(0.97);
+    expect(byteRate("400Gb", "x")).toBe(50e9);
+    expect(byteRate("50GB", "x")).toBe(50e9);
+    expect(parseLayout("pp=16, ep=64,mbs=2,recompute=full")).toEqual({ pp: 16, ep: 64, microBatch: 2, recompute: "full" });
+    for (const bad of ["", "T", "-3", "0", "1e400", "1.2.3", "12Q"]) expect(() => quantity(bad, "--x"), bad).toThrow("--x: expected a positive number");
+    for (const bad of ["0", "1.2", "120%", "x"]) expect(() => share(bad, "--x"), bad).toThrow("--x: expected a share");
+    expect(() => parseLayout("pp=0")).toThrow("pp: expected a positive whole number, came 0");
+    expect(() => parseLayout("zero=4")).toThrow("zero: expected 0, 1, 2 or 3, came 4");
+  });
+});
