@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, realpath, rename, rm, stat, statfs } from "node:fs/promises";
+import { existsSync, realpathSync } from "node:fs";
+import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { writeFully } from "./safetensors.ts";
@@ -101,9 +102,9 @@ async function checkSpace(path: string, neededBytes: number | undefined): Promis
 }
 
 /** The folder that a link names, or the absolute path itself while nothing is there. */
-async function resolveTarget(dir: string): Promise<string> {
+function resolveTarget(dir: string): string {
   const absolute = resolve(dir);
-  return (await exists(absolute)) ? realpath(absolute) : absolute;
+  return existsSync(absolute) ? realpathSync(absolute) : absolute;
 }
 
 /**
@@ -161,8 +162,8 @@ export async function atomicFolder(
   fill: (temporaryDir: string) => Promise<void> | void,
   options: AtomicOptions = {},
 ): Promise<void> {
-  await recoverFolder(dir);
-  const target = await resolveTarget(dir);
+  // Nothing is awaited before the turn is taken: writers keep the order of their calls.
+  const target = resolveTarget(dir);
   const write = (lastWrite.get(target) ?? Promise.resolve()).then(() => writeFolder(dir, target, fill, options));
   const settled = write.catch(() => {}).then(() => void (lastWrite.get(target) === settled && lastWrite.delete(target)));
   lastWrite.set(target, settled);
@@ -177,6 +178,7 @@ async function writeFolder(
 ): Promise<void> {
   let temporary: string | undefined;
   try {
+    await recoverFolder(target);
     if (dirname(target) === target) throw new CheckpointError(`${dir}: expected a folder that can be replaced`);
     if (await exists(target)) {
       if (overwrite === false) throw new CheckpointError(`${dir}: exists already`);
@@ -223,7 +225,7 @@ async function putInPlace(temporary: string, target: string): Promise<void> {
 
 /** Removes a folder so that, if the process dies meanwhile, it is there whole or not at all. */
 export async function removeFolder(dir: string): Promise<void> {
-  const target = await resolveTarget(dir);
+  const target = resolveTarget(dir);
   const temporary = temporaryName(target);
   try {
     if (await renameIfThere(target, temporary)) await rm(temporary, { recursive: true, force: true });
@@ -234,7 +236,7 @@ export async function removeFolder(dir: string): Promise<void> {
 
 /** Writes a file so that it holds the old or the new content, never a mixture, also after a crash or on a full disk. */
 export async function atomicFile(path: string, data: string | Uint8Array): Promise<void> {
-  const target = await resolveTarget(path);
+  const target = resolveTarget(path);
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
   const temporary = temporaryName(target);
   try {

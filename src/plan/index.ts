@@ -4,7 +4,7 @@
  */
 export { plan, sensibleCounts, type PlanOptions } from "./plan.ts";
 export { nearest } from "./nearest.ts";
-export { PLAN_PRESETS, planModel, planModelNames, type NamedModel, type PlanPreset } from "./presets.ts";
+export { PHASES, PLAN_PRESETS, planModel, planModelNames, type NamedModel, type PlanPreset } from "./presets.ts";
 export { jobOf, SCHEDULES } from "./question.ts";
 export { architectureOf, flopsPerToken, gptArchitecture, parameterCount, type Architecture } from "./architecture.ts";
 export { CHIPS, chipOf, parseChip } from "./chips.ts";
@@ -18,5 +18,7 @@ export { goodput, impliedGoodput, type Goodput, type GoodputQuestion } from "./g
 export { energy, GRIDS, gridOf, type Energy } from "./energy.ts";
 export { lines, owned, parseCurrency, PER_USD, PROGRAMME_MULTIPLE, type Lines, type Owned } from "./money.ts";
 export { purchasePrice, rentalRate, fromUsd, toUsd, type Currency, type Rate } from "./prices.ts";
-export { DEEPSEEK_SERVICE, serve, tokensPerPass, type Serving, type ServingQuestion } from "./serving.ts";
+export { planPhases, type PhaseOptions, type PhaseResult, type PhaseSpec, type PhasesResult } from "./phases.ts";
+export { rollout, type Rollout, type RolloutQuestion } from "./rollouts.ts";
+export { DEEPSEEK_SERVICE, measuredShare, serve, tokensPerPass, type Serving, type ServingQuestion } from "./serving.ts";
 export type * from "./types.ts";
