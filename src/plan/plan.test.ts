@@ -69,6 +69,7 @@ describe("plan", () => {
     expect(() => plan({ ...asked, layout: { pp: 16, ep: 48 } })).toThrow("the nearest that work are 32 and 64");
     expect(() => plan({ ...asked, layout: { pp: 3 } })).toThrow("2046 or 2049 GPUs");
     expect(() => plan({ ...asked, batch: 15_361, layout: { dp: 128, pp: 16 } })).toThrow("15360 and 15488");
+    expect(() => plan({ ...asked, batch: 15_361 })).toThrow(/15361 sequences can be shared by at most 1 of 2048.*nearest that works: --batch 15360/);
     expect(() => plan({ ...asked, gpus: 64 })).toThrow(/states of deepseek-v3 alone.*nearest that may work/);
     expect(() => plan({ ...asked, chip: chipOf("a800") })).toThrow("does not compute in FP8; nearest that works: --precision bf16");
     expect(() => plan({ ...small, layout: { ...fixed, recompute: "none", zero: 0, microBatch: 8 } })).toThrow(/does not fit 64 × H100.*nearest that works, leaving \w+ open/);

@@ -5,7 +5,7 @@ import { networkSource } from "./cluster.ts";
 import { CONSTANTS } from "./constants.ts";
 import { energy } from "./energy.ts";
 import { goodput, GOODPUT_SOURCES } from "./goodput.ts";
-import { layoutProblem, layoutText } from "./layouts.ts";
+import { divisors, layoutProblem, layoutText } from "./layouts.ts";
 import { lines } from "./money.ts";
 import { rentalRate } from "./prices.ts";
 import { checkQuestion, jobOf, questionArchitecture } from "./question.ts";
@@ -141,6 +141,15 @@ function noFit(question: PlanQuestion, job: Job, problem?: string): ConfigError 
   const { chip, gpus } = job.cluster;
   const where = `${gpus} × ${chip.name} (${gb(chip.hbmBytes)})`;
   const fixed = question.layout ?? {};
+  // A batch of few divisors shuts out almost every layout before memory is asked about.
+  for (const multiple of [64, 256])
+    if (job.batch % multiple !== 0) {
+      const batch = Math.max(1, Math.round(job.batch / multiple)) * multiple;
+      if (bestOf({ ...question, batch }, { ...job, batch }).best)
+        return new ConfigError(
+          `batch: ${job.batch} sequences can be shared by at most ${divisors(job.batch).filter((d) => d <= gpus).at(-1)} of ${gpus} replicas, and ${job.architecture.name} does not fit ${where} so; nearest that works: --batch ${batch}`,
+        );
+    }
   const attempts: { without: string; question: PlanQuestion }[] = [];
   for (const name of ["recompute", "microBatch", "zero", "vp", "cp", "ep", "tp", "pp", "dp"] as const)
     if (fixed[name] !== undefined) attempts.push({ without: name, question: { ...question, layout: { ...fixed, [name]: undefined } } });
