@@ -12,13 +12,20 @@ function script(prompt: string): string {
   return `${questions.length}: ${prompt.includes("system: shout") ? last.toUpperCase() : last}`;
 }
 
+/** What was written so far; one read gives a single chunk from Node 26 on. */
+function all(stream: PassThrough): string {
+  let text = "";
+  for (let chunk: unknown; (chunk = stream.read()) !== null; ) text += String(chunk);
+  return text;
+}
+
 async function run(lines: string[], options: ChatOptions = {}, tty = false, contextTokens = 512): Promise<{ out: string; errors: string; status: number }> {
   const output = new PassThrough();
   const errors = new PassThrough();
   const model = served(scriptModel(script, { contextTokens }));
   const status = await converse(model, { temperature: 0, ...options }, { input: Readable.from(lines.map((l) => `${l}\n`)), output, errors, tty });
   expect(model.engine.status()).toEqual({ active: 0, waiting: 0 });
-  return { out: String(output.read() ?? ""), errors: String(errors.read() ?? ""), status };
+  return { out: all(output), errors: all(errors), status };
 }
 
 test("one question per line, one answer per question, in one conversation", async () => {
