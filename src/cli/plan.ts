@@ -146,7 +146,7 @@ function run(model: string, options: PlanCommandOptions): string {
 
   const question = onChip({ ...questionOf(named, options), layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout") }, chip, options);
   if (question.gpus === undefined && question.days === undefined && question.budgetUsd === undefined)
-    throw new UsageError("plan: expected --gpus, --days or --budget");
+    throw new UsageError("plan: expected --gpus, --days or --budget, came none; for example --gpus 1024");
   const result = asked(question);
   if (options.country !== undefined) result.energy = energy({ chip, gpuHours: result.gpuHours, country: options.country });
   const extras: PlanExtras = { currency, chip };
