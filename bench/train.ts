@@ -9,9 +9,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { readRecipe } from "../src/cli/recipes.ts";
-import { listParameters } from "../src/model/index.ts";
 import { measureGemmPeak, setThreads } from "../src/runtime/index.ts";
-import { ParameterStore, parseRecipe, phasesOf, Trainer } from "../src/train/index.ts";
+import { parseRecipe, phasesOf, storeOf, suitableLanes, Trainer } from "../src/train/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,6 +19,7 @@ const { values, positionals } = parseArgs({
     batch: { type: "string", default: "8" },
     steps: { type: "string", default: "12" },
     threads: { type: "string", default: "2" },
+    lanes: { type: "string" },
     rounds: { type: "string", default: "2" },
     variants: { type: "string", default: "lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16" },
     json: { type: "string" },
@@ -39,11 +39,11 @@ interface Measured {
 /** Trains on made-up ids in this process and prints what it measured. */
 async function ours(): Promise<void> {
   setThreads(threads);
-  const recipe = parseRecipe({ ...readRecipe(name).json, batch: { end: batch }, microBatch: batch, tokens: 1e9 });
+  const open = parseRecipe({ ...readRecipe(name).json, batch: { end: batch }, microBatch: batch, tokens: 1e9 });
+  const recipe = { ...open, lanes: values.lanes ? Number(values.lanes) : suitableLanes(open, threads) };
   const phases = phasesOf(recipe, recipe.model as Record<string, unknown>);
   const { config, sequence } = phases[0]!;
-  const shapes = new Map(Array.from(listParameters(config)).filter((p) => !p.sameAs).map((p) => [p.key, p.shape]));
-  const store = new ParameterStore(shapes, (key) => key.endsWith("e_score_correction_bias"));
+  const store = storeOf(phases);
   store.initialize(1, 0.02);
   const seconds: number[] = [];
   let flopsPerStep = 0;
@@ -73,7 +73,7 @@ async function ours(): Promise<void> {
     JSON.stringify({
       peer: "sumbi", tokensPerSecond: (batch * sequence) / median, bestTokensPerSecond: (batch * sequence) / timed[0]!, stepSeconds: median,
       peakRssBytes: maxRSS * 1024, compileSeconds, flopsPerSec: flopsPerStep / median, gemmFlopsPerSec: peak, gemmShare: flopsPerStep / median / peak,
-      batch, sequence, steps, threads,
+      batch, sequence, steps, threads, lanes: recipe.lanes,
     }),
   );
   process.exit(0);

@@ -9,10 +9,10 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readRecipe } from "../src/cli/recipes.ts";
-import { modelBuilder, mtpDepth, parameterShapes, trainingLoss } from "../src/model/index.ts";
+import { modelBuilder, mtpDepth, trainingLoss } from "../src/model/index.ts";
 import { compile, type CompileOptions, type Provider, setThreads, type Tensors } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { ParameterStore, parseRecipe, type Phase, phasesOf, type Recipe, traceTraining } from "../src/train/index.ts";
+import { type ParameterStore, parseRecipe, type Phase, phasesOf, type Recipe, storeOf, traceTraining } from "../src/train/index.ts";
 
 const LIMIT = 1e-3;
 
@@ -180,7 +180,7 @@ async function main(): Promise<void> {
       ...(values.sequence ? { sequence: Number(values.sequence) } : {}),
     });
     const phase = phasesOf(recipe, model)[0]!;
-    const store = new ParameterStore(parameterShapes(phase.config), (key) => key.endsWith("e_score_correction_bias"));
+    const store = storeOf([phase]);
     store.initialize(recipe.seed, 0.02);
     for (const graph of graphsOf(phase, recipe, store)) {
       process.stderr.write(`${size}: ${graph.what}\n`);

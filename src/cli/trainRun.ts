@@ -13,7 +13,7 @@ import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import {
-  applySettings, estimateMemory, parseRecipe, type Phase, phasesOf, type Progress, type Recipe, ParameterStore, type StateStorage, type TokenSource, Trainer,
+  applySettings, estimateMemory, parseRecipe, type Phase, phasesOf, type Progress, type ParameterStore, type Recipe, type StateStorage, storeOf, suitableLanes, type TokenSource, Trainer,
 } from "../train/index.ts";
 import { bytes } from "./print.ts";
 import { readRecipe } from "./recipes.ts";
@@ -99,6 +99,17 @@ async function modelJsonOf(recipe: Recipe): Promise<Record<string, unknown>> {
   return checkpoint.config as Record<string, unknown>;
 }
 
+/** As many lanes as suit the machine, fewer when memory is short. */
+function lanesThatFit(recipe: Recipe, modelJson: Record<string, unknown>): number {
+  let lanes = suitableLanes(recipe, threads());
+  const fits = () => {
+    const trial = { ...recipe, lanes };
+    return estimateMemory(phasesOf(trial, modelJson), trial).total <= process.availableMemory();
+  };
+  while (lanes > 1 && !fits()) lanes = suitableLanes(recipe, lanes - 1);
+  return lanes;
+}
+
 /** Refuses a run that will not fit, before it starts. */
 function checkMemory(phases: Phase[], recipe: Recipe): void {
   const { parameters, activations, total } = estimateMemory(phases, recipe);
@@ -115,8 +126,9 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
   const earlier = options.resume ? await findRun(name, options) : undefined;
   if (earlier && (options.set?.length || options.data?.length))
     throw new UsageError("--resume: a run goes on with the recipe it began with; leave out --set and --data, or start a new run");
-  const recipe = earlier ? parseRecipe(earlier.recipe, `${earlier.id}/run.json`) : resolveRecipe(name, options).recipe;
-  const base = await modelJsonOf(recipe);
+  const given = earlier ? parseRecipe(earlier.recipe, `${earlier.id}/run.json`) : resolveRecipe(name, options).recipe;
+  const base = await modelJsonOf(given);
+  const recipe = { ...given, lanes: given.lanes ?? (earlier ? 1 : lanesThatFit(given, base)) };
   checkMemory(phasesOf(recipe, base), recipe);
 
   const tokenizerDir = await prepareTokenizer(recipe, options.runs, onProgress);
@@ -141,8 +153,7 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
     report: ({ path, line, reason }) => process.stderr.write(`${path}:${line}: left out: ${reason}\n`),
   });
 
-  const shapes = new Map(Array.from(listParameters(phases[0]!.config)).filter((p) => !p.sameAs).map((p) => [p.key, p.shape]));
-  const store = new ParameterStore(shapes, (key) => key.endsWith("e_score_correction_bias"));
+  const store = storeOf(phases);
   store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
   if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
 
@@ -312,7 +323,7 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       for (const { prompt, text } of await samples.take(phase.config)) write({ type: "sample", step, prompt, text });
     },
     saved: (step) => write({ type: "checkpoint", step, path: join(writer.dir, "state") }),
-    phase: (phase) => write({ type: "event", step: phase.fromStep, level: "info", message: `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once` }),
+    phase: (phase) => write({ type: "event", step: phase.fromStep, level: "info", message: `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}` }),
     event: (step, level, message) => write({ type: "event", step, level, message }),
   });
   if (run.resumed && (await trainer.resume())) write({ type: "event", step: trainer.progress.step, level: "info", message: `resumed at step ${trainer.progress.step}` });

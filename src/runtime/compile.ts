@@ -63,7 +63,8 @@ export function packedWeights(): PackedWeights {
 }
 
 function configure(name: string, native: Pointer, options: CompileOptions): void {
-  call("DisablePerSessionThreads", native);
+  if (options.threads === undefined) call("DisablePerSessionThreads", native);
+  else call("SetIntraOpNumThreads", native, options.threads);
   call("SetSessionGraphOptimizationLevel", native, OPTIMIZATION[options.optimization ?? "all"]);
   if (!options.memoryPattern) call("DisableMemPattern", native);
   if (options.trace !== undefined) call("EnableProfiling", native, options.trace);

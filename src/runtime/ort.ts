@@ -24,6 +24,7 @@ const SLOTS = {
   DisableMemPattern: [17, "status", "p"],
   DisableCpuMemArena: [19, "status", "p"],
   SetSessionGraphOptimizationLevel: [23, "status", "pi"],
+  SetIntraOpNumThreads: [24, "status", "pi"],
   SessionGetInputCount: [30, "status", "pp"],
   SessionGetOutputCount: [31, "status", "pp"],
   SessionGetInputTypeInfo: [33, "status", "pzp"],

@@ -35,6 +35,11 @@ export interface CompileOptions {
   packed?: PackedWeights;
   /** Plans one block for the intermediates of a repeated shape. Off by default: no faster, and each shape's block stays. */
   memoryPattern?: boolean;
+  /**
+   * Threads of the graph's own instead of the shared pool, callers included. With 1 a run stays on the thread that calls it, so
+   * that bindings run at the same time do not wait for one another.
+   */
+  threads?: number;
   /** Keeps freed intermediates for reuse by all graphs; on by default. Off: slower, but memory returns to the system. */
   arena?: boolean;
   /**

@@ -1,7 +1,7 @@
 /** Training: a recipe, a parameter store, and the loop that moves one by the other. Knows no files and no terminal. */
-export { applySettings, batchAt, parseRecipe, type Phase, phasesOf, pretrainingSteps, type Recipe, recipeJsonSchema } from "./recipe.ts";
+export { applySettings, batchAt, parseRecipe, type Phase, phasesOf, pretrainingSteps, type Recipe, recipeJsonSchema, suitableLanes } from "./recipe.ts";
 export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
-export { ParameterStore, type Stretch } from "./store.ts";
+export { ParameterStore, storeOf, type Stretch } from "./store.ts";
 export { Optimizer } from "./optimizer.ts";
 export { Balance } from "./balance.ts";
 export { EvaluationProgram, type Losses, traceTraining, type TrainingGraph, TrainingProgram } from "./program.ts";

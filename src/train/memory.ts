@@ -46,7 +46,7 @@ export function peakBytes(graph: OnnxGraph, lengths: (dim: Dim) => number): numb
 
 /** Bytes a run needs, by what for. */
 export interface MemoryEstimate {
-  /** Values, gradients and both moments of every parameter. */
+  /** Values, gradients (of each lane) and both moments of every parameter. */
   parameters: number;
   /** Values of the largest micro-batch's graph. */
   activations: number;
@@ -60,13 +60,14 @@ const BASE_BYTES = 400e6;
 /** What the phases of a run need at most. Traces every phase's graph, some tenths of a second. */
 export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
   let parameters = 0;
-  for (const { shape, sameAs } of listParameters(phases[0]!.config)) if (!sameAs) parameters += 16 * sizeOf(shape);
+  const lanes = Math.max(...phases.map((phase) => phase.lanes));
+  for (const { shape, sameAs } of listParameters(phases[0]!.config)) if (!sameAs) parameters += (12 + 4 * lanes) * sizeOf(shape);
   const activations = Math.max(
     ...phases.map((phase) => {
       const { config, microBatch, sequence } = phase;
-      const perExpert = isDeepseek(config) && config.n_routed_experts > 0 ? (microBatch * sequence * config.num_experts_per_tok) / config.n_routed_experts : 0;
+      const perExpert = isDeepseek(config) && config.n_routed_experts > 0 ? ((microBatch / phase.lanes) * sequence * config.num_experts_per_tok) / config.n_routed_experts : 0;
       const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
-      return peakBytes(traceTraining(phase, recipe, false).onnx, lengthOf);
+      return phase.lanes * peakBytes(traceTraining(phase, recipe, false).onnx, lengthOf);
     }),
   );
   return { parameters, activations, base: BASE_BYTES, total: parameters + activations + BASE_BYTES };

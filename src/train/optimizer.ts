@@ -6,6 +6,13 @@ import type { Recipe } from "./recipe.ts";
 /** Floats an optimizer graph works on at once: large enough to be worth two threads, small enough for the last-level cache. */
 const CHUNK = 1 << 19;
 
+/** The sum of the lanes' gradients, where there are several, and the sum of its squares. */
+function normGraph(size: number, lanes: number): t.OnnxGraph {
+  const sum = Array.from({ length: lanes }, (_, i) => t.input(`g${i}`, "f32", [1, size])).reduce((a, b) => t.add(a, b));
+  const square = t.matmul(sum, sum, { transB: true });
+  return t.toOnnx(lanes > 1 ? { square, sum } : { square }, { name: "norm" });
+}
+
 /**
  * One AdamW update of a stretch of parameters, in place (arXiv:1711.05101): m, v and p in f32. `rate` has the bias
  * corrections folded in: rate = lr·√(1−β₂ᵗ)/(1−β₁ᵗ), epsilon = ε·√(1−β₂ᵗ); `gScale` is the clipping factor.
@@ -58,6 +65,7 @@ interface Update {
  */
 export class Optimizer {
   #updates: Update[] = [];
+  /** Each adds the lanes' gradients of a stretch into the first lane's and gives the sum of their squares. */
   #norms: { binding: Binding; out: Float32Array }[] = [];
 
   private constructor(
@@ -76,13 +84,12 @@ export class Optimizer {
     for (const stretch of store.stretches) {
       for (let from = stretch.offset; from < stretch.offset + stretch.size; from += CHUNK) {
         const size = Math.min(CHUNK, stretch.offset + stretch.size - from);
-        const graph = await once(`norm ${size}`, () => {
-          const g = t.input("g", "f32", [1, size]);
-          return t.toOnnx({ square: t.matmul(g, g, { transB: true }) });
-        });
+        const graph = await once(`norm ${size}`, () => normGraph(size, store.lanes.length));
         const out = new Float32Array(1);
-        const view = (data: Float32Array, shape: number[]) => t.f32(shape, data.subarray(from, from + size));
-        self.#norms.push({ binding: graph.bind({ g: view(store.gradients, [1, size]) }, { square: t.f32([1, 1], out) }), out });
+        const lanes = store.lanes.map((lane) => t.f32([1, size], lane.subarray(from, from + size)));
+        const inputs = Object.fromEntries(lanes.map((lane, i) => [`g${i}`, lane]));
+        const outputs = { square: t.f32([1, 1], out), ...(lanes.length > 1 ? { sum: lanes[0]! } : {}) };
+        self.#norms.push({ binding: graph.bind(inputs, outputs), out });
       }
       if (recipe.optimizer === "muon" && stretch.matrices !== undefined) {
         const [n, rows, columns] = stretch.matrices;
@@ -113,7 +120,7 @@ export class Optimizer {
     return self;
   }
 
-  /** Global norm of the gradients in the store. */
+  /** Adds the lanes' gradients up in the store; their global norm. */
   async gradientNorm(): Promise<number> {
     let square = 0;
     for (const { binding, out } of this.#norms) {

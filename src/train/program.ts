@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { modelBuilder, mtpDepth, trainingLoss, type ModelConfig, trainableShapes } from "../model/index.ts";
-import { type Binding, compile, type Executable } from "../runtime/index.ts";
+import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 import { fp8Product } from "./fp8.ts";
 import type { Phase, Recipe } from "./recipe.ts";
@@ -27,15 +27,15 @@ export interface TrainingGraph {
 }
 
 /**
- * Traces loss and gradients of one micro-batch: ids [B, T+1+depth], λ and the micro-batch's share of the step go in; losses, loads,
+ * Traces loss and gradients of one lane of a micro-batch: ids [B, T+1+depth], λ and the lane's share of the step go in; losses, loads,
  * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in; `target`
  * is the provider that the graph is written for.
  */
 export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, target: t.Target = "cpu"): TrainingGraph {
-  const { config, microBatch, sequence } = phase;
+  const { config, microBatch, lanes, sequence } = phase;
   const model = modelBuilder(config, recipe.precision === "fp8" ? { product: fp8Product } : {});
   const depth = mtpDepth(config);
-  const ids = t.input("ids", "i64", [microBatch, sequence + 1 + depth]);
+  const ids = t.input("ids", "i64", [microBatch / lanes, sequence + 1 + depth]);
   const lambda = t.input("lambda", "f32", []);
   const share = t.input("share", "f32", []);
   const traced = trainingLoss(model, ids, { lambda, alpha: recipe.balance.alpha });
@@ -60,12 +60,43 @@ export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "
 const inputsOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
   Object.fromEntries(Object.keys(graph.inputs).filter((name) => store.views.has(name)).map((name) => [name, store.parameter(name)]));
 
-/** The compiled training graph of a phase, tied to the store: parameters are read from it, gradients written into it. */
+/** What one lane feeds to the graph and gets from it. */
+class Lane {
+  readonly ids: BigInt64Array;
+  readonly scalars: Record<string, Float32Array> = {};
+  readonly loads: Float32Array[];
+  readonly rows: Float32Array;
+  readonly binding: Binding;
+
+  constructor(number: number, store: ParameterStore, graph: TrainingGraph, executable: Executable, accumulate: boolean) {
+    const { onnx } = graph;
+    const ids = onnx.inputs["ids"]!;
+    const rows = onnx.outputs["rows"]!.shape as number[];
+    this.ids = new BigInt64Array(t.sizeOf(ids.shape as number[]));
+    this.rows = new Float32Array(t.sizeOf(rows));
+    this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
+    const scalar = (name: string) => t.f32([], (this.scalars[name] = new Float32Array(1)));
+    const inputs: Record<string, t.HostTensor> = { ...inputsOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids } };
+    for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
+    const outputs: Record<string, t.HostTensor> = { rows: t.f32(rows, this.rows) };
+    for (const name of LOSSES) if (onnx.outputs[name]) outputs[name] = scalar(name);
+    this.loads.forEach((load, i) => (outputs[`load ${i}`] = t.f32([graph.experts], load)));
+    for (const key of graph.gradients) {
+      outputs[`d ${key}`] = store.gradient(key, number);
+      if (accumulate) inputs[`sum ${key}`] = store.gradient(key, number);
+    }
+    this.binding = executable.bind(inputs, outputs);
+  }
+}
+
+const LOSSES = ["loss", "mainLoss", "mtpLoss", "balanceLoss"] as const;
+
+/**
+ * The compiled training graph of a phase, tied to the store: parameters are read from it, gradients written into it. A micro-batch
+ * is computed in lanes, side by side: on small matrices a core of its own for each beats sharing every operation among the cores.
+ */
 export class TrainingProgram {
-  readonly #ids: BigInt64Array;
-  readonly #scalars: Record<string, Float32Array> = {};
-  readonly #loads: Float32Array[];
-  readonly #rows: Float32Array;
+  readonly #lanes: Lane[];
   #parts = 1;
   #total: Losses = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: [] };
 
@@ -76,54 +107,46 @@ export class TrainingProgram {
     readonly executable: Executable,
     readonly accumulate: boolean,
   ) {
-    const { onnx } = graph;
-    const ids = onnx.inputs["ids"]!;
-    this.#ids = new BigInt64Array(t.sizeOf(ids.shape as number[]));
-    this.#rows = new Float32Array(t.sizeOf(onnx.outputs["rows"]!.shape as number[]));
-    this.#loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
-    const scalar = (name: string) => t.f32([], (this.#scalars[name] = new Float32Array(1)));
-    const inputs: Record<string, t.HostTensor> = {
-      ...inputsOf(onnx, store),
-      ids: { dtype: "i64", shape: ids.shape as number[], data: this.#ids },
-    };
-    for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
-    const outputs: Record<string, t.HostTensor> = { rows: t.f32(onnx.outputs["rows"]!.shape as number[], this.#rows) };
-    for (const name of ["loss", "mainLoss", "mtpLoss", "balanceLoss"]) if (onnx.outputs[name]) outputs[name] = scalar(name);
-    this.#loads.forEach((load, i) => (outputs[`load ${i}`] = t.f32([graph.experts], load)));
-    for (const key of graph.gradients) {
-      outputs[`d ${key}`] = store.gradient(key);
-      if (accumulate) inputs[`sum ${key}`] = store.gradient(key);
-    }
-    this.#binding = executable.bind(inputs, outputs);
+    // What an earlier phase left in lanes that this one does not use must not count.
+    for (const lane of store.lanes) lane.fill(0);
+    this.#lanes = Array.from({ length: phase.lanes }, (_, i) => new Lane(i, store, graph, executable, accumulate));
   }
-  #binding: Binding;
 
   static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
     const largest = phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
     const accumulate = largest > phase.microBatch;
     const graph = traceTraining(phase, recipe, accumulate);
-    return new TrainingProgram(phase, store, graph, await compile(graph.onnx.bytes, { name: `train ${phase.name}`, optimization: "basic" }), accumulate);
+    // Cores that have no lane of their own help the others.
+    const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1) } : {};
+    return new TrainingProgram(phase, store, graph, await compile(graph.onnx.bytes, { name: `train ${phase.name}`, optimization: "basic", ...own }), accumulate);
   }
 
   /** Starts a step of `parts` micro-batches. */
   begin(parts: number): void {
     if (parts > 1 && !this.accumulate) throw new ConfigError(`train: expected one micro-batch a step, got ${parts}`);
     this.#parts = parts;
-    this.#total = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: this.#loads.map((load) => new Float64Array(load.length)) };
-    if (this.accumulate) this.store.gradients.fill(0);
+    this.#total = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: this.#lanes[0]!.loads.map((load) => new Float64Array(load.length)) };
+    if (this.accumulate) for (const lane of this.store.lanes) lane.fill(0);
     else this.store.gradient(EMBEDDING).data.fill(0);
   }
 
   /** Runs one micro-batch: ids [B, T+1+depth]. */
   async run(ids: Int32Array, lambda: number): Promise<void> {
-    for (let i = 0; i < ids.length; i++) this.#ids[i] = BigInt(ids[i]!);
-    if (this.#scalars["lambda"]) this.#scalars["lambda"][0] = lambda;
-    if (this.#scalars["share"]) this.#scalars["share"][0] = 1 / this.#parts;
-    await this.#binding.run();
-    this.#addRows(ids);
-    for (const name of ["loss", "mainLoss", "mtpLoss", "balanceLoss"] as const)
-      this.#total[name] += (this.#scalars[name]?.[0] ?? 0) / this.#parts;
-    this.#loads.forEach((load, i) => load.forEach((n, e) => (this.#total.loads[i]![e]! += n)));
+    const size = ids.length / this.#lanes.length;
+    const share = 1 / (this.#parts * this.#lanes.length);
+    await Promise.all(
+      this.#lanes.map((lane, l) => {
+        for (let i = 0; i < size; i++) lane.ids[i] = BigInt(ids[l * size + i]!);
+        if (lane.scalars["lambda"]) lane.scalars["lambda"][0] = lambda;
+        if (lane.scalars["share"]) lane.scalars["share"][0] = share;
+        return lane.binding.run();
+      }),
+    );
+    this.#lanes.forEach((lane, l) => {
+      this.#addRows(ids.subarray(l * size, (l + 1) * size), lane.rows);
+      for (const name of LOSSES) this.#total[name] += (lane.scalars[name]?.[0] ?? 0) * share;
+      lane.loads.forEach((load, i) => load.forEach((n, e) => (this.#total.loads[i]![e]! += n)));
+    });
   }
 
   finish(): Losses {
@@ -131,21 +154,20 @@ export class TrainingProgram {
   }
 
   /** Adds the embedding rows' gradients up by token id: 30 times as fast as a one-hot product in the graph. */
-  #addRows(ids: Int32Array): void {
+  #addRows(ids: Int32Array, rows: Float32Array): void {
     const { data, shape } = this.store.gradient(EMBEDDING);
     const D = shape[1]!;
     const width = this.phase.sequence + 1 + mtpDepth(this.phase.config);
     const used = width - 1;
-    const rows = this.#rows;
-    for (let row = 0, from = 0; row < this.phase.microBatch; row++)
+    for (let first = 0, from = 0; first < ids.length; first += width)
       for (let i = 0; i < used; i++, from += D) {
-        const to = ids[row * width + i]! * D;
+        const to = ids[first + i]! * D;
         for (let d = 0; d < D; d++) data[to + d]! += rows[from + d]!;
       }
   }
 
   dispose(): void {
-    this.#binding.dispose();
+    for (const lane of this.#lanes) lane.binding.dispose();
     this.executable.dispose();
   }
 }

@@ -64,6 +64,11 @@ const recipeSchema = z.strictObject({
   batch: z.strictObject({ start: count.optional(), end: count, rampTokens: z.number().nonnegative().default(0) }),
   /** Sequences computed at once; a batch is a whole number of these. The whole starting batch when left out. */
   microBatch: count.optional(),
+  /**
+   * Parts of a micro-batch computed at the same time, each on a core of its own, with gradients of its own that are added up after. What suits
+   * the machine when left out. Sums are taken in another order by another number: a run keeps the one it began with.
+   */
+  lanes: count.optional(),
   optimizer: z.enum(["adamw", "muon"]).default("adamw"),
   adamw: adamw.default(adamw.parse({})),
   muon: muon.default(muon.parse({})),
@@ -131,6 +136,8 @@ export interface Phase {
   name: string;
   sequence: number;
   microBatch: number;
+  /** Parts that a micro-batch is computed in at the same time. */
+  lanes: number;
   config: ModelConfig;
   configJson: Record<string, unknown>;
   /** First step of the phase, and the first after it. */
@@ -175,6 +182,8 @@ function crossFaults(recipe: Parsed): string[] {
   for (const [name, size] of [["batch.start", start], ["batch.end", batch.end]] as const)
     if (size % micro !== 0)
       faults.push(`${name}: expected a multiple of microBatch ${micro}, got ${size}; nearest: ${Math.max(micro, Math.round(size / micro) * micro)}`);
+  if (recipe.lanes !== undefined && micro % recipe.lanes !== 0)
+    faults.push(`lanes: expected a divisor of microBatch ${micro}, got ${recipe.lanes}; nearest: ${divisorUpTo(micro, recipe.lanes)}`);
   if (start !== batch.end && batch.rampTokens <= 0) faults.push(`batch.rampTokens: expected more than 0 to grow from ${start} to ${batch.end}, got ${batch.rampTokens}`);
   learningRate.stages.forEach((stage, i) => {
     if (stage.tokens === undefined && i < learningRate.stages.length - 1)
@@ -221,8 +230,9 @@ export function applySettings(json: Record<string, unknown>, settings: readonly 
 export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Phase[] {
   const config = parseConfig(modelJson);
   const steps = pretrainingSteps(recipe);
+  const lanesIn = (microBatch: number): number => divisorUpTo(microBatch, recipe.lanes ?? 1);
   const phases: Phase[] = [
-    { name: "pretrain", sequence: recipe.sequence, microBatch: recipe.microBatch!, config, configJson: modelJson, fromStep: 0, toStep: steps },
+    { name: "pretrain", sequence: recipe.sequence, microBatch: recipe.microBatch!, lanes: lanesIn(recipe.microBatch!), config, configJson: modelJson, fromStep: 0, toStep: steps },
   ];
   for (const [i, extension] of recipe.extension.entries()) {
     const json: Record<string, unknown> = {
@@ -233,12 +243,12 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
     delete json["rope_parameters"];
     const fromStep = phases.at(-1)!.toStep;
     // Longer sequences, fewer at a time: the same tokens at once, as far as the batch divides.
-    let microBatch = Math.max(1, Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence));
-    while (extension.batch % microBatch !== 0) microBatch--;
+    const microBatch = divisorUpTo(extension.batch, Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence));
     phases.push({
       name: `extend-${i + 1}`,
       sequence: extension.sequence,
       microBatch,
+      lanes: lanesIn(microBatch),
       config: parseConfig(json),
       configJson: json,
       fromStep,
@@ -246,6 +256,20 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
     });
   }
   return phases;
+}
+
+/** Fewer tokens than this are not worth a lane: adding its gradients to the others' takes longer than it saves. */
+const TOKENS_OF_A_LANE = 512;
+
+/** The lanes that suit a machine of so many threads, when the recipe leaves them open. */
+export const suitableLanes = ({ microBatch, sequence }: Recipe, threads: number): number =>
+  divisorUpTo(microBatch!, Math.min(threads, Math.floor((microBatch! * sequence) / TOKENS_OF_A_LANE)));
+
+/** The largest divisor of n that is at most `limit`. */
+export function divisorUpTo(n: number, limit: number): number {
+  let divisor = Math.max(1, Math.min(n, limit));
+  while (n % divisor !== 0) divisor--;
+  return divisor;
 }
 
 /** Sequences in the batch when `tokens` have been trained on: equal steps of one micro-batch (V3 §4.2). */

@@ -1,5 +1,7 @@
 import { ConfigError } from "../errors.ts";
+import { listParameters } from "../model/index.ts";
 import { f32, type HostTensor, sizeOf } from "../tensor/index.ts";
+import type { Phase } from "./recipe.ts";
 
 /** A run of parameters that lie side by side and are treated alike. */
 export interface Stretch {
@@ -12,19 +14,20 @@ export interface Stretch {
 }
 
 /**
- * All trained parameters of a model in four flat f32 arrays of one layout: values, gradients and two moments. Graphs bind
+ * All trained parameters of a model in flat f32 arrays of one layout: values, gradients (of each lane) and two moments. Graphs bind
  * views into them, the optimizer walks them as one vector, and saving them saves the training state.
  */
 export class ParameterStore {
   readonly views = new Map<string, { shape: number[]; offset: number; size: number }>();
   readonly stretches: Stretch[] = [];
   readonly parameters: Float32Array;
-  readonly gradients: Float32Array;
+  /** One lane's gradients each; once the optimizer has their norm, the first holds the sum of all. */
+  readonly lanes: Float32Array[];
   readonly moment1: Float32Array;
   readonly moment2: Float32Array;
 
-  /** `frozen` names parameters that are kept but not trained (the balance bias, which has its own rule). */
-  constructor(shapes: ReadonlyMap<string, readonly number[]>, frozen: (key: string) => boolean) {
+  /** `frozen` names parameters that are kept but not trained (the balance bias, which has its own rule); `lanes` compute gradients at the same time. */
+  constructor(shapes: ReadonlyMap<string, readonly number[]>, frozen: (key: string) => boolean, lanes = 1) {
     const group = (key: string, shape: readonly number[]): string => {
       if (frozen(key)) return "z";
       if (shape.length !== 2) return "y vectors";
@@ -51,7 +54,7 @@ export class ParameterStore {
       offset += size;
     }
     this.parameters = new Float32Array(offset);
-    this.gradients = new Float32Array(offset);
+    this.lanes = Array.from({ length: lanes }, () => new Float32Array(offset));
     this.moment1 = new Float32Array(offset);
     this.moment2 = new Float32Array(offset);
   }
@@ -66,8 +69,12 @@ export class ParameterStore {
     return this.#view(this.parameters, key);
   }
 
-  gradient(key: string): HostTensor<Float32Array> {
-    return this.#view(this.gradients, key);
+  get gradients(): Float32Array {
+    return this.lanes[0]!;
+  }
+
+  gradient(key: string, lane = 0): HostTensor<Float32Array> {
+    return this.#view(this.lanes[lane]!, key);
   }
 
   keys(): string[] {
@@ -82,6 +89,13 @@ export class ParameterStore {
       else fillNormal(data, std, hash(`${seed}/${key}`));
     }
   }
+}
+
+/** A store for the model of a run's phases, not yet initialized. */
+export function storeOf(phases: readonly Phase[]): ParameterStore {
+  const parameters = Array.from(listParameters(phases[0]!.config)).filter((p) => !p.sameAs);
+  const lanes = Math.max(...phases.map((phase) => phase.lanes));
+  return new ParameterStore(new Map(parameters.map((p) => [p.key, p.shape])), (key) => key.endsWith("e_score_correction_bias"), lanes);
 }
 
 /** FNV-1a of a text, 32 bits. */

@@ -1,5 +1,4 @@
-import { listParameters } from "../../src/model/index.ts";
-import { ParameterStore, parseRecipe, phasesOf, type Progress, type Recipe, type StateStorage, type StepReport, Trainer, type TokenSource, type TrainerEvents } from "../../src/train/index.ts";
+import { type ParameterStore, parseRecipe, phasesOf, type Progress, type Recipe, type StateStorage, type StepReport, storeOf, Trainer, type TokenSource, type TrainerEvents } from "../../src/train/index.ts";
 
 export const MODEL = {
   model_type: "deepseek_v3", vocab_size: 64, hidden_size: 32, intermediate_size: 64, moe_intermediate_size: 16, num_hidden_layers: 2,
@@ -49,9 +48,7 @@ export class MemoryStorage implements StateStorage {
 }
 
 export function newStore(recipe: Recipe): ParameterStore {
-  const config = phasesOf(recipe, recipe.model as Record<string, unknown>)[0]!.config;
-  const shapes = new Map(Array.from(listParameters(config)).filter((p) => !p.sameAs).map((p) => [p.key, p.shape]));
-  const store = new ParameterStore(shapes, (key) => key.endsWith("e_score_correction_bias"));
+  const store = storeOf(phasesOf(recipe, recipe.model as Record<string, unknown>));
   store.initialize(recipe.seed, 0.05);
   return store;
 }

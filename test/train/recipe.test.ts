@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { applySettings, batchAt, knobsAt, parseRecipe, phasesOf, pretrainingSteps, rateAt } from "../../src/train/index.ts";
+import { applySettings, batchAt, knobsAt, parseRecipe, phasesOf, suitableLanes, pretrainingSteps, rateAt } from "../../src/train/index.ts";
 import { readRecipe, recipeNames } from "../../src/cli/recipes.ts";
 import { presetConfig } from "../../src/model/index.ts";
 import { MODEL, recipeOf } from "./fixture.ts";
@@ -72,5 +72,11 @@ describe("recipe", () => {
     const recipe = recipeOf({ extension: [{ sequence: 64, steps: 2, batch: 6, learningRate: 1e-3, ropeScaling: { type: "yarn", factor: 4, original_max_position_embeddings: 128 } }] });
     expect(phasesOf(recipe, MODEL)[1]).toMatchObject({ microBatch: 2, sequence: 64 });
     expect(presetConfig("deepseek-v3")).toBeDefined();
+  });
+
+  it("lanes: those that suit the machine, a divisor of the micro-batch, each worth its while", () => {
+    const of = (microBatch: number, sequence: number, threads: number) => suitableLanes(recipeOf({ batch: { end: microBatch }, sequence, tokens: 1e6 }), threads);
+    expect([of(8, 256, 1), of(8, 256, 2), of(8, 256, 6), of(8, 256, 16), of(6, 512, 4), of(8, 32, 4), of(1, 4096, 8)]).toEqual([1, 2, 4, 4, 3, 1, 1]);
+    expect(() => recipeOf({ lanes: 3 })).toThrow(/lanes: expected a divisor of microBatch 8, got 3; nearest: 2/);
   });
 });

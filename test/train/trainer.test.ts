@@ -58,6 +58,39 @@ describe("trainer", () => {
     });
   });
 
+  it("lanes give the gradient of the whole batch, also over several micro-batches, and resume exactly", async () => {
+    const settings = { tokens: 8 * 16 * 6, balance: { gamma: 0, alpha: 0 } };
+    const whole = await newRun(recipeOf(settings));
+    await whole.trainer.run();
+    for (const recipe of [recipeOf({ ...settings, lanes: 2 }), recipeOf({ ...settings, lanes: 4, microBatch: 4 })]) {
+      const run = await newRun(recipe);
+      await run.trainer.run();
+      run.steps.forEach((step, i) => {
+        expect(step.loss).toBeCloseTo(whole.steps[i]!.loss, 4);
+        expect(step.gradNorm / whole.steps[i]!.gradNorm).toBeCloseTo(1, 3);
+        expect(step.loads.map((load) => load.reduce((a, b) => a + b))).toEqual(whole.steps[i]!.loads.map((load) => load.reduce((a, b) => a + b)));
+      });
+      const first = await newRun(recipe, { onStep: (r, trainer) => r.step === 3 && trainer.stop() });
+      await first.trainer.run();
+      const second = await newRun(recipe, { storage: first.storage });
+      await second.trainer.resume();
+      await second.trainer.run();
+      expect([...losses(first.steps), ...losses(second.steps)]).toEqual(losses(run.steps));
+      expect(second.store.parameters).toEqual(run.store.parameters);
+    }
+  });
+
+  it("a phase of fewer lanes forgets what the others held", async () => {
+    // A sequence four times as long leaves micro-batches of two: two lanes of the four.
+    const over = { tokens: 8 * 16 * 3, microBatch: 8, extension: [{ sequence: 64, steps: 3, batch: 4, learningRate: 1e-3, ropeScaling: { type: "yarn", factor: 2, original_max_position_embeddings: 128, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }] };
+    const one = await newRun(recipeOf(over));
+    const four = await newRun(recipeOf({ ...over, lanes: 4 }));
+    await one.trainer.run();
+    await four.trainer.run();
+    expect(four.trainer.phases.map((phase) => phase.lanes)).toEqual([4, 2]);
+    four.steps.forEach((step, i) => expect(step.gradNorm / one.steps[i]!.gradNorm).toBeCloseTo(1, 3));
+  });
+
   it("goes back to the last good state when a loss is not a number, and says so", async () => {
     const recipe = recipeOf({ tokens: 8 * 16 * 20, save: { everySteps: 5 } });
     let poisoned = 0;
