@@ -21,7 +21,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: "2" },
     lanes: { type: "string" },
     rounds: { type: "string", default: "2" },
-    variants: { type: "string", default: "lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16" },
+    variants: { type: "string", default: "lean-grouped-compiled-f32-ddp,lean-grouped-eager-f32-ddp,lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16" },
     json: { type: "string" },
     ours: { type: "boolean", default: false },
   },

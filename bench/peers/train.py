@@ -4,14 +4,17 @@
 
 transformers: DeepseekV3ForCausalLM (with MTP modules made of its layers) in eager mode, f32, as its defaults run it.
 best: the fastest of the variants of lean_v3.py, each in its own process: eager or compiled, f32 or bf16 autocast, experts by a
-loop or by grouped GEMM. Every variant takes the same steps: forward, backward, clip to 1, fused AdamW, on the same ids.
+loop or by grouped GEMM. With -ddp behind its name a variant runs as DistributedDataParallel (gloo): a process of one thread per core,
+each with its share of the batch. Every variant takes the same steps: forward, backward, clip to 1, fused AdamW, on the same ids.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -75,7 +78,7 @@ def build(args, config):
         return WithMtp(), depth, torch.float32
     from lean_v3 import LeanV3, grouped_experts, loop_over_experts
 
-    _, experts, mode, precision = args.peer.split("-")
+    _, experts, mode, precision = args.peer.removesuffix("-ddp").split("-")
     model = LeanV3(config, depth, loop_over_experts if experts == "loop" else grouped_experts)
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1:
@@ -86,14 +89,17 @@ def build(args, config):
 
 
 def measure(args):
-    torch.set_num_threads(args.threads)
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    torch.set_num_threads(args.threads // world)
     torch.manual_seed(0)
     config = transformers.AutoConfig.from_pretrained(args.config)
     model, depth, dtype = build(args, config)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    generator = torch.Generator().manual_seed(1)
-    shape = (args.batch, args.sequence + 1 + depth)
+    if world > 1:
+        model = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+    generator = torch.Generator().manual_seed(1 + int(os.environ.get("RANK", 0)))
+    shape = (args.batch // world, args.sequence + 1 + depth)
 
     def step():
         ids = torch.randint(0, config.vocab_size, shape, generator=generator)
@@ -129,6 +135,17 @@ def measure(args):
     }
 
 
+def data_parallel(args):
+    """Runs itself once per thread; the first process speaks for all, with everyone's memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        def start(rank):
+            own = {"RANK": str(rank), "WORLD_SIZE": str(args.threads), "MEET": f"{folder}/meet"}
+            return subprocess.Popen([sys.executable, *sys.argv], env={**os.environ, **own}, stdout=subprocess.PIPE, text=True)
+
+        results = [json.loads(process.communicate()[0].strip().splitlines()[-1]) for process in [start(rank) for rank in range(args.threads)]]
+    return {**results[0], "peakRssBytes": sum(result["peakRssBytes"] for result in results)}
+
+
 def best(args):
     results = []
     for variant in VARIANTS:
@@ -152,4 +169,10 @@ def best(args):
 if __name__ == "__main__":
     args = arguments()
     args.config = str(Path(args.config).resolve())
-    print(json.dumps(best(args) if args.peer == "best" else measure(args)))
+    if "RANK" in os.environ:
+        where = f"file://{os.environ['MEET']}"
+        torch.distributed.init_process_group("gloo", init_method=where, rank=int(os.environ["RANK"]), world_size=int(os.environ["WORLD_SIZE"]))
+        print(json.dumps(measure(args)))
+    else:
+        way = best if args.peer == "best" else data_parallel if args.peer.endswith("-ddp") else measure
+        print(json.dumps(way(args)))

@@ -70,7 +70,7 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
   }
   const final = (name: string): string => renamed.get(name) ?? name;
   const nodesUsed = used(emitter.nodes, new Set([...renamed.keys(), ...Object.keys(outputs)]));
-  for (const node of nodesUsed)
+  for (const node of leavesLast(nodesUsed))
     graph.message(1, nodeProto({ ...node, inputs: node.inputs.map(final), outputs: node.outputs.map(final) }));
   graph.string(2, options.name ?? "sumbi");
   for (const initializer of emitter.initializers) graph.message(5, initializer);
@@ -91,6 +91,17 @@ function used(nodes: readonly OnnxNode[], wanted: Set<string>): OnnxNode[] {
     if (needed) for (const name of node.inputs) wanted.add(name);
     return needed;
   }).reverse();
+}
+
+/**
+ * The same nodes with those that no other reads at the end, the first made last. ONNX Runtime walks back from these, from the last of
+ * the list to the first, and runs what each needs: so every weight's gradient is computed as soon as it can be, while what it
+ * needs is still in the cache, and not all of them after everything else.
+ */
+function leavesLast(nodes: readonly OnnxNode[]): OnnxNode[] {
+  const read = new Set(nodes.flatMap((node) => node.inputs));
+  const isLeaf = (node: OnnxNode) => !node.outputs.some((name) => read.has(name));
+  return [...nodes.filter((node) => !isLeaf(node)), ...nodes.filter(isLeaf).reverse()];
 }
 
 /** A text that is equal exactly for equal parameters. Functions (custom rules) are told apart by identity. */

@@ -3,8 +3,10 @@ import * as t from "../tensor/index.ts";
 import type { ParameterStore } from "./store.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** Floats an optimizer graph works on at once: large enough to be worth two threads, small enough for the last-level cache. */
+/** Floats an optimizer graph works on at once: large enough to be worth all threads, small enough for the last-level cache. */
 const CHUNK = 1 << 19;
+/** The same where each core takes stretches of its own. */
+const CHUNK_OF_A_LANE = 1 << 18;
 
 /** The sum of the lanes' gradients, where there are several, and the sum of its squares. */
 function normGraph(size: number, lanes: number): t.OnnxGraph {
@@ -76,14 +78,17 @@ export class Optimizer {
   static async create(store: ParameterStore, recipe: Recipe): Promise<Optimizer> {
     const self = new Optimizer(store, recipe);
     const { beta1, beta2 } = recipe.adamw;
+    // In lanes no graph wakes the shared pool: its idle threads would spin beside the lanes of the next step.
+    const own = store.lanes.length > 1 ? { threads: 1 } : {};
+    const chunk = store.lanes.length > 1 ? CHUNK_OF_A_LANE : CHUNK;
     const graphs = new Map<string, Awaited<ReturnType<typeof compile>>>();
     const once = async (key: string, build: () => t.OnnxGraph) => {
-      if (!graphs.has(key)) graphs.set(key, await compile(build().bytes, { name: key }));
+      if (!graphs.has(key)) graphs.set(key, await compile(build().bytes, { name: key, ...own }));
       return graphs.get(key)!;
     };
     for (const stretch of store.stretches) {
-      for (let from = stretch.offset; from < stretch.offset + stretch.size; from += CHUNK) {
-        const size = Math.min(CHUNK, stretch.offset + stretch.size - from);
+      for (let from = stretch.offset; from < stretch.offset + stretch.size; from += chunk) {
+        const size = Math.min(chunk, stretch.offset + stretch.size - from);
         const graph = await once(`norm ${size}`, () => normGraph(size, store.lanes.length));
         const out = new Float32Array(1);
         const lanes = store.lanes.map((lane) => t.f32([1, size], lane.subarray(from, from + size)));
@@ -107,8 +112,8 @@ export class Optimizer {
         }
         continue;
       }
-      for (let from = stretch.offset; from < stretch.offset + stretch.size; from += CHUNK) {
-        const size = Math.min(CHUNK, stretch.offset + stretch.size - from);
+      for (let from = stretch.offset; from < stretch.offset + stretch.size; from += chunk) {
+        const size = Math.min(chunk, stretch.offset + stretch.size - from);
         const graph = await once(`adamw ${size}`, () => adamwGraph(size, beta1, beta2));
         const view = (data: Float32Array) => t.f32([size], data.subarray(from, from + size));
         const scalars = { rate: new Float32Array(1), epsilon: new Float32Array(1), keep: new Float32Array(1), gScale: new Float32Array(1) };
@@ -122,12 +127,8 @@ export class Optimizer {
 
   /** Adds the lanes' gradients up in the store; their global norm. */
   async gradientNorm(): Promise<number> {
-    let square = 0;
-    for (const { binding, out } of this.#norms) {
-      binding.runSync();
-      square += out[0]!;
-    }
-    return Math.sqrt(square);
+    await this.#runAll(this.#norms.map(({ binding }) => binding));
+    return Math.sqrt(this.#norms.reduce((square, { out }) => square + out[0]!, 0));
   }
 
   /** Applies the gradients in the store. `step` counts from 0; `norm` is what `gradientNorm` said. */
@@ -136,7 +137,7 @@ export class Optimizer {
     const correction1 = 1 - adamw.beta1 ** (step + 1);
     const correction2 = Math.sqrt(1 - adamw.beta2 ** (step + 1));
     const gScale = Math.min(1, clip / (norm + 1e-6));
-    for (const { binding, scalars, kind, decays } of this.#updates) {
+    for (const { scalars, kind, decays } of this.#updates) {
       scalars["gScale"]![0] = gScale;
       if (kind === "adamw") {
         scalars["rate"]![0] = (learningRate * correction2) / correction1;
@@ -146,8 +147,19 @@ export class Optimizer {
         scalars["rate"]![0] = learningRate * muon.rate;
         scalars["keep"]![0] = 1 - learningRate * muon.rate * muon.weightDecay;
       }
-      binding.runSync();
     }
+    await this.#runAll(this.#updates.map(({ binding }) => binding));
+  }
+
+  /** Runs what does not depend on one another: one after the other, or as many at a time as there are lanes. */
+  async #runAll(bindings: Binding[]): Promise<void> {
+    const lanes = this.store.lanes.length;
+    if (lanes === 1) return bindings.forEach((binding) => binding.runSync());
+    const left = bindings.values();
+    const walk = async () => {
+      for (const binding of left) await binding.run();
+    };
+    await Promise.all(Array.from({ length: lanes }, walk));
   }
 }
 
