@@ -7,8 +7,7 @@ import { parseArgs } from "node:util";
 import { readRecipe } from "../src/cli/recipes.ts";
 import { compile, setThreads } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { parseRecipe, phasesOf, storeOf } from "../src/train/index.ts";
-import { traceTraining } from "../src/train/program.ts";
+import { parseRecipe, phasesOf, storeOf, traceTraining } from "../src/train/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
