@@ -26,9 +26,8 @@ export interface Routing {
 export function mixture(model: ModelBuilder, x_XD: Tensor, at: string, tokens: Tokens): { out_XD: Tensor; routing: Routing } {
   const config = model.config as DeepseekConfig;
   const routing = route(model, x_XD, at);
-  const routed_XD = runExperts(model, x_XD, at, routing, tokens);
-  if (config.n_shared_experts === 0) return { out_XD: routed_XD, routing };
-  return { out_XD: add(routed_XD, feedForward(model, x_XD, `${at}.shared_experts`)), routing };
+  const shared_XD = config.n_shared_experts > 0 ? feedForward(model, x_XD, `${at}.shared_experts`) : zerosLike(x_XD);
+  return { out_XD: addExperts(model, x_XD, at, routing, tokens, shared_XD), routing };
 }
 
 /**
@@ -65,23 +64,21 @@ function keepBestGroups(config: DeepseekConfig, choice_XE: Tensor): Tensor {
 
 const ones = (shape: readonly Dim[]): Tensor => expand(constant(f32([1, 1], [1])), shape);
 
-/** Sorts the X·K assignments by expert, runs every expert on its own rows, and adds the weighted results per token. */
-function runExperts(model: ModelBuilder, x_XD: Tensor, at: string, routing: Routing, { X }: Tokens): Tensor {
+/** Sorts the X·K assignments by expert, runs every expert on its own rows, and adds the weighted results to `onto_XD`. */
+function addExperts(model: ModelBuilder, x_XD: Tensor, at: string, routing: Routing, { X }: Tokens, onto_XD: Tensor): Tensor {
   const { n_routed_experts: E, num_experts_per_tok: K } = model.config as DeepseekConfig;
   const A = dimMul(X, K);
-  const { assignment_A, token_A, slot_XK } = sortByExpert(routing.experts_XK, X, E, K, A);
+  const { assignment_A, token_A1 } = sortByExpert(routing.experts_XK, X, E, K, A);
   const counts_E = cast(routing.load_E, "i64");
   const lengths = Array.from({ length: E }, (_, e) => `${at}.experts.${e}.rows`);
-  const assignment = { tokens: split(token_A, 0, counts_E, lengths), slot_XK, counts_E };
+  const tokens = split(token_A1, 0, counts_E, lengths);
   const weight_A1 = reshape(gatherElements(reshape(routing.weights_XK, [A]), assignment_A, 0, true), [A, 1]);
   const weights = split(weight_A1, 0, counts_E, lengths);
-  return collect(dispatch(x_XD, assignment).map((rows, e) => feedForward(model, rows, `${at}.experts.${e}`, weights[e])), assignment);
+  const outs = dispatch(x_XD, tokens).map((rows, e) => feedForward(model, rows, `${at}.experts.${e}`, weights[e]));
+  return collect(outs, tokens, onto_XD);
 }
 
-/**
- * Orders the assignments (numbered x·K + k) by expert, then token. `assignment_A` and `token_A`: which one stands at each
- * place, and its token; `slot_XK`: the place where each assignment went.
- */
+/** Orders the assignments (numbered x·K + k) by expert, then token. `assignment_A` and `token_A1`: which one stands at each place, and its token. */
 function sortByExpert(experts_XK: Tensor, X: Dim, E: number, K: number, A: Dim) {
   const number_XK = reshape(add(iota(A), whole(1)), [X, K]);
   const number_XE = scatterElements(expand(constant(i64([1, 1], [0])), [X, E]), experts_XK, number_XK, 1);
@@ -89,8 +86,7 @@ function sortByExpert(experts_XK: Tensor, X: Dim, E: number, K: number, A: Dim) 
   const [expert_1A, token_1A] = split(nonZero(number_EX, A), 0, [1, 1]);
   const place_A = reshape(add(mul(expert_1A, lengthOf(X)), token_1A), [A]);
   const assignment_A = sub(gatherElements(reshape(number_EX, [dimMul(E, X)]), place_A, 0, true), whole(1));
-  const slot_A = scatterElements(expand(whole(0), [A]), assignment_A, iota(A), 0);
-  return { assignment_A, token_A: reshape(token_1A, [A]), slot_XK: reshape(slot_A, [X, K]) };
+  return { assignment_A, token_A1: reshape(token_1A, [A, 1]) };
 }
 
 const whole = (n: number): Tensor => constant(i64([1], [n]));

@@ -1,35 +1,24 @@
 import { ShapeError } from "../errors.ts";
-import { dimMul, show } from "./dims.ts";
+import { show } from "./dims.ts";
 import { custom } from "./custom.ts";
 import { add, div, less, log, maximum, mul, neg, sub, where, zerosLike } from "./ops/elementwise.ts";
-import { gather, gatherElements, scatterElements } from "./ops/indexing.ts";
+import { addRows, gatherElements, scatterElements, takeRows } from "./ops/indexing.ts";
 import { matmul } from "./ops/matmul.ts";
 import { softmax } from "./ops/nn.ts";
 import { sum } from "./ops/reduce.ts";
-import { assume, concat, reshape, slice } from "./ops/shape.ts";
+import { concat, reshape, slice } from "./ops/shape.ts";
 import { constant, place, type Tensor } from "./tensor.ts";
 import { f32, i64 } from "./dtype.ts";
 
-/** Where a mixture's assignments go: `tokens[e]` the rows that expert e takes, `slot_XK` where each row's K assignments stand among all. */
-export interface Assignment {
-  tokens: Tensor[];
-  slot_XK: Tensor;
-  /** i64: how many rows each expert takes. */
-  counts_E: Tensor;
+/** Sends rows to their experts: x_XD → for every expert the rows that its ids_n1 names. Gradients are added up row by row. */
+export function dispatch(x_XD: Tensor, experts: readonly Tensor[]): Tensor[] {
+  const parts = experts.map((ids_n1) => takeRows(x_XD, ids_n1));
+  return custom("dispatch", [x_XD], parts, (gradients) => [collect(gradients, experts, zerosLike(x_XD))]);
 }
 
-/** Sends rows to their experts: x_XD → one tensor of rows per expert. Its gradient is `collect`: both ways gather, neither scatters. */
-export function dispatch(x_XD: Tensor, to: Assignment): Tensor[] {
-  const parts = to.tokens.map((token) => gather(x_XD, token));
-  return custom("dispatch", [x_XD], parts, (gradients) => [collect(gradients.map((g, e) => g ?? zerosLike(parts[e]!)), to)]);
-}
-
-/** Brings rows back from their experts → x_XD, the sum of each row's K assignments. Its gradient is `dispatch`. */
-export function collect(parts: Tensor[], from: Assignment): Tensor {
-  const { slot_XK, counts_E } = from;
-  const rows_AD = assume(concat(parts, 0, counts_E), [dimMul(slot_XK.dim(0), slot_XK.dim(1)), parts[0]!.dim(1)]);
-  const x_XD = sum(gather(rows_AD, slot_XK), 1);
-  return custom("collect", parts, [x_XD], ([g]) => (g ? dispatch(g, from) : parts.map(() => undefined)))[0]!;
+/** Brings rows back from their experts: onto_XD with every expert's rows added where they came from. */
+export function collect(parts: readonly (Tensor | undefined)[], experts: readonly Tensor[], onto_XD: Tensor): Tensor {
+  return parts.reduce((x, rows, e) => (rows === undefined ? x : addRows(x!, experts[e]!, rows)), onto_XD)!;
 }
 
 /**

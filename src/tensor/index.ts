@@ -2,7 +2,7 @@
  * Symbolic tensors: functions build a graph, `grad` extends it with gradients, `toOnnx` writes it for the runtime.
  * Fast habits: keep activations flattened (x_XD) and weights as the checkpoint has them ([out, in], used with
  * `transB`): rank-2 products become Gemm. Experts: nonZero of the E×X choice sorts assignments by expert, `dispatch`
- * gathers each expert's rows, `collect` brings the results back. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a
+ * takes each expert's rows, `collect` adds the results up where they came from. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a
  * gradient of an embedding table is wanted, ask `grad` for the gathered rows and add them up outside the graph.
  */
 export * from "./dtype.ts";
@@ -15,9 +15,9 @@ export {
 export { max, mean, sum, sumTo } from "./ops/reduce.ts";
 export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from "./ops/shape.ts";
 export { matmul } from "./ops/matmul.ts";
-export { cumsum, gather, gatherElements, iota, nonZero, scatterElements, topK } from "./ops/indexing.ts";
+export { addRows, cumsum, gather, gatherElements, iota, nonZero, scatterElements, takeRows, topK } from "./ops/indexing.ts";
 export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
-export { type Assignment, attention, causalAttention, collect, dispatch, linearCrossEntropy } from "./composite.ts";
+export { attention, causalAttention, collect, dispatch, linearCrossEntropy } from "./composite.ts";
 export { custom } from "./custom.ts";
 export { grad } from "./grad.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";

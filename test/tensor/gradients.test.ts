@@ -28,11 +28,8 @@ const cos = t.constant(t.f32([4, 2], [1, 1, 0.54, 0.98, -0.4, 0.93, -0.98, 0.82]
 const sin = t.constant(t.f32([4, 2], [0, 0, 0.84, 0.17, 0.91, 0.34, 0.14, 0.56]));
 const positions = ids([2, 3], [0, 1, 3, 2, 0, 1]);
 
-const assignment: t.Assignment = {
-  tokens: [ids([2], [0, 2]), ids([2], [0, 1]), ids([2], [1, 2])],
-  slot_XK: ids([3, 2], [0, 2, 3, 4, 1, 5]),
-  counts_E: ids([3], [2, 2, 2]),
-};
+/** Rows that three experts take. */
+const experts = [[0, 2], [0, 1], [1, 2]].map((rows) => ids([2, 1], rows));
 
 const cases: Record<string, Case[]> = {
   neg: [{ shapes: [[3, 2]], build: ([x]) => t.neg(x!) }],
@@ -104,6 +101,8 @@ const cases: Record<string, Case[]> = {
   softmax: [{ shapes: [[3, 5]], build: ([x]) => t.softmax(x!) }],
   logSoftmax: [{ shapes: [[3, 5]], build: ([x]) => t.logSoftmax(x!) }],
   rmsNorm: [{ shapes: [[3, 2, 4], [4]], build: ([x, w]) => t.rmsNorm(x!, w!, 1e-5) }],
+  takeRows: [{ shapes: [[4, 3]], build: ([x]) => t.takeRows(x!, ids([2, 1], [3, 1])) }],
+  addRows: [{ shapes: [[4, 3], [2, 3]], build: ([x, rows]) => t.mul(t.addRows(x!, ids([2, 1], [3, 1]), rows!), x!) }],
   rope: [true, false].map((interleaved) => ({
     shapes: [[2, 2, 3, 4]],
     build: ([x]) => t.rope(x!, positions, cos, sin, interleaved),
@@ -115,15 +114,20 @@ const cases: Record<string, Case[]> = {
       build: ([h, w]) => t.linearCrossEntropy(h!, w!, ids([4], [5, -1, 0, 2])).loss,
     },
     { shapes: [[2, 3], [2, 3], [2, 2]].map((s) => [1, 2, 130, s[1]!]), build: ([q, k, v]) => t.slice(t.causalAttention(q!, k!, v!, 0.7), 2, 63, 67), sparse: 37 },
-    // Assignments sorted by expert: rows 0,2 | 0,1 | 1,2.
     {
       shapes: [[3, 2]],
       build: ([x]) => {
-        const [a, b, c] = t.dispatch(x!, assignment);
+        const [a, b, c] = t.dispatch(x!, experts);
         return t.concat([t.mul(a!, a!), t.mul(b!, 3), t.exp(c!)], 0);
       },
     },
-    { shapes: [[2, 2], [2, 2], [2, 2]], build: (parts) => t.mul(t.collect(parts, assignment), t.collect(parts, assignment)) },
+    {
+      shapes: [[3, 2], [2, 2], [2, 2], [2, 2]],
+      build: ([onto, ...parts]) => {
+        const all = t.collect(parts, experts, onto!);
+        return t.mul(all, all);
+      },
+    },
   ],
 };
 

@@ -77,6 +77,27 @@ export function scatterElements(x: Tensor, ids: Tensor, values: Tensor, axis: nu
   return apply(scatterElements_, [x, ids, values], { axis: axisOf(axis, x.rank, place("scatterElements")), add })[0]!;
 }
 
+const takeRows_: Primitive<null> = {
+  name: "takeRows",
+  infer: ([x, ids]) => [{ dtype: x!.dtype, shape: [ids!.dim(0), x!.dim(1)] }],
+  emit: (emitter, _, inputs) => emitter.node("GatherND", inputs),
+  grad: (node, [g], needed) => [g && needed[0] ? addRows(zerosLike(node.inputs[0]!), node.inputs[1]!, g) : undefined, undefined],
+};
+
+/** The rows of x_XD that ids_n1 (i64) names, each at most once, so that the gradient is a plain `addRows`. */
+export const takeRows = (x_XD: Tensor, ids_n1: Tensor): Tensor => apply(takeRows_, [x_XD, ids_n1], null)[0]!;
+
+const addRows_: Primitive<null> = {
+  name: "addRows",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
+  // Addition races in the CPU runtime when ids repeat: hence the condition.
+  emit: (emitter, _, inputs) => emitter.node("ScatterND", inputs, { attributes: { reduction: "add" } }),
+  grad: (node, [g], needed) => [g, undefined, g && needed[2] ? takeRows(g, node.inputs[1]!) : undefined],
+};
+
+/** x_XD with rows_nD added at the rows that ids_n1 (i64) names, each at most once. */
+export const addRows = (x_XD: Tensor, ids_n1: Tensor, rows_nD: Tensor): Tensor => apply(addRows_, [x_XD, ids_n1, rows_nD], null)[0]!;
+
 const topK_: Primitive<{ k: number; axis: number }> = {
   name: "topK",
   infer: ([x], { k, axis }) => {
@@ -139,4 +160,4 @@ export function iota(length: Dim): Tensor {
   return apply(iota_, [], { length })[0]!;
 }
 
-export const all: Primitive[] = [gather_, gatherElements_, scatterElements_, topK_, nonZero_, cumsum_, iota_];
+export const all: Primitive[] = [gather_, gatherElements_, scatterElements_, topK_, nonZero_, cumsum_, iota_, takeRows_, addRows_];
