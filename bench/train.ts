@@ -86,6 +86,12 @@ function run(command: string, args: string[]): Measured {
   return JSON.parse(line) as Measured;
 }
 
+function middle(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
+}
+
 if (values.ours) await ours();
 else {
   const self = fileURLToPath(import.meta.url);
@@ -95,17 +101,27 @@ else {
   const sequence = Number(recipe["sequence"] ?? 256);
   const peers = values.python ? ["transformers", ...values.variants.split(",")] : [];
   const results: Record<string, Measured[]> = {};
-  for (let round = 0; round < rounds; round++)
-    for (const peer of ["sumbi", ...peers]) {
-      const measured =
-        peer === "sumbi"
-          ? run(process.execPath, [...process.execArgv, self, name, "--ours", "--batch", `${batch}`, "--steps", `${steps}`, "--threads", `${threads}`])
-          : run(values.python!, [fileURLToPath(new URL("peers/train.py", import.meta.url)), config, "--peer", peer, "--batch", `${batch}`, "--sequence", `${sequence}`, "--steps", `${steps}`, "--threads", `${threads}`]);
-      (results[peer] ??= []).push(measured);
-      process.stderr.write(`${peer}: ${measured.tokensPerSecond.toFixed(0)} tokens/s, ${(measured.peakRssBytes / 1e6).toFixed(0)} MB\n`);
+  const measure = (peer: string): Measured => {
+    const measured =
+      peer === "sumbi"
+        ? run(process.execPath, [...process.execArgv, self, name, "--ours", "--batch", `${batch}`, "--steps", `${steps}`, "--threads", `${threads}`])
+        : run(values.python!, [fileURLToPath(new URL("peers/train.py", import.meta.url)), config, "--peer", peer, "--batch", `${batch}`, "--sequence", `${sequence}`, "--steps", `${steps}`, "--threads", `${threads}`]);
+    (results[peer] ??= []).push(measured);
+    process.stderr.write(`${peer}: ${measured.tokensPerSecond.toFixed(0)} tokens/s, ${(measured.peakRssBytes / 1e6).toFixed(0)} MB\n`);
+    return measured;
+  };
+  // The machine's speed drifts, so each peer is compared with the run of ours just before it, and the median of the rounds counts.
+  const pairs: Record<string, number[]> = {};
+  for (let round = 0; round < rounds; round++) {
+    if (peers.length === 0) measure("sumbi");
+    for (const peer of peers) {
+      const own = measure("sumbi");
+      (pairs[peer] ??= []).push(own.tokensPerSecond / measure(peer).tokensPerSecond);
     }
+  }
   const best = (peer: string): Measured => results[peer]!.reduce((a, b) => (a.tokensPerSecond > b.tokensPerSecond ? a : b));
-  const leans = peers.slice(1).map(best).sort((a, b) => b.tokensPerSecond - a.tokensPerSecond);
+  const ratio = (peer: string): number => middle(pairs[peer]!);
+  const closest = peers.slice(1).toSorted((a, b) => ratio(a) - ratio(b))[0];
   const sumbi = best("sumbi");
   const report = {
     what: `training ${name}`,
@@ -115,10 +131,11 @@ else {
     ...(peers.length > 0
       ? {
           transformers: best("transformers"),
-          fastestPyTorch: leans[0],
-          ratioToTransformers: sumbi.tokensPerSecond / best("transformers").tokensPerSecond,
-          ...(leans[0] ? { ratioToFastestPyTorch: sumbi.tokensPerSecond / leans[0].tokensPerSecond } : {}),
+          ratioToTransformers: ratio("transformers"),
+          ...(closest ? { fastestPyTorch: best(closest), ratioToFastestPyTorch: ratio(closest) } : {}),
           memoryRatioToTransformers: sumbi.peakRssBytes / best("transformers").peakRssBytes,
+          // Ours over the peer's, round by round.
+          pairs,
         }
       : {}),
     all: results,
