@@ -215,7 +215,6 @@ export class Trainer {
   }
 }
 
-/** The moving average and variance with one more loss. */
 /** Layer numbers with routed experts, MTP modules included. */
 export function moeLayers(config: ModelConfig): number[] {
   return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) => isMoeLayer(config, i));
