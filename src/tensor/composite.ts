@@ -6,7 +6,7 @@ import { addRows, gatherElements, scatterElements, takeRows } from "./ops/indexi
 import { matmul } from "./ops/matmul.ts";
 import { softmax } from "./ops/nn.ts";
 import { sum } from "./ops/reduce.ts";
-import { concat, reshape, slice } from "./ops/shape.ts";
+import { concat, reshape, slice, transpose } from "./ops/shape.ts";
 import { constant, place, type Tensor } from "./tensor.ts";
 import { f32, i64 } from "./dtype.ts";
 
@@ -61,7 +61,8 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, scale: number, mask?:
   const o = matmul(p, v);
   return custom("attention", [q, k, v], [o], ([g]) => {
     if (g === undefined) return [undefined, undefined, undefined];
-    const dv = matmul(p, g, { transA: true });
+    // gᵀ·p turned, not pᵀ·g: of the two the wide p, long out of the cache, is then read row by row.
+    const dv = transpose(matmul(g, p, { transA: true }), swapped(p.rank));
     const dp = matmul(g, v, { transB: true });
     const ds = mul(p, sub(dp, sum(mul(g, o), -1, true)));
     return [matmul(ds, k, { alpha: scale }), matmul(ds, q, { transA: true, alpha: scale }), dv];
@@ -84,6 +85,9 @@ export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale: number):
   });
   return concat(outs, 2);
 }
+
+/** The axes' order with the last two exchanged. */
+const swapped = (rank: number): number[] => [...Array(rank - 2).keys(), rank - 1, rank - 2];
 
 /** Added to a score that must not count. */
 const HIDDEN = -1e9;
