@@ -7,24 +7,27 @@ import { parseArgs } from "node:util";
 import { readRecipe } from "../src/cli/recipes.ts";
 import { compile, setThreads } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { parseRecipe, phasesOf, storeOf, traceTraining } from "../src/train/index.ts";
+import { byteRange, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { batch: { type: "string", default: "8" }, runs: { type: "string", default: "10" }, by: { type: "string", default: "shape" }, threads: { type: "string", default: "2" }, top: { type: "string", default: "60" } },
+  options: { batch: { type: "string", default: "8" }, runs: { type: "string", default: "10" }, by: { type: "string", default: "shape" }, threads: { type: "string", default: "2" }, top: { type: "string", default: "60" }, precision: { type: "string" } },
 });
 setThreads(Number(values.threads));
 const batch = Number(values.batch);
-const recipe = parseRecipe({ ...readRecipe(positionals[0] ?? "nano").json, batch: { end: batch }, microBatch: batch, tokens: 1e9 });
+const recipe = parseRecipe({ ...readRecipe(positionals[0] ?? "nano").json, batch: { end: batch }, microBatch: batch, tokens: 1e9, ...(values.precision ? { precision: values.precision } : {}) });
 const phase = phasesOf(recipe, recipe.model as Record<string, unknown>)[0]!;
 const store = storeOf([phase]);
 store.initialize(1, 0.02);
-const graph = traceTraining(phase, recipe, false);
+const graph = traceTraining(phase, recipe, false, { range: await byteRange() });
 const folder = mkdtempSync(join(tmpdir(), "sumbi-profile-"));
 const executable = await compile(graph.onnx.bytes, { name: "train", optimization: "basic", trace: join(folder, "trace") });
 const idsType = graph.onnx.inputs["ids"]!;
 const ids = new BigInt64Array(t.sizeOf(idsType.shape as number[]));
 const inputs: Record<string, t.HostTensor> = Object.fromEntries(Object.keys(graph.onnx.inputs).filter((name) => store.views.has(name)).map((name) => [name, store.parameter(name)]));
+const quantizer = await WeightQuantizer.create(graph.onnx, store, await byteRange());
+await quantizer.run();
+Object.assign(inputs, quantizer.tensors);
 inputs["ids"] = { dtype: "i64", shape: idsType.shape as number[], data: ids };
 if (graph.onnx.inputs["lambda"]) inputs["lambda"] = t.f32([], [0.3]);
 if (graph.onnx.inputs["share"]) inputs["share"] = t.f32([], [1]);

@@ -1,5 +1,5 @@
 // Training speed of a recipe's model beside PyTorch on the same cores, in one run and in turns:
-//   npx tsx bench/train.ts nano --python python3 [--batch 8] [--steps 12] [--threads 2] [--rounds 2] [--variants a,b] [--json FILE]
+//   npx tsx bench/train.ts nano --python python3 [--batch 8] [--steps 12] [--threads 2] [--rounds 2] [--precisions int8,f32] [--variants a,b] [--json FILE]
 // Peers are bench/peers/train.py's: transformers (eager, as it comes) and the variants of a lean PyTorch V3 (compiled or eager, f32 or
 // bf16 autocast, experts by loop or grouped GEMM). All take forward, backward, clipping and AdamW on the same shapes, in fresh processes.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -20,6 +20,7 @@ const { values, positionals } = parseArgs({
     steps: { type: "string", default: "12" },
     threads: { type: "string", default: "2" },
     lanes: { type: "string" },
+    precisions: { type: "string" },
     rounds: { type: "string", default: "2" },
     variants: { type: "string", default: "lean-grouped-compiled-f32-ddp,lean-grouped-eager-f32-ddp,lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16" },
     json: { type: "string" },
@@ -39,7 +40,7 @@ interface Measured {
 /** Trains on made-up ids in this process and prints what it measured. */
 async function ours(): Promise<void> {
   setThreads(threads);
-  const open = parseRecipe({ ...readRecipe(name).json, batch: { end: batch }, microBatch: batch, tokens: 1e9 });
+  const open = parseRecipe({ ...readRecipe(name).json, batch: { end: batch }, microBatch: batch, tokens: 1e9, ...(values.precisions ? { precision: values.precisions } : {}) });
   const recipe = { ...open, lanes: values.lanes ? Number(values.lanes) : suitableLanes(open, threads) };
   const phases = phasesOf(recipe, recipe.model as Record<string, unknown>);
   const { config, sequence } = phases[0]!;
@@ -73,7 +74,7 @@ async function ours(): Promise<void> {
     JSON.stringify({
       peer: "sumbi", tokensPerSecond: (batch * sequence) / median, bestTokensPerSecond: (batch * sequence) / timed[0]!, stepSeconds: median,
       peakRssBytes: maxRSS * 1024, compileSeconds, flopsPerSec: flopsPerStep / median, gemmFlopsPerSec: peak, gemmShare: flopsPerStep / median / peak,
-      batch, sequence, steps, threads, lanes: recipe.lanes,
+      batch, sequence, steps, threads, lanes: recipe.lanes, precision: recipe.precision,
     }),
   );
   process.exit(0);
@@ -99,45 +100,49 @@ else {
   const recipe = readRecipe(name).json;
   writeFileSync(config, JSON.stringify(recipe["model"]));
   const sequence = Number(recipe["sequence"] ?? 256);
-  const peers = values.python ? ["transformers", ...values.variants.split(",")] : [];
+  const peers = values.python ? ["transformers", ...values.variants.split(",").filter(Boolean)] : [];
+  const precisions = values.precisions?.split(",") ?? [String(recipe["precision"] ?? "f32")];
   const results: Record<string, Measured[]> = {};
-  const measure = (peer: string): Measured => {
-    const measured =
-      peer === "sumbi"
-        ? run(process.execPath, [...process.execArgv, self, name, "--ours", "--batch", `${batch}`, "--steps", `${steps}`, "--threads", `${threads}`])
-        : run(values.python!, [fileURLToPath(new URL("peers/train.py", import.meta.url)), config, "--peer", peer, "--batch", `${batch}`, "--sequence", `${sequence}`, "--steps", `${steps}`, "--threads", `${threads}`]);
+  const measure = (peer: string, command: string, args: string[]): Measured => {
+    const measured = run(command, [...args, "--batch", `${batch}`, "--steps", `${steps}`, "--threads", `${threads}`]);
     (results[peer] ??= []).push(measured);
     process.stderr.write(`${peer}: ${measured.tokensPerSecond.toFixed(0)} tokens/s, ${(measured.peakRssBytes / 1e6).toFixed(0)} MB\n`);
     return measured;
   };
-  // The machine's speed drifts, so each peer is compared with the run of ours just before it, and the median of the rounds counts.
-  const pairs: Record<string, number[]> = {};
+  const own = (precision: string) => measure(`sumbi ${precision}`, process.execPath, [...process.execArgv, self, name, "--ours", "--precisions", precision]);
+  const other = (peer: string) => measure(peer, values.python!, [fileURLToPath(new URL("peers/train.py", import.meta.url)), config, "--peer", peer, "--sequence", `${sequence}`]);
+  // The machine's speed drifts, so each peer is compared with the runs of ours just before it, and the median of the rounds counts.
+  const pairs: Record<string, Record<string, number[]>> = {};
   for (let round = 0; round < rounds; round++) {
-    if (peers.length === 0) measure("sumbi");
+    if (peers.length === 0) precisions.forEach(own);
     for (const peer of peers) {
-      const own = measure("sumbi");
-      (pairs[peer] ??= []).push(own.tokensPerSecond / measure(peer).tokensPerSecond);
+      const ours = precisions.map(own);
+      const theirs = other(peer);
+      ours.forEach((one, i) => ((pairs[precisions[i]!] ??= {})[peer] ??= []).push(one.tokensPerSecond / theirs.tokensPerSecond));
     }
   }
   const best = (peer: string): Measured => results[peer]!.reduce((a, b) => (a.tokensPerSecond > b.tokensPerSecond ? a : b));
-  const ratio = (peer: string): number => middle(pairs[peer]!);
-  const closest = peers.slice(1).toSorted((a, b) => ratio(a) - ratio(b))[0];
-  const sumbi = best("sumbi");
+  const compared = (precision: string) => {
+    const sumbi = best(`sumbi ${precision}`);
+    if (peers.length === 0) return { sumbi };
+    const ratio = (peer: string): number => middle(pairs[precision]![peer]!);
+    const closest = peers.slice(1).toSorted((a, b) => ratio(a) - ratio(b))[0];
+    return {
+      sumbi,
+      medianTokensPerSecond: middle(results[`sumbi ${precision}`]!.map((one) => one.tokensPerSecond)),
+      ratioToTransformers: ratio("transformers"),
+      ...(closest ? { fastestPyTorch: closest, ratioToFastestPyTorch: ratio(closest) } : {}),
+      memoryRatioToTransformers: sumbi.peakRssBytes / best("transformers").peakRssBytes,
+      // Ours over the peer's, round by round.
+      pairs: pairs[precision],
+    };
+  };
   const report = {
     what: `training ${name}`,
     date: new Date().toISOString().slice(0, 10),
     machine: { cpu: cpus()[0]?.model, cores: cpus().length, kernel: execFileSync("uname", ["-r"], { encoding: "utf8" }).trim(), node: process.version },
-    sumbi,
-    ...(peers.length > 0
-      ? {
-          transformers: best("transformers"),
-          ratioToTransformers: ratio("transformers"),
-          ...(closest ? { fastestPyTorch: best(closest), ratioToFastestPyTorch: ratio(closest) } : {}),
-          memoryRatioToTransformers: sumbi.peakRssBytes / best("transformers").peakRssBytes,
-          // Ours over the peer's, round by round.
-          pairs,
-        }
-      : {}),
+    ...Object.fromEntries(precisions.map((precision) => [precision, compared(precision)])),
+    peers: Object.fromEntries(peers.map((peer) => [peer, best(peer)])),
     all: results,
   };
   if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);

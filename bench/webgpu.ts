@@ -54,7 +54,7 @@ function graphsOf(phase: Phase, recipe: Recipe, store: ParameterStore): Graph[] 
   return [
     { what: "forward, weights fed", onnx: (target) => forward(target) },
     { what: "forward, weights in the graph", onnx: (target) => forward(target, (key) => t.constant(store.parameter(key))) },
-    { what: "training step, weights fed", onnx: (target) => traceTraining(phase, recipe, false, target).onnx },
+    { what: "training step, weights fed", onnx: (target) => traceTraining(phase, recipe, false, { target }).onnx },
   ];
 }
 

@@ -1,10 +1,36 @@
-import { add, constant, f32, i64, matmul, parameter, type Dim, type Tensor } from "../tensor/index.ts";
+import { add, constant, f32, i64, matmul, parameter, type Dim, type HeadProducts, type Tensor } from "../tensor/index.ts";
 import { headDims, type ModelConfig } from "./config.ts";
 import { listParameters } from "./parameters.ts";
 import { ropeInterleaved, ropeTable } from "./rope.ts";
 
 /** How a linear layer multiplies: x_XI by a weight [O, I] -> [X, O]. Low-precision training puts its own here. */
 export type Product = (x: Tensor, weight: Tensor, key: string) => Tensor;
+
+/** Weights of a SwiGLU block: [F, D], [F, D] and [D, F]. */
+export interface SwigluWeights {
+  gate: Tensor;
+  up: Tensor;
+  down: Tensor;
+}
+
+/** Which rows fell to which expert. The A = X·K assignments stand in the order of the experts. */
+export interface Routed {
+  /** What the experts' results are added to. */
+  onto_XD: Tensor;
+  /** Routing weight, token and number x·K + k of every assignment. */
+  weight_A1: Tensor;
+  token_A1: Tensor;
+  assignment_A: Tensor;
+  /** Each expert's tokens, i64[n, 1], and their number. */
+  tokens: Tensor[];
+  counts_E: Tensor;
+}
+
+/**
+ * How SwiGLU blocks compute, where low-precision training has its own way: one block of all rows -> down(silu(gate(x)) · up(x)), or a
+ * layer's experts -> onto_XD + Σ weight · expert(x).
+ */
+export type Swiglu = (x_XD: Tensor, blocks: SwigluWeights[], routed?: Routed) => Tensor;
 
 /** What the blocks build with: a config, its weights by checkpoint key, and how linear layers multiply. */
 export interface ModelBuilder {
@@ -14,6 +40,8 @@ export interface ModelBuilder {
   has(key: string): boolean;
   /** x_XI -> x · weightᵀ + bias, by the layer's key without `.weight`. */
   linear(x: Tensor, layer: string): Tensor;
+  readonly swiglu?: Swiglu;
+  readonly head?: HeadProducts;
   /** The weights asked for so far, by key, in that order. */
   readonly used: ReadonlyMap<string, Tensor>;
 }
@@ -22,11 +50,14 @@ export interface BuilderOptions {
   /** Where a weight comes from; by default a graph input named by its key. */
   source?: (key: string, shape: number[]) => Tensor;
   product?: Product;
+  swiglu?: Swiglu;
+  /** The products of the loss's gradient. */
+  head?: HeadProducts;
 }
 
 /** Starts building a model. */
 export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}): ModelBuilder {
-  const { source = parameter, product = (x, w) => matmul(x, w, { transB: true }) } = options;
+  const { source = parameter, product = (x, w) => matmul(x, w, { transB: true }), swiglu, head } = options;
   const known = new Map(Array.from(listParameters(config), (p) => [p.key, p]));
   const used = new Map<string, Tensor>();
   const weight = (key: string): Tensor => {
@@ -42,6 +73,8 @@ export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}):
     config,
     weight,
     has,
+    swiglu,
+    head,
     used,
     linear(x, layer) {
       const out = product(x, weight(`${layer}.weight`), `${layer}.weight`);

@@ -53,7 +53,7 @@ export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOpti
   const embedded = embed(model, embeddedIds);
   const embedded_BLD = reshape(embedded, [B, T + depth, D]);
   const crossEntropy = (hidden_XD: Tensor, shift: number) =>
-    scope("head", () => linearCrossEntropy(hidden_XD, model.weight(headKey(config)), part(targets, shift)));
+    scope("head", () => linearCrossEntropy(hidden_XD, model.weight(headKey(config)), part(targets, shift), model.head));
 
   const main = transformer(model, part(embedded_BLD, 0, D), rope, tokens);
   const routings = [...main.routings];

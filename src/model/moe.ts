@@ -4,7 +4,7 @@ import {
 } from "../tensor/index.ts";
 import type { ModelBuilder, Tokens } from "./builder.ts";
 import { isGroupLimited, type DeepseekConfig } from "./config.ts";
-import { feedForward } from "./ffn.ts";
+import { feedForward, swigluWeights } from "./ffn.ts";
 
 /** Lower than any score: an expert of a group that was not chosen. */
 const EXCLUDED = -1e30;
@@ -73,6 +73,10 @@ function addExperts(model: ModelBuilder, x_XD: Tensor, at: string, routing: Rout
   const lengths = Array.from({ length: E }, (_, e) => `${at}.experts.${e}.rows`);
   const tokens = split(token_A1, 0, counts_E, lengths);
   const weight_A1 = reshape(gatherElements(reshape(routing.weights_XK, [A]), assignment_A, 0, true), [A, 1]);
+  if (model.swiglu) {
+    const blocks = tokens.map((_, e) => swigluWeights(model, `${at}.experts.${e}`));
+    return model.swiglu(x_XD, blocks, { onto_XD, weight_A1, token_A1, assignment_A, tokens, counts_E });
+  }
   const weights = split(weight_A1, 0, counts_E, lengths);
   const outs = dispatch(x_XD, tokens).map((rows, e) => feedForward(model, rows, `${at}.experts.${e}`, weights[e]));
   return collect(outs, tokens, onto_XD);

@@ -257,7 +257,13 @@ function fits(where: string, port: TensorInfo, tensor: HostTensor): void {
     throw new ShapeError(`${where}: expected ${port.dtype} [${port.shape.map((d) => d || "?").join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`);
 }
 
-const listed = (tensors: Tensors): string => Object.keys(tensors).join(", ") || "no inputs";
+/** Names for a message, a few of many. */
+function listed(tensors: Tensors): string {
+  const names = Object.keys(tensors);
+  const more = names.length - NAMES_SHOWN;
+  return `${names.slice(0, NAMES_SHOWN).join(", ") || "no inputs"}${more > 0 ? ` and ${more} more` : ""}`;
+}
+const NAMES_SHOWN = 8;
 
 /** A value that ONNX Runtime allocated, as a host tensor of its own. */
 function copyOut(value: Pointer): HostTensor {

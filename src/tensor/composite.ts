@@ -21,12 +21,20 @@ export function collect(parts: readonly (Tensor | undefined)[], experts: readonl
   return parts.reduce((x, rows, e) => (rows === undefined ? x : addRows(x!, experts[e]!, rows)), onto_XD)!;
 }
 
+/** The products of a head's gradient: d_XV, all within ±1, with the weight [V, D] towards its input, and with the input [X, D] towards the weight. */
+export interface HeadProducts {
+  toInput(d_XV: Tensor, w_VD: Tensor): Tensor;
+  toWeight(d_XV: Tensor, h_XD: Tensor): Tensor;
+}
+
+const EXACT: HeadProducts = { toInput: (d_XV, w_VD) => matmul(d_XV, w_VD), toWeight: (d_XV, h_XD) => matmul(d_XV, h_XD, { transA: true }) };
+
 /**
  * Mean negative log-likelihood of target_X under softmax(h_XD · w_VDᵀ) over the rows whose target is ≥ 0, in nats.
  * The weight per row is folded into the narrow operands of the backward products, so that the wide X×V matrix is
  * written three times in all: product, softmax, and a write of X targets. Also gives nll_X (0 where the target is < 0).
  */
-export function linearCrossEntropy(h_XD: Tensor, w_VD: Tensor, target_X: Tensor): { loss: Tensor; nll_X: Tensor } {
+export function linearCrossEntropy(h_XD: Tensor, w_VD: Tensor, target_X: Tensor, products = EXACT): { loss: Tensor; nll_X: Tensor } {
   if (target_X.rank !== 1 || target_X.dtype !== "i64" || target_X.dim(0) !== h_XD.dim(0))
     throw new ShapeError(`${place("linearCrossEntropy")}: expected i64 target_X with X=${h_XD.dim(0)}, got ${target_X.dtype}${show(target_X.shape)}`);
   const probability_XV = softmax(matmul(h_XD, w_VD, { transB: true }));
@@ -44,8 +52,8 @@ export function linearCrossEntropy(h_XD: Tensor, w_VD: Tensor, target_X: Tensor)
     const scale_X1 = mul(weight_X1, div(g, count));
     const d_XV = scatterElements(probability_XV, column_X1, sub(hit_X1, 1), 1);
     return [
-      needed[0] ? mul(matmul(d_XV, w_VD), scale_X1) : undefined,
-      needed[1] ? matmul(d_XV, mul(h_XD, scale_X1), { transA: true }) : undefined,
+      needed[0] ? mul(products.toInput(d_XV, w_VD), scale_X1) : undefined,
+      needed[1] ? products.toWeight(d_XV, mul(h_XD, scale_X1)) : undefined,
     ];
   });
   return { loss: out!, nll_X: reshape(nll!, [target_X.dim(0)]) };

@@ -14,10 +14,11 @@ export {
 } from "./ops/elementwise.ts";
 export { max, mean, sum, sumTo } from "./ops/reduce.ts";
 export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from "./ops/shape.ts";
+export { byteMatmul, dequantize, quantize } from "./ops/bytes.ts";
 export { matmul } from "./ops/matmul.ts";
 export { addRows, cumsum, gather, gatherElements, iota, nonZero, scatterElements, takeRows, topK } from "./ops/indexing.ts";
 export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
-export { attention, causalAttention, collect, dispatch, linearCrossEntropy } from "./composite.ts";
+export { attention, causalAttention, collect, dispatch, type HeadProducts, linearCrossEntropy } from "./composite.ts";
 export { custom } from "./custom.ts";
 export { grad } from "./grad.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";

@@ -45,7 +45,7 @@ export function quantizeBlocks(weight: Tensor): Tensor {
 }
 
 /** Embedding, head, norms and the router stay in full precision (§3.3.1). */
-const FULL_PRECISION = /mlp\.gate\.weight$|lm_head|shared_head|embed_tokens/;
+export const FULL_PRECISION = /mlp\.gate\.weight$|lm_head|shared_head|embed_tokens/;
 
 /**
  * A linear layer with V3's FP8 numerics emulated: all three products (forward, input gradient, weight gradient) take operands

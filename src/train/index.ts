@@ -6,5 +6,8 @@ export { Optimizer } from "./optimizer.ts";
 export { Balance } from "./balance.ts";
 export { EvaluationProgram, type Losses, traceTraining, type TrainingGraph, TrainingProgram } from "./program.ts";
 export { fp8Product } from "./fp8.ts";
+export { byteRange } from "./byteRange.ts";
+export { int8Arithmetic } from "./int8.ts";
+export { WeightQuantizer } from "./weightBytes.ts";
 export { estimateMemory, type MemoryEstimate, peakBytes } from "./memory.ts";
 export { moeLayers, type Progress, type StateStorage, type StepReport, Trainer, type TrainerEvents, type TokenSource } from "./trainer.ts";

@@ -46,7 +46,7 @@ export function peakBytes(graph: OnnxGraph, lengths: (dim: Dim) => number): numb
 
 /** Bytes a run needs, by what for. */
 export interface MemoryEstimate {
-  /** Values, gradients (of each lane) and both moments of every parameter. */
+  /** Values, gradients (of each lane), both moments and, in int8, the bytes of every parameter. */
   parameters: number;
   /** Values of the largest micro-batch's graph. */
   activations: number;
@@ -61,7 +61,7 @@ const BASE_BYTES = 400e6;
 export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
   let parameters = 0;
   const lanes = Math.max(...phases.map((phase) => phase.lanes));
-  for (const { shape, sameAs } of listParameters(phases[0]!.config)) if (!sameAs) parameters += (12 + 4 * lanes) * sizeOf(shape);
+  for (const { shape, sameAs } of listParameters(phases[0]!.config)) if (!sameAs) parameters += (12 + 4 * lanes + (recipe.precision === "int8" ? 2 : 0)) * sizeOf(shape);
   const activations = Math.max(
     ...phases.map((phase) => {
       const { config, microBatch, sequence } = phase;

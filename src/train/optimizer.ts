@@ -3,31 +3,59 @@ import * as t from "../tensor/index.ts";
 import type { ParameterStore } from "./store.ts";
 import type { Recipe } from "./recipe.ts";
 
-/** Floats an optimizer graph works on at once: large enough to be worth all threads, small enough for the last-level cache. */
-const CHUNK = 1 << 19;
-/** The same where each core takes stretches of its own. */
-const CHUNK_OF_A_LANE = 1 << 18;
+/** Floats that one operation works on: its operands stay in a core's own cache from one operation to the next. */
+const PART = 1 << 16;
+/** The same where all threads share an operation: enough to be worth waking them. */
+const SHARED_PART = 1 << 19;
+/** Parts in one run of a graph: starting one costs as much as ten operations. */
+const PARTS = 64;
+/** Floats of matrices that Muon takes at once: its temporaries stay in the cache. */
+const MUON_CHUNK = 1 << 19;
 
-/** The sum of the lanes' gradients, where there are several, and the sum of its squares. */
-function normGraph(size: number, lanes: number): t.OnnxGraph {
-  const sum = Array.from({ length: lanes }, (_, i) => t.input(`g${i}`, "f32", [1, size])).reduce((a, b) => t.add(a, b));
-  const square = t.matmul(sum, sum, { transB: true });
-  return t.toOnnx(lanes > 1 ? { square, sum } : { square }, { name: "norm" });
+const sumOf = (names: readonly string[], shape: number[]): t.Tensor => names.map((name) => t.input(name, "f32", shape)).reduce((a, b) => t.add(a, b));
+const lanesOf = (store: ParameterStore): string[] => store.lanes.map((_, i) => `g${i}`);
+
+/** A stretch that one operation works on. */
+interface Part {
+  from: number;
+  size: number;
+  decays: boolean;
+  muon: boolean;
+}
+
+/** The sum of squares of the lanes' gradients added up; and that sum itself where Muon wants it. */
+function normGraph(parts: readonly Part[], lanes: readonly string[]): t.OnnxGraph {
+  const outputs: Record<string, t.Tensor> = {};
+  const squares = parts.map(({ size, muon }, i) => {
+    const sum = sumOf(lanes.map((lane) => `${lane} ${i}`), [1, size]);
+    if (muon && lanes.length > 1) outputs[`sum ${i}`] = sum;
+    return t.matmul(sum, sum, { transB: true });
+  });
+  return t.toOnnx({ ...outputs, square: squares.reduce((a, b) => t.add(a, b)) }, { name: "norm" });
 }
 
 /**
- * One AdamW update of a stretch of parameters, in place (arXiv:1711.05101): m, v and p in f32. `rate` has the bias
- * corrections folded in: rate = lr·√(1−β₂ᵗ)/(1−β₁ᵗ), epsilon = ε·√(1−β₂ᵗ); `gScale` is the clipping factor.
+ * One AdamW update of several stretches of parameters, in place (arXiv:1711.05101): m, v and p in f32, g the sum over the lanes. `rate`
+ * has the bias corrections folded in: rate = lr·√(1−β₂ᵗ)/(1−β₁ᵗ), epsilon = ε·√(1−β₂ᵗ); `gScale` is the clipping factor.
  */
-function adamwGraph(size: number, beta1: number, beta2: number): t.OnnxGraph {
-  const [p, m, v, g] = ["p", "m", "v", "g"].map((name) => t.input(name, "f32", [size])) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor];
-  const [rate, epsilon, keep, gScale] = ["rate", "epsilon", "keep", "gScale"].map((name) => t.input(name, "f32", [])) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor];
-  const m1 = t.add(t.mul(m, beta1), t.mul(g, t.mul(gScale, 1 - beta1)));
-  const scaled = t.mul(g, t.mul(gScale, Math.sqrt(1 - beta2)));
-  const v1 = t.add(t.mul(v, beta2), t.mul(scaled, scaled));
-  const p1 = t.sub(t.mul(p, keep), t.mul(t.div(m1, t.add(t.sqrt(v1), epsilon)), rate));
-  return t.toOnnx({ pNext: p1, mNext: m1, vNext: v1 }, { name: "adamw" });
+function adamwGraph(parts: readonly Part[], lanes: readonly string[], beta1: number, beta2: number): t.OnnxGraph {
+  const [rate, epsilon, keep, gScale] = SCALARS.map((name) => t.input(name, "f32", [])) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor];
+  const [toFirst, toSecond] = [t.mul(gScale, 1 - beta1), t.mul(gScale, Math.sqrt(1 - beta2))];
+  const outputs: Record<string, t.Tensor> = {};
+  parts.forEach(({ size, decays }, i) => {
+    const [p, m, v] = ["p", "m", "v"].map((name) => t.input(`${name} ${i}`, "f32", [size])) as [t.Tensor, t.Tensor, t.Tensor];
+    const g = sumOf(lanes.map((lane) => `${lane} ${i}`), [size]);
+    const m1 = t.add(t.mul(m, beta1), t.mul(g, toFirst));
+    const scaled = t.mul(g, toSecond);
+    const v1 = t.add(t.mul(v, beta2), t.mul(scaled, scaled));
+    outputs[`pNext ${i}`] = t.sub(decays ? t.mul(p, keep) : p, t.mul(t.div(m1, t.add(t.sqrt(v1), epsilon)), rate));
+    outputs[`mNext ${i}`] = m1;
+    outputs[`vNext ${i}`] = v1;
+  });
+  return t.toOnnx(outputs, { name: "adamw" });
 }
+
+const SCALARS = ["rate", "epsilon", "keep", "gScale"] as const;
 
 /**
  * One Muon update of `count` matrices of the same shape, in place: Nesterov momentum, then five Newton–Schulz steps
@@ -58,7 +86,6 @@ interface Update {
   /** Scalars of this update, refreshed every step. */
   scalars: Record<string, Float32Array>;
   kind: "adamw" | "muon";
-  decays: boolean;
 }
 
 /**
@@ -67,7 +94,7 @@ interface Update {
  */
 export class Optimizer {
   #updates: Update[] = [];
-  /** Each adds the lanes' gradients of a stretch into the first lane's and gives the sum of their squares. */
+  /** Each gives the sum of squares of a stretch; for Muon it also adds the lanes' gradients up in the first lane's. */
   #norms: { binding: Binding; out: Float32Array }[] = [];
 
   private constructor(
@@ -80,52 +107,53 @@ export class Optimizer {
     const { beta1, beta2 } = recipe.adamw;
     // In lanes no graph wakes the shared pool: its idle threads would spin beside the lanes of the next step.
     const own = store.lanes.length > 1 ? { threads: 1 } : {};
-    const chunk = store.lanes.length > 1 ? CHUNK_OF_A_LANE : CHUNK;
+    const lanes = lanesOf(store);
     const graphs = new Map<string, Awaited<ReturnType<typeof compile>>>();
     const once = async (key: string, build: () => t.OnnxGraph) => {
       if (!graphs.has(key)) graphs.set(key, await compile(build().bytes, { name: key, ...own }));
       return graphs.get(key)!;
     };
-    for (const stretch of store.stretches) {
-      for (let from = stretch.offset; from < stretch.offset + stretch.size; from += chunk) {
-        const size = Math.min(chunk, stretch.offset + stretch.size - from);
-        const graph = await once(`norm ${size}`, () => normGraph(size, store.lanes.length));
-        const out = new Float32Array(1);
-        const lanes = store.lanes.map((lane) => t.f32([1, size], lane.subarray(from, from + size)));
-        const inputs = Object.fromEntries(lanes.map((lane, i) => [`g${i}`, lane]));
-        const outputs = { square: t.f32([1, 1], out), ...(lanes.length > 1 ? { sum: lanes[0]! } : {}) };
-        self.#norms.push({ binding: graph.bind(inputs, outputs), out });
+    const view = (data: Float32Array, from: number, shape: number[]) => t.f32(shape, data.subarray(from, from + t.sizeOf(shape)));
+    const parts: Part[] = [];
+    const length = lanes.length > 1 ? PART : SHARED_PART;
+    for (const { offset, size: whole, decays, matrices } of store.stretches) {
+      const muon = recipe.optimizer === "muon" && matrices !== undefined;
+      for (let from = offset; from < offset + whole; from += length) parts.push({ from, size: Math.min(length, offset + whole - from), decays, muon });
+      if (!muon) continue;
+      const [n, rows, columns] = matrices;
+      const step = Math.max(1, Math.floor(MUON_CHUNK / (rows * columns)));
+      for (let i = 0; i < n; i += step) {
+        const shape: [number, number, number] = [Math.min(step, n - i), rows, columns];
+        const graph = await once(`muon ${shape}`, () => muonGraph(shape, recipe.muon.momentum, recipe.muon.iterations));
+        const scalars = scalarsOf(["rate", "keep", "gScale"]);
+        const [p, m, g] = [store.parameters, store.moment1, store.gradients].map((data) => view(data, offset + i * rows * columns, shape)) as [Host, Host, Host];
+        self.#updates.push({ binding: graph.bind({ p, m, g, ...wrap(scalars) }, { pNext: p, mNext: m }), scalars, kind: "muon" });
       }
-      if (recipe.optimizer === "muon" && stretch.matrices !== undefined) {
-        const [n, rows, columns] = stretch.matrices;
-        // Batches small enough to keep the temporaries of Newton–Schulz in the cache.
-        const step = Math.max(1, Math.floor(CHUNK / (rows * columns)));
-        for (let i = 0; i < n; i += step) {
-          const shape: [number, number, number] = [Math.min(step, n - i), rows, columns];
-          const graph = await once(`muon ${shape}`, () => muonGraph(shape, recipe.muon.momentum, recipe.muon.iterations));
-          const from = stretch.offset + i * rows * columns;
-          const view = (data: Float32Array) => t.f32(shape, data.subarray(from, from + t.sizeOf(shape)));
-          const scalars = { rate: new Float32Array(1), keep: new Float32Array(1), gScale: new Float32Array(1) };
-          const [p, m, g] = [view(store.parameters), view(store.moment1), view(store.gradients)];
-          const binding = graph.bind({ p, m, g, ...wrap(scalars) }, { pNext: p, mNext: m });
-          self.#updates.push({ binding, scalars, kind: "muon", decays: true });
-        }
-        continue;
-      }
-      for (let from = stretch.offset; from < stretch.offset + stretch.size; from += chunk) {
-        const size = Math.min(chunk, stretch.offset + stretch.size - from);
-        const graph = await once(`adamw ${size}`, () => adamwGraph(size, beta1, beta2));
-        const view = (data: Float32Array) => t.f32([size], data.subarray(from, from + size));
-        const scalars = { rate: new Float32Array(1), epsilon: new Float32Array(1), keep: new Float32Array(1), gScale: new Float32Array(1) };
-        const [p, m, v, g] = [view(store.parameters), view(store.moment1), view(store.moment2), view(store.gradients)];
-        const binding = graph.bind({ p, m, v, g, ...wrap(scalars) }, { pNext: p, mNext: m, vNext: v });
-        self.#updates.push({ binding, scalars, kind: "adamw", decays: stretch.decays });
-      }
+    }
+    const gradientsOf = (share: readonly Part[], shape: (size: number) => number[]) =>
+      Object.fromEntries(share.flatMap(({ from, size }, i) => lanes.map((lane, l) => [`${lane} ${i}`, view(store.lanes[l]!, from, shape(size))] as const)));
+    for (const share of dealt(parts, lanes.length)) {
+      const graph = await once(`norm ${share.map(({ size, muon }) => `${size}${muon ? "m" : ""}`)}`, () => normGraph(share, lanes));
+      const out = new Float32Array(1);
+      const inputs = gradientsOf(share, (size) => [1, size]);
+      const sums = share.flatMap(({ muon }, i) => (muon && lanes.length > 1 ? [[`sum ${i}`, inputs[`g0 ${i}`]!] as const] : []));
+      self.#norms.push({ binding: graph.bind(inputs, { square: t.f32([1, 1], out), ...Object.fromEntries(sums) }), out });
+    }
+    for (const share of dealt(parts.filter(({ muon }) => !muon), lanes.length)) {
+      const graph = await once(`adamw ${share.map(({ size, decays }) => `${size}${decays ? "d" : ""}`)}`, () => adamwGraph(share, lanes, beta1, beta2));
+      const scalars = scalarsOf(SCALARS);
+      const inputs: Record<string, t.HostTensor> = { ...wrap(scalars), ...gradientsOf(share, (size) => [size]) };
+      const outputs: Record<string, t.HostTensor> = {};
+      share.forEach(({ from, size }, i) => {
+        for (const [name, data] of [["p", store.parameters], ["m", store.moment1], ["v", store.moment2]] as const)
+          inputs[`${name} ${i}`] = outputs[`${name}Next ${i}`] = view(data, from, [size]);
+      });
+      self.#updates.push({ binding: graph.bind(inputs, outputs), scalars, kind: "adamw" });
     }
     return self;
   }
 
-  /** Adds the lanes' gradients up in the store; their global norm. */
+  /** Global norm of the lanes' gradients added up. */
   async gradientNorm(): Promise<number> {
     await this.#runAll(this.#norms.map(({ binding }) => binding));
     return Math.sqrt(this.#norms.reduce((square, { out }) => square + out[0]!, 0));
@@ -137,12 +165,12 @@ export class Optimizer {
     const correction1 = 1 - adamw.beta1 ** (step + 1);
     const correction2 = Math.sqrt(1 - adamw.beta2 ** (step + 1));
     const gScale = Math.min(1, clip / (norm + 1e-6));
-    for (const { scalars, kind, decays } of this.#updates) {
+    for (const { scalars, kind } of this.#updates) {
       scalars["gScale"]![0] = gScale;
       if (kind === "adamw") {
         scalars["rate"]![0] = (learningRate * correction2) / correction1;
         scalars["epsilon"]![0] = adamw.epsilon * correction2;
-        scalars["keep"]![0] = decays ? 1 - learningRate * adamw.weightDecay : 1;
+        scalars["keep"]![0] = 1 - learningRate * adamw.weightDecay;
       } else {
         scalars["rate"]![0] = learningRate * muon.rate;
         scalars["keep"]![0] = 1 - learningRate * muon.rate * muon.weightDecay;
@@ -163,5 +191,13 @@ export class Optimizer {
   }
 }
 
+/** Parts in graphs of at most PARTS, and as many graphs at least as there are lanes, so that all are busy to the end. */
+function dealt(parts: readonly Part[], lanes: number): Part[][] {
+  const perGraph = Math.min(PARTS, Math.ceil(parts.length / lanes));
+  return Array.from({ length: Math.ceil(parts.length / perGraph) || 0 }, (_, i) => parts.slice(i * perGraph, (i + 1) * perGraph));
+}
+
+type Host = t.HostTensor<Float32Array>;
+const scalarsOf = (names: readonly string[]): Record<string, Float32Array> => Object.fromEntries(names.map((name) => [name, new Float32Array(1)]));
 const wrap = (scalars: Record<string, Float32Array>): Record<string, t.HostTensor> =>
   Object.fromEntries(Object.entries(scalars).map(([name, data]) => [name, t.f32([], data)]));

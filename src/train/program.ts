@@ -1,10 +1,13 @@
 import { ConfigError } from "../errors.ts";
-import { modelBuilder, mtpDepth, trainingLoss, type ModelConfig, trainableShapes } from "../model/index.ts";
+import { type BuilderOptions, modelBuilder, mtpDepth, trainingLoss, type ModelConfig, trainableShapes } from "../model/index.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
+import { byteRange } from "./byteRange.ts";
 import { fp8Product } from "./fp8.ts";
+import { int8Arithmetic } from "./int8.ts";
 import type { Phase, Recipe } from "./recipe.ts";
 import type { ParameterStore } from "./store.ts";
+import { WeightQuantizer } from "./weightBytes.ts";
 
 /** Mean losses of a step, in nats, and the assignments each expert got. */
 export interface Losses {
@@ -13,6 +16,12 @@ export interface Losses {
   mtpLoss: number;
   balanceLoss: number;
   loads: Float64Array[];
+}
+
+/** How linear layers multiply; int8's right operands stay within `range`. */
+function arithmeticOf(precision: Recipe["precision"], range: number): BuilderOptions {
+  if (precision === "fp8") return { product: fp8Product };
+  return precision === "int8" ? int8Arithmetic(range) : {};
 }
 
 const EMBEDDING = "model.embed_tokens.weight";
@@ -29,11 +38,11 @@ export interface TrainingGraph {
 /**
  * Traces loss and gradients of one lane of a micro-batch: ids [B, T+1+depth], λ and the lane's share of the step go in; losses, loads,
  * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in; `target`
- * is the provider that the graph is written for.
+ * is the provider that the graph is written for, `range` the largest byte of right operands in int8.
  */
-export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, target: t.Target = "cpu"): TrainingGraph {
+export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, { target = "cpu", range = 127 }: { target?: t.Target; range?: number } = {}): TrainingGraph {
   const { config, microBatch, lanes, sequence } = phase;
-  const model = modelBuilder(config, recipe.precision === "fp8" ? { product: fp8Product } : {});
+  const model = modelBuilder(config, arithmeticOf(recipe.precision, range));
   const depth = mtpDepth(config);
   const ids = t.input("ids", "i64", [microBatch / lanes, sequence + 1 + depth]);
   const lambda = t.input("lambda", "f32", []);
@@ -68,7 +77,7 @@ class Lane {
   readonly rows: Float32Array;
   readonly binding: Binding;
 
-  constructor(number: number, store: ParameterStore, graph: TrainingGraph, executable: Executable, accumulate: boolean) {
+  constructor(number: number, store: ParameterStore, graph: TrainingGraph, executable: Executable, accumulate: boolean, bytes: Record<string, t.HostTensor>) {
     const { onnx } = graph;
     const ids = onnx.inputs["ids"]!;
     const rows = onnx.outputs["rows"]!.shape as number[];
@@ -76,7 +85,7 @@ class Lane {
     this.rows = new Float32Array(t.sizeOf(rows));
     this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
     const scalar = (name: string) => t.f32([], (this.scalars[name] = new Float32Array(1)));
-    const inputs: Record<string, t.HostTensor> = { ...inputsOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids } };
+    const inputs: Record<string, t.HostTensor> = { ...inputsOf(onnx, store), ...bytes, ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids } };
     for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
     const outputs: Record<string, t.HostTensor> = { rows: t.f32(rows, this.rows) };
     for (const name of LOSSES) if (onnx.outputs[name]) outputs[name] = scalar(name);
@@ -98,6 +107,8 @@ const LOSSES = ["loss", "mainLoss", "mtpLoss", "balanceLoss"] as const;
 export class TrainingProgram {
   readonly #lanes: Lane[];
   #parts = 1;
+  /** The weights may have changed since their bytes were made. */
+  #fresh = true;
   #total: Losses = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: [] };
 
   private constructor(
@@ -106,44 +117,51 @@ export class TrainingProgram {
     readonly graph: TrainingGraph,
     readonly executable: Executable,
     readonly accumulate: boolean,
+    readonly quantizer: WeightQuantizer,
   ) {
     // What an earlier phase left in lanes that this one does not use must not count.
     for (const lane of store.lanes) lane.fill(0);
-    this.#lanes = Array.from({ length: phase.lanes }, (_, i) => new Lane(i, store, graph, executable, accumulate));
+    this.#lanes = Array.from({ length: phase.lanes }, (_, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors));
   }
 
   static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
     const largest = phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
     const accumulate = largest > phase.microBatch;
-    const graph = traceTraining(phase, recipe, accumulate);
+    const range = await byteRange();
+    const graph = traceTraining(phase, recipe, accumulate, { range });
     // Cores that have no lane of their own help the others.
     const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1) } : {};
-    return new TrainingProgram(phase, store, graph, await compile(graph.onnx.bytes, { name: `train ${phase.name}`, optimization: "basic", ...own }), accumulate);
+    const executable = await compile(graph.onnx.bytes, { name: `train ${phase.name}`, optimization: "basic", ...own });
+    return new TrainingProgram(phase, store, graph, executable, accumulate, await WeightQuantizer.create(graph.onnx, store, range));
   }
 
   /** Starts a step of `parts` micro-batches. */
   begin(parts: number): void {
     if (parts > 1 && !this.accumulate) throw new ConfigError(`train: expected one micro-batch a step, got ${parts}`);
     this.#parts = parts;
+    this.#fresh = true;
     this.#total = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: this.#lanes[0]!.loads.map((load) => new Float64Array(load.length)) };
     if (this.accumulate) for (const lane of this.store.lanes) lane.fill(0);
-    else this.store.gradient(EMBEDDING).data.fill(0);
+    else this.#lanes.forEach((_, l) => this.store.gradient(EMBEDDING, l).data.fill(0));
   }
 
   /** Runs one micro-batch: ids [B, T+1+depth]. */
   async run(ids: Int32Array, lambda: number): Promise<void> {
+    if (this.#fresh) await this.quantizer.run();
+    this.#fresh = false;
     const size = ids.length / this.#lanes.length;
     const share = 1 / (this.#parts * this.#lanes.length);
     await Promise.all(
-      this.#lanes.map((lane, l) => {
-        for (let i = 0; i < size; i++) lane.ids[i] = BigInt(ids[l * size + i]!);
+      this.#lanes.map(async (lane, l) => {
+        const own = ids.subarray(l * size, (l + 1) * size);
+        for (let i = 0; i < size; i++) lane.ids[i] = BigInt(own[i]!);
         if (lane.scalars["lambda"]) lane.scalars["lambda"][0] = lambda;
         if (lane.scalars["share"]) lane.scalars["share"][0] = share;
-        return lane.binding.run();
+        await lane.binding.run();
+        this.#addRows(own, lane.rows, l);
       }),
     );
-    this.#lanes.forEach((lane, l) => {
-      this.#addRows(ids.subarray(l * size, (l + 1) * size), lane.rows);
+    this.#lanes.forEach((lane) => {
       for (const name of LOSSES) this.#total[name] += (lane.scalars[name]?.[0] ?? 0) * share;
       lane.loads.forEach((load, i) => load.forEach((n, e) => (this.#total.loads[i]![e]! += n)));
     });
@@ -154,8 +172,8 @@ export class TrainingProgram {
   }
 
   /** Adds the embedding rows' gradients up by token id: 30 times as fast as a one-hot product in the graph. */
-  #addRows(ids: Int32Array, rows: Float32Array): void {
-    const { data, shape } = this.store.gradient(EMBEDDING);
+  #addRows(ids: Int32Array, rows: Float32Array, lane: number): void {
+    const { data, shape } = this.store.gradient(EMBEDDING, lane);
     const D = shape[1]!;
     const width = this.phase.sequence + 1 + mtpDepth(this.phase.config);
     const used = width - 1;
@@ -169,6 +187,7 @@ export class TrainingProgram {
   dispose(): void {
     for (const lane of this.#lanes) lane.binding.dispose();
     this.executable.dispose();
+    this.quantizer.dispose();
   }
 }
 

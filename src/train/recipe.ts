@@ -95,7 +95,7 @@ const recipeSchema = z.strictObject({
       lambdaAfter: z.number().nonnegative().default(0.1),
     })
     .default({ lambda: 0.3, lambdaAfter: 0.1 }),
-  precision: z.enum(["f32", "fp8"]).default("f32"),
+  precision: z.enum(["f32", "fp8", "int8"]).default("f32"),
   /** Context extension after pretraining: V3 has two phases of 1,000 steps (§4.3). */
   extension: z
     .array(

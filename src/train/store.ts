@@ -21,7 +21,7 @@ export class ParameterStore {
   readonly views = new Map<string, { shape: number[]; offset: number; size: number }>();
   readonly stretches: Stretch[] = [];
   readonly parameters: Float32Array;
-  /** One lane's gradients each; once the optimizer has their norm, the first holds the sum of all. */
+  /** One lane's gradients each. */
   readonly lanes: Float32Array[];
   readonly moment1: Float32Array;
   readonly moment2: Float32Array;
