@@ -63,7 +63,7 @@ export class TrainView {
     const filled = Math.round(share * 40);
     const pairs: [string, string][] = [
       ["loss", `${pc.bold(r.loss.toFixed(4))}${this.#heldout === undefined ? "" : `   held-out ${this.#heldout.toFixed(4)}`}   ${pc.cyan(sparkline(this.#losses, 40))}`],
-      ["speed", `${count(r.tokensPerSecond ?? 0)} tokens/s   ${((r.gemmShare ?? 0) * 100).toFixed(0)} % of the GEMM peak   step ${((r.stepSeconds ?? 0) * 1000).toFixed(0)} ms`],
+      ["speed", `${count(r.tokensPerSecond ?? 0)} tokens/s   ${((r.gemmShare ?? 0) * 100).toFixed(0)} % of the f32 GEMM peak   step ${((r.stepSeconds ?? 0) * 1000).toFixed(0)} ms`],
       ["state", `lr ${(r.lr ?? 0).toExponential(2)}   gradient norm ${(r.gradNorm ?? 0).toFixed(2)}   batch ${r.batch}${this.#busiest === undefined ? "" : `   busiest expert ${this.#busiest.toFixed(2)}×`}`],
       ["spent", `${duration(r.seconds ?? 0)}   ${count(r.tokens)} tokens   $${(r.usd ?? 0).toFixed(4)}   ${((r.joules ?? 0) / 3.6e6).toFixed(3)} kWh`],
     ];

@@ -70,7 +70,7 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
   if (options.trace !== undefined) call("EnableProfiling", native, options.trace);
   const config: Record<string, string> = {};
   if (options.arena === false) call("DisableCpuMemArena", native);
-  else config["session.use_env_allocators"] = "1";
+  else if (options.arena !== "own") config["session.use_env_allocators"] = "1";
   if (options.disablePrepacking) config["session.disable_prepacking"] = "1";
   if (options.constants) config["session.model_external_initializers_file_folder_path"] = constantsFolder();
   for (const [key, value] of Object.entries({ ...config, ...options.config })) call("AddSessionConfigEntry", native, key, value);

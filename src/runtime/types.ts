@@ -40,8 +40,11 @@ export interface CompileOptions {
    * that bindings run at the same time do not wait for one another.
    */
   threads?: number;
-  /** Keeps freed intermediates for reuse by all graphs; on by default. Off: slower, but memory returns to the system. */
-  arena?: boolean;
+  /**
+   * Keeps freed intermediates for reuse by all graphs (true, the default) or by this one alone ("own": what a core frees comes back to
+   * it, not to another). Off: slower, but memory returns to the system.
+   */
+  arena?: boolean | "own";
   /**
    * Prefix of a file that gets a trace of every kernel run, with its provider and time (Chrome's trace format); it is
    * whole once the graph is disposed of.

@@ -142,7 +142,10 @@ export class Optimizer {
     for (const share of dealt(parts.filter(({ muon }) => !muon), lanes.length)) {
       const graph = await once(`adamw ${share.map(({ size, decays }) => `${size}${decays ? "d" : ""}`)}`, () => adamwGraph(share, lanes, beta1, beta2));
       const scalars = scalarsOf(SCALARS);
-      const inputs: Record<string, t.HostTensor> = { ...wrap(scalars), ...gradientsOf(share, (size) => [size]) };
+      const { keep, ...always } = wrap(scalars);
+      const inputs: Record<string, t.HostTensor> = { ...always, ...gradientsOf(share, (size) => [size]) };
+      // A graph in which nothing decays does not know it.
+      if (share.some(({ decays }) => decays)) inputs["keep"] = keep!;
       const outputs: Record<string, t.HostTensor> = {};
       share.forEach(({ from, size }, i) => {
         for (const [name, data] of [["p", store.parameters], ["m", store.moment1], ["v", store.moment2]] as const)

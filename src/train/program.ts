@@ -115,13 +115,13 @@ export class TrainingProgram {
     readonly phase: Phase,
     readonly store: ParameterStore,
     readonly graph: TrainingGraph,
-    readonly executable: Executable,
+    readonly executables: readonly Executable[],
     readonly accumulate: boolean,
     readonly quantizer: WeightQuantizer,
   ) {
     // What an earlier phase left in lanes that this one does not use must not count.
     for (const lane of store.lanes) lane.fill(0);
-    this.#lanes = Array.from({ length: phase.lanes }, (_, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors));
+    this.#lanes = executables.map((executable, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors));
   }
 
   static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
@@ -129,10 +129,11 @@ export class TrainingProgram {
     const accumulate = largest > phase.microBatch;
     const range = await byteRange();
     const graph = traceTraining(phase, recipe, accumulate, { range });
-    // Cores that have no lane of their own help the others.
-    const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1) } : {};
-    const executable = await compile(graph.onnx.bytes, { name: `train ${phase.name}`, optimization: "basic", ...own });
-    return new TrainingProgram(phase, store, graph, executable, accumulate, await WeightQuantizer.create(graph.onnx, store, range));
+    // A lane has a graph of its own, so that it gets back the memory that is still in its core's cache; cores without a lane help the others.
+    const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1), arena: "own" as const } : {};
+    const options = { name: `train ${phase.name}`, optimization: "basic" as const, ...own };
+    const executables = await Promise.all(Array.from({ length: phase.lanes }, () => compile(graph.onnx.bytes, options)));
+    return new TrainingProgram(phase, store, graph, executables, accumulate, await WeightQuantizer.create(graph.onnx, store, range));
   }
 
   /** Starts a step of `parts` micro-batches. */
@@ -186,7 +187,7 @@ export class TrainingProgram {
 
   dispose(): void {
     for (const lane of this.#lanes) lane.binding.dispose();
-    this.executable.dispose();
+    for (const executable of this.executables) executable.dispose();
     this.quantizer.dispose();
   }
 }

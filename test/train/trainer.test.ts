@@ -80,6 +80,14 @@ describe("trainer", () => {
     }
   });
 
+  it("muon takes the lanes' gradients added up", async () => {
+    const settings = { tokens: 8 * 16 * 6, balance: { gamma: 0, alpha: 0 }, optimizer: "muon" };
+    const [whole, lanes] = [await newRun(recipeOf(settings)), await newRun(recipeOf({ ...settings, lanes: 2 }))];
+    for (const run of [whole, lanes]) await run.trainer.run();
+    lanes.steps.forEach((step, i) => expect(step.loss).toBeCloseTo(whole.steps[i]!.loss, 3));
+    expect(lanes.steps.at(-1)!.loss).not.toBeCloseTo(lanes.steps[0]!.loss, 1);
+  });
+
   it("a phase of fewer lanes forgets what the others held", async () => {
     // A sequence four times as long leaves micro-batches of two: two lanes of the four.
     const over = { tokens: 8 * 16 * 3, microBatch: 8, extension: [{ sequence: 64, steps: 3, batch: 4, learningRate: 1e-3, ropeScaling: { type: "yarn", factor: 2, original_max_position_embeddings: 128, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }] };

@@ -24,7 +24,7 @@ export const QUANTITIES: Quantity[] = [
   { key: "lr", title: "Learning rate", help: "The step size of the optimizer, by the recipe's schedule", format: figure },
   { key: "gradNorm", title: "Gradient norm", help: "Length of the whole gradient before clipping; spikes tell of trouble", format: figure, noisy: true },
   { key: "tokensPerSecond", title: "Tokens per second", help: "Tokens trained on per second", format: (v) => short(v), noisy: true },
-  { key: "gemmShare", title: "Share of GEMM peak", help: "Useful arithmetic against what this machine's matrix product reached when measured", format: percent, noisy: true },
+  { key: "gemmShare", title: "Share of GEMM peak", help: "Useful arithmetic against what this machine's f32 matrix product reached when measured; int8 may pass it", format: percent, noisy: true },
   { key: "mtpLoss", title: "MTP loss", help: "Loss of predicting the token after the next (multi-token prediction)", format: figure, noisy: true },
   { key: "balanceLoss", title: "Balance loss", help: "The small sequence-wise term that keeps experts evenly used", format: figure, noisy: true },
   { key: "batch", title: "Batch", help: "Sequences per step", format: (v) => v.toLocaleString("en-US", { maximumFractionDigits: 1 }) },
