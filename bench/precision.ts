@@ -8,7 +8,7 @@ import { arithmeticDocument, loadTokenizer } from "../src/data/index.ts";
 import { mtpDepth } from "../src/model/index.ts";
 import { compile } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { byteRange, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";
+import { byteRange, parametersOf, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -37,8 +37,7 @@ async function gradientsIn(precision: "f32" | "fp8" | "int8"): Promise<Gradients
   const quantizer = await WeightQuantizer.create(onnx, store, range);
   await quantizer.run();
   const executable = await compile(onnx.bytes, { name: precision });
-  const feeds: Record<string, t.HostTensor> = { ...quantizer.tensors, lambda: t.f32([], [0.3]), share: t.f32([], [1]) };
-  for (const name of Object.keys(onnx.inputs)) if (store.views.has(name)) feeds[name] = store.parameter(name);
+  const feeds: Record<string, t.HostTensor> = { ...parametersOf(onnx, store), ...quantizer.tensors, lambda: t.f32([], [0.3]), share: t.f32([], [1]) };
   const out: Gradients[] = [];
   for (let b = 0; b < batches; b++) {
     const own = ids.slice(b * sequences * width, (b + 1) * sequences * width);

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { readRecipe } from "../src/cli/recipes.ts";
 import { compile, setThreads } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { byteRange, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";
+import { byteRange, parametersOf, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -24,10 +24,9 @@ const folder = mkdtempSync(join(tmpdir(), "sumbi-profile-"));
 const executable = await compile(graph.onnx.bytes, { name: "train", optimization: "basic", trace: join(folder, "trace") });
 const idsType = graph.onnx.inputs["ids"]!;
 const ids = new BigInt64Array(t.sizeOf(idsType.shape as number[]));
-const inputs: Record<string, t.HostTensor> = Object.fromEntries(Object.keys(graph.onnx.inputs).filter((name) => store.views.has(name)).map((name) => [name, store.parameter(name)]));
 const quantizer = await WeightQuantizer.create(graph.onnx, store, await byteRange());
 await quantizer.run();
-Object.assign(inputs, quantizer.tensors);
+const inputs: Record<string, t.HostTensor> = { ...parametersOf(graph.onnx, store), ...quantizer.tensors };
 inputs["ids"] = { dtype: "i64", shape: idsType.shape as number[], data: ids };
 if (graph.onnx.inputs["lambda"]) inputs["lambda"] = t.f32([], [0.3]);
 if (graph.onnx.inputs["share"]) inputs["share"] = t.f32([], [1]);

@@ -11,6 +11,7 @@ export function feedForward(model: ModelBuilder, x_XD: Tensor, at: string, weigh
   return model.linear(weight_X1 ? mul(hidden_XF, weight_X1) : hidden_XF, `${at}.down_proj`);
 }
 
+/** The weights of the block at `at`. */
 export function swigluWeights(model: ModelBuilder, at: string): SwigluWeights {
   const weight = (part: string) => model.weight(`${at}.${part}_proj.weight`);
   return { gate: weight("gate"), up: weight("up"), down: weight("down") };

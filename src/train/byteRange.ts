@@ -2,7 +2,7 @@ import { compile } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 
 /** Right operands' largest byte, and what is left of it where sums of two products must fit 16 bits: 255 · 63 · 2 < 2¹⁵. */
-const WHOLE = 127;
+export const WHOLE = 127;
 const REDUCED = 63;
 
 let known: Promise<number> | undefined;

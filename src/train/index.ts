@@ -4,7 +4,7 @@ export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
 export { ParameterStore, storeOf, type Stretch } from "./store.ts";
 export { Optimizer } from "./optimizer.ts";
 export { Balance } from "./balance.ts";
-export { EvaluationProgram, type Losses, traceTraining, type TrainingGraph, TrainingProgram } from "./program.ts";
+export { EvaluationProgram, type Losses, parametersOf, traceTraining, type TrainingGraph, TrainingProgram } from "./program.ts";
 export { fp8Product } from "./fp8.ts";
 export { byteRange } from "./byteRange.ts";
 export { int8Arithmetic } from "./int8.ts";

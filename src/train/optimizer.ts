@@ -196,8 +196,9 @@ export class Optimizer {
 
 /** Parts in graphs of at most PARTS, and as many graphs at least as there are lanes, so that all are busy to the end. */
 function dealt(parts: readonly Part[], lanes: number): Part[][] {
+  if (parts.length === 0) return [];
   const perGraph = Math.min(PARTS, Math.ceil(parts.length / lanes));
-  return Array.from({ length: Math.ceil(parts.length / perGraph) || 0 }, (_, i) => parts.slice(i * perGraph, (i + 1) * perGraph));
+  return Array.from({ length: Math.ceil(parts.length / perGraph) }, (_, i) => parts.slice(i * perGraph, (i + 1) * perGraph));
 }
 
 type Host = t.HostTensor<Float32Array>;

@@ -2,7 +2,7 @@ import { ConfigError } from "../errors.ts";
 import { type BuilderOptions, modelBuilder, mtpDepth, trainingLoss, type ModelConfig, trainableShapes } from "../model/index.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
-import { byteRange } from "./byteRange.ts";
+import { byteRange, WHOLE } from "./byteRange.ts";
 import { fp8Product } from "./fp8.ts";
 import { int8Arithmetic } from "./int8.ts";
 import type { Phase, Recipe } from "./recipe.ts";
@@ -40,7 +40,7 @@ export interface TrainingGraph {
  * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in; `target`
  * is the provider that the graph is written for, `range` the largest byte of right operands in int8.
  */
-export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, { target = "cpu", range = 127 }: { target?: t.Target; range?: number } = {}): TrainingGraph {
+export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, { target = "cpu", range = WHOLE }: { target?: t.Target; range?: number } = {}): TrainingGraph {
   const { config, microBatch, lanes, sequence } = phase;
   const model = modelBuilder(config, arithmeticOf(recipe.precision, range));
   const depth = mtpDepth(config);
@@ -66,7 +66,8 @@ export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "
   return { onnx: t.toOnnx(outputs, { name: "train", target }), gradients: written, layers: traced.routings.length, experts: traced.routings[0]?.load_E.dim(0) as number ?? 0 };
 }
 
-const inputsOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
+/** The parameters that a graph asks for, by key. */
+export const parametersOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
   Object.fromEntries(Object.keys(graph.inputs).filter((name) => store.views.has(name)).map((name) => [name, store.parameter(name)]));
 
 /** What one lane feeds to the graph and gets from it. */
@@ -85,7 +86,7 @@ class Lane {
     this.rows = new Float32Array(t.sizeOf(rows));
     this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
     const scalar = (name: string) => t.f32([], (this.scalars[name] = new Float32Array(1)));
-    const inputs: Record<string, t.HostTensor> = { ...inputsOf(onnx, store), ...bytes, ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids } };
+    const inputs: Record<string, t.HostTensor> = { ...parametersOf(onnx, store), ...bytes, ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids } };
     for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
     const outputs: Record<string, t.HostTensor> = { rows: t.f32(rows, this.rows) };
     for (const name of LOSSES) if (onnx.outputs[name]) outputs[name] = scalar(name);
@@ -107,8 +108,6 @@ const LOSSES = ["loss", "mainLoss", "mtpLoss", "balanceLoss"] as const;
 export class TrainingProgram {
   readonly #lanes: Lane[];
   #parts = 1;
-  /** The weights may have changed since their bytes were made. */
-  #fresh = true;
   #total: Losses = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: [] };
 
   private constructor(
@@ -127,7 +126,7 @@ export class TrainingProgram {
   static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
     const largest = phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
     const accumulate = largest > phase.microBatch;
-    const range = await byteRange();
+    const range = recipe.precision === "int8" ? await byteRange() : WHOLE;
     const graph = traceTraining(phase, recipe, accumulate, { range });
     // A lane has a graph of its own, so that it gets back the memory that is still in its core's cache; cores without a lane help the others.
     const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1), arena: "own" as const } : {};
@@ -136,20 +135,18 @@ export class TrainingProgram {
     return new TrainingProgram(phase, store, graph, executables, accumulate, await WeightQuantizer.create(graph.onnx, store, range));
   }
 
-  /** Starts a step of `parts` micro-batches. */
-  begin(parts: number): void {
+  /** Starts a step of `parts` micro-batches with the weights that the store now has. */
+  async begin(parts: number): Promise<void> {
     if (parts > 1 && !this.accumulate) throw new ConfigError(`train: expected one micro-batch a step, got ${parts}`);
     this.#parts = parts;
-    this.#fresh = true;
     this.#total = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: this.#lanes[0]!.loads.map((load) => new Float64Array(load.length)) };
     if (this.accumulate) for (const lane of this.store.lanes) lane.fill(0);
     else this.#lanes.forEach((_, l) => this.store.gradient(EMBEDDING, l).data.fill(0));
+    await this.quantizer.run();
   }
 
   /** Runs one micro-batch: ids [B, T+1+depth]. */
   async run(ids: Int32Array, lambda: number): Promise<void> {
-    if (this.#fresh) await this.quantizer.run();
-    this.#fresh = false;
     const size = ids.length / this.#lanes.length;
     const share = 1 / (this.#parts * this.#lanes.length);
     await Promise.all(
@@ -207,7 +204,7 @@ export class EvaluationProgram {
     const executable = await compile(onnx.bytes, { name: `evaluate ${phase.name}` });
     const data = new BigInt64Array(t.sizeOf(ids.shape as number[]));
     const loss = new Float32Array(1);
-    const binding = executable.bind({ ...inputsOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } }, { loss: t.f32([], loss) });
+    const binding = executable.bind({ ...parametersOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } }, { loss: t.f32([], loss) });
     return new EvaluationProgram(executable, binding, data, loss);
   }
 

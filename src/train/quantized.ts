@@ -37,6 +37,8 @@ export function whole(x: Tensor, range: number): Quantized {
 
 /** Names of the graph inputs that hold weights as bytes: those that share a scale stacked, these turned, and the scale. */
 export const bytesName = (keys: readonly string[]): string => `bytes ${keys.join("+")}`;
+/** The keys in a name that `bytesName` made; undefined for any other. */
+export const keysOfBytes = (name: string): string[] | undefined => (name.startsWith("bytes ") ? name.slice("bytes ".length).split("+") : undefined);
 export const scaleName = (keys: readonly string[]): string => `scale ${keys.join("+")}`;
 export const turnedName = (keys: readonly string[]): string => `turned ${keys.join("+")}`;
 

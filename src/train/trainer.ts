@@ -146,7 +146,7 @@ export class Trainer {
     const extra = 1 + mtpDepth(phase.config);
     const parts = knobs.batch / phase.microBatch;
     const program = this.#program!;
-    program.begin(parts);
+    await program.begin(parts);
     for (let i = 0; i < parts; i++)
       await program.run(this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra), knobs.lambda);
     const losses = program.finish();

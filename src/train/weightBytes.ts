@@ -1,6 +1,6 @@
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
-import { bytesName, scaleName, stepFor, turnedName } from "./quantized.ts";
+import { bytesName, keysOfBytes, scaleName, stepFor, turnedName } from "./quantized.ts";
 import type { ParameterStore } from "./store.ts";
 
 /** Groups of weights [O, I] in bytes, |w| ≤ range · scale within a group. */
@@ -28,7 +28,7 @@ export class WeightQuantizer {
 
   /** Finds what `graph` asks for; nothing, for a graph that computes in f32. */
   static async create(graph: t.OnnxGraph, store: ParameterStore, range: number): Promise<WeightQuantizer> {
-    const groups = Object.keys(graph.inputs).filter((name) => name.startsWith("bytes ")).map((name) => name.slice("bytes ".length).split("+"));
+    const groups = Object.keys(graph.inputs).map(keysOfBytes).filter((keys) => keys !== undefined);
     const wanted = (name: string) => name in graph.inputs;
     const tensors: Record<string, t.HostTensor> = {};
     for (const keys of groups)

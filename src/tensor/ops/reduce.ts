@@ -11,7 +11,7 @@ interface ReduceParams {
   keep: boolean;
 }
 
-function reduction(name: string, op: string, grad?: Primitive<ReduceParams>["grad"], emit?: Primitive<ReduceParams>["emit"]): Primitive<ReduceParams> {
+function reduction(name: string, op: string, grad?: Primitive<ReduceParams>["grad"]): Primitive<ReduceParams> {
   return {
     name,
     infer: ([x], { axes, keep }) => [
