@@ -4,7 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { arithmeticProblem, checkArithmetic } from "../src/data/index.ts";
-import { loadModel, resolveModel, SAMPLING_DEFAULTS } from "../src/serve/index.ts";
+import { SAMPLING_DEFAULTS } from "../src/infer/index.ts";
+import { loadModel, resolveModel } from "../src/serve/index.ts";
 
 const [model = "models/nano", amount = "500"] = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const file = process.argv.includes("--json") ? process.argv[process.argv.indexOf("--json") + 1] : undefined;

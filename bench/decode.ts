@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { parseConfig } from "../src/model/index.ts";
 import { setThreads } from "../src/runtime/index.ts";
-import { ModelEngine, openDecoder, SAMPLING_DEFAULTS } from "../src/serve/index.ts";
+import { ModelEngine, openDecoder, SAMPLING_DEFAULTS } from "../src/infer/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

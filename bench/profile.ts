@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readRecipe } from "../src/cli/recipes.ts";
+import { readRecipe } from "../src/runs/index.ts";
 import { compile, setThreads } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
 import { byteRange, parametersOf, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";

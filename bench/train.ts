@@ -8,7 +8,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { readRecipe } from "../src/cli/recipes.ts";
+import { readRecipe } from "../src/runs/index.ts";
 import { measureGemmPeak, setThreads } from "../src/runtime/index.ts";
 import { parseRecipe, phasesOf, storeOf, suitableLanes, Trainer } from "../src/train/index.ts";
 

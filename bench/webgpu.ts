@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readRecipe } from "../src/cli/recipes.ts";
+import { readRecipe } from "../src/runs/index.ts";
 import { modelBuilder, mtpDepth, trainingLoss } from "../src/model/index.ts";
 import { compile, type CompileOptions, type Provider, setThreads, type Tensors } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";

@@ -5,4 +5,5 @@ export { openCheckpoint, saveCheckpoint } from "./checkpoint/index.ts";
 export { loadTokenizer, openDataset, prepareData, readDocuments } from "./data/index.ts";
 export { countParameters, flopsPerToken, parseConfig, presetConfig, type ModelConfig } from "./model/index.ts";
 export { parseRecipe, Trainer, type Recipe } from "./train/index.ts";
-export { createApp, listen, loadModel, type Engine } from "./serve/index.ts";
+export { type Engine } from "./infer/index.ts";
+export { createApp, listen, loadModel } from "./serve/index.ts";

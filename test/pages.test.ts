@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RunWriter } from "../src/checkpoint/index.ts";
+import { RunWriter } from "../src/runs/index.ts";
 import { CHROMIUM, launchBrowser } from "./support/browser.ts";
 import { type PagesServer, type Script, servePages, stepRecords } from "./support/scripted.ts";
 

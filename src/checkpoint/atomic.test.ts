@@ -9,7 +9,7 @@ import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
 import { atomicFile, atomicFolder, recoverFolder, removeFolder } from "./atomic.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { RunWriter } from "./runWriter.ts";
+import { RunWriter } from "../runs/index.ts";
 import { saveCheckpoint } from "./save.ts";
 
 const temporary = temporaryFolder();

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { RunReader, type RunSummary, type StepRecord } from "../checkpoint/index.ts";
+import { RunReader, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
 import { count, duration } from "./print.ts";
 import { sparkline } from "./trainView.ts";

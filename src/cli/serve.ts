@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import pc from "picocolors";
-import { RunReader } from "../checkpoint/index.ts";
+import { RunReader } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
 import { createApp } from "../serve/app.ts";
 

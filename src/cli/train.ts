@@ -1,10 +1,9 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { RunReader } from "../checkpoint/index.ts";
 import { measureGemmPeak } from "../runtime/index.ts";
 import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
 import { count, progressLine } from "./print.ts";
-import { prepareRun, type TrainOptions, trainRun } from "./trainRun.ts";
+import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
 import { TrainView } from "./trainView.ts";
 
 interface Flags extends TrainOptions {

@@ -1,5 +1,5 @@
 import pc from "picocolors";
-import type { StepRecord } from "../checkpoint/index.ts";
+import type { StepRecord } from "../runs/index.ts";
 import { count, duration } from "./print.ts";
 
 const BARS = "▁▂▃▄▅▆▇█";

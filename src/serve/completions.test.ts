@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { bytesTokenizer, EOS, fakeModel, hashLogits, served } from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
-import { argmax, logSumExp } from "./sampling.ts";
+import { argmax, logSumExp } from "../infer/index.ts";
 
 const app = createApp({ model: served(fakeModel(hashLogits)) });
 interface Body {

@@ -1,4 +1,4 @@
-import type { TokenScore } from "./engine.ts";
+import type { TokenScore } from "../infer/index.ts";
 import { interleave } from "./interleave.ts";
 import { checkChoices, promptsOf, type CompletionRequest } from "./schema.ts";
 import { checkId, checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";

@@ -1,5 +1,5 @@
 import { ApiError } from "../errors.ts";
-import { BusyError, EngineClosedError } from "./engine.ts";
+import { BusyError, EngineClosedError } from "../infer/index.ts";
 
 /** The error as OpenAI's clients expect it. */
 export interface ErrorBody {

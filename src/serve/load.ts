@@ -7,9 +7,7 @@ import { ConfigError } from "../errors.ts";
 import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
 import { cacheBytesPerToken, countParameters, flopsPerToken } from "../model/flops.ts";
 import type { OnProgress } from "../progress.ts";
-import { openDecoder } from "./decoder.ts";
-import type { LanguageModel } from "./engine.ts";
-import { ModelEngine, type ModelEngineOptions } from "./model-engine.ts";
+import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 

@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { RunReader } from "../checkpoint/index.ts";
+import type { RunReader } from "../runs/index.ts";
 import { ApiError, CheckpointError } from "../errors.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 import { errorBody } from "./errors.ts";

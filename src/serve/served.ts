@@ -1,5 +1,5 @@
 import { ApiError } from "../errors.ts";
-import { SAMPLING_DEFAULTS, type Engine, type Sampling } from "./engine.ts";
+import { SAMPLING_DEFAULTS, type Engine, type Sampling } from "../infer/index.ts";
 import type { CommonRequest } from "./schema.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 

@@ -6,7 +6,7 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scriptModel, served } from "../../test/support/fake-model.ts";
-import { RunReader, RunWriter } from "../checkpoint/index.ts";
+import { RunReader, RunWriter } from "../runs/index.ts";
 import { createApp } from "./app.ts";
 import { pageRoutes } from "./pages.ts";
 import { listen, type RunningServer } from "./server.ts";

@@ -1,4 +1,4 @@
-import type { GeneratedToken } from "./engine.ts";
+import type { GeneratedToken } from "../infer/index.ts";
 import { ReasoningSplit, StopMatcher, THINK_CLOSE, THINK_OPEN } from "./text.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 

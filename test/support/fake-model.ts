@@ -1,6 +1,6 @@
-import type { LanguageModel, SequenceCache } from "../../src/serve/engine.ts";
+import type { LanguageModel, SequenceCache } from "../../src/infer/index.ts";
 import type { ServedModel } from "../../src/serve/served.ts";
-import { ModelEngine, type ModelEngineOptions } from "../../src/serve/model-engine.ts";
+import { ModelEngine, type ModelEngineOptions } from "../../src/infer/index.ts";
 import type { ServeTokenizer } from "../../src/serve/tokens.ts";
 import type { ChatMessage } from "../../src/tokenizer/index.ts";
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { RunReader, type RunRecord } from "../../src/checkpoint/index.ts";
+import { RunReader, type RunRecord } from "../../src/runs/index.ts";
 import { createApp } from "../../src/serve/app.ts";
-import type { Engine, GenerateRequest, GeneratedToken } from "../../src/serve/engine.ts";
+import type { Engine, GenerateRequest, GeneratedToken } from "../../src/infer/index.ts";
 import { pageRoutes } from "../../src/serve/pages.ts";
 import { listen, type RunningServer } from "../../src/serve/server.ts";
 import type { ServeTokenizer } from "../../src/serve/tokens.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { applySettings, batchAt, knobsAt, parseRecipe, phasesOf, suitableLanes, pretrainingSteps, rateAt } from "../../src/train/index.ts";
-import { readRecipe, recipeNames } from "../../src/cli/recipes.ts";
+import { readRecipe, recipeNames } from "../../src/runs/index.ts";
 import { presetConfig } from "../../src/model/index.ts";
 import { MODEL, recipeOf } from "./fixture.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RunReader } from "../../src/checkpoint/index.ts";
+import { RunReader } from "../../src/runs/index.ts";
 
 const SUMBI = fileURLToPath(new URL("../../bin/sumbi.js", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "sumbi-resume-"));

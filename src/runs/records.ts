@@ -1,5 +1,5 @@
 import { CheckpointError } from "../errors.ts";
-import { quoted } from "./header.ts";
+import { quoted } from "../checkpoint/index.ts";
 
 /** run.json: what a run is, written when it starts. */
 export interface RunInfo {

@@ -1,6 +1,7 @@
+/** What the model says to the recipe's samples while it is trained. */
 import { loadTokenizer } from "../data/index.ts";
+import { Decoder, ModelEngine, SAMPLING_DEFAULTS } from "../infer/index.ts";
 import type { ModelConfig } from "../model/index.ts";
-import { Decoder, ModelEngine, SAMPLING_DEFAULTS } from "../serve/index.ts";
 import type { ParameterStore, Recipe } from "../train/index.ts";
 
 const SAMPLE_TOKENS = 160;

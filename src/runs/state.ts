@@ -1,11 +1,8 @@
 import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { atomicFolder, isRecord, quoted, readJsonFile, recoverFolder, removeFolder, SHARD_BYTES, TensorFolder, writeShards } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
-import { DTYPES, sizeOf, type DType, type TypedArray } from "../tensor/dtype.ts";
-import { atomicFolder, recoverFolder, removeFolder } from "./atomic.ts";
-import { readJsonFile, TensorFolder } from "./checkpoint.ts";
-import { isRecord, quoted } from "./header.ts";
-import { writeShards, SHARD_BYTES } from "./save.ts";
+import { DTYPES, sizeOf, type DType, type TypedArray } from "../tensor/index.ts";
 
 const STATE_VERSION = 1;
 const STATE_BYTES_MAX = 256 * 2 ** 20;

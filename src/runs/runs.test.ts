@@ -8,9 +8,9 @@ import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
-import { RunReader, type NumberedRecord } from "./runReader.ts";
-import { parseRecord, removeRepeats, type RunRecord } from "./runRecords.ts";
-import { RunWriter } from "./runWriter.ts";
+import { RunReader, type NumberedRecord } from "./reader.ts";
+import { parseRecord, removeRepeats, type RunRecord } from "./records.ts";
+import { RunWriter } from "./writer.ts";
 
 const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -94,7 +94,7 @@ describe("RunWriter", () => {
   });
 
   test("kill -9 loses no line that was written", async () => {
-    const room = pathToFileURL(fileURLToPath(new URL("./runWriter.ts", import.meta.url))).href;
+    const room = pathToFileURL(fileURLToPath(new URL("./writer.ts", import.meta.url))).href;
     const script = `
       const { RunWriter } = await import(${JSON.stringify(room)});
       const writer = await RunWriter.create(process.argv[1], { id: "r", recipeName: "nano", recipe: {} });

@@ -2,10 +2,9 @@ import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, wri
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { atomicFile, isAlive, readJsonFile, writeError } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
-import { atomicFile, isAlive, writeError } from "./atomic.ts";
-import { checkRunId, makeRunId, type RunInfo, type RunRecord } from "./runRecords.ts";
-import { readJsonFile } from "./checkpoint.ts";
+import { checkRunId, makeRunId, type RunInfo, type RunRecord } from "./records.ts";
 
 /** Who writes a run now: `alive.json` in its folder, renewed every few seconds and removed at a clean end. */
 export interface Heartbeat {

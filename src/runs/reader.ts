@@ -2,11 +2,10 @@ import { open, readdir, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isAlive, readJsonFile } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
-import { isAlive } from "./atomic.ts";
-import { readJsonFile } from "./checkpoint.ts";
-import { checkRunId, parseRecord, removeRepeats, type EndReason, type RunInfo, type RunRecord, type StepRecord } from "./runRecords.ts";
-import { readHeartbeat } from "./runWriter.ts";
+import { checkRunId, parseRecord, removeRepeats, type EndReason, type RunInfo, type RunRecord, type StepRecord } from "./records.ts";
+import { readHeartbeat } from "./writer.ts";
 
 export type RunStatus = "running" | EndReason | "stale";
 

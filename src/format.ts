@@ -1,0 +1,24 @@
+/** Numbers for people: durations, counts, sizes. */
+
+/** `1h 02m`, `3m 05s`, `12s`: time left or spent, for people. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds) || seconds < 0) return "?";
+  const s = Math.round(seconds);
+  if (s >= 3600) return `${Math.floor(s / 3600)}h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}m`;
+  if (s >= 60) return `${Math.floor(s / 60)}m ${String(s % 60).padStart(2, "0")}s`;
+  return `${s}s`;
+}
+
+/** `671.0B`, `24.1M`, `9.6K`: counts, for people. */
+export function count(n: number): string {
+  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+    if (Math.abs(n) >= size) return `${(n / size).toFixed(1)}${unit}`;
+  return String(Math.round(n * 100) / 100);
+}
+
+/** `1.5 GB`, decimal units. */
+export function bytes(n: number): string {
+  for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const)
+    if (n >= size) return `${(n / size).toFixed(1)} ${unit}`;
+  return `${n} B`;
+}

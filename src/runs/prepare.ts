@@ -1,0 +1,133 @@
+/** Everything a run needs before its first step: recipe, tokenizer, shards, weights, log. */
+import { readFile } from "node:fs/promises";
+import { availableParallelism, cpus } from "node:os";
+import { join, resolve } from "node:path";
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { findSources, loadTokenizer, prepareData } from "../data/index.ts";
+import { ConfigError, UsageError } from "../errors.ts";
+import { countParameters, mtpDepth } from "../model/index.ts";
+import type { OnProgress } from "../progress.ts";
+import { threads } from "../runtime/index.ts";
+import { applySettings, parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe, type StateStorage, storeOf, type TokenSource } from "../train/index.ts";
+import { hashOf } from "./hash.ts";
+import { checkMemory, lanesThatFit } from "./memory.ts";
+import { RunReader } from "./reader.ts";
+import { readRecipe } from "./recipes.ts";
+import type { RunInfo } from "./records.ts";
+import { sourceOf } from "./source.ts";
+import { StateHistory } from "./state.ts";
+import { storageOf } from "./storage.ts";
+import { prepareTokenizer } from "./tokenizer.ts";
+import { loadWeights } from "./weights.ts";
+import { RunWriter } from "./writer.ts";
+
+export interface TrainOptions {
+  data?: string[];
+  out?: string;
+  set?: string[];
+  runs: string;
+  /** true: the newest run of this recipe; a text: that run. */
+  resume?: boolean | string;
+}
+
+/** A run with everything decided and prepared, ready to train. */
+export interface PreparedRun {
+  recipe: Recipe;
+  phases: Phase[];
+  modelJson: Record<string, unknown>;
+  store: ParameterStore;
+  writer: RunWriter;
+  storage: StateStorage;
+  source: TokenSource;
+  tokenizerDir: string;
+  out: string;
+  resumed: boolean;
+}
+
+/** Settings on the command line over the recipe file; --data replaces its paths. */
+function resolveRecipe(name: string, options: TrainOptions): { recipe: Recipe; where: string } {
+  const { json, path } = readRecipe(name);
+  let settled = applySettings(json, options.set ?? []);
+  if (options.data?.length) settled = { ...settled, data: { ...(settled["data"] as object | undefined), paths: options.data } };
+  const recipe = parseRecipe(settled, path);
+  if (recipe.data.paths.length === 0) throw new UsageError(`${path}: the recipe names no data; say which with --data`);
+  findSources(recipe.data.paths);
+  return { recipe, where: path };
+}
+
+/** The run that --resume means, as run.json tells it. */
+async function findRun(name: string, options: TrainOptions): Promise<RunInfo> {
+  const runs = await new RunReader(options.runs).list();
+  const wanted = typeof options.resume === "string" ? options.resume : undefined;
+  const { json } = wanted ? { json: {} as Record<string, unknown> } : readRecipe(name);
+  const found = runs
+    .filter((run) => (wanted ? run.id === wanted : run.recipeName === json["name"]))
+    .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0];
+  if (found === undefined)
+    throw new UsageError(`--resume: found no run ${wanted ?? `of recipe ${String(json["name"])}`} in ${options.runs}; sumbi runs lists what there is`);
+  return JSON.parse(await readFile(join(options.runs, found.id, "run.json"), "utf8")) as RunInfo;
+}
+
+/** config.json's fields of the model to train: the recipe's, or those of the checkpoint it starts from. */
+async function modelJsonOf(recipe: Recipe): Promise<Record<string, unknown>> {
+  if (typeof recipe.model !== "string") return recipe.model;
+  const checkpoint = await openCheckpoint(recipe.model);
+  await checkpoint.close();
+  return checkpoint.config as Record<string, unknown>;
+}
+
+/** Does everything up to the first step. Bad recipes and missing memory end it before any work. */
+export async function prepareRun(name: string, options: TrainOptions, gemmFlopsPerSec: () => Promise<number>, onProgress: OnProgress): Promise<PreparedRun> {
+  const earlier = options.resume ? await findRun(name, options) : undefined;
+  if (earlier && (options.set?.length || options.data?.length))
+    throw new UsageError("--resume: a run goes on with the recipe it began with; leave out --set and --data, or start a new run");
+  const given = earlier ? parseRecipe(earlier.recipe, `${earlier.id}/run.json`) : resolveRecipe(name, options).recipe;
+  const base = await modelJsonOf(given);
+  const recipe = { ...given, lanes: given.lanes ?? (earlier ? 1 : lanesThatFit(given, base)) };
+  checkMemory(phasesOf(recipe, base), recipe);
+
+  const tokenizerDir = await prepareTokenizer(recipe, options.runs, onProgress);
+  const tokenizer = await loadTokenizer(tokenizerDir);
+  if (tokenizer.vocabSize > Number(base["vocab_size"]))
+    throw new ConfigError(`train: expected a tokenizer of at most vocab_size ${String(base["vocab_size"])}, got ${tokenizer.vocabSize} from ${tokenizerDir}`);
+  const modelJson = {
+    ...base,
+    bos_token_id: tokenizer.bosId ?? null,
+    eos_token_id: tokenizer.eosIds.length === 1 ? tokenizer.eosIds[0] : tokenizer.eosIds,
+  };
+  const phases = phasesOf(recipe, modelJson);
+  const { paths, holdout, broken, workers } = recipe.data;
+  const dataset = await prepareData({
+    paths,
+    tokenizerDir,
+    outDir: resolve(options.runs, "cache", `data-${hashOf([paths, tokenizerDir, holdout])}`),
+    holdout,
+    workers,
+    onBroken: broken,
+    onProgress,
+    report: ({ path, line, reason }) => process.stderr.write(`${path}:${line}: left out: ${reason}\n`),
+  });
+
+  const store = storeOf(phases);
+  store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
+  if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
+
+  const counted = countParameters(phases[0]!.config, { mtp: mtpDepth(phases[0]!.config) > 0 });
+  const out = resolve(options.out ?? earlier?.out ?? join("models", recipe.name));
+  const writer = earlier
+    ? await RunWriter.resume(options.runs, earlier.id)
+    : await RunWriter.create(options.runs, {
+        recipeName: recipe.name,
+        recipe,
+        parameters: { total: counted.total, active: counted.active },
+        machine: { cpu: cpus()[0]?.model ?? "unknown", threads: threads() || availableParallelism(), gemmFlopsPerSec: await gemmFlopsPerSec() },
+        out,
+      });
+  const history = new StateHistory(join(writer.dir, "state"), recipe.save.keep);
+  return {
+    recipe, phases, modelJson, store, writer, tokenizerDir, out,
+    storage: storageOf(history, store),
+    source: sourceOf(dataset, recipe),
+    resumed: earlier !== undefined,
+  };
+}
