@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BAND_RESTS, CHANCE_RESTS } from "../src/plan/band.ts";
 import { ask } from "../src/web/plan/answer.ts";
 import { fromQuery } from "../src/web/plan/form.ts";
 import { CHROMIUM, launchBrowser } from "./support/browser.ts";
@@ -101,6 +102,7 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       expect(hours / result.gpuHours).toBeCloseTo(1, 3);
       // At two dollars an hour; the tiles have four figures.
       expect(number(await tile(page, "Final run").innerText()) / hours).toBeCloseTo(2, 2);
+      await page.getByText(BAND_RESTS).waitFor();
       expect(await page.getByRole("img", { name: /^Memory of the fullest GPU: weights .* of 80 GB$/ }).count()).toBe(1);
       expect(await page.getByRole("img", { name: /^One step: products, attention .*bubble/ }).count()).toBe(1);
       const timeline = page.getByRole("img", { name: /^Pipeline of one step: 16 ranks/ });
@@ -115,6 +117,17 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       expect(await page.locator(".source-list").last().innerText()).toContain("DeepSeek-V3");
       expect(await nameless(page)).toEqual([]);
       await shot(page, "plan");
+    }));
+
+  it("asks the export rules by day, place and the firm's seat", () =>
+    visit(`${server.url + SMALL}&pp=1&tp=1&on=2025-06-01&to=SG`.replace("chip=h100", "chip=h20"), async (page) => {
+      await answered(page, "64");
+      const law = page.locator("details.law summary").first();
+      await expect.poll(() => law.innerText()).toMatch(/^no licence needed/);
+      await page.locator("details.group summary", { hasText: "Law" }).click();
+      await page.getByLabel("The firm's seat").selectOption("CN");
+      await expect.poll(() => law.innerText()).toMatch(/^licence needed\s+H20 to Singapore for a firm seated in China on 2025-06-01: .*a letter to NVIDIA of 2025-04-09/s);
+      expect(new URL(page.url()).searchParams.get("seat")).toBe("CN");
     }));
 
   it("answers anew when a control changes, keeps the question in its address, and goes back", () =>
@@ -200,6 +213,8 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await page.locator(".source-box:popover-open a").first().waitFor();
       await page.keyboard.press("Escape");
       expect(await nameless(page)).toEqual([]);
+      await page.getByText(CHANCE_RESTS).waitFor();
+      await page.getByText(/from 2023-03-01 to 2023-10-22 \(ended by a letter to NVIDIA of 2023-10-23\)/).first().waitFor();
       await shot(page, "audit");
       await page.getByRole("link", { name: "DeepSeek-R1" }).click();
       await page.getByRole("heading", { level: 1, name: "DeepSeek-R1" }).waitFor();

@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { describe, expect, it, vi } from "vitest";
 import { PRESETS } from "../model/presets.ts";
 import type { AuditReport } from "../plan/audit/report.ts";
+import { CHANCE_RESTS } from "../plan/band.ts";
 import { register } from "./audit.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
@@ -36,15 +37,25 @@ describe("sumbi audit", () => {
     expect(out).toMatch(/235,240 steps × 19.926 s × 2,048 = 2.667M GPU-h/);
     expect(out).toMatch(/true GPU-hours\s+\$?[\d.]+M … [\d.]+M … [\d.]+M/);
     expect(out).not.toMatch(/undefined|NaN|Infinity/);
+    expect(out).toContain("H800 lawful in CN from 2023-03-01 to 2023-10-22");
+    expect(out.replace(/\s+/g, " ")).toContain(`that they are as stated ${CHANCE_RESTS}`);
   });
 
-  it("prints JSON, and writes the whole as a document", async () => {
+  const committed = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+
+  it("README's excerpt and V3's document are what it prints", async () => {
+    const path = join(dir, "v3.md");
+    expect(committed("README.md")).toContain(await run("deepseek-v3", "--markdown", path));
+    expect(readFileSync(path, "utf8").replace(path, "docs/audit-deepseek-v3.md")).toBe(committed("docs/audit-deepseek-v3.md"));
+  });
+
+  it("prints JSON, and writes the whole as a document, as R1's is", async () => {
     const path = join(dir, "r1.md");
     const report = JSON.parse(await run("deepseek-r1", "--json", "--markdown", path)) as AuditReport;
     expect(report.hours.stated).toBe(147_000);
     const text = readFileSync(path, "utf8");
-    expect(text).toContain(`sumbi audit deepseek-r1 --markdown ${path}`);
-    expect(text).toContain("## What it leaves out");
+    expect(text.replace(path, "docs/audit-deepseek-r1.md")).toBe(committed("docs/audit-deepseek-r1.md"));
+    for (const part of [`sumbi audit deepseek-r1 --markdown ${path}`, "## What it leaves out", CHANCE_RESTS, "from 2023-03-01 to 2023-10-22"]) expect(text).toContain(part);
     expect(text).not.toMatch(/undefined|NaN|Infinity/);
   });
 

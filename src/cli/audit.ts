@@ -97,6 +97,7 @@ export function draw(report: AuditReport, width = 118): string {
   const three = (band: Band, show: (n: number, figures?: number) => string) => `${show(band.p10, 3)} … ${pc.bold(show(band.p50, 3))} … ${show(band.p90, 3)}`;
   lines.push(pc.dim(`   ${"".padEnd(19)} 10 % … 50 % … 90 %`));
   row("true GPU-hours", `${three(hours, count)}   ${percent(hours.asStated, 0)} that they are as stated`);
+  lines.push(...wrap(report.hours.restsOn, width - 3).map((line) => `   ${line}`));
   row(money.finalRun.what, `${three(money.finalRun.usd, usd)}   ${money.stated ? `stated: ${usd(money.stated)}` : "no price stated"}`);
   row(money.programme.what, `${three(money.programme.usd, usd)}   with experiments, failed runs and staff`);
   if (money.ownership) row("buying the cluster", `${three(money.ownership.usd, usd)}   another way to pay, not an addition`);

@@ -18,13 +18,14 @@ async function run(...args: string[]): Promise<string> {
 
 describe("sumbi chips", () => {
   it("prints an aligned table with the verdicts of a day", async () => {
-    const lines = (await run("--date", "2023-11-16")).split("\n");
-    expect(lines[0]).toBe("Chips on 2023-11-16, to China");
+    const lines = (await run("--date", "2023-10-22")).split("\n");
+    expect(lines[0]).toBe("Chips on 2023-10-22, to China");
     const head = lines.find((line) => line.startsWith("chip "))!;
     const h800 = lines.find((line) => line.startsWith("h800 "))!;
     expect(h800).toMatch(/^h800 +990 +1,979 +80 +3\.35 +400 +700 +15,832 +19\.45 +- +free$/);
     expect(h800.indexOf("15,832") + "15,832".length).toBe(head.indexOf("TPP") + "TPP".length);
     expect(h800.indexOf("free")).toBe(head.indexOf("verdict"));
+    expect(await run("--date", "2023-10-23")).toMatch(/^h800 .* - +licence$/m);
     expect(await run("--date", "2023-11-17")).toMatch(/^h800 .* \.a +denial$/m);
   });
 
@@ -34,6 +35,10 @@ describe("sumbi chips", () => {
     expect(out).toMatch(/3A090\.b\.1: TPP 2,368 < 2,400/);
     expect(out).toMatch(/2024-01-01 to 2025-04-08 {2}free/);
     expect(out).toMatch(/primary +NVIDIA, form 8-K/);
+    const abroad = await run("H20", "--date", "2025-06-01", "--to", "SG", "--headquarters", "CN");
+    expect(abroad).toMatch(/On 2025-06-01, to Singapore, for a firm seated in China: licence/);
+    expect(abroad).toMatch(/letter +to NVIDIA, since 2025-04-09, binds its exports/);
+    expect(await run("h800", "--date", "2023-11-01")).toMatch(/letter +to NVIDIA, 2023-10-23 to 2023-11-16, binds its exports: H800 SXM is named/);
   });
 
   it("prints JSON, of all and of one", async () => {

@@ -164,15 +164,16 @@ function drawDetail({ chip, tpp, performanceDensity: density, rent, purchase, le
   wrapped("because", law.says);
   row("rule", `${law.rule.title} (${law.rule.citation}, from ${law.rule.from})`);
   row("paragraph", law.eccn);
-  row("licence", law.licence === "exception" ? `exception ${law.exception}` : law.licence);
+  const byLetter = law.letters.some(({ decides }) => decides);
+  row("licence", `${law.licence === "exception" ? `exception ${law.exception}` : law.licence}${byLetter ? " by the published rules; asked for by letter" : ""}`);
   if (law.review) wrapped(law.licence === "exception" ? "if asked" : "review", law.review.says);
   row("tariff", law.tariff ? law.tariff.says : "none found");
-  for (const letter of law.letters) wrapped("letter", `to ${letter.to}, ${letter.from}: ${letter.says}${letter.decides ? "" : " (shown, decides nothing)"}`);
+  for (const letter of law.letters) wrapped("letter", `to ${letter.to}, ${letter.until === undefined ? `since ${letter.from}` : `${letter.from} to ${dayBefore(letter.until)}`}, binds its exports: ${letter.says}${letter.decides ? "" : " (shown, decides nothing)"}`);
   if (law.letters.length === 0) row("letters", "none known");
   for (const { rule, says, holds } of law.tests) row("test", `${({ true: "yes", false: "no ", unknown: "?  " } as const)[`${holds}`]} ${rule}: ${says}`);
   for (const { says, source } of law.notes) wrapped("note", `${says} [${source.title}]`);
 
-  lines.push("", pc.bold(`History, to ${countryName(law.to)}`));
+  lines.push("", pc.bold(`History, to ${countryName(law.to)}${seat}`));
   for (const { from, until, verdict } of history) lines.push(`  ${from} ${until === undefined ? "on        " : `to ${dayBefore(until)}`}  ${COLOUR[verdict](verdict)}`);
 
   lines.push("", pc.bold("Sources"));

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";
 import { CHIPS } from "../plan/chips.ts";
+import { BAND_RESTS } from "../plan/band.ts";
 import { layoutText } from "../plan/layouts.ts";
 import { parseCurrency } from "../plan/money.ts";
 import { plan } from "../plan/plan.ts";
@@ -9,6 +10,7 @@ import { planModelNames } from "../plan/presets.ts";
 import type { Currency } from "../plan/prices.ts";
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
 import type { Chip, Layout, PlanQuestion, PlanResult, ScheduleName, Source } from "../plan/types.ts";
+import { placeOf, placeText, type LawPlace } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";
 import { onChip, questionOf, questionOptions, type QuestionOptions } from "./plan.ts";
 import { drawSources, drawWarnings, money, percent, short, wrap } from "./planView.ts";
@@ -28,13 +30,14 @@ export function register(program: Command): void {
   )
     .option("--date <day>", "day on which export rules are asked; default today")
     .option("--to <country>", "destination", "CN")
+    .option("--headquarters <country>", "seat of the firm (of its ultimate parent); default the destination")
     .option("--json", "print one JSON object")
     .action((model: string, options: CompareOptions) => {
       const named = loadModel(model);
       const question = questionOf(named, options, "compare");
       if (question.gpus === undefined && question.days === undefined && question.budgetUsd === undefined)
         throw new UsageError("compare: expected --gpus, --days or --budget");
-      const law = { date: dayOf(options.date ?? new Date().toISOString().slice(0, 10), "compare: --date"), to: options.to };
+      const law = placeOf("compare", options, dayOf(options.date ?? new Date().toISOString().slice(0, 10), "compare: --date"));
       const comparison = compareChips(question, chipsOf(options.chips), options, law);
       process.stdout.write(options.json ? `${JSON.stringify(comparison, null, 2)}\n` : drawComparison(comparison, parseCurrency(options.currency)));
     });
@@ -44,6 +47,7 @@ interface CompareOptions extends QuestionOptions {
   chips?: string;
   date?: string;
   to: string;
+  headquarters?: string;
   json?: boolean;
 }
 
@@ -76,11 +80,9 @@ export interface ChipAnswer {
   legality: { verdict: Verdict; says: string };
 }
 
-export interface Comparison {
+export interface Comparison extends LawPlace {
   model: string;
   tokens: number;
-  date: string;
-  to: string;
   asked: { gpus?: number; days?: number; budgetUsd?: number };
   /** Cheapest first, then those that cannot. */
   chips: ChipAnswer[];
@@ -89,7 +91,7 @@ export interface Comparison {
 }
 
 /** Asks the same question of every chip. A chip that cannot do it stays in the list with the reason. */
-export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[], options: QuestionOptions, law: { date: string; to: string }): Comparison {
+export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[], options: QuestionOptions, law: LawPlace): Comparison {
   const line = progressLine();
   const sources: Source[] = [];
   const answers = chips.map((chip, i): ChipAnswer => {
@@ -117,6 +119,7 @@ export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[]
     sources: [...new Map(sources.map((source) => [source.title, source])).values()],
     warnings: [
       "Bands of hours and of prices are wide: two chips within 20 % of each other are equals here.",
+      BAND_RESTS,
       ...(answers.some(({ problem }) => problem === undefined) ? [] : ["None of these chips can do it."]),
     ],
   };
@@ -127,10 +130,10 @@ const VERDICT: Record<Verdict, (text: string) => string> = {
 };
 
 export function drawComparison(comparison: Comparison, currency: Currency): string {
-  const { chips, model, tokens, date, to } = comparison;
+  const { chips, model, tokens, date } = comparison;
   const cells = (...texts: string[]) => texts.map((text, i) => (i === 0 ? text.padEnd(22) : text.padStart([0, 8, 10, 8, 9, 8, 13][i] ?? 10))).join("");
   const lines = [
-    pc.bold(`${model}, ${short(tokens)} tokens; export rules for ${to} on ${date}`),
+    pc.bold(`${model}, ${short(tokens)} tokens; export rules for ${placeText(comparison)} on ${date}`),
     pc.bold(`  ${cells("chip", "chips", "hours", "days", "cost", "MFU", "memory")}  rules`),
   ];
   for (const row of chips) {

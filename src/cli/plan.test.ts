@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { describe, expect, it, vi } from "vitest";
+import { BAND_RESTS } from "../plan/band.ts";
 import { register as registerCompare } from "./compare.ts";
 import { register as registerPlan } from "./plan.ts";
 import { byteRate, parseLayout, quantity, share } from "./quantities.ts";
@@ -49,6 +50,8 @@ describe("sumbi plan", () => {
     for (const part of ["final run", "whole programme", "on own machines", "grid of China", "bubble", "activations", "decode", "sources"]) expect(out).toContain(part);
     expect(out.indexOf("final run")).toBeLessThan(out.indexOf("step:"));
     expect(out).not.toMatch(/undefined|NaN/);
+    expect(out.replace(/\s+/g, " ")).toContain(`what bands rest on ${BAND_RESTS}`);
+    expect(out).not.toContain("80 of 100 cases");
   });
 
   it("reads a config.json and other currencies", async () => {
@@ -86,6 +89,16 @@ describe("sumbi plan", () => {
     await expect(run("plan", "deepseek-v3", "--gpus", "2.5")).rejects.toThrow("--gpus: expected a positive whole number, came 2.5");
     await expect(run("plan", "qwen3-8b", "--gpus", "64", "--chip", "a100", "--precision", "fp8")).rejects.toThrow("does not compute in FP8");
     await expect(run("plan", "deepseek-v3", "--chip", "h800", "--legal-on", "2024-06-01")).rejects.toThrow(/H800.*could not be had in CN.*could be: .*h20/);
+    await expect(run("plan", "deepseek-v3", "--to", "SG")).rejects.toThrow("expected --legal-on with the day");
+    await expect(run("plan", "deepseek-v3", "--legal-on", "2025-06-01", "--headquarters", "Chnia")).rejects.toThrow("plan: --headquarters: expected a country's two letters or its name");
+  });
+
+  it("asks the export rules by day, place and seat", async () => {
+    const ask = (chip: string, day: string, ...place: string[]) => json(...small.map((word) => (word === "h100" ? chip : word)), "--legal-on", day, ...place);
+    expect(await ask("h800", "2023-10-22")).toMatchObject({ chip: "h800" });
+    await expect(ask("h800", "2023-10-23")).rejects.toThrow(/H800 SXM could not be had in CN on 2023-10-23 .*a letter to NVIDIA of 2023-10-23/);
+    expect(await ask("h20", "2025-06-01", "--to", "SG")).toMatchObject({ chip: "h20" });
+    await expect(ask("h20", "2025-06-01", "--to", "SG", "--headquarters", "CN")).rejects.toThrow(/H20 could not be had in SG for a firm seated in CN on 2025-06-01.*a letter to NVIDIA of 2025-04-09/);
   });
 });
 
@@ -99,6 +112,17 @@ describe("sumbi compare", () => {
     const costs = answer.chips.map(({ usd }: { usd?: number }) => usd ?? Infinity);
     expect([...costs].sort((a, b) => a - b)).toEqual(costs);
     for (const row of answer.chips) expect(row.problem ?? row.memoryBytes).toBeTruthy();
+    expect(answer.warnings).toContain(BAND_RESTS);
+  });
+
+  it("asks the rules by day and seat", async () => {
+    const verdicts = async (...place: string[]) => {
+      const { chips } = await json("compare", "llama-3.1-8b", "--tokens", "1T", "--gpus", "8", "--chips", "h800,h20", ...place) as { chips: { chip: string; legality: { verdict: string } }[] };
+      return Object.fromEntries(chips.map(({ chip, legality: { verdict } }) => [chip, verdict]));
+    };
+    expect(await verdicts("--date", "2023-11-01")).toMatchObject({ h800: "licence" });
+    expect(await verdicts("--date", "2025-06-01", "--to", "SG")).toEqual({ h800: "free", h20: "free" });
+    expect(await verdicts("--date", "2025-06-01", "--to", "SG", "--headquarters", "CN")).toEqual({ h800: "denial", h20: "licence" });
   });
 
   it("keeps chips that cannot do it, with the reason", async () => {

@@ -8,7 +8,7 @@ import { planPhases, type PhaseSpec } from "../plan/phases.ts";
 import { plan } from "../plan/plan.ts";
 import { purchasePrice, toUsd, type Currency } from "../plan/prices.ts";
 import { jobOf, questionArchitecture, SCHEDULES } from "../plan/question.ts";
-import { dayOf, legality, legalOn } from "../plan/rules/index.ts";
+import { dayOf, LAWFUL, legality, legalOn } from "../plan/rules/index.ts";
 import { CHIPS } from "../plan/chips.ts";
 import { clusterOf } from "../plan/cluster.ts";
 import { simulate, timelineSvg, toTrace } from "../plan/schedule/index.ts";
@@ -16,6 +16,7 @@ import { serve } from "../plan/serving.ts";
 import { stepDetails } from "../plan/step.ts";
 import type { Chip, PlanQuestion, PlanResult, ScheduleName } from "../plan/types.ts";
 import { compareChips, drawComparison } from "./compare.ts";
+import { placeOf, placeText, type LawPlace } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";
 import { drawPhases, drawPlan, drawSources, type PlanExtras } from "./planView.ts";
 import { progressLine } from "./print.ts";
@@ -35,7 +36,8 @@ export function register(program: Command): void {
     .option("--purchase <usd>", "price of a chip to buy, for --owned")
     .option("--country <code>", "grid for electricity and CO2: CN, US, KR, …")
     .option("--legal-on <day>", "only chips that could be had that day; without --chip all of them are compared")
-    .option("--to <country>", "destination, for --legal-on", "CN")
+    .option("--to <country>", "destination, for --legal-on; default CN")
+    .option("--headquarters <country>", "seat of the firm (of its ultimate parent), for --legal-on; default the destination")
     .option("--trace <file>", "write the step's schedule for Perfetto (ui.perfetto.dev)")
     .option("--timeline <file>", "draw the step's schedule as SVG")
     .option("--serving", "also serving: tokens a second, dollars a million")
@@ -90,7 +92,8 @@ export interface PlanCommandOptions extends QuestionOptions {
   purchase?: string;
   country?: string;
   legalOn?: string;
-  to: string;
+  to?: string;
+  headquarters?: string;
   trace?: string;
   timeline?: string;
   serving?: boolean;
@@ -137,10 +140,13 @@ function run(model: string, options: PlanCommandOptions): string {
   const named = loadModel(model);
   const legal = options.legalOn === undefined ? undefined : dayOf(options.legalOn, "plan: --legal-on");
   const currency = parseCurrency(options.currency);
-  if (legal !== undefined && options.chip === undefined) return runLegal(named, options, legal, currency);
+  if (legal === undefined && (options.to ?? options.headquarters) !== undefined)
+    throw new UsageError("plan: --to and --headquarters say where the export rules are asked; expected --legal-on with the day beside them");
+  const law = legal === undefined ? undefined : placeOf("plan", options, legal);
+  if (law !== undefined && options.chip === undefined) return runLegal(named, options, law, currency);
   const phased = phasesOf(named);
   const chip = loadChip(options.chip ?? named.preset?.chip ?? "h100");
-  if (legal !== undefined) checkLegal(chip, legal, options.to);
+  if (law !== undefined) checkLegal(chip, law);
   const only = named.name === "deepseek-r1" || (phased !== undefined && named.preset === undefined);
   if (only && options.tokens === undefined) return runPhases(named, phased!, chip, options, currency);
 
@@ -202,24 +208,26 @@ function runPhases(named: NamedModel, phased: Phased, chip: Chip, options: PlanC
   if (base.days !== undefined || base.budgetUsd !== undefined) throw new UsageError(`plan: ${named.name}'s phases take --gpus; --days and --budget solve for pretraining only`);
   const question = onChip({ ...base, gpus, batch: base.batch ?? 512, layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout") }, chip, options);
   const phases = planPhases({ ...question, gpus }, phased.phases, { speculation: phased.speculation, onProgress: progress("phases") });
-  const summary = { model: named.name, chip: chip.id, gpus, gpuHours: phases.gpuHours, days: phases.days, usd: phases.usd, p10: phases.p10, p90: phases.p90, phases: phases.phases, sources: phases.sources };
+  const summary = { model: named.name, chip: chip.id, gpus, gpuHours: phases.gpuHours, days: phases.days, usd: phases.usd, p10: phases.p10, p90: phases.p90, restsOn: phases.restsOn, phases: phases.phases, sources: phases.sources };
   if (options.json) return `${JSON.stringify(summary, null, 2)}\n`;
   return `${named.name} on ${gpus} × ${chip.name}\n${drawPhases(phases, currency)}${drawSources([...phases.sources, ...chip.sources])}`;
 }
 
-function checkLegal(chip: Chip, date: string, to: string): void {
-  const answer = legality({ chip, date, to });
-  if (["free", "notify"].includes(answer.verdict)) return;
-  const legal = legalOn(date, to).map(({ id }) => id).filter((id) => Object.hasOwn(CHIPS, id));
-  throw new ConfigError(`plan: ${chip.name} could not be had in ${to} on ${date} without a licence (${answer.verdict}: ${answer.says}); could be: ${legal.join(", ")}`);
+function checkLegal(chip: Chip, law: LawPlace): void {
+  const answer = legality({ chip, ...law });
+  if (LAWFUL.includes(answer.verdict)) return;
+  const { date, to, headquarters } = law;
+  const legal = legalOn(date, to, headquarters).map(({ id }) => id).filter((id) => Object.hasOwn(CHIPS, id));
+  throw new ConfigError(`plan: ${chip.name} could not be had in ${placeText(law)} on ${date} without a licence (${answer.verdict}: ${answer.says}); could be: ${legal.join(", ")}`);
 }
 
 /** What could this lab have trained? Every chip that could be had that day. */
-function runLegal(named: NamedModel, options: PlanCommandOptions, date: string, currency: Currency): string {
-  const chips = legalOn(date, options.to).flatMap(({ id }) => (Object.hasOwn(CHIPS, id) ? [CHIPS[id]] : [])).filter((chip) => chip.released <= date);
-  if (chips.length === 0) throw new ConfigError(`plan: no chip of the table could be had in ${options.to} on ${date}`);
+function runLegal(named: NamedModel, options: PlanCommandOptions, law: LawPlace, currency: Currency): string {
+  const { date, to, headquarters } = law;
+  const chips = legalOn(date, to, headquarters).flatMap(({ id }) => (Object.hasOwn(CHIPS, id) ? [CHIPS[id]] : [])).filter((chip) => chip.released <= date);
+  if (chips.length === 0) throw new ConfigError(`plan: no chip of the table could be had in ${placeText(law)} on ${date}`);
   const question = { ...questionOf(named, options), layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout") };
-  const comparison = compareChips(question, chips, options, { date, to: options.to });
+  const comparison = compareChips(question, chips, options, law);
   if (options.json) return `${JSON.stringify(comparison, null, 2)}\n`;
   return drawComparison(comparison, currency);
 }

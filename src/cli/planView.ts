@@ -55,9 +55,10 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
   const cash = (usd: number) => money(usd, currency);
   const lines: string[] = [
     pc.bold(`${plan.model}, ${short(plan.tokens)} tokens on ${plan.gpus.toLocaleString("en-US")} × ${chip.name}: ${short(plan.gpuHours)} GPU-hours, ${short(plan.days)} days, ${cash(plan.usd)}`),
-    row("GPU-hours", `${short(plan.gpuHours)}, ${short(plan.p10.gpuHours)} to ${short(plan.p90.gpuHours)} in 80 of 100 cases`),
+    row("GPU-hours", `${short(plan.gpuHours)}, ${short(plan.p10.gpuHours)} to ${short(plan.p90.gpuHours)}`),
     row("days", `${short(plan.days)}, ${short(plan.p10.days)} to ${short(plan.p90.days)}`),
     row("final run", `${cash(plan.usd)}, ${cash(plan.p10.usd)} to ${cash(plan.p90.usd)}, at ${money(plan.usdPerGpuHour!, currency)} a GPU-hour`),
+    ...wrap(plan.restsOn, 96).map((text, i) => row(i === 0 ? "what bands rest on" : "", text)),
     row("whole programme", `${cash(plan.programme!.low)} to ${cash(plan.programme!.high)}: experiments and failed runs make it ${short(plan.programme!.multiple.low, 2)} to ${short(plan.programme!.multiple.high, 2)} final runs`),
   ];
   if (extras.owned) lines.push(...drawOwned(extras.owned, currency));
@@ -109,12 +110,13 @@ function drawOwned(owned: Owned, currency: Currency): string[] {
 }
 
 /** A table of phases with its sums, and what each rests on. */
-export function drawPhases({ phases, gpuHours, usd, p10, p90 }: PhasesResult, currency: Currency): string {
+export function drawPhases({ phases, gpuHours, usd, p10, p90, restsOn }: PhasesResult, currency: Currency): string {
   const lines = [head(`phases: ${short(gpuHours)} GPU-hours, ${money(usd, currency)} (${short(p10.gpuHours)} to ${short(p90.gpuHours)} GPU-hours)`)];
   for (const phase of phases) {
     lines.push(`  ${phase.name.padEnd(28)}${short(phase.gpuHours).padStart(8)} h ${short(phase.days).padStart(7)} d ${money(phase.usd, currency).padStart(9)}`);
     lines.push(...wrap(phase.says, 104).map((text) => pc.dim(`    ${text}`)));
   }
+  lines.push(...wrap(restsOn, 106).map((text) => `  ${text}`));
   return `${lines.join("\n")}\n`;
 }
 

@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.ts";
+import { BAND_RESTS } from "./band.ts";
 import { clusterOf } from "./cluster.ts";
 import { layoutText } from "./layouts.ts";
 import { plan } from "./plan.ts";
@@ -51,6 +52,8 @@ export interface PhasesResult {
   usd: number;
   p10: { gpuHours: number; usd: number };
   p90: { gpuHours: number; usd: number };
+  /** What the bands rest on. */
+  restsOn: string;
   sources: Source[];
 }
 
@@ -87,7 +90,7 @@ export function planPhases(question: PlanQuestion & { gpus: number }, specs: Pha
   // Phases share the model's error: their bands add.
   const at = (pick: (phase: PhaseResult) => number) => ({ gpuHours: sum((p) => p.gpuHours * pick(p)), usd: sum((p) => p.usd * pick(p)) });
   return {
-    phases, gpuHours, days: sum((p) => p.days), usd: sum((p) => p.usd), p10: at((p) => p.low), p90: at((p) => p.high),
+    phases, gpuHours, days: sum((p) => p.days), usd: sum((p) => p.usd), p10: at((p) => p.low), p90: at((p) => p.high), restsOn: BAND_RESTS,
     sources: [...new Map(sources.map((source) => [source.title, source])).values()],
   };
 }

@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { flopsPerToken, parameterCount } from "./architecture.ts";
-import { HOURS_BAND } from "./band.ts";
+import { BAND_RESTS, HOURS_BAND } from "./band.ts";
 import { networkSource } from "./cluster.ts";
 import { CONSTANTS } from "./constants.ts";
 import { energy } from "./energy.ts";
@@ -317,6 +317,7 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
     goodput: share,
     failures,
     parts: best.parts,
+    restsOn: BAND_RESTS,
     p10,
     p90,
     asRunsWent: { share: CONSTANTS.wholeRunShare, ...at(share / CONSTANTS.wholeRunShare) },

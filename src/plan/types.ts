@@ -304,6 +304,8 @@ export interface PlanResult {
   goodput: number;
   parts: StepEstimate["parts"];
   /** 10th and 90th percentile of gpuHours, days and usd. */
+  /** What the band from p10 to p90 rests on, to be said beside it. */
+  restsOn: string;
   p10: { gpuHours: number; days: number; usd: number };
   p90: { gpuHours: number; days: number; usd: number };
   runnersUp: Runner[];

@@ -1,4 +1,5 @@
 import { flopsPerToken } from "../architecture.ts";
+import { BAND_RESTS } from "../band.ts";
 import { BOUNDS, CONSTANT_NAMES, type Constants } from "../constants.ts";
 import { layoutText } from "../layouts.ts";
 import { stepDetails } from "../step.ts";
@@ -67,6 +68,7 @@ export function reportOf(board: Scoreboard, fitted: Constants): string {
     "Written by `npm run accuracy`; do not edit. Every published figure of speed that we know with its layout or its hours, predicted and measured. **A row is predicted by constants fitted without",
     "any row of its family** (same authors, software and machines). Errors are predicted ÷ measured − 1 of the time of a step, or of GPU-hours, which is the same. How time is modelled:",
     "[decisions/042-time-model.md](decisions/042-time-model.md).", "",
+    BAND_RESTS, "",
     "## Bars", "",
     ...table(["what", "bar", "reached", ""], barsOf(board).map((b) => [b.what, b.bar, b.reached, b.holds ? "holds" : "**missed**"])),
     "## By family", "",

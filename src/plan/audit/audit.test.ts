@@ -23,7 +23,7 @@ const chips: Record<string, Chip> = {
 const world = (change: Partial<World> = {}): World => ({
   chipOf: (id) => chips[id],
   obtainable: ({ id }) =>
-    id === "h100" ? { known: true, ever: false, short: "never", sources: [] } : { known: true, ever: true, short: "until 2023-11-16", sources: [] },
+    id === "h100" ? { known: true, ever: false, short: "never", sources: [] } : { known: true, ever: true, short: "until 2023-10-22", sources: [] },
   predict: ({ pretrain }, { id }) => ({
     gpuHours: { p10: 2.3e6, p50: 2.75e6, p90: 3.3e6 }, stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12, tokensPerSecondPerGpu: 1495,
     mfu: 0.377, how: `On ${id}.`,
@@ -204,7 +204,10 @@ describe("with the real planner, chips, rules and prices", () => {
     expect(whole.verdict.label).toBe("plausible, aggressive");
     expect(whole.predicted!.how).toBe("Without lost time, as the claim counts. In the stated layout.");
     expect(check(whole, "memory").grade).toBe("ok");
-    expect(check(whole, "law").says).toContain("from 2023-03-01 to 2023-11-16");
+    expect(check(whole, "law").says).toContain("from 2023-03-01 to 2023-10-22 (ended by a letter to NVIDIA of 2023-10-23)");
+    expect(check(whole, "law").sources.map(({ title }) => title).join()).toContain("8-K of 2023-10-24");
+    expect(check(whole, "law").short).toContain("to 2023-10-22");
+    expect(whole.alternatives.flatMap(({ needs }) => needs).filter(({ quantity }) => quantity.startsWith("lawfully")).map(({ stated }) => stated)).toEqual(["from 2023-03-01 to 2023-10-22", "from 2023-03-01 to 2023-10-22"]);
     expect(audit(parseClaim(scaled(0.5))).verdict.grade).toBe("broken");
     const h100 = audit(parseClaim({ ...v3, chip: "h100" }));
     expect(check(h100, "law").grade).toBe("unshown");

@@ -1,4 +1,5 @@
 import type { ModelConfig } from "../../model/config.ts";
+import { CHANCE_RESTS } from "../band.ts";
 import type { Chip, MemoryBytes, Source } from "../types.ts";
 import { explain } from "./alternatives.ts";
 import { checkCalendar } from "./calendar.ts";
@@ -100,6 +101,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
       stated,
       asStated,
       how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} estimate${estimates.length === 1 ? "" : "s"} beside it${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 5 % added for lost time" : ""}.`,
+      restsOn: CHANCE_RESTS,
     },
     money: costs(subject, band, world.rental(chip), world.purchase(chip), statedUsd),
     leftOut: leftOut(subject),

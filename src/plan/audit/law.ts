@@ -10,6 +10,8 @@ export interface Obtainable {
   /** First and last day, where there are such. */
   from?: string;
   until?: string;
+  /** What ended it: a rule, or a letter to the maker. */
+  ended?: string;
   short: string;
   sources: Source[];
 }
@@ -26,7 +28,7 @@ export function checkLaw(subject: Subject, obtainable: Obtainable): Check[] {
     ...base,
     grade: obtainable.ever ? "ok" : "unshown",
     says: obtainable.ever
-      ? `The ${chip.name} could be had in ${claim.seat} without a licence ${obtainable.short}, before the claim of ${claim.date}; what was bought then may be used since.`
+      ? `The ${chip.name} could be had in ${claim.seat} without a licence ${obtainable.short}${obtainable.ended ? ` (ended by ${obtainable.ended})` : ""}, before the claim of ${claim.date}; what was bought then may be used since.`
       : `The ${chip.name} could not be had in ${claim.seat} without a licence at any time before ${claim.date}: where the chips came from is not shown.`,
     short: obtainable.ever ? `${chip.name} lawful in ${claim.seat} ${obtainable.short}` : `${chip.name} never free for ${claim.seat} before ${claim.date}`,
   }];

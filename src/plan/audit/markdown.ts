@@ -31,7 +31,7 @@ export function auditMarkdown(report: AuditReport, command?: string): string {
     [report.money.programme.what, money(report.money.programme), "–"],
     ...(report.money.ownership ? [[report.money.ownership.what, money(report.money.ownership), "–"]] : []),
   ]));
-  parts.push(`Chance that the hours are as stated: ${percent(report.hours.asStated, 0)}. ${report.hours.how}`);
+  parts.push(`Chance that the hours are as stated: ${percent(report.hours.asStated, 0)}. ${report.hours.how} ${report.hours.restsOn}`);
   parts.push("## What is claimed", table(["", ""], report.restated.map(({ label, value }) => [label, value])));
   if (claim.notes.length > 0) parts.push(claim.notes.map((note) => `- ${note}`).join("\n"));
   if (implied) {

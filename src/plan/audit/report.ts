@@ -98,7 +98,13 @@ export interface AuditReport {
   peers: PeerComparison[];
   alternatives: Alternative[];
   /** True GPU-hours of all the claim covers. */
-  hours: Band & { stated: number; asStated: number; how: string };
+  hours: Band & {
+    stated: number;
+    asStated: number;
+    how: string;
+    /** What the chance and the bands rest on, to be said beside them. */
+    restsOn: string;
+  };
   /** Final run, then what the claim leaves out, then the whole. */
   money: { stated?: number; finalRun: MoneyLine; programme: MoneyLine; ownership?: MoneyLine; multiples: { what: string; times: number; source: Source }[] };
   leftOut: string[];

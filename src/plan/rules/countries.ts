@@ -25,6 +25,11 @@ export const isEmbargoedForArms = (code: string): boolean => !isAlly(code) && (D
 /** Of national security or missile concern: D:1 or D:4. */
 export const isOfConcern = (code: string): boolean => !isAlly(code) && (D1.has(asRuled(code)) || D4.has(asRuled(code)));
 
+const MIDDLE_EAST = set("AE BH EG IQ JO KW LB OM QA SA YE");
+export const isMiddleEast = (code: string): boolean => MIDDLE_EAST.has(code);
+/** What the rules on chips look at since October 2023: those destinations, and firms of the strictest ones' seats wherever they are. */
+export const inScopeSince2023 = (to: string, headquarters: string): boolean => isEmbargoedForArms(to) || isOfConcern(to) || isEmbargoedForArms(headquarters);
+
 /** Countries to which nearly everything needs a licence, with the day since when. */
 export function generalEmbargo(code: string, date: string): boolean {
   return set("CU IR KP SY").has(code) || (set("RU BY").has(code) && date >= "2022-02-24");

@@ -1,9 +1,9 @@
 import { CHIP_FACTS } from "../chips.ts";
 import type { ChipFacts, Source } from "../types.ts";
 import {
-  COUNTRY_GROUPS, countryName, countryOf, dayOf, generalEmbargo, isChina, isEmbargoedForArms, isMacau, isOfConcern,
+  COUNTRY_GROUPS, countryName, countryOf, dayOf, generalEmbargo, inScopeSince2023, isChina, isEmbargoedForArms, isMacau,
 } from "./countries.ts";
-import { lettersFor, type Letter } from "./letters.ts";
+import { LETTER_DAYS, lettersFor, type Letter } from "./letters.ts";
 import { notesFor, type Note } from "./notes.ts";
 import { atLeast, measure, paragraphOf, type Eccn, type RuleTest } from "./paragraph.ts";
 import { LAW, versionOn, VERSIONS, type RuleVersion } from "./versions.ts";
@@ -52,7 +52,7 @@ export function legality({ chip, date: day, to: destination, headquarters: seat 
   const headquarters = countryOf(seat, "headquarters");
   const rule = versionOn(date);
   const { eccn, tests } = paragraphOf(chip, rule);
-  const letters = lettersFor(chip, date, to);
+  const letters = lettersFor(chip, date, to, headquarters);
   const notes = notesFor(chip, date, to, headquarters, eccn);
   const base = { chip: chip.id, date, to, headquarters, rule, eccn, letters, tests, notes };
   const tariff = tariffOn(chip, date, to);
@@ -77,7 +77,7 @@ export function legality({ chip, date: day, to: destination, headquarters: seat 
   const letter = letters.find(({ decides, holds }) => decides && holds === true);
   if (!scope || eccn === "none") {
     const why = rule.id === "before" ? `no rule on advanced chips before 2022-10-07` : !scope ? `${countryName(to)} is outside the rule's destinations` : `not caught: ${quoted}`;
-    if (letter) return done({ licence: "none", verdict: "licence", says: `no licence by the published rules (${why}), but by a letter to ${letter.to} of ${letter.from}: ${letter.says}` });
+    if (letter) return done({ licence: "none", verdict: "licence", says: `no licence by the published rules (${why}), but by a letter to ${letter.to} of ${letter.from}, which binds its exports: ${letter.says}` });
     const reported = letters.map(({ says }) => `; left out, as unpublished: ${says}`).join("");
     return done({ licence: "none", verdict: "free", says: `${why}${reported}` });
   }
@@ -108,7 +108,7 @@ function reason(tests: RuleTest[]): string {
 function scopeOf({ id }: RuleVersion, date: string, to: string, headquarters: string): boolean {
   if (id === "before") return false;
   if (id === "2022") return isChina(to) || (isMacau(to) && date >= "2023-01-17");
-  return isEmbargoedForArms(to) || isOfConcern(to) || isEmbargoedForArms(headquarters);
+  return inScopeSince2023(to, headquarters);
 }
 
 function exceptionFor(chip: ChipFacts, eccn: Eccn, { id }: RuleVersion, to: string, headquarters: string): { name: "NAC" | "ACA"; notice: boolean } | undefined {
@@ -184,7 +184,7 @@ export function legalOn(date: string, to: string, headquarters?: string, chips: 
 }
 
 /** Days on which an answer can change. */
-const TURNS = [...VERSIONS.slice(1).map(({ from }) => from), "2022-02-24", "2022-08-26", "2023-01-17", "2025-04-09", "2025-04-15", "2025-05-13"].sort();
+const TURNS = [...new Set([...VERSIONS.slice(1).map(({ from }) => from), ...LETTER_DAYS, "2022-02-24", "2023-01-17", "2025-05-13"])].sort();
 
 export interface Span {
   from: string;
@@ -208,23 +208,32 @@ export function spans(chip: ChipFacts, to: string, headquarters?: string): Span[
   return result;
 }
 
-/** Whether a chip could ever be had lawfully somewhere before a day, and when. */
+/** Whether a chip could ever be had lawfully somewhere before a day, when, and what ended it. */
 export function obtainable(chip: ChipFacts, to: string, before: string, headquarters?: string): {
-  known: boolean; ever: boolean; from?: string; until?: string; short: string; sources: Source[];
+  known: boolean; ever: boolean; from?: string; until?: string; ended?: string; short: string; sources: Source[];
 } {
   const day = dayOf(before);
   const passed = spans(chip, to, headquarters).filter(({ from }) => from < day);
   const lawful = passed.filter(({ legality: { verdict } }) => LAWFUL.includes(verdict));
-  const sources = (lawful.length > 0 ? lawful : passed).flatMap(({ legality: answer }) => [answer.rule.source, ...answer.letters.map(({ source }) => source)]);
-  const unique = sources.filter((source, i) => sources.findIndex(({ title }) => title === source.title) === i);
-  if (lawful.length === 0) {
+  const [first, last] = [lawful[0], lawful.at(-1)];
+  if (first === undefined || last === undefined) {
     const known = !passed.some(({ legality: { verdict } }) => verdict === "unknown");
-    return { known, ever: false, short: passed.length === 0 ? "not yet released" : `never before ${day}`, sources: unique };
+    return { known, ever: false, short: passed.length === 0 ? "not yet released" : `never before ${day}`, sources: lawOf(passed) };
   }
-  const from = lawful[0]!.from;
-  const until = lawful.at(-1)!.until;
-  const end = until === undefined || until > day ? undefined : dayBefore(until);
-  return { known: true, ever: true, from, ...(end ? { until: end } : {}), short: end ? `from ${from} to ${end}` : `since ${from}`, sources: unique };
+  const { from } = first;
+  const ending = passed.find((span) => span.from === last.until);
+  if (last.until === undefined || ending === undefined) return { known: true, ever: true, from, short: `since ${from}`, sources: lawOf(lawful) };
+  const until = dayBefore(last.until);
+  const letter = ending.legality.letters.find(({ decides, from: sent }) => decides && sent === last.until);
+  const { rule, review } = ending.legality;
+  const ended = letter ? `a letter to ${letter.to} of ${letter.from}` : rule.from === last.until || !review ? `the ${rule.title}` : review.source.title;
+  return { known: true, ever: true, from, until, ended, short: `from ${from} to ${until}`, sources: lawOf([...lawful, ending]) };
+}
+
+/** The rules and letters that spans rest on, each once. */
+function lawOf(rows: Span[]): Source[] {
+  const sources = rows.flatMap(({ legality: answer }) => [answer.rule.source, ...answer.letters.map(({ source }) => source)]);
+  return sources.filter((source, i) => sources.findIndex(({ title }) => title === source.title) === i);
 }
 
 export const dayBefore = (day: string): string => new Date(Date.parse(`${day}T00:00:00Z`) - 86_400_000).toISOString().slice(0, 10);

@@ -49,7 +49,7 @@ describe("every chip in every era, to China", () => {
   });
   it.each(CLASSES)("%s", (chip, in2022, in2023, in2026) => {
     expect(on(chip, "2022-08-25").verdict).toBe("free");
-    for (const date of ["2022-10-07", "2023-06-01", "2023-11-16"]) expect(on(chip, date).verdict).toBe(in2022);
+    for (const date of ["2022-10-07", "2023-06-01", "2023-10-22"]) expect(on(chip, date).verdict).toBe(in2022);
     for (const date of ["2023-11-17", "2024-04-03", "2024-12-31", "2025-04-08"]) expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2023);
     for (const date of ["2026-01-15", "2026-09-01"]) expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2026);
   });
@@ -58,12 +58,19 @@ describe("every chip in every era, to China", () => {
 describe("the cases that matter", () => {
   const says = (chip: string, date: string) => on(chip, date).tests.map((test) => test.says).join("\n");
 
-  it("A800 and H800 pass by their links until 2023-11-16, and no longer", () => {
-    expect(on("h800", "2023-11-16")).toMatchObject({ eccn: "none", licence: "none", verdict: "free" });
+  it("A800 and H800 pass by their links until 2023-10-22, are bound by a letter from the next day, and by the rule from 2023-11-17", () => {
+    expect(on("h800", "2023-10-22")).toMatchObject({ eccn: "none", licence: "none", verdict: "free", letters: [] });
+    for (const date of ["2023-10-23", "2023-11-16"]) {
+      expect(on("h800", date)).toMatchObject({ eccn: "none", licence: "none", verdict: "licence", letters: [{ to: "NVIDIA", from: "2023-10-23", until: "2023-11-17" }] });
+      expect(on("h800", date).sources.map(({ title }) => title).join()).toContain("8-K of 2023-10-24");
+    }
     expect(says("h800", "2023-11-16")).toContain("I/O 528 GB/s < 600 GB/s and bits × TOPS 15,832 >= 4,800");
     expect(on("h800", "2023-11-17")).toMatchObject({ eccn: "3A090.a", licence: "required", review: { policy: "denial" } });
     expect(says("h800", "2023-11-17")).toContain("TPP 15,832 >= 4,800");
-    expect(obtainable(factsOf("a800"), "CN", "2024-12-27")).toMatchObject({ known: true, ever: true, from: "2022-11-01", until: "2023-11-16" });
+    expect(obtainable(factsOf("a800"), "CN", "2024-12-27")).toMatchObject({ known: true, ever: true, from: "2022-11-01", until: "2023-10-22", ended: "a letter to NVIDIA of 2023-10-23" });
+    expect(obtainable(factsOf("h800"), "CN", "2024-12-27")).toMatchObject({ from: "2023-03-01", until: "2023-10-22" });
+    expect(obtainable(factsOf("h800"), "CN", "2024-12-27").sources.map(({ title }) => title).join()).toContain("8-K of 2023-10-24");
+    expect(obtainable(factsOf("rtx-4090"), "CN", "2024-12-27")).toMatchObject({ from: "2022-10-01", short: "since 2022-10-01" });
     expect(obtainable(factsOf("h100"), "CN", "2024-12-27")).toMatchObject({ known: true, ever: false });
   });
 
@@ -82,8 +89,6 @@ describe("the cases that matter", () => {
     expect(on("h20", "2025-04-08").says).toContain("TPP 2,368 < 2,400");
     expect(on("h20", "2025-04-09")).toMatchObject({ eccn: "none", licence: "none", verdict: "licence", letters: [{ to: "NVIDIA" }] });
     expect(on("h20", "2025-09-01").notes.map((note) => note.says).join()).toContain("15 %");
-    expect(on("h20", "2025-09-01", "SG").verdict).toBe("free");
-    expect(on("mi308x", "2025-06-01")).toMatchObject({ verdict: "licence", letters: [{ to: "AMD" }] });
   });
 
   it("A100 and H100 were bound by a letter six weeks before the rule", () => {
@@ -116,7 +121,7 @@ describe("the cases that matter", () => {
 
 describe("destination and seat", () => {
   it("looks at the seat of the firm from 2023-11-17", () => {
-    expect(on("h100", "2023-11-16", "SG", "CN").verdict).toBe("free");
+    expect(on("h100", "2023-10-22", "SG", "CN").verdict).toBe("free");
     expect(on("h100", "2023-11-17", "SG", "CN").verdict).toBe("denial");
     expect(on("h100", "2023-11-17", "SG").verdict).toBe("free");
     expect(on("h200", "2026-06-10", "SG", "CN")).toMatchObject({ verdict: "denial" });
@@ -151,10 +156,78 @@ describe("destination and seat", () => {
   });
 });
 
+/** By day and place: verdicts where letters to one maker decide, or just do not. */
+const LETTERS: [chip: string, day: string, to: string, headquarters: string, verdict: Verdict][] = [
+  // August 2022: China (Hong Kong) and Russia, A100, H100 and what is like them; the seat does not count.
+  ["a100-40", "2022-08-25", "CN", "CN", "free"],
+  ["a100-40", "2022-08-26", "CN", "CN", "licence"],
+  ["h100-pcie", "2022-10-06", "HK", "HK", "licence"],
+  ["a100-80", "2022-09-15", "SG", "CN", "free"],
+  ["v100", "2022-09-15", "CN", "CN", "free"],
+  ["mi300x", "2022-09-15", "CN", "CN", "free"],
+  // October 2023: the rule's licences at once, for NVIDIA's chips for data centres of TPP 4,800, to the rule's places and seats.
+  ...["a800", "h800", "l40s"].flatMap((chip): typeof LETTERS => [
+    [chip, "2023-10-22", "CN", "CN", "free"],
+    [chip, "2023-10-23", "CN", "CN", "licence"],
+    [chip, "2023-11-16", "MO", "MO", "licence"],
+    [chip, "2023-11-16", "VN", "VN", "licence"],
+    [chip, "2023-11-16", "SG", "CN", "licence"],
+    [chip, "2023-11-16", "DE", "HK", "licence"],
+    [chip, "2023-11-16", "SG", "SG", "free"],
+    [chip, "2023-11-16", "IL", "IL", "free"],
+    [chip, "2023-11-17", "CN", "CN", "denial"],
+    [chip, "2023-11-17", "SG", "CN", "denial"],
+  ]),
+  ["a100-80", "2023-10-23", "AE", "AE", "licence"],
+  ["a100-80", "2023-10-23", "CN", "CN", "denial"],
+  ["h100", "2023-10-22", "AE", "AE", "free"],
+  // Not for data centres, below 4,800, or another maker's: free until the rule itself.
+  ["rtx-4090", "2023-11-16", "CN", "CN", "free"],
+  ["l20", "2023-11-16", "CN", "CN", "free"],
+  ["mi300x", "2023-11-16", "SA", "SA", "free"],
+  // April 2025: China, Macau, D:5, and firms seated there wherever they are.
+  ["h20", "2025-04-08", "SG", "CN", "free"],
+  ["h20", "2025-04-09", "SG", "CN", "licence"],
+  ["h20", "2025-06-01", "JP", "HK", "licence"],
+  ["h20", "2025-06-01", "VN", "MO", "licence"],
+  ["h20", "2025-06-01", "MO", "SG", "licence"],
+  ["h20", "2025-06-01", "VE", "VE", "licence"],
+  ["h20", "2025-06-01", "SG", "SG", "free"],
+  ["h20", "2025-06-01", "AE", "AE", "free"],
+  ["h20", "2025-06-01", "US", "CN", "free"],
+  ["mi308x", "2025-04-14", "SG", "CN", "free"],
+  ["mi308x", "2025-04-15", "SG", "CN", "licence"],
+  ["mi308x", "2025-06-01", "CN", "CN", "licence"],
+  ["mi308x", "2025-06-01", "MY", "MY", "free"],
+  ["l20", "2025-06-01", "SG", "CN", "free"],
+];
+
+describe("letters to one maker", () => {
+  it.each(LETTERS)("%s on %s to %s for a firm of %s: %s", (chip, day, to, headquarters, verdict) => {
+    const answer = on(chip, day, to, headquarters);
+    expect(answer.verdict).toBe(verdict);
+    if (answer.licence !== "none" || verdict !== "licence") return;
+    const [letter] = answer.letters.filter(({ decides }) => decides);
+    expect(letter?.to).toBe(factsOf(chip).vendor);
+    expect(answer.says).toContain(`a letter to ${letter?.to} of ${letter?.from}, which binds its exports`);
+    expect(answer.sources).toContain(letter?.source);
+  });
+
+  it("what is told of July 2023 is shown for the Middle East, and decides nothing", () => {
+    expect(on("h100", "2023-08-15", "SA")).toMatchObject({ verdict: "free", letters: [{ to: "NVIDIA", decides: false }] });
+    expect(on("h100", "2023-08-15", "VN").letters).toEqual([]);
+    expect(on("l40s", "2023-08-15", "SA").letters).toEqual([]);
+  });
+});
+
 describe("what could be had", () => {
   it("lists chips that were out and lawful that day", () => {
     const ids = (date: string, to: string, headquarters?: string) => legalOn(date, to, headquarters).map(({ id }) => id);
     expect(ids("2023-06-01", "CN")).toEqual(["v100", "a800", "h800", "rtx-4090", "ascend-910b", "mlu370-x8", "mlu590"]);
+    expect(ids("2023-10-22", "CN")).toEqual(expect.arrayContaining(["a800", "h800", "l40s"]));
+    for (const chip of ["a800", "h800", "l40s"]) expect(ids("2023-10-23", "CN")).not.toContain(chip);
+    expect(ids("2025-06-01", "SG")).toContain("h20");
+    expect(ids("2025-06-01", "SG", "CN")).not.toContain("h20");
     expect(ids("2024-12-01", "CN")).toEqual(["v100", "h20", "l20", "rtx-4090", "rtx-4090d", "ascend-910b", "mi308x", "mlu370-x8", "mlu590"].sort(byTable));
     expect(ids("2024-12-01", "JP")).toContain("h100");
     expect(ids("2024-12-01", "JP", "CN")).not.toContain("h100");
@@ -175,13 +248,25 @@ describe("what could be had", () => {
 const byTable = (a: string, b: string) => Object.keys(CHIP_FACTS).indexOf(a) - Object.keys(CHIP_FACTS).indexOf(b);
 
 describe("properties", () => {
+  it("a span's verdict is that of each of its days, whatever the place and the seat", () => {
+    const day = fc.integer({ min: Date.parse("2020-01-01"), max: Date.parse("2026-12-31") }).map((t) => new Date(t).toISOString().slice(0, 10));
+    const place = fc.constantFrom("CN", "MO", "HK", "VN", "AE", "JP", "SG", "US", "RU", "KP");
+    fc.assert(fc.property(fc.constantFrom(...Object.values(CHIP_FACTS)), day, place, place, (chip, date, to, headquarters) => {
+      const span = spans(chip, to, headquarters).findLast(({ from }) => from <= date);
+      fc.pre(span !== undefined);
+      expect(legality({ chip, date, to, headquarters }).verdict).toBe(span.legality.verdict);
+    }), { numRuns: 150 });
+  });
+
   const STRICT: Record<Verdict, number> = { free: 0, notify: 1, licence: 2, "case-by-case": 3, denial: 4, unknown: NaN };
-  const own = fc.record({ tflops: fc.integer({ min: 20, max: 3000 }), area: fc.integer({ min: 80, max: 2000 }), datacenter: fc.boolean(), link: fc.integer({ min: 40, max: 1900 }) });
-  const chip = ({ tflops, area, datacenter, link }: { tflops: number; area: number; datacenter: boolean; link: number }): ChipFacts => ({
-    id: "own", name: "own", vendor: "someone", origin: "US", released: "2020", datacenter, bf16FlopsPerSec: tflops * 1e12, eightBitOpsPerSec: tflops * 2e12,
+  const own = fc.record({
+    vendor: fc.constantFrom("someone", "NVIDIA", "AMD"), tflops: fc.integer({ min: 20, max: 3000 }), area: fc.integer({ min: 80, max: 2000 }), datacenter: fc.boolean(), link: fc.integer({ min: 40, max: 1900 }),
+  });
+  const chip = ({ vendor, tflops, area, datacenter, link }: { vendor: string; tflops: number; area: number; datacenter: boolean; link: number }): ChipFacts => ({
+    id: "own", name: "own", vendor, origin: "US", released: "2020", datacenter, bf16FlopsPerSec: tflops * 1e12, eightBitOpsPerSec: tflops * 2e12,
     hbmBytesPerSec: 3e12, linkBytesPerSec: link * 1e9, linkedChips: 8, logicDieMm2: area, sources: [],
   });
-  const date = fc.constantFrom(...VERSIONS.map(({ from }) => (from < "2020" ? "2021-01-01" : from)), "2024-12-01", "2025-06-01");
+  const date = fc.constantFrom(...VERSIONS.map(({ from }) => (from < "2020" ? "2021-01-01" : from)), "2022-09-15", "2023-11-01", "2024-12-01", "2025-06-01");
   const to = fc.constantFrom("CN", "MO", "VN", "AE", "JP", "SG", "IN", "BR");
 
   it("more performance never makes a chip freer under one rule", () => {

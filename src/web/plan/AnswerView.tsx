@@ -72,6 +72,7 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
           />
           <Tile name="Step" value={seconds(result.stepSeconds)} note={`${result.steps.toLocaleString("en-US")} steps`} />
         </dl>
+        <p class="faint small">{result.restsOn}</p>
         <p class="small layout-line">
           <b>{layoutText(result.layout)}</b> · {result.schedule} · {result.precision.toUpperCase()} · {result.tokensPerSecondPerGpu.toFixed(0)} tokens/s per GPU · MFU {(result.mfu * 100).toFixed(1)} % ·{" "}
           {Number((result.flopsPerToken / 1e9).toPrecision(4)).toLocaleString("en-US")} GFLOP per token

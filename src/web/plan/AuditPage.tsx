@@ -186,12 +186,13 @@ function Report({ report }: { report: AuditReport }) {
         </dl>
       </section>
 
-      <Figure id="hours" title="GPU-hours: claimed, and likely true" help="Bars hold eight outcomes of ten; the upright line is the claim">
+      <Figure id="hours" title="GPU-hours: claimed, and likely true" help="Bars run from the 10th to the 90th percentile; the upright line is the claim">
         <Bands label="GPU-hours" rows={hourRows} format={(v) => count(v, 3)} />
         <p>
           {hours.how}
           {Number.isFinite(hours.asStated) && <span class="faint"> Chance that the hours are as stated: {(hours.asStated * 100).toFixed(0)} %.</span>}
         </p>
+        <p class="faint small">{hours.restsOn}</p>
         {predicted && (
           <p class="faint small">
             {predicted.how} Predicted step {seconds(predicted.stepSeconds)}, {predicted.tokensPerSecondPerGpu.toFixed(0)} tokens/s per GPU, MFU {(predicted.mfu * 100).toFixed(1)} %.

@@ -4,6 +4,11 @@ import { Dialog } from "../ui/parts.tsx";
 import { BLANK, type Fault, type Field, type Form } from "./form.ts";
 import type { Catalogue } from "./messages.ts";
 
+const PLACES: [string, string][] = [
+  ["CN", "China"], ["MO", "Macau"], ["HK", "Hong Kong"], ["RU", "Russia"], ["AE", "UAE"], ["SA", "Saudi Arabia"], ["IN", "India"], ["SG", "Singapore"], ["KR", "Korea"],
+  ["JP", "Japan"], ["DE", "Germany"],
+];
+
 interface Props {
   form: Form;
   faults: readonly Fault[];
@@ -170,7 +175,7 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
         </div>
       </Group>
 
-      <Group title="Law" note={form.on || form.to ? [form.on, form.to].filter(Boolean).join(", ") : undefined} open={has(faults, ["on", "to"])}>
+      <Group title="Law" note={form.on || form.to ? [form.on, form.to, form.to && form.seat && `firm of ${form.seat}`].filter(Boolean).join(", ") : undefined} open={has(faults, ["on", "to", "seat"])}>
         <div class="pair">
           <Row name="Legal on" field="on" {...shared}>
             {(id) => <input id={id} type="date" min="2020-01-01" value={form.on} onChange={(event) => onChange({ on: event.currentTarget.value })} />}
@@ -179,10 +184,11 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
             name="Destination"
             field="to"
             {...shared}
-            options={[["", "anywhere"], ["CN", "China"], ["MO", "Macau"], ["HK", "Hong Kong"], ["RU", "Russia"], ["AE", "UAE"], ["SA", "Saudi Arabia"], ["IN", "India"], ["SG", "Singapore"], ["KR", "Korea"], ["JP", "Japan"], ["DE", "Germany"]]}
+            options={[["", "anywhere"], ...PLACES]}
           />
         </div>
-        <p class="faint small">With both set, chips that could not be had legally are marked in the plot.</p>
+        <Choice name="The firm's seat" field="seat" {...shared} help="Of its ultimate parent" options={[["", "where the chips go"], ...PLACES]} />
+        <p class="faint small">With day and destination set, chips that could not be had legally are marked in the plot.</p>
       </Group>
 
       {pasting && (

@@ -53,6 +53,7 @@ export function Phases({ answer, currency }: { answer: Answer; currency: Money }
               </li>
             ))}
           </ul>
+          <p class="faint small">{result.restsOn}</p>
           <details class="law">
             <summary>Sources of the phases</summary>
             <SourceList sources={result.sources} />

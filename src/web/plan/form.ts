@@ -35,6 +35,8 @@ export const BLANK = {
   goodput: "",
   on: "",
   to: "",
+  /** Seat of the firm; "" is the destination. */
+  seat: "",
 };
 
 export type Field = keyof typeof BLANK;

@@ -46,7 +46,7 @@ export function Bands({ label, rows, format }: { label: string; rows: BandRow[];
                 {row.name}
               </text>
               <rect class="band" x={px(row.p10)} y={y - 7} width={Math.max(1, px(row.p90) - px(row.p10))} height={14} rx={4}>
-                <title>{`${row.name}: 80 % of outcomes from ${format(row.p10)} to ${format(row.p90)}`}</title>
+                <title>{`${row.name}: 10th to 90th percentile, ${format(row.p10)} to ${format(row.p90)}`}</title>
               </rect>
               <circle class="middle" cx={px(row.p50)} cy={y} r={5}>
                 <title>{`${row.name}: ${format(row.p50)}`}</title>
