@@ -3,6 +3,7 @@ import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { ConfigError, DataError } from "../errors.ts";
 import { bytesOfToken } from "./byteLevel.ts";
 import { checkTokenizerConfig, checkTokenizerJson, templateText, tokenText } from "./check.ts";
+import { flat } from "./flat.ts";
 import { DecodeStream } from "./stream.ts";
 
 /** One message of a conversation. A thought may stand in the content as `<think>…</think>` or apart. */
@@ -131,7 +132,7 @@ export class Tokenizer {
       if (!short) return;
       const known = this.known[stage];
       if (known.size >= CACHED_PIECES) known.clear();
-      known.set(piece, ids);
+      known.set(flat(piece), ids);
     }
     for (const id of ids) out.push(id);
   }

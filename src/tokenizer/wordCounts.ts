@@ -1,3 +1,5 @@
+import { flat } from "./flat.ts";
+
 /**
  * Counts words in bounded memory by lossy counting (Manku and Motwani, VLDB 2002): when the table is full, all
  * words up to a rising count are forgotten until half of it is free. A word's count is at most `lost` too low, and
@@ -18,7 +20,7 @@ export class WordCounts {
     if (count !== undefined) this.counts.set(word, count + 1);
     else {
       if (this.counts.size >= this.maxWords) this.prune();
-      this.counts.set(word, 1);
+      this.counts.set(flat(word), 1);
     }
   }
 
