@@ -16,9 +16,15 @@ export function count(n: number): string {
   return String(Math.round(n * 100) / 100);
 }
 
+/** `1 text`, `2.5K texts`. */
+export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;
+
 /** `1.5 GB`, decimal units. */
 export function bytes(n: number): string {
   for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const)
     if (n >= size) return `${(n / size).toFixed(1)} ${unit}`;
   return `${n} B`;
 }
+
+/** `$0.0042`; what is no number is no money: `–`. */
+export const dollars = (usd: number): string => (Number.isFinite(usd) ? `$${usd.toFixed(4)}` : "–");

@@ -9,6 +9,7 @@ import { bytes } from "./print.ts";
 
 /** `2.66M`, `14.8T`: three figures. */
 export function short(n: number, figures = 3): string {
+  if (!Number.isFinite(n)) return n > 0 ? "∞" : "–";
   for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
     if (Math.abs(n) >= size * (unit === "K" ? 10 : 1)) return `${plain(n / size, figures)}${unit}`;
   return Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : plain(n, figures);
@@ -20,7 +21,8 @@ const plain = (n: number, figures: number): string => {
 };
 
 const SYMBOL: Record<Currency, string> = { USD: "$", RMB: "RMB ", KRW: "KRW " };
-export const money = (usd: number, currency: Currency = "USD"): string => `${SYMBOL[currency]}${short(fromUsd(usd, currency))}`;
+export const money = (usd: number, currency: Currency = "USD"): string =>
+  Number.isFinite(usd) ? `${SYMBOL[currency]}${short(fromUsd(usd, currency))}` : "–";
 export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)} %`;
 
 /** A bar of `width` cells in eighths. */

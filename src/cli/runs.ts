@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { RunReader, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
+import { dollars } from "../format.ts";
 import { count, duration } from "./print.ts";
 import { sparkline } from "./trainView.ts";
 
@@ -96,7 +97,7 @@ function comparison(runs: readonly Described[]): string {
     ["busiest", runs.map((run) => (run.busiest === null ? "–" : `${run.busiest.toFixed(2)}×`))],
     ["tokens/s", runs.map((run) => fixed(run.tokensPerSecond, 0))],
     ["time", runs.map((run) => duration(run.seconds))],
-    ["cost", runs.map((run) => `$${run.usd.toFixed(4)}`)],
+    ["cost", runs.map((run) => dollars(run.usd))],
     ...differing.map((key) => [key, runs.map((run) => run.settings[key] ?? "–")] as [string, string[]]),
   ];
   const nameWidth = Math.max(...rows.map(([name]) => name.length));

@@ -24,7 +24,7 @@ describe("sumbi tokenizer", () => {
   it("trains, then shows how a text is cut", async () => {
     const model = join(dir, "model");
     expect(await run("train", text, "--vocab-size", "280", "--digits", "1", "--out", model, "--skip-broken", "--json")).toBe(0);
-    expect(err).toContain(`${text}:2: left out: expected JSON`);
+    expect(err).toContain(`left out 1 line: 1 not JSON (first ${text}:2: expected JSON`);
     const result = JSON.parse(out);
     expect(result).toMatchObject({ out: model, skipped: 1 });
     expect(JSON.parse(readFileSync(join(model, "tokenizer_config.json"), "utf8")).eos_token).toBe("<｜end▁of▁sentence｜>");

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { type Document, findSources, loadTokenizer, readDocuments } from "../data/index.ts";
+import { describeLeftOut, type Document, emptyReading, findSources, leaveOut, leftOutTotal, loadTokenizer, readDocuments } from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import { count, progressLine } from "./print.ts";
@@ -25,13 +25,10 @@ export function register(program: Command): void {
       if (options.digits !== 1 && options.digits !== 3) throw new UsageError(`--digits: expected 1 or 3, got ${options.digits}`);
       const sources = findSources(paths);
       const line = progressLine();
-      let skipped = 0;
+      const reading = emptyReading();
       const documents = readDocuments(paths, {
         onBroken: options.skipBroken ? "skip" : "fail",
-        report: (broken) => {
-          skipped++;
-          process.stderr.write(`${broken.path}:${broken.line}: left out: ${broken.reason}\n`);
-        },
+        report: (broken) => leaveOut(reading, broken),
       });
       const trained = await trainTokenizer(textsOf(documents), {
         vocabSize: options.vocabSize,
@@ -41,6 +38,9 @@ export function register(program: Command): void {
         onProgress: line,
       });
       line.end();
+      const skipped = leftOutTotal(reading);
+      const left = describeLeftOut(reading);
+      if (left !== undefined) process.stderr.write(`${left}\n`);
       const dir = resolve(options.out);
       mkdirSync(dir, { recursive: true });
       writeWhole(join(dir, "tokenizer.json"), JSON.stringify(trained.tokenizerJson, null, 1));

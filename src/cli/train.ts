@@ -49,6 +49,7 @@ export function register(program: Command): void {
         view.note(
           `${pc.bold(info.id)}: ${count(info.parameters!.total)} parameters, ${count(info.parameters!.active)} active, ${count(run.recipe.tokens)} tokens${web ? `, live at ${web}` : ""}`,
         );
+        for (const { level, message } of run.notes) if (level === "info") view.note(message);
         const done = await trainRun(
           run,
           {
@@ -60,7 +61,8 @@ export function register(program: Command): void {
               if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
               if (record.type === "eval") view.evaluated(record.loss);
               if (record.type === "load") view.load(record.busiest);
-              if (record.type === "event" && record.level !== "info") view.note(`${pc.yellow(record.level)}: ${record.message}`);
+              // An error is thrown as well, and said then.
+              if (record.type === "event" && record.level === "warn") view.note(`${pc.yellow(record.level)}: ${record.message}`);
             },
           },
           stop.signal,

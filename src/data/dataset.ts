@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ConfigError, DataError } from "../errors.ts";
 import { fillInMiddle } from "./fim.ts";
 import { mix, permute } from "./random.ts";
+import type { DataReport } from "./report.ts";
 import type { Shard, Split, TokenType } from "./shards.ts";
 
 export const DATASET_FILE = "dataset.json";
@@ -14,8 +15,7 @@ export interface DatasetJson {
   vocabSize: number;
   tokenType: TokenType;
   special: { bos: number | null; eos: number | null; fim: [number, number, number] | null };
-  documents: number;
-  broken: number;
+  report: DataReport;
   sources: { path: string; bytes: number }[];
   splits: Record<Split, Shard[]>;
 }
@@ -48,7 +48,7 @@ export function openDataset(dir: string): Dataset {
   } catch (error) {
     throw new DataError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
   }
-  if (json?.format !== 1) throw new DataError(`${path}: expected format 1, got ${String(json?.format)}`);
+  if (json?.format !== 2) throw new DataError(`${path}: expected format 2, got ${String(json?.format)}`);
   if (json.tokenType !== "u16" && json.tokenType !== "u32") throw new DataError(`${path}: expected tokenType u16 or u32, got ${String(json.tokenType)}`);
   const bytesPerToken = json.tokenType === "u16" ? 2 : 4;
   for (const split of ["train", "heldout"] as const) {

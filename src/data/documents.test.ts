@@ -58,7 +58,41 @@ describe("text files", () => {
     await expect(all(readDocuments([path]))).rejects.toThrow(`${path}:2: expected UTF-8`);
     const broken: Broken[] = [];
     expect(textOf(await all(readDocuments([path], { onBroken: "skip", report: (b) => broken.push(b) })))).toBe("good\nalso good\n");
-    expect(broken).toEqual([{ path, line: 2, reason: "expected UTF-8" }]);
+    expect(broken).toEqual([{ path, line: 2, fault: "not UTF-8", reason: "expected UTF-8" }]);
+  });
+});
+
+describe("UTF-16", () => {
+  const utf16 = (text: string, order: "le" | "be"): Buffer => {
+    const bytes = Buffer.from(`\ufeff${text}`, "utf16le");
+    return order === "le" ? bytes : bytes.swap16();
+  };
+
+  it.each(["le", "be"] as const)("is decoded by its byte order mark (%s), as the same text in UTF-8", async (order) => {
+    const text = Array.from({ length: 300 }, (_, i) => `Zeile ${i}: größer, 숨비, 😀\r\n`).join("");
+    expect(textOf(await all(readDocuments([file(`${order}.txt`, utf16(text, order))])))).toBe(text);
+    const json = `{"text":"eins 숨"}\n{"text":"zwei"}`;
+    expect(await all(readDocuments([file(`${order}.jsonl`, utf16(json, order))]))).toEqual([{ text: "eins 숨", first: true, last: true }, { text: "zwei", first: true, last: true }]);
+  });
+
+  it("stays in one piece whatever the unit size, a block boundary in a character too", async () => {
+    const text = `a${"😀".repeat(300_000)}\n`.repeat(2);
+    const path = file("long.txt", utf16(text, "le"));
+    const parts = (await planUnits(findSources([path]), 4096)).flatMap((unit) => unit.parts);
+    expect(parts).toHaveLength(1);
+    expect(textOf(await all(readPart(parts[0]!, {})))).toBe(text);
+  });
+
+  it("is left out and counted where it has no mark or is broken, never read as NULs", async () => {
+    const broken: Broken[] = [];
+    const skip = { onBroken: "skip", report: (b: Broken) => void broken.push(b) } as const;
+    expect(await all(readDocuments([file("nomark.txt", Buffer.from("no mark\nhere\n", "utf16le"))], skip))).toEqual([]);
+    expect(new Set(broken.map((b) => b.fault))).toEqual(new Set(["not text"]));
+    broken.length = 0;
+    const cut = Buffer.concat([utf16("good\nbad ", "le"), Buffer.from([0x00, 0xd8]), Buffer.from("\ngood\n", "utf16le")]);
+    expect(textOf(await all(readDocuments([file("cut.txt", cut)], skip)))).toBe("good\ngood\n");
+    expect(broken).toMatchObject([{ line: 2, fault: "not UTF-8" }]);
+    await expect(all(readDocuments([file("utf32.txt", Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]))]))).rejects.toThrow(/got UTF-32/);
   });
 });
 

@@ -12,10 +12,15 @@ export type Document = { text: string; first: boolean; last: boolean } | { messa
 /** What to do with a line or row that cannot be used: leave it out, or end with a DataError. */
 export type OnBroken = "skip" | "fail";
 
+/** Why a line or row is left out, for counting. */
+export type Fault = "not UTF-8" | "not text" | "not JSON" | "too long" | "no text or messages" | "empty" | "a message of another shape";
+
 /** A line or row left out; `line` counts from 1 (for parquet: the row). */
 export interface Broken {
   path: string;
   line: number;
+  fault: Fault;
+  /** What was expected, and came, there. */
   reason: string;
 }
 
@@ -46,7 +51,7 @@ export async function* readPart(part: UnitPart, options: ReadOptions): AsyncGene
     for await (const value of readParquetRows(source.path, part.start, part.end)) {
       row++;
       const document = documentOf(value);
-      if (typeof document === "string") broken(options, { path: source.path, line: row, reason: document });
+      if ("fault" in document) broken(options, { path: source.path, line: row, ...document });
       else yield document;
     }
   } else {
@@ -76,35 +81,40 @@ function* readJsonLines(source: Source, part: UnitPart, options: ReadOptions): G
   for (const lines of readLines(source.path, part.start, part.end))
     for (const line of lines) {
       index++;
-      let found: Document | string | undefined;
-      if (line.cut) found = `expected a line of at most ${MAX_LINE_BYTES >> 20} MiB`;
+      let found: Document | NoDocument;
+      if (line.cut) found = { fault: "too long", reason: `expected a line of at most ${MAX_LINE_BYTES >> 20} MiB` };
       else {
         try {
           const text = decoder.decode(line.bytes).trim();
           if (text === "") continue;
           found = documentOf(JSON.parse(text));
         } catch (error) {
-          found = error instanceof SyntaxError ? `expected JSON: ${error.message}` : "expected UTF-8";
+          found = error instanceof SyntaxError ? { fault: "not JSON", reason: `expected JSON: ${error.message}` } : { fault: "not UTF-8", reason: "expected UTF-8" };
         }
       }
-      if (typeof found === "string") broken(options, { path: source.path, line: numberOf(index), reason: found });
+      if ("fault" in found) broken(options, { path: source.path, line: numberOf(index), ...found });
       else yield found;
     }
 }
 
+/** What is wrong with a line or row. */
+type NoDocument = Pick<Broken, "fault" | "reason">;
+
 /** A document from a parsed line or row, or what is wrong with it. */
-function documentOf(value: unknown): Document | string {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "expected an object with `text` or `messages`";
+function documentOf(value: unknown): Document | NoDocument {
+  const no = (fault: Fault, reason: string): NoDocument => ({ fault, reason });
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return no("no text or messages", "expected an object with `text` or `messages`");
   const { text, messages } = value as Record<string, unknown>;
-  if (typeof text === "string") return text === "" ? "expected a `text` that is not empty" : { text, first: true, last: true };
-  if (!Array.isArray(messages)) return "expected `text` (a string) or `messages` (a list)";
-  if (messages.length === 0) return "expected at least one message";
+  if (typeof text === "string") return text === "" ? no("empty", "expected a `text` that is not empty") : { text, first: true, last: true };
+  if (!Array.isArray(messages)) return no("no text or messages", "expected `text` (a string) or `messages` (a list)");
+  if (messages.length === 0) return no("empty", "expected at least one message");
   const list: ChatMessage[] = [];
+  const shape = (i: number, what: string): NoDocument => no("a message of another shape", `messages[${i}]${what}`);
   for (const [i, message] of messages.entries()) {
-    if (typeof message !== "object" || message === null) return `messages[${i}]: expected an object`;
+    if (typeof message !== "object" || message === null) return shape(i, ": expected an object");
     const { role, content, reasoning_content } = message as Record<string, unknown>;
-    if (role !== "user" && role !== "assistant" && role !== "system") return `messages[${i}].role: expected user, assistant or system`;
-    if (typeof content !== "string") return `messages[${i}].content: expected a string`;
+    if (role !== "user" && role !== "assistant" && role !== "system") return shape(i, ".role: expected user, assistant or system");
+    if (typeof content !== "string") return shape(i, ".content: expected a string");
     list.push(typeof reasoning_content === "string" && reasoning_content !== "" ? { role, content, reasoning_content } : { role, content });
   }
   return { messages: list };
@@ -139,7 +149,12 @@ function* readText(source: Source, part: UnitPart, options: ReadOptions): Genera
       try {
         text = decodeLine(decoder, line);
       } catch {
-        broken(options, { path: source.path, line: numberOf(index), reason: "expected UTF-8" });
+        broken(options, { path: source.path, line: numberOf(index), fault: "not UTF-8", reason: "expected UTF-8" });
+        continue;
+      }
+      // UTF-16 without its mark, or no text at all.
+      if (text.includes("\0")) {
+        broken(options, { path: source.path, line: numberOf(index), fault: "not text", reason: "expected text, got a NUL character; UTF-16 needs its byte order mark" });
         continue;
       }
       if (index === 0 && part.start === 0 && text.startsWith("\ufeff")) text = text.slice(1);

@@ -1,7 +1,9 @@
 export { arithmeticProblem, checkArithmetic, type ArithmeticKind, type ArithmeticProblem, type ArithmeticSplit } from "./arithmetic.ts";
 export { arithmeticDocument, smalltalkDocument, type ChatDocument } from "./smalltalk.ts";
-export { readDocuments, type Broken, type Document, type OnBroken, type ReadOptions } from "./documents.ts";
-export { findSources, type Source } from "./sources.ts";
+export { readDocuments, type Broken, type Document, type Fault, type OnBroken, type ReadOptions } from "./documents.ts";
+export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
+export { findSources, type Source, type Survey, surveySources } from "./sources.ts";
+export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { builtinHash } from "./builtin.ts";
 export { prepareData, type PrepareOptions } from "./prepare.ts";
 export { type BatchRequest, Dataset, openDataset } from "./dataset.ts";

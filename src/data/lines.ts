@@ -13,8 +13,61 @@ export interface Line {
   cut: boolean;
 }
 
+/** The encodings of text that are read: UTF-8, and UTF-16 by its byte order mark. */
+export type Encoding = "utf-8" | "utf-16le" | "utf-16be";
+
+/** The encoding that a file's first bytes tell. Throws DataError for UTF-32. */
+export function encodingOf(path: string): Encoding {
+  const file = open(path);
+  try {
+    const head = Buffer.alloc(4);
+    read(file, path, head, 0);
+    const marks = head.toString("hex");
+    if (marks === "fffe0000" || marks === "0000feff") throw new DataError(`${path}: expected UTF-8 or UTF-16, got UTF-32; save it as UTF-8`);
+    return marks.startsWith("fffe") ? "utf-16le" : marks.startsWith("feff") ? "utf-16be" : "utf-8";
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The lines of a whole UTF-16 file, in UTF-8. What is no UTF-16 becomes U+FFFD's bytes cut short, which no reader takes for UTF-8. */
+export function* readUtf16Lines(path: string, encoding: Encoding): Generator<Line[]> {
+  const decoder = new TextDecoder(encoding, { ignoreBOM: false });
+  const encoder = new TextEncoder();
+  const file = open(path);
+  try {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    let rest = "";
+    for (let at = 0; ; ) {
+      const count = read(file, path, block, at);
+      at += count;
+      rest += decoder.decode(block.subarray(0, count), { stream: count > 0 });
+      const pieces = rest.split("\n");
+      rest = pieces.pop() ?? "";
+      const line = (text: string, ended: boolean, cut = false): Line => ({ bytes: text.includes("\ufffd") ? NO_UTF8 : encoder.encode(text), ended, cut });
+      const lines = pieces.map((text) => line(text, true));
+      if (count === 0 && rest !== "") lines.push(line(rest, false));
+      if (rest.length > MAX_LINE_BYTES) {
+        lines.push(line(rest, false, true));
+        rest = "";
+      }
+      if (lines.length > 0) yield lines;
+      if (count === 0) return;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+const NO_UTF8 = Uint8Array.of(0xff);
+
 /** The lines that begin in bytes `start` … `end`-1 of a file, one block of them at a time; reads past `end` to finish the last. */
 export function* readLines(path: string, start: number, end: number): Generator<Line[]> {
+  const encoding = start === 0 ? encodingOf(path) : "utf-8";
+  if (encoding !== "utf-8") {
+    yield* readUtf16Lines(path, encoding);
+    return;
+  }
   const file = open(path);
   try {
     let at = start;

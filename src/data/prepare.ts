@@ -9,11 +9,12 @@ import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { builtinHash } from "./builtin.ts";
 import { Dataset, DATASET_FILE, type DatasetJson, openDataset } from "./dataset.ts";
-import type { Broken, OnBroken } from "./documents.ts";
+import type { OnBroken } from "./documents.ts";
 import { prepareUnit, type UnitJob, type UnitResult } from "./prepareUnit.ts";
 import type { FromWorker } from "./prepareWorker.ts";
 import { tokenTypeOf } from "./shards.ts";
-import { findSources, type Source } from "./sources.ts";
+import { reportOf } from "./report.ts";
+import { type Source, surveySources } from "./sources.ts";
 import { loadTokenizer, tokenizerHash } from "./tokenizerFolder.ts";
 import { planUnits, UNIT_BYTES } from "./units.ts";
 
@@ -29,15 +30,13 @@ export interface PrepareOptions {
   workers?: number;
   /** Default "fail". */
   onBroken?: OnBroken;
-  /** Told of lines left out, up to 100 for each shard. */
-  report?: (broken: Broken) => void;
   onProgress?: OnProgress;
   /** About how much text makes a shard. */
   unitBytes?: number;
 }
 
 /** Changes when the same sources would be written otherwise. */
-const FORMAT = 1;
+const FORMAT = 2;
 /** Less text than this for each thread is not worth starting it. */
 const BYTES_PER_WORKER = 4e6;
 
@@ -52,7 +51,8 @@ export async function prepareData(options: PrepareOptions): Promise<Dataset> {
   if (options.workers !== undefined && !(Number.isInteger(options.workers) && options.workers >= 1))
     throw new ConfigError(`data: expected workers of at least 1, got ${options.workers}`);
   const outDir = resolve(options.outDir);
-  const sources = findSources(options.paths);
+  const survey = surveySources(options.paths);
+  const { sources } = survey;
   const fingerprint = fingerprintOf(sources, { tokenizer: tokenizerHash(options.tokenizerDir), holdout, onBroken, unitBytes });
   const existing = readExisting(outDir);
   if (existing === fingerprint) {
@@ -89,15 +89,13 @@ export async function prepareData(options: PrepareOptions): Promise<Dataset> {
       for (const file of readdirSync(temporary)) rmSync(join(temporary, file));
       results = await run(lowest + 1);
     }
-    for (const result of results) for (const broken of result.broken) options.report?.(broken);
     const json: DatasetJson = {
       format: FORMAT,
       fingerprint,
       vocabSize: tokenizer.vocabSize,
       tokenType: tokenTypeOf(tokenizer.vocabSize),
       special: specialOf(tokenizer),
-      documents,
-      broken: results.reduce((sum, result) => sum + result.brokenCount, 0),
+      report: reportOf(results.map((result) => result.reading), survey),
       sources: sources.map(({ path, bytes }) => ({ path, bytes })),
       splits: { train: results.flatMap((result) => result.shards.train), heldout: results.flatMap((result) => result.shards.heldout) },
     };

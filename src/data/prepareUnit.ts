@@ -2,6 +2,7 @@ import type { Tokenizer } from "../tokenizer/index.ts";
 import { BUILTINS } from "./builtin.ts";
 import { type Broken, type Document, type OnBroken, readPart } from "./documents.ts";
 import { hashText } from "./random.ts";
+import { emptyReading, leaveOut, type Reading } from "./report.ts";
 import { type Shard, ShardWriter, type Split, tokenTypeOf } from "./shards.ts";
 import type { Unit } from "./units.ts";
 
@@ -21,12 +22,8 @@ export interface UnitResult {
   documents: number;
   /** The lowest hash of a text that was not held out, so that a small corpus can still give one up. */
   lowestHash: number;
-  broken: Broken[];
-  brokenCount: number;
+  reading: Reading;
 }
-
-/** Enough to find out what is wrong. */
-const KEPT_BROKEN = 100;
 
 /** Reads, tokenises and writes one unit. The same job gives the same bytes on every machine. */
 export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void): Promise<UnitResult> {
@@ -37,11 +34,10 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
     train: [writer("train", false), writer("train", true)],
     heldout: [writer("heldout", false), writer("heldout", true)],
   };
-  const result: UnitResult = { index: job.unit.index, shards: { train: [], heldout: [] }, documents: 0, lowestHash: 2 ** 32, broken: [], brokenCount: 0 };
-  const report = (broken: Broken) => {
-    result.brokenCount++;
-    if (result.broken.length < KEPT_BROKEN) result.broken.push(broken);
-  };
+  const result: UnitResult = { index: job.unit.index, shards: { train: [], heldout: [] }, documents: 0, lowestHash: 2 ** 32, reading: emptyReading() };
+  const { reading } = result;
+  const report = (broken: Broken) => leaveOut(reading, broken);
+  let heldoutCounted = false;
   const take = (document: Document, split: Split | undefined) => {
     const encoded = encodeDocument(document, tokenizer);
     result.documents++;
@@ -49,7 +45,15 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
       split = encoded.hash < job.heldoutBelow ? "heldout" : "train";
       if (split === "train") result.lowestHash = Math.min(result.lowestHash, encoded.hash);
     }
-    const to = writers[split]["text" in document ? 0 : 1];
+    const isText = "text" in document;
+    if (!isText) reading.conversations++;
+    else if (document.first) reading.texts++;
+    if (!isText || document.first) heldoutCounted = false;
+    if (split === "heldout" && !heldoutCounted) {
+      reading.heldout++;
+      heldoutCounted = true;
+    }
+    const to = writers[split][isText ? 0 : 1];
     for (const id of encoded.ids) to.push(id);
   };
   for (const part of job.unit.parts) {

@@ -22,9 +22,20 @@ const KINDS: Record<string, SourceKind> = { ".txt": "text", ".text": "text", ".m
  * What a list of files, folders (searched to the bottom), globs and `builtin:name[:documents]` stands for, each file
  * once, in a fixed order: as listed, folders and globs sorted by name. Throws DataError for what cannot be read.
  */
-export function findSources(paths: readonly string[]): Source[] {
+export const findSources = (paths: readonly string[]): Source[] => surveySources(paths).sources;
+
+/** What a list of paths stands for, and how many files of each other extension stood beside them. */
+export interface Survey {
+  sources: Source[];
+  /** By extension, `(none)` for names without one; hidden files and folders are not counted. */
+  ignored: Record<string, number>;
+}
+
+/** `findSources`, and what it passed over. */
+export function surveySources(paths: readonly string[]): Survey {
   if (paths.length === 0) throw new DataError("data: expected at least one file, folder, glob or builtin:name, got none");
   const sources = new Map<string, Source>();
+  const ignored = new Set<string>();
   const add = (path: string, kind: SourceKind, stats: Stats) => {
     if (!sources.has(path)) sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs });
   };
@@ -39,17 +50,24 @@ export function findSources(paths: readonly string[]): Source[] {
       if (kind === undefined) throw new DataError(`${path}: expected one of ${Object.keys(KINDS).join(", ")}`);
       add(resolve(path), kind, stats);
     } else if (stats?.isDirectory()) {
-      const files = filesBelow(resolve(path));
+      const files = filesBelow(resolve(path), ignored);
       if (files.length === 0) throw new DataError(`${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found none`);
       for (const file of files) add(file, KINDS[extname(file).toLowerCase()], statSync(file));
     } else if (isDynamicPattern(path)) {
       const files = globSync(path, { absolute: true, onlyFiles: true, expandDirectories: false }).sort();
       const known = files.filter((file) => extname(file).toLowerCase() in KINDS);
+      const unknown = files.filter((file) => !(extname(file).toLowerCase() in KINDS));
       if (known.length === 0) throw new DataError(`${path}: no ${Object.keys(KINDS).join(", ")} file matches`);
+      for (const file of unknown) ignored.add(resolve(file));
       for (const file of known) add(resolve(file), KINDS[extname(file).toLowerCase()], statSync(file));
     } else throw new DataError(`${path}: expected a file, folder, glob or builtin:name; there is nothing of that name`);
   }
-  return [...sources.values()];
+  const counts: Record<string, number> = {};
+  for (const path of ignored) {
+    const extension = extname(path).toLowerCase() || "(none)";
+    counts[extension] = (counts[extension] ?? 0) + 1;
+  }
+  return { sources: [...sources.values()], ignored: counts };
 }
 
 function builtinSource(path: string): Source {
@@ -61,13 +79,15 @@ function builtinSource(path: string): Source {
   return { kind: "builtin", path, bytes: documents * builtin.bytesPerDocument, mtimeMs: 0, builtin: { name: name as BuiltinName, count: documents } };
 }
 
-function filesBelow(folder: string): string[] {
+/** Files that can be read, to the bottom; the others are added to `ignored`. */
+function filesBelow(folder: string, ignored: Set<string>): string[] {
   const found: string[] = [];
   for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith(".")) continue;
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) found.push(...filesBelow(path));
-    else if (extname(entry.name).toLowerCase() in KINDS && statSync(path, { throwIfNoEntry: false })?.isFile()) found.push(path);
+    if (entry.isDirectory()) found.push(...filesBelow(path, ignored));
+    else if (!(extname(entry.name).toLowerCase() in KINDS)) ignored.add(path);
+    else if (statSync(path, { throwIfNoEntry: false })?.isFile()) found.push(path);
   }
   return found;
 }

@@ -1,4 +1,5 @@
 import { BUILTINS } from "./builtin.ts";
+import { encodingOf } from "./lines.ts";
 import { parquetRowGroups } from "./parquet.ts";
 import type { Source } from "./sources.ts";
 
@@ -40,6 +41,9 @@ export async function planUnits(sources: readonly Source[], unitBytes: number = 
 
 async function cut(source: Source, unitBytes: number): Promise<UnitPart[]> {
   if (source.bytes === 0) return [];
+  // UTF-16 is decoded from its beginning: it stays in one piece.
+  if ((source.kind === "text" || source.kind === "jsonl") && encodingOf(source.path) !== "utf-8")
+    return [{ source, start: 0, end: source.bytes, last: true, bytes: source.bytes }];
   if (source.kind === "parquet") {
     const groups = await parquetRowGroups(source.path);
     return groups.map((group, i) => ({ source, start: group.start, end: group.end, last: i === groups.length - 1, bytes: group.bytes }));

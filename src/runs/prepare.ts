@@ -9,6 +9,7 @@ import { countParameters, mtpDepth } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
 import { applySettings, parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe, type StateStorage, storeOf, type TokenSource } from "../train/index.ts";
+import { describeRun, type Note } from "./describe.ts";
 import { hashOf } from "./hash.ts";
 import { checkMemory, lanesThatFit } from "./memory.ts";
 import { RunReader } from "./reader.ts";
@@ -42,6 +43,10 @@ export interface PreparedRun {
   tokenizerDir: string;
   out: string;
   resumed: boolean;
+  /** What is to be said before the first step. */
+  notes: Note[];
+  /** Seconds that earlier sessions took. */
+  earlierSeconds: number;
 }
 
 /** Settings on the command line over the recipe file; --data replaces its paths. */
@@ -105,7 +110,6 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
     workers,
     onBroken: broken,
     onProgress,
-    report: ({ path, line, reason }) => process.stderr.write(`${path}:${line}: left out: ${reason}\n`),
   });
 
   const store = storeOf(phases);
@@ -129,5 +133,13 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
     storage: storageOf(history, store),
     source: sourceOf(dataset, recipe),
     resumed: earlier !== undefined,
+    notes: describeRun(dataset, recipe, phases),
+    earlierSeconds: earlier ? await secondsOf(options.runs, earlier.id) : 0,
   };
+}
+
+/** Seconds that a run has taken so far, as its log tells; steps that were done twice are in it twice. */
+async function secondsOf(runsDir: string, id: string): Promise<number> {
+  const { log } = await new RunReader(runsDir).read(id);
+  return log.reduce((most, record) => (record.type === "step" ? Math.max(most, record.seconds ?? 0) : most), 0);
 }

@@ -22,7 +22,7 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
     writer.write(record);
     watcher.record(record);
   };
-  const ledger = new Ledger(recipe.cost, writer.info.machine?.gemmFlopsPerSec ?? 0);
+  const ledger = new Ledger({ cost: recipe.cost, phases, peak: writer.info.machine?.gemmFlopsPerSec ?? 0, earlierSeconds: run.earlierSeconds });
   const samples = new Samples(recipe, store, run.tokenizerDir);
   const trainer = await Trainer.create(recipe, phases, store, source, storage, {
     step(report) {
@@ -40,6 +40,7 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
     phase: (phase) => write({ type: "event", step: phase.fromStep, level: "info", message: `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}` }),
     event: (step, level, message) => write({ type: "event", step, level, message }),
   });
+  for (const note of run.notes) write({ type: "event", step: trainer.progress.step, ...note });
   if (run.resumed && (await trainer.resume())) write({ type: "event", step: trainer.progress.step, level: "info", message: `resumed at step ${trainer.progress.step}` });
   signal.addEventListener("abort", () => trainer.stop(), { once: true });
   try {

@@ -195,23 +195,32 @@ export class EvaluationProgram {
     readonly executable: Executable,
     readonly binding: Binding,
     readonly ids: BigInt64Array,
-    readonly loss: Float32Array,
+    readonly nll_BT: Float32Array,
+    readonly sequence: number,
   ) {}
 
   static async create(phase: { config: ModelConfig; microBatch: number; sequence: number; name: string }, store: ParameterStore): Promise<EvaluationProgram> {
-    const ids = t.input("ids", "i64", [phase.microBatch, phase.sequence + 1]);
-    const onnx = t.toOnnx({ loss: trainingLoss(modelBuilder(phase.config), ids, { depth: 0, lambda: 0 }).mainLoss }, { name: "evaluate" });
+    const { microBatch, sequence } = phase;
+    const ids = t.input("ids", "i64", [microBatch, sequence + 1]);
+    const onnx = t.toOnnx({ nll: trainingLoss(modelBuilder(phase.config), ids, { depth: 0, lambda: 0 }).nll_X }, { name: "evaluate" });
     const executable = await compile(onnx.bytes, { name: `evaluate ${phase.name}` });
     const data = new BigInt64Array(t.sizeOf(ids.shape as number[]));
-    const loss = new Float32Array(1);
-    const binding = executable.bind({ ...parametersOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } }, { loss: t.f32([], loss) });
-    return new EvaluationProgram(executable, binding, data, loss);
+    const nll = new Float32Array(microBatch * sequence);
+    const binding = executable.bind({ ...parametersOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } }, { nll: t.f32([nll.length], nll) });
+    return new EvaluationProgram(executable, binding, data, nll, sequence);
   }
 
-  async run(ids: Int32Array): Promise<number> {
-    for (let i = 0; i < ids.length; i++) this.ids[i] = BigInt(ids[i]!);
+  /** Sum of −log p over the windows' tokens after the first. At most a micro-batch of windows; shorter ones are filled up and not counted. */
+  async run(windows: readonly Int32Array[]): Promise<number> {
+    const width = this.sequence + 1;
+    this.ids.fill(0n);
+    windows.forEach((ids, row) => ids.forEach((id, i) => (this.ids[row * width + i] = BigInt(id))));
     await this.binding.run();
-    return this.loss[0]!;
+    let sum = 0;
+    windows.forEach((ids, row) => {
+      for (const nll of this.nll_BT.subarray(row * this.sequence, row * this.sequence + ids.length - 1)) sum += nll;
+    });
+    return sum;
   }
 
   dispose(): void {

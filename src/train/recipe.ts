@@ -6,6 +6,8 @@ const positive = z.number().positive();
 const whole = z.number().int().nonnegative();
 const count = z.number().int().positive();
 const share = z.number().min(0).max(1);
+/** Of a moving average: at 1 it would never take in anything. */
+const decay = z.number().min(0).lt(1);
 
 /** One stretch of the learning rate: V3 has constant, cosine, constant, constant (arXiv:2412.19437 §4.2). */
 const stage = z.strictObject({
@@ -19,14 +21,14 @@ const stage = z.strictObject({
 });
 
 const adamw = z.strictObject({
-  beta1: share.default(0.9),
-  beta2: share.default(0.95),
+  beta1: decay.default(0.9),
+  beta2: decay.default(0.95),
   epsilon: positive.default(1e-8),
   weightDecay: z.number().nonnegative().default(0.1),
 });
 
 const muon = z.strictObject({
-  momentum: share.default(0.95),
+  momentum: decay.default(0.95),
   /** Newton–Schulz iterations. */
   iterations: count.default(5),
   weightDecay: z.number().nonnegative().default(0.1),
@@ -55,7 +57,7 @@ const recipeSchema = z.strictObject({
     /** Fill-in-the-middle rate (V3: 0.1). */
     fimRate: share.default(0),
     broken: z.enum(["skip", "fail"]).default("skip"),
-    workers: count.default(2),
+    workers: count.max(256).default(2),
   }),
   /** Tokens to train on in all. */
   tokens: positive,
@@ -113,7 +115,8 @@ const recipeSchema = z.strictObject({
   spike: z
     .strictObject({ factor: z.number().gt(1).default(1.5), steps: count.default(3), rollbacks: whole.default(5) })
     .default({ factor: 1.5, steps: 3, rollbacks: 5 }),
-  evaluate: z.strictObject({ everySteps: count.default(50), batches: count.default(4) }).default({ everySteps: 50, batches: 4 }),
+  /** Held-out loss: on so many tokens, the same at every evaluation and in every run on the same data. */
+  evaluate: z.strictObject({ everySteps: count.default(50), tokens: count.default(16_384) }).default({ everySteps: 50, tokens: 16_384 }),
   save: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).default({ everySteps: 200, keep: 2 }),
   /** Answered in the log at every evaluation: a text to go on with, or {ask} for a question in the chat template. */
   samples: z.array(z.union([z.string().min(1), z.strictObject({ ask: z.string().min(1) })])).default([]),
@@ -140,6 +143,8 @@ export interface Phase {
   lanes: number;
   config: ModelConfig;
   configJson: Record<string, unknown>;
+  /** Tokens trained on in it. */
+  tokens: number;
   /** First step of the phase, and the first after it. */
   fromStep: number;
   toStep: number;
@@ -201,29 +206,50 @@ function crossFaults(recipe: Parsed): string[] {
   return faults;
 }
 
-/** Applies `key=value` settings: keys are dotted paths, values JSON or plain text. */
+/**
+ * Applies `key=value` settings: keys are dotted paths, values JSON or plain text. Where the recipe takes text and not what the JSON
+ * says (`name=123`), the text is meant. Throws ConfigError.
+ */
 export function applySettings(json: Record<string, unknown>, settings: readonly string[]): Record<string, unknown> {
   const out = structuredClone(json);
   for (const setting of settings) {
     const at = setting.indexOf("=");
     if (at < 1) throw new ConfigError(`--set: expected key=value, got ${JSON.stringify(setting)}`);
     const path = setting.slice(0, at).split(".");
-    let value: unknown = setting.slice(at + 1);
-    try {
-      value = JSON.parse(value as string);
-    } catch {
-      // plain text
-    }
-    let target: any = out;
+    const text = setting.slice(at + 1);
+    let target = out;
     path.slice(0, -1).forEach((key, i) => {
       if (["__proto__", "constructor", "prototype"].includes(key)) throw new ConfigError(`--set: ${key} is not a recipe key`);
-      target[key] ??= {};
-      if (typeof target[key] !== "object") throw new ConfigError(`--set: ${path.slice(0, i + 1).join(".")} is not a group of settings`);
-      target = target[key];
+      const inner = (target[key] ??= {});
+      if (typeof inner !== "object") throw new ConfigError(`--set: ${path.slice(0, i + 1).join(".")} is not a group of settings`);
+      target = inner as Record<string, unknown>;
     });
-    target[path.at(-1)!] = value;
+    target[path.at(-1) ?? ""] = valueOf(text, path);
   }
   return out;
+}
+
+function valueOf(text: string, path: readonly string[]): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return text;
+  }
+  const schemas = schemasAt(recipeSchema, path);
+  const takes = (candidate: unknown): boolean => schemas.some((schema) => schema.safeParse(candidate).success);
+  return !takes(value) && takes(text) ? text : value;
+}
+
+/** The schemas that may stand at a path: several where a value may have one of several shapes. */
+function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.ZodType[] {
+  const { def } = schema as z.ZodType & { def: z.core.$ZodTypeDef & { innerType?: z.ZodType; options?: z.ZodType[]; shape?: Record<string, z.ZodType>; element?: z.ZodType } };
+  if (def.innerType) return schemasAt(def.innerType, path);
+  if (def.options) return def.options.flatMap((option) => schemasAt(option, path));
+  const [key, ...rest] = path;
+  if (key === undefined) return [schema as z.ZodType];
+  const inner = def.shape && Object.hasOwn(def.shape, key) ? def.shape[key] : def.element;
+  return inner ? schemasAt(inner, rest) : [];
 }
 
 /** The phases of a run, with the model config each is traced with. Faults of the model config come as one ConfigError. */
@@ -232,7 +258,7 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
   const steps = pretrainingSteps(recipe);
   const lanesIn = (microBatch: number): number => divisorUpTo(microBatch, recipe.lanes ?? 1);
   const phases: Phase[] = [
-    { name: "pretrain", sequence: recipe.sequence, microBatch: recipe.microBatch!, lanes: lanesIn(recipe.microBatch!), config, configJson: modelJson, fromStep: 0, toStep: steps },
+    { name: "pretrain", sequence: recipe.sequence, microBatch: recipe.microBatch!, lanes: lanesIn(recipe.microBatch!), config, configJson: modelJson, tokens: recipe.tokens, fromStep: 0, toStep: steps },
   ];
   for (const [i, extension] of recipe.extension.entries()) {
     const json: Record<string, unknown> = {
@@ -251,6 +277,7 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
       lanes: lanesIn(microBatch),
       config: parseConfig(json),
       configJson: json,
+      tokens: extension.steps * extension.batch * extension.sequence,
       fromStep,
       toStep: fromStep + extension.steps,
     });

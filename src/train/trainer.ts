@@ -14,8 +14,8 @@ import type { ParameterStore } from "./store.ts";
 export interface TokenSource {
   /** ids [count, sequence + extra] of training sequences number first, first+1, … */
   train(first: number, count: number, sequence: number, extra: number): Int32Array;
-  /** The same of the held-out text; undefined when there is none. */
-  heldout?(first: number, count: number, sequence: number, extra: number): Int32Array;
+  /** Held-out windows, [up to `sequence` + 1] ids each: all but the first are predicted. Undefined when there is none. */
+  heldout?(sequence: number): Int32Array[];
 }
 
 /** What a run remembers besides the parameters and moments. Plain JSON, exact. */
@@ -200,17 +200,21 @@ export class Trainer {
     await this.save();
   }
 
-  /** Loss of the next-token prediction on the first held-out sequences; undefined when nothing is held out. */
+  /** Mean loss of the next-token prediction over the held-out windows, each token once; undefined when nothing is held out. */
   async evaluate(): Promise<number | undefined> {
     const phase = this.#phase ?? this.phases[0]!;
     if (this.source.heldout === undefined) return undefined;
-    this.#evaluation ??= await EvaluationProgram.create(phase, this.store);
+    const evaluation = (this.#evaluation ??= await EvaluationProgram.create(phase, this.store));
     let sum = 0;
-    const { batches } = this.recipe.evaluate;
-    for (let i = 0; i < batches; i++)
-      sum += await this.#evaluation.run(this.source.heldout(i * phase.microBatch, phase.microBatch, phase.sequence, 1));
-    const loss = sum / batches;
-    await this.events.evaluated?.(this.progress.step, loss, batches * phase.microBatch * phase.sequence);
+    let tokens = 0;
+    const windows = this.source.heldout(phase.sequence);
+    for (let at = 0; at < windows.length; at += phase.microBatch) {
+      const batch = windows.slice(at, at + phase.microBatch);
+      sum += await evaluation.run(batch);
+      for (const ids of batch) tokens += ids.length - 1;
+    }
+    const loss = sum / tokens;
+    await this.events.evaluated?.(this.progress.step, loss, tokens);
     return loss;
   }
 }

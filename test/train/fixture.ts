@@ -12,13 +12,13 @@ export const MODEL = {
 export const recipeOf = (over: Record<string, unknown> = {}): Recipe =>
   parseRecipe({
     name: "test", model: MODEL, tokens: 8 * 16 * 60, sequence: 16, batch: { end: 8 }, data: {},
-    learningRate: { warmupSteps: 5, stages: [{ from: 5e-3 }] }, evaluate: { everySteps: 20, batches: 1 }, save: { everySteps: 10 }, ...over,
+    learningRate: { warmupSteps: 5, stages: [{ from: 5e-3 }] }, evaluate: { everySteps: 20, tokens: 128 }, save: { everySteps: 10 }, ...over,
   });
 
 /** Sequences that count up by a stride from a start: learnable, and a pure function of the number. */
 export const source: TokenSource = {
   train: (first, count, sequence, extra) => rows(first, count, sequence + extra),
-  heldout: (first, count, sequence, extra) => rows(first + 1_000_003, count, sequence + extra),
+  heldout: (sequence) => Array.from({ length: 8 }, (_, i) => rows(1_000_003 + i, 1, sequence + 1)),
 };
 function rows(first: number, count: number, width: number): Int32Array {
   const ids = new Int32Array(count * width);

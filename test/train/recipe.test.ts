@@ -79,4 +79,21 @@ describe("recipe", () => {
     expect([of(8, 256, 1), of(8, 256, 2), of(8, 256, 6), of(8, 256, 16), of(6, 512, 4), of(8, 32, 4), of(1, 4096, 8)]).toEqual([1, 2, 4, 4, 3, 1, 1]);
     expect(() => recipeOf({ lanes: 3 })).toThrow(/lanes: expected a divisor of microBatch 8, got 3; nearest: 2/);
   });
+
+  it("refuses moving averages that would never move, and threads without number", () => {
+    for (const adamw of [{ beta1: 1 }, { beta2: 1 }, { beta1: -0.1 }]) expect(() => recipeOf({ adamw })).toThrow(/adamw\.beta[12]/);
+    expect(() => recipeOf({ muon: { momentum: 1 } })).toThrow(/muon\.momentum/);
+    expect(() => recipeOf({ data: { workers: 100_000 } })).toThrow(/data\.workers/);
+  });
+
+  it("takes a setting as text where the recipe wants text", () => {
+    const set = (...settings: string[]) => applySettings({ name: "a", tokenizer: { from: "x" } }, settings);
+    expect(set("name=123")["name"]).toBe("123");
+    expect(set("model=2024")["model"]).toBe("2024");
+    expect(set("tokenizer.from=7")).toMatchObject({ tokenizer: { from: "7" } });
+    expect(set("seed=7", "clip=0.5", 'data.paths=["a"]', "learningRate.stages=[]")).toMatchObject({ seed: 7, clip: 0.5, data: { paths: ["a"] }, learningRate: { stages: [] } });
+    // What is wrong as both stays as it was typed, for the message.
+    expect(set("clip=true")["clip"]).toBe(true);
+    expect(set("nothing.here=1")).toMatchObject({ nothing: { here: 1 } });
+  });
 });

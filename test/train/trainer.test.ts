@@ -192,4 +192,17 @@ describe("trainer", () => {
     await run.trainer.run();
     expect(storage.saves).toBe(2);
   });
+
+  it("measures the held-out loss as the mean over tokens, however they are cut into windows and micro-batches", async () => {
+    const stream = source.heldout!(40)[0]!;
+    const whole = [stream.subarray(0, 15), stream.subarray(14, 21), stream.subarray(20, 36), stream.subarray(35, 38)];
+    const run = await newRun(recipeOf({ tokens: 8 * 16 }), { source: { ...source, heldout: () => whole } });
+    await run.trainer.run();
+    let sum = 0;
+    for (const ids of whole) {
+      run.trainer.source.heldout = () => [ids];
+      sum += (await run.trainer.evaluate())! * (ids.length - 1);
+    }
+    expect(run.heldout[0]! / (sum / 37)).toBeCloseTo(1, 6);
+  });
 });

@@ -8,7 +8,7 @@ export function count(n: number, figures = 4): string {
 }
 
 /** `$5.576M`. */
-export const usd = (n: number, figures = 4): string => `$${count(n, figures)}`;
+export const usd = (n: number, figures = 4): string => (Number.isFinite(n) ? `$${count(n, figures)}` : "–");
 
 /** `38.9 %`. */
 export const percent = (share: number, digits = 1): string => `${(share * 100).toFixed(digits)} %`;

@@ -1,0 +1,62 @@
+/** What was read to make a data set, counted, so that it can be said before training begins. */
+import { count, plural } from "../format.ts";
+import type { Broken, Fault } from "./documents.ts";
+import type { SourceKind, Survey } from "./sources.ts";
+
+/** Counts of one unit's reading, or of all. */
+export interface Reading {
+  /** Texts and conversations; a long text that is read in pieces counts once. */
+  texts: number;
+  conversations: number;
+  /** Of both, how many are held out (at least in part). */
+  heldout: number;
+  /** Lines and rows that could not be used, by what is wrong with them. */
+  leftOut: Partial<Record<Fault, number>>;
+  /** The first of each kind. */
+  examples: Broken[];
+}
+
+/** Stored in dataset.json. */
+export interface DataReport extends Reading {
+  files: Record<SourceKind, number>;
+  bytes: number;
+  /** Files beside them of other extensions, by extension. */
+  ignored: Record<string, number>;
+}
+
+export const emptyReading = (): Reading => ({ texts: 0, conversations: 0, heldout: 0, leftOut: {}, examples: [] });
+
+/** Counts a line that is left out, and keeps it when it is the first of its kind. */
+export function leaveOut(reading: Reading, broken: Broken): void {
+  const before = reading.leftOut[broken.fault] ?? 0;
+  reading.leftOut[broken.fault] = before + 1;
+  if (before === 0) reading.examples.push(broken);
+}
+
+export const leftOutTotal = ({ leftOut }: Pick<Reading, "leftOut">): number => Object.values(leftOut).reduce((sum, n) => sum + n, 0);
+
+/** One line on what was left out, by reason and with the first of each; undefined when nothing was. */
+export function describeLeftOut({ leftOut, examples }: Reading): string | undefined {
+  const faults = Object.entries(leftOut);
+  if (faults.length === 0) return undefined;
+  const kinds = faults.map(([fault, n]) => {
+    const first = examples.find((example) => example.fault === fault);
+    return `${count(n)} ${fault}${first ? ` (first ${first.path}:${first.line}: ${first.reason})` : ""}`;
+  });
+  return `left out ${plural(leftOutTotal({ leftOut }), "line")}: ${kinds.join("; ")}`;
+}
+
+/** All units' readings as one, with what the sources are. */
+export function reportOf(readings: readonly Reading[], { sources, ignored }: Survey): DataReport {
+  const all = emptyReading();
+  for (const reading of readings) {
+    all.texts += reading.texts;
+    all.conversations += reading.conversations;
+    all.heldout += reading.heldout;
+    for (const [fault, n] of Object.entries(reading.leftOut) as [Fault, number][]) all.leftOut[fault] = (all.leftOut[fault] ?? 0) + n;
+    for (const example of reading.examples) if (!all.examples.some(({ fault }) => fault === example.fault)) all.examples.push(example);
+  }
+  const files: Record<SourceKind, number> = { text: 0, jsonl: 0, parquet: 0, builtin: 0 };
+  for (const { kind } of sources) files[kind]++;
+  return { ...all, files, bytes: sources.reduce((sum, { bytes }) => sum + bytes, 0), ignored };
+}
