@@ -43,6 +43,45 @@ describe("parseConfig", () => {
     expect(parseConfig(modern).rope_parameters).toEqual(config.rope_parameters);
   });
 
+  describe("fields that are absent are transformers'", () => {
+    const file = new URL("transformers-defaults.json", FIXTURES);
+    const { defaults } = JSON.parse(readFileSync(file, "utf8")) as { defaults: Record<string, Record<string, unknown>> };
+    /** What transformers has fields for and no forward pass in f32 reads, or what follows from others. */
+    const NOT_COMPUTED = ["attention_dropout", "output_router_logits", "pretraining_tp", "use_cache", "qk_head_dim"];
+    const WINDOWS = ["layer_types", "max_window_layers", "sliding_window", "use_sliding_window"];
+    /** Fields that only DeepSeek's own code knows: their one value is what transformers computes. */
+    const ONE_VALUE = { moe_layer_freq: 1, scoring_func: { deepseek_v3: "sigmoid", deepseek_v2: "softmax" }, topk_method: { deepseek_v3: "noaux_tc" } };
+
+    it.each(Object.keys(defaults))("%s", (type) => {
+      const theirs = { ...defaults[type] };
+      const ours: Record<string, unknown> = { ...parseConfig(type === "deepseek_v2" ? { model_type: type, num_experts_per_tok: 6 } : { model_type: type }) };
+      // where they say null or nothing, ours says what that means
+      const meaning: Record<string, unknown> = {
+        rope_parameters: expect.objectContaining(theirs.rope_parameters as object),
+        ...(type === "deepseek_v2" && { n_group: 1, topk_group: 1, num_experts_per_tok: 6 }),
+        ...(type === "deepseek_v3" && { num_nextn_predict_layers: 0 }),
+        ...((type === "llama" || type === "qwen2") && { head_dim: null }),
+      };
+      for (const field of [...NOT_COMPUTED, ...WINDOWS, ...(type.startsWith("deepseek") ? ["head_dim"] : [])]) delete theirs[field];
+      for (const [field, value] of Object.entries(ONE_VALUE)) {
+        const one = typeof value === "object" ? (value as Record<string, string>)[type] : type.startsWith("deepseek") ? value : undefined;
+        if (one === undefined) continue;
+        expect(ours[field]).toBe(one);
+        delete ours[field];
+      }
+      delete ours.model_type;
+      expect(ours).toEqual({ ...theirs, ...meaning });
+      if (type === "llama") expect(headDims(parseConfig({ model_type: type })).query).toBe(defaults.llama!.head_dim);
+    });
+
+    it("but sizes must be there in what people write by hand", () => {
+      const { hidden_size: _, kv_lora_rank: __, ...rest } = v3;
+      expect(() => parseConfig(rest, "x", { sizes: "stated" })).toThrow(/2 faults\n {2}hidden_size: expected a positive whole number, (came|got) nothing\n {2}kv_lora_rank: /);
+      expect(parseConfig(rest)).toMatchObject({ hidden_size: 7168, kv_lora_rank: 512 });
+      expect(() => parseConfig(v3, "x", { sizes: "stated" })).not.toThrow();
+    });
+  });
+
   it("lists every fault with what was expected and what came", () => {
     const broken = { ...v3, hidden_size: -1, vocab_size: "many", num_experts_per_tok: 8, rope_scaling: { type: "dynamic" } };
     expect(() => parseConfig(broken, "x/config.json")).toThrow(

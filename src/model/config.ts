@@ -1,104 +1,22 @@
-import { z } from "zod";
+/** config.json as Sumbi understands it, and the few questions that everybody asks of it. */
 import { ConfigError } from "../errors.ts";
-import { parseRope, type RopeParameters } from "./rope-parameters.ts";
+import { FIELD_ALIASES, SCHEMAS, SIZES, TYPE_ALIASES, type Fields, type ModelType } from "./fields.ts";
+import { refuseUnbuilt } from "./refused.ts";
+import { parseRope, type Fault, type RopeParameters } from "./rope-parameters.ts";
 
+export type { ModelType } from "./fields.ts";
 export type { RopeParameters } from "./rope-parameters.ts";
 
-/** Expected-texts double as zod messages, so that every fault reads `field: expected …, came …`. */
-const size = z.int({ error: "a positive whole number" }).positive({ error: "a positive whole number" });
-const natural = z.int({ error: "a whole number, 0 or more" }).nonnegative({ error: "a whole number, 0 or more" });
-const layers = size.max(4096, { error: "at most 4096 layers" });
-const experts = natural.max(65536, { error: "at most 65536 experts" });
-const positive = z.number({ error: "a positive number" }).positive({ error: "a positive number" });
-const flag = z.boolean({ error: "true or false" });
-const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? null);
-const orElse = <T extends z.ZodType>(schema: T, value: z.output<T>) => schema.nullish().transform((v) => v ?? value);
-
-const common = {
-  vocab_size: size,
-  hidden_size: size,
-  intermediate_size: size,
-  num_hidden_layers: layers,
-  num_attention_heads: size,
-  num_key_value_heads: orNull(size),
-  max_position_embeddings: orElse(size, 2048),
-  rms_norm_eps: orElse(positive, 1e-6),
-  tie_word_embeddings: orElse(flag, false),
-  attention_bias: orElse(flag, false),
-  initializer_range: orElse(positive, 0.02),
-  hidden_act: orElse(z.literal("silu", { error: '"silu"' }), "silu"),
-  bos_token_id: orNull(natural),
-  eos_token_id: orNull(z.union([natural, z.array(natural)], { error: "a token id or a list of them" })),
-  pad_token_id: orNull(z.int({ error: "a token id" })),
-};
-
-const dense = {
-  head_dim: orNull(size),
-  use_sliding_window: orElse(z.literal(false, { error: "false: sliding windows are not built" }), false),
-};
-
-const latent = {
-  q_lora_rank: orNull(size),
-  kv_lora_rank: size,
-  qk_nope_head_dim: size,
-  qk_rope_head_dim: size,
-  v_head_dim: size,
-  moe_intermediate_size: orNull(size),
-  n_routed_experts: orElse(experts, 0),
-  n_shared_experts: orElse(natural, 0),
-  num_experts_per_tok: orElse(natural, 0),
-  first_k_dense_replace: orElse(natural, 0),
-  moe_layer_freq: orElse(z.literal(1, { error: "1" }), 1),
-  n_group: orElse(size, 1),
-  topk_group: orElse(size, 1),
-  routed_scaling_factor: orElse(positive, 1),
-};
-
-const no = (what: string) => orElse(z.literal(false, { error: `false: ${what}` }), false);
-
-const deepseekV3 = z.object({
-  ...common,
-  ...latent,
-  model_type: z.literal("deepseek_v3"),
-  scoring_func: orElse(z.literal("sigmoid", { error: '"sigmoid"' }), "sigmoid"),
-  topk_method: orElse(z.literal("noaux_tc", { error: '"noaux_tc"' }), "noaux_tc"),
-  norm_topk_prob: orElse(flag, true),
-  rope_interleave: orElse(flag, true),
-  num_nextn_predict_layers: orElse(natural.max(64, { error: "at most 64 modules" }), 0),
-});
-
-const deepseekV2 = z.object({
-  ...common,
-  ...latent,
-  model_type: z.literal("deepseek_v2"),
-  mlp_bias: no("the experts of deepseek_v2 have no biases"),
-  scoring_func: orElse(z.literal("softmax", { error: '"softmax"' }), "softmax"),
-  topk_method: orElse(
-    z.enum(["greedy", "group_limited_greedy"], { error: '"greedy" or "group_limited_greedy"' }),
-    "greedy",
-  ),
-  norm_topk_prob: no("released deepseek_v2 models do not normalize"),
-});
-
-const llama = z.object({ ...common, ...dense, model_type: z.literal("llama"), mlp_bias: orElse(flag, false) });
-const qwen2 = z.object({ ...common, ...dense, model_type: z.literal("qwen2") });
-const qwen3 = z.object({ ...common, ...dense, model_type: z.literal("qwen3") });
-
-const SCHEMAS = { deepseek_v3: deepseekV3, deepseek_v2: deepseekV2, llama, qwen2, qwen3 };
-
-/** Other names under which checkpoints of the same architecture are published. */
-const ALIASES: Record<string, keyof typeof SCHEMAS> = { kimi_k2: "deepseek_v3" };
-
-export type ModelType = keyof typeof SCHEMAS;
 export const MODEL_TYPES = Object.keys(SCHEMAS) as ModelType[];
 
-type Resolved<T> = Omit<T, "num_key_value_heads"> & { num_key_value_heads: number; rope_parameters: RopeParameters };
+type Resolved<T> = Omit<T, "num_key_value_heads" | "n_group" | "topk_group"> & { num_key_value_heads: number; rope_parameters: RopeParameters };
+type Grouped = { n_group: number; topk_group: number };
 
-export type DeepseekV3Config = Resolved<z.output<typeof deepseekV3>>;
-export type DeepseekV2Config = Resolved<z.output<typeof deepseekV2>>;
-export type LlamaConfig = Resolved<z.output<typeof llama>>;
-export type Qwen2Config = Resolved<z.output<typeof qwen2>>;
-export type Qwen3Config = Resolved<z.output<typeof qwen3>>;
+export type DeepseekV3Config = Resolved<Fields<"deepseek_v3">> & Grouped;
+export type DeepseekV2Config = Resolved<Fields<"deepseek_v2">> & Grouped;
+export type LlamaConfig = Resolved<Fields<"llama">>;
+export type Qwen2Config = Resolved<Fields<"qwen2">>;
+export type Qwen3Config = Resolved<Fields<"qwen3">>;
 
 /** Models with multi-head latent attention and DeepSeekMoE. */
 export type DeepseekConfig = DeepseekV3Config | DeepseekV2Config;
@@ -109,38 +27,50 @@ export type ModelConfig = DeepseekConfig | DenseConfig;
 export const isDeepseek = (config: ModelConfig): config is DeepseekConfig =>
   config.model_type === "deepseek_v3" || config.model_type === "deepseek_v2";
 
+export interface ParseOptions {
+  /** "stated": the fields that size a model must be there, as in what people write by hand. Default: absent ones are transformers'. */
+  sizes?: "stated";
+}
+
 /**
  * config.json, parsed. Fields keep the file's names; absent ones get transformers' defaults, except that no
  * MTP module is assumed. `rope_parameters` holds transformers 5's form, also when the file says rope_theta and rope_scaling.
- * Throws ConfigError listing every fault with what was expected and what came.
+ * Throws ConfigError listing every fault with what was expected and what came; what is not built is one.
  */
-export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
+export function parseConfig(json: unknown, where = "config.json", { sizes }: ParseOptions = {}): ModelConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new ConfigError(`${where}: expected an object, came ${show(json)}`);
   const raw = json as Record<string, unknown>;
-  const named = typeof raw.model_type === "string" ? (ALIASES[raw.model_type] ?? raw.model_type) : raw.model_type;
+  const named = typeof raw.model_type === "string" ? (TYPE_ALIASES[raw.model_type] ?? raw.model_type) : raw.model_type;
   if (typeof named !== "string" || !Object.hasOwn(SCHEMAS, named))
     throw new ConfigError(`${where}: model_type: expected one of ${MODEL_TYPES.join(", ")}, came ${show(raw.model_type)}`);
+  const type = named as ModelType;
 
   const faults: string[] = [];
-  const fault = (field: string, expected: string, came: unknown) =>
-    faults.push(`${field}: expected ${expected}, came ${show(came)}`);
+  const fault: Fault = (field, expected, came) => void faults.push(`${field}: expected ${expected}, came ${show(came)}`);
 
-  const input = { ...raw, model_type: named, num_nextn_predict_layers: raw.num_nextn_predict_layers ?? raw.num_mtp_layers };
-  const parsed = SCHEMAS[named as ModelType].safeParse(input);
+  if (sizes === "stated")
+    for (const field of SIZES[type]) if (raw[field] === undefined) fault(field, "a positive whole number", undefined);
+  const parsed = SCHEMAS[type].safeParse({ ...withoutAliases(raw, type, fault), model_type: type });
   if (!parsed.success)
     for (const issue of parsed.error.issues) {
       const field = String(issue.path[0] ?? "config");
       fault(field, issue.message, raw[field]);
     }
-  const rope_parameters = parseRope(raw, fault);
+  refuseUnbuilt(raw, type, parsed.data?.num_hidden_layers, fault);
+  const rope_parameters = parseRope(raw, parsed.data?.max_position_embeddings ?? 1, fault);
   if (parsed.success) {
+    const { data } = parsed;
     const config = {
-      ...parsed.data,
-      num_key_value_heads: parsed.data.num_key_value_heads ?? parsed.data.num_attention_heads,
+      ...data,
+      ...("n_group" in data && { n_group: data.n_group ?? 1, topk_group: data.topk_group ?? 1 }),
+      num_key_value_heads: data.num_key_value_heads ?? data.num_attention_heads,
       rope_parameters,
     } as ModelConfig;
-    crossCheck(config, fault);
+    if (data.model_type === "deepseek_v2" && data.topk_method === "group_limited_greedy")
+      for (const field of ["n_group", "topk_group"] as const)
+        if (data[field] === null) fault(field, "a positive whole number, for group_limited_greedy", raw[field]);
+    crossCheck(config, raw, fault);
     if (faults.length === 0) return config;
   }
   throw new ConfigError(
@@ -148,8 +78,19 @@ export function parseConfig(json: unknown, where = "config.json"): ModelConfig {
   );
 }
 
+/** The fields under the names that the schemas know; a field that is there under both names must say the same. */
+function withoutAliases(raw: Record<string, unknown>, type: ModelType, fault: Fault): Record<string, unknown> {
+  const fields = { ...raw };
+  for (const [alias, field] of Object.entries(FIELD_ALIASES[type])) {
+    if (raw[alias] == null) continue;
+    if (raw[field] != null && raw[field] !== raw[alias]) fault(alias, `${field} ${show(raw[field])}, which it is another name of`, raw[alias]);
+    fields[field] ??= raw[alias];
+  }
+  return fields;
+}
+
 /** What no single field can say: sizes that must divide, and choices that must leave enough experts. */
-function crossCheck(config: ModelConfig, fault: (field: string, expected: string, came: unknown) => void): void {
+function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fault): void {
   if (!isDeepseek(config)) {
     const { head_dim, hidden_size, num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
     if (heads % keyHeads !== 0) fault("num_key_value_heads", `a divisor of num_attention_heads ${heads}`, keyHeads);
@@ -159,6 +100,11 @@ function crossCheck(config: ModelConfig, fault: (field: string, expected: string
     return;
   }
   if (config.qk_rope_head_dim % 2 !== 0) fault("qk_rope_head_dim", "an even number", config.qk_rope_head_dim);
+  const { num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
+  if (keyHeads !== heads) {
+    const absent = raw.num_key_value_heads === undefined ? ` (absent means ${keyHeads})` : "";
+    fault("num_key_value_heads", `num_attention_heads ${heads}, since every head has keys of its own${absent}`, raw.num_key_value_heads);
+  }
   if (!hasMoe(config)) return;
   const { n_routed_experts: experts, num_experts_per_tok: perToken, n_group: groups, topk_group: kept } = config;
   if (config.moe_intermediate_size === null) fault("moe_intermediate_size", "a positive whole number", null);

@@ -168,7 +168,7 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
 
 function modelFaults(model: Record<string, unknown>): string[] {
   try {
-    parseConfig(model, "model");
+    parseConfig(model, "model", { sizes: "stated" });
     return [];
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -264,9 +264,11 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
     const json: Record<string, unknown> = {
       ...modelJson,
       rope_scaling: extension.ropeScaling,
+      rope_theta: config.rope_parameters.rope_theta,
       max_position_embeddings: Math.max(extension.sequence, Number(modelJson["max_position_embeddings"] ?? 0)),
     };
     delete json["rope_parameters"];
+    delete json["original_max_position_embeddings"]; // beside ropeScaling it would win over ropeScaling's own
     const fromStep = phases.at(-1)!.toStep;
     // Longer sequences, fewer at a time: the same tokens at once, as far as the batch divides.
     const microBatch = divisorUpTo(extension.batch, Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence));

@@ -74,6 +74,15 @@ describe("recipe", () => {
     expect(presetConfig("deepseek-v3")).toBeDefined();
   });
 
+  it("an extension keeps the model's theta, wherever config.json has it, and its own original length", () => {
+    const ropeScaling = { type: "yarn", factor: 4, original_max_position_embeddings: 128 };
+    const recipe = recipeOf({ extension: [{ sequence: 64, steps: 2, batch: 6, learningRate: 1e-3, ropeScaling }] });
+    const { rope_theta: _, ...rest } = MODEL;
+    const [before, after] = phasesOf(recipe, { ...rest, rope_parameters: { rope_type: "default", rope_theta: 5e5 }, original_max_position_embeddings: 7 });
+    expect(before!.config.rope_parameters).toMatchObject({ rope_type: "default", rope_theta: 5e5 });
+    expect(after!.config.rope_parameters).toMatchObject({ rope_type: "yarn", factor: 4, rope_theta: 5e5, original_max_position_embeddings: 128 });
+  });
+
   it("lanes: those that suit the machine, a divisor of the micro-batch, each worth its while", () => {
     const of = (microBatch: number, sequence: number, threads: number) => suitableLanes(recipeOf({ batch: { end: microBatch }, sequence, tokens: 1e6 }), threads);
     expect([of(8, 256, 1), of(8, 256, 2), of(8, 256, 6), of(8, 256, 16), of(6, 512, 4), of(8, 32, 4), of(1, 4096, 8)]).toEqual([1, 2, 4, 4, 3, 1, 1]);

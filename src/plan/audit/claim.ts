@@ -165,7 +165,7 @@ function crossCheck(claim: Claim, faults: string[]): void {
 
 /** The config that a claim's `model` names; `load` reads a path for those who have a file system. Throws ConfigError. */
 export function claimConfig(claim: Claim, load?: (path: string) => ModelConfig): ModelConfig {
-  if (typeof claim.model !== "string") return parseConfig(claim.model, `${claim.name}: model`);
+  if (typeof claim.model !== "string") return parseConfig(claim.model, `${claim.name}: model`, { sizes: "stated" });
   if (load && /[/\\.]json$|[/\\]/.test(claim.model)) return load(claim.model);
   return presetOf(claim.model);
 }

@@ -34,7 +34,7 @@ export function questionOf(form: Form): { question: PlanQuestion; price: Price; 
   const { asked, faults } = read(form);
   if (!asked) throw new FormError(faults);
   const named = form.config ? undefined : at("model", () => planModel(form.model));
-  const config = form.config ? at("config", () => parseConfig(JSON.parse(form.config))) : named!.config;
+  const config = form.config ? at("config", () => parseConfig(JSON.parse(form.config), "config.json", { sizes: "stated" })) : named!.config;
   const preset = named?.preset;
   const chip = chipIn(form);
   const price = priceOf(form, chip, asked.price);

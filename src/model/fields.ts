@@ -1,0 +1,151 @@
+/**
+ * The fields of config.json by architecture. An absent field has the default of transformers 5 (test/fixtures/transformers-defaults.json
+ * is their list, and a test compares); null is taken where transformers gives it a meaning, and refused elsewhere.
+ */
+import { z } from "zod";
+
+/** Expected-texts double as zod messages, so that every fault reads `field: expected …, came …`. */
+const size = z.int({ error: "a positive whole number" }).positive({ error: "a positive whole number" });
+const natural = z.int({ error: "a whole number, 0 or more" }).nonnegative({ error: "a whole number, 0 or more" });
+const layers = size.max(4096, { error: "at most 4096 layers" });
+const experts = natural.max(65536, { error: "at most 65536 experts" });
+const positive = z.number({ error: "a positive number" }).positive({ error: "a positive number" });
+const flag = z.boolean({ error: "true or false" });
+const tokenId = natural.nullable();
+
+const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((value) => value ?? null);
+/** Absent: the default. null: what transformers makes of it. */
+const nullIs = <T extends z.ZodType>(schema: T, absent: z.output<T>, ofNull: z.output<T>) =>
+  schema.nullish().transform((value) => (value === undefined ? absent : (value ?? ofNull)));
+/** A field that transformers does not know: one value is built. */
+const only = <T extends string | number>(value: T) =>
+  z.literal(value, { error: JSON.stringify(value) }).nullish().transform(() => value);
+const no = (what: string) => z.literal(false, { error: `false: ${what}` }).nullish().transform(() => false as const);
+
+interface CommonDefaults {
+  vocab: number;
+  hidden: number;
+  intermediate: number;
+  layers: number;
+  heads: number;
+  /** null: as many as heads. */
+  keyHeads: number | null;
+  positions: number;
+  bos: number | null;
+  eos: number | null;
+}
+
+const common = (d: CommonDefaults) => ({
+  vocab_size: size.default(d.vocab),
+  hidden_size: size.default(d.hidden),
+  intermediate_size: size.default(d.intermediate),
+  num_hidden_layers: layers.default(d.layers),
+  num_attention_heads: size.default(d.heads),
+  num_key_value_heads: size.nullable().default(d.keyHeads),
+  max_position_embeddings: size.default(d.positions),
+  rms_norm_eps: positive.default(1e-6),
+  tie_word_embeddings: flag.default(false),
+  initializer_range: positive.default(0.02),
+  hidden_act: z.literal("silu", { error: '"silu"' }).default("silu"),
+  bos_token_id: tokenId.default(d.bos),
+  eos_token_id: z.union([natural, z.array(natural)], { error: "a token id or a list of them" }).nullable().default(d.eos),
+  pad_token_id: z.int({ error: "a token id" }).nullable().default(null),
+});
+
+interface LatentDefaults {
+  expertWidth: number;
+  shared: number;
+  experts: number;
+  perToken: number;
+  scaling: number;
+  firstDense: number;
+}
+
+const latent = (d: LatentDefaults) => ({
+  attention_bias: flag.default(false),
+  q_lora_rank: size.nullable().default(1536),
+  kv_lora_rank: size.default(512),
+  qk_nope_head_dim: size.default(128),
+  qk_rope_head_dim: size.default(64),
+  v_head_dim: size.default(128),
+  moe_intermediate_size: size.nullable().default(d.expertWidth),
+  n_routed_experts: nullIs(experts, d.experts, 0),
+  n_shared_experts: nullIs(natural, d.shared, 0),
+  num_experts_per_tok: nullIs(natural, d.perToken, 0),
+  first_k_dense_replace: natural.default(d.firstDense),
+  moe_layer_freq: only(1),
+  routed_scaling_factor: positive.default(d.scaling),
+});
+
+const deepseekV3 = z.object({
+  ...common({
+    vocab: 129280, hidden: 7168, intermediate: 18432, layers: 61, heads: 128, keyHeads: 128, positions: 4096, bos: 0, eos: 1,
+  }),
+  ...latent({ expertWidth: 2048, shared: 1, experts: 256, perToken: 8, scaling: 2.5, firstDense: 3 }),
+  model_type: z.literal("deepseek_v3"),
+  n_group: size.default(8),
+  topk_group: size.default(4),
+  scoring_func: only("sigmoid"),
+  topk_method: only("noaux_tc"),
+  norm_topk_prob: nullIs(flag, true, false),
+  rope_interleave: nullIs(flag, true, false),
+  num_nextn_predict_layers: nullIs(natural.max(64, { error: "at most 64 modules" }), 0, 0),
+});
+
+const deepseekV2 = z.object({
+  ...common({
+    vocab: 102400, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, keyHeads: null, positions: 2048, bos: 1, eos: 2,
+  }),
+  ...latent({ expertWidth: 1407, shared: 2, experts: 64, perToken: 0, scaling: 1, firstDense: 0 }),
+  model_type: z.literal("deepseek_v2"),
+  n_group: orNull(size),
+  topk_group: orNull(size),
+  mlp_bias: no("the experts of deepseek_v2 have no biases"),
+  scoring_func: only("softmax"),
+  topk_method: z.enum(["greedy", "group_limited_greedy"], { error: '"greedy" or "group_limited_greedy"' }).default("greedy"),
+  norm_topk_prob: no("released deepseek_v2 models do not normalize"),
+});
+
+const llama = z.object({
+  ...common({
+    vocab: 32000, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, keyHeads: null, positions: 2048, bos: 1, eos: 2,
+  }),
+  model_type: z.literal("llama"),
+  head_dim: orNull(size),
+  attention_bias: flag.default(false),
+  mlp_bias: flag.default(false),
+});
+
+const qwen = common({
+  vocab: 151936, hidden: 4096, intermediate: 22016, layers: 32, heads: 32, keyHeads: 32, positions: 32768, bos: null, eos: null,
+});
+const qwen2 = z.object({ ...qwen, model_type: z.literal("qwen2"), head_dim: orNull(size) });
+const qwen3 = z.object({ ...qwen, model_type: z.literal("qwen3"), head_dim: size.default(128), attention_bias: flag.default(false) });
+
+export const SCHEMAS = { deepseek_v3: deepseekV3, deepseek_v2: deepseekV2, llama, qwen2, qwen3 };
+export type ModelType = keyof typeof SCHEMAS;
+export type Fields<T extends ModelType> = z.output<(typeof SCHEMAS)[T]>;
+
+/** Other names under which checkpoints of the same architecture are published. */
+export const TYPE_ALIASES: Record<string, ModelType> = { kimi_k2: "deepseek_v3" };
+
+/** Other names of fields that transformers takes, by architecture. */
+export const FIELD_ALIASES: Record<ModelType, Record<string, string>> = {
+  deepseek_v3: { num_local_experts: "n_routed_experts", num_mtp_layers: "num_nextn_predict_layers" },
+  deepseek_v2: { num_experts: "n_routed_experts" },
+  llama: {},
+  qwen2: {},
+  qwen3: {},
+};
+
+const DENSE_SIZES = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"];
+const LATENT_SIZES = [...DENSE_SIZES, "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"];
+
+/** The fields without which nobody means a model: what is written by hand must state them. */
+export const SIZES: Record<ModelType, readonly string[]> = {
+  deepseek_v3: LATENT_SIZES,
+  deepseek_v2: LATENT_SIZES,
+  llama: DENSE_SIZES,
+  qwen2: DENSE_SIZES,
+  qwen3: DENSE_SIZES,
+};
