@@ -1,14 +1,18 @@
+/** Folders of safetensors, open for random access: any, and Hugging Face's with a config.json. */
 import { realpath, stat } from "node:fs/promises";
 import { dirname, basename, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, sizeOf, type DType, type HostTensor } from "../tensor/dtype.ts";
 import { recoverFolder } from "./atomic.ts";
-import { decodeBf16, decodeE4m3, decodeF16 } from "./floats.ts";
-import { dequantizeBlocks, FP8_BLOCK } from "./fp8.ts";
+import { decodeBf16, decodeF16 } from "./floats.ts";
+import { dequantizeBlocks } from "./fp8.ts";
 import { HEADER_BYTES_MAX, isRecord, parseStrictJson, quoted } from "./header.ts";
+import { blockOfScales, isActivationScale, isKept, parseQuantization, UNSAID, type Quantization } from "./quantization.ts";
 import { allocate, readSmallFile, SafetensorsFile } from "./safetensors.ts";
 
 const CONFIG_BYTES_MAX = 16 * 2 ** 20;
+/** Names of the tensor that holds an FP8 tensor's scales, after its own. */
+const SCALE_SUFFIXES = ["_scale_inv", "_scale"];
 /** Decoding reads this much of the file at a time. */
 const DECODE_BYTES = 8 * 2 ** 20;
 
@@ -27,19 +31,21 @@ export class TensorFolder {
     readonly dir: string,
     private readonly files: ReadonlyMap<string, SafetensorsFile>,
     private readonly fileOfKey: ReadonlyMap<string, string>,
-    /** [rows, cols] of one FP8 block; `required` when config.json says the weights are FP8. */
-    private readonly fp8: { block: readonly [number, number]; required: boolean },
+    private readonly quantization: Quantization,
   ) {}
 
-  /** All tensor names, sorted, without the `*_scale_inv` of FP8 tensors (`readF32` applies those itself). */
+  /** All tensor names, sorted, without the scales of FP8 tensors (`readF32` applies those itself) and those of FP8 activations. */
   keys(): string[] {
     return [...this.fileOfKey.keys()].filter((key) => !this.isScale(key)).sort();
   }
 
   private isScale(key: string): boolean {
-    if (!key.endsWith("_scale_inv")) return false;
-    const scaled = key.slice(0, -"_scale_inv".length);
-    return this.has(scaled) && this.info(scaled).dtype === "f8e4m3";
+    if (isActivationScale(key)) return this.quantization.method !== undefined || this.isFp8(key.replace(/[^.]*$/, "weight"));
+    return SCALE_SUFFIXES.some((suffix) => key.endsWith(suffix) && this.isFp8(key.slice(0, -suffix.length)));
+  }
+
+  private isFp8(key: string): boolean {
+    return this.has(key) && this.info(key).dtype === "f8e4m3";
   }
 
   has(key: string): boolean {
@@ -64,8 +70,9 @@ export class TensorFolder {
   }
 
   /**
-   * Reads a floating-point tensor as f32, decoding bf16, f16, f64 and DeepSeek-V3's FP8 blocks (`<key>_scale_inv`,
-   * one f32 per 128 × 128 block, ragged at the edges: w = fp8 × scale_inv). `out`, when given, is filled and returned.
+   * Reads a floating-point tensor as f32, decoding bf16, f16, f64 and FP8 with its scales (`<key>_scale_inv`, V3's, or
+   * `<key>_scale`: one for the tensor, a row or a block; w = fp8 × scale). FP8 without scales is refused: it may have lost them.
+   * `out`, when given, is filled and returned.
    */
   async readF32(key: string, out?: Float32Array): Promise<HostTensor<Float32Array>> {
     const file = this.fileOf(key);
@@ -76,7 +83,7 @@ export class TensorFolder {
     if (out && out.length !== size) throw new CheckpointError(`${where}: expected room for ${size} values, got ${out.length}`);
     const data = out ?? new Float32Array(allocate(size * 4, where));
     if (dtype === "f32") await file.readBytes(key, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    else if (dtype === "f8e4m3" && (this.has(`${key}_scale_inv`) || this.fp8.required)) await this.readFp8(key, data, where);
+    else if (dtype === "f8e4m3") await this.readFp8(key, data, where);
     else {
       const buffer = new ArrayBuffer(Math.min(DECODE_BYTES, end - begin));
       const width = DTYPES[dtype].bytes;
@@ -90,20 +97,31 @@ export class TensorFolder {
   }
 
   private async readFp8(key: string, out: Float32Array, where: string): Promise<void> {
-    const scaleKey = `${key}_scale_inv`;
-    if (!this.has(scaleKey)) throw new CheckpointError(`${where}: its scales ${quoted(scaleKey)} are missing`);
+    if (isKept(this.quantization, key)) throw new CheckpointError(`${where}: expected a tensor that is not FP8, since config.json lists its module as not quantized`);
+    const [scaleKey, another] = SCALE_SUFFIXES.map((suffix) => key + suffix).filter((name) => this.has(name));
+    if (scaleKey === undefined)
+      throw new CheckpointError(
+        `${where}: expected its scales (${quoted(`${key}${SCALE_SUFFIXES[0]}`)} or ${quoted(`${key}${SCALE_SUFFIXES[1]}`)}), found none. ` +
+          `If it was cast to FP8 without scales, cast it back to bf16 first`,
+      );
+    if (another !== undefined) throw new CheckpointError(`${where}: expected scales of one kind, got both ${quoted(scaleKey)} and ${quoted(another)}`);
     const { shape } = this.info(key);
-    const [blockRows, blockCols] = this.fp8.block;
     if (shape.length !== 2) throw new CheckpointError(`${where}: expected an FP8 matrix, got shape [${shape}]`);
-    const [rows, cols] = shape;
-    const scale = this.info(scaleKey);
-    const expected = [Math.ceil(rows / blockRows), Math.ceil(cols / blockCols)];
-    if (scale.shape.length !== 2 || scale.shape[0] !== expected[0] || scale.shape[1] !== expected[1])
-      throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} of shape [${expected}] (one per ${blockRows} × ${blockCols} block), got [${scale.shape}]`);
-    if (scale.dtype === "f8e4m3") throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} in f32, got ${scale.dtype}`);
+    const scales = this.info(scaleKey);
+    const block = blockOfScales(shape, scales.shape, this.quantization);
+    if (block === undefined) throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} ${this.scaleShapes(shape)}, got [${scales.shape}]`);
+    if (scales.dtype === "f8e4m3") throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} in f32, got ${scales.dtype}`);
     const scaleInv = (await this.readF32(scaleKey)).data;
     const codes = (await this.read(key)).data as Uint8Array;
-    dequantizeBlocks({ rows, cols, codes, scaleInv }, this.fp8.block, out);
+    const [rows = 0, cols = 0] = shape;
+    dequantizeBlocks({ rows, cols, codes, scaleInv }, block, out);
+  }
+
+  /** The shapes that scales of an FP8 tensor may have, in words. */
+  private scaleShapes([rows = 0, cols = 0]: readonly number[]): string {
+    const { block, blocksOnly } = this.quantization;
+    const grid = block && `of shape [${Math.ceil(rows / block[0])},${Math.ceil(cols / block[1])}] (one per ${block[0]} × ${block[1]} block)`;
+    return [grid, ...(blocksOnly ? [] : [`of one value, or of shape [${rows}] or [${rows},1]`])].filter(Boolean).join(", ");
   }
 
   /** Closes the files; reading afterwards fails. */
@@ -151,7 +169,7 @@ export class TensorFolder {
   static async open(dir: string): Promise<TensorFolder> {
     await checkFolder(dir);
     const [files, fileOfKey] = await TensorFolder.openFiles(dir);
-    return new TensorFolder(dir, files, fileOfKey, { block: [FP8_BLOCK, FP8_BLOCK], required: false });
+    return new TensorFolder(dir, files, fileOfKey, UNSAID);
   }
 }
 
@@ -164,7 +182,7 @@ export class Checkpoint extends TensorFolder {
     /** config.json, parsed and not checked further. */
     readonly config: Record<string, unknown>,
   ) {
-    super(dir, files, fileOfKey, fp8Config(config, dir));
+    super(dir, files, fileOfKey, parseQuantization(config, join(dir, "config.json")));
   }
 
   static override async open(dir: string): Promise<Checkpoint> {
@@ -196,17 +214,7 @@ export async function readJsonFile(path: string, limitBytes = CONFIG_BYTES_MAX):
 function decode(dtype: DType, buffer: ArrayBuffer, out: Float32Array): void {
   if (dtype === "bf16") decodeBf16(new Uint16Array(buffer, 0, out.length), out);
   else if (dtype === "f16") decodeF16(new Uint16Array(buffer, 0, out.length), out);
-  else if (dtype === "f8e4m3") decodeE4m3(new Uint8Array(buffer, 0, out.length), out);
   else out.set(new Float64Array(buffer, 0, out.length));
-}
-
-function fp8Config(config: Record<string, unknown>, dir: string): { block: readonly [number, number]; required: boolean } {
-  const quantization = config.quantization_config;
-  if (!isRecord(quantization) || quantization.quant_method !== "fp8") return { block: [FP8_BLOCK, FP8_BLOCK], required: false };
-  const block = quantization.weight_block_size ?? [FP8_BLOCK, FP8_BLOCK];
-  if (!Array.isArray(block) || block.length !== 2 || !block.every((size) => Number.isSafeInteger(size) && size > 0))
-    throw new CheckpointError(`${join(dir, "config.json")}: expected quantization_config.weight_block_size [rows, cols], got ${quoted(block)}`);
-  return { block: block as [number, number], required: true };
 }
 
 async function checkFolder(dir: string): Promise<void> {

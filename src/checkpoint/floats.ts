@@ -14,6 +14,13 @@ const F32_INFINITY_BITS = 0x7f800000;
 /** The bits of `x` as signed integers, sharing memory (copied only when `x` is not aligned, which f32 arrays always are). */
 const bitsOf = (x: Float32Array): Int32Array => new Int32Array(x.buffer, x.byteOffset, x.length);
 
+/** The place of the first NaN or infinity; −1 when there is none. */
+export function firstNotFinite(x: Float32Array): number {
+  const bits = bitsOf(x);
+  for (let i = 0; i < bits.length; i++) if (((bits[i] ?? 0) & F32_INFINITY_BITS) === F32_INFINITY_BITS) return i;
+  return -1;
+}
+
 /** bf16 bits -> f32 [same length]; exact. Writes into `out` when given. */
 export function decodeBf16(bits: Uint16Array, out: Float32Array = new Float32Array(bits.length)): Float32Array {
   const outBits = bitsOf(out);

@@ -268,7 +268,7 @@ describe("FP8 scales", () => {
   const quantized = '{"quantization_config":{"quant_method":"fp8"}}';
 
   test.each([
-    ["missing", fp8(undefined), /tensor "w": its scales "w_scale_inv" are missing/],
+    ["missing", fp8(undefined), /tensor "w": expected its scales \("w_scale_inv" or "w_scale"\), found none/],
     ["of another shape", fp8({ dtype: "F32", shape: [1, 2], bytes: 8 }), /tensor "w": expected "w_scale_inv" of shape \[1,1\].*got \[1,2\]/],
     ["of integers", fp8({ dtype: "I32", shape: [1, 1], bytes: 4 }), /tensor "w_scale_inv": expected floating-point/],
     ["in fp8 themselves", fp8({ dtype: "F8_E4M3", shape: [1, 1], bytes: 1 }), /expected "w_scale_inv" in f32/],

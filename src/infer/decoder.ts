@@ -1,9 +1,9 @@
-import { openCheckpoint } from "../checkpoint/index.ts";
-import { CheckpointError, ShapeError } from "../errors.ts";
-import { cacheSpec, languageModel, modelBuilder, parameterShapes, ropeAt, type ModelConfig } from "../model/index.ts";
+import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
+import { ShapeError } from "../errors.ts";
+import { cacheSpec, languageModel, modelBuilder, ropeAt, type ModelConfig } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { compile, packedWeights, type Binding, type Executable, type PackedWeights } from "../runtime/index.ts";
-import { f32, hostTensor, i64, input, toOnnx, type HostTensor } from "../tensor/index.ts";
+import { f32, hostTensor, i64, input, sizeOf, toOnnx, type HostTensor } from "../tensor/index.ts";
 import type { LanguageModel, SequenceCache } from "./engine.ts";
 
 export interface DecoderOptions {
@@ -11,6 +11,8 @@ export interface DecoderOptions {
   contextTokens?: number;
   /** The weights will not change: the runtime packs them once, so that a decode step reads them instead of repacking. Costs a second copy. */
   frozen?: boolean;
+  /** What a person should know about where the weights came from. */
+  notes?: readonly string[];
 }
 
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
@@ -67,6 +69,7 @@ export class Decoder implements LanguageModel {
     readonly contextTokens: number,
     private readonly one: Pass,
     private readonly many: Pass,
+    readonly notes: readonly string[],
   ) {
     this.vocabSize = config.vocab_size;
   }
@@ -77,7 +80,7 @@ export class Decoder implements LanguageModel {
     const packed = options.frozen ? packedWeights() : undefined;
     const one = await pass(config, weights, contextTokens, false, packed);
     const many = await pass(config, weights, contextTokens, true, packed);
-    return new Decoder(config, contextTokens, one, many);
+    return new Decoder(config, contextTokens, one, many, options.notes ?? []);
   }
 
   newCache(): SequenceCache {
@@ -154,25 +157,24 @@ async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor
   return { executable, binding: executable.bind(inputs) };
 }
 
-/** Reads the weights of a checkpoint folder that generation needs (no MTP modules) and compiles its graphs. */
+/**
+ * Reads the weights of a checkpoint folder that generation needs (no MTP modules) and compiles its graphs. Throws CheckpointError for
+ * tensors that are missing, of another shape, not finite, or that nothing reads.
+ */
 export async function openDecoder(dir: string, config: ModelConfig, onProgress?: OnProgress): Promise<Decoder> {
   const checkpoint = await openCheckpoint(dir);
   try {
-    const wanted = Array.from(parameterShapes({ ...config, num_nextn_predict_layers: 0 } as ModelConfig));
-    const present = new Set(checkpoint.keys());
-    const total = wanted.reduce((sum, [, shape]) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+    const model = await ModelWeights.of(checkpoint, config);
+    const total = [...model.shapes.values()].reduce((sum, shape) => sum + 4 * sizeOf(shape), 0);
     const weights = new Map<string, HostTensor>();
     let done = 0;
-    for (const [key, shape] of wanted) {
-      if (!present.has(key)) throw new CheckpointError(`${dir}: expected a tensor ${key} of [${shape.join(", ")}], found none`);
-      const tensor = await checkpoint.readF32(key);
-      if (tensor.shape.join() !== shape.join())
-        throw new CheckpointError(`${dir}: ${key}: expected [${shape.join(", ")}] by config.json, got [${tensor.shape.join(", ")}]`);
+    for (const key of model.shapes.keys()) {
+      const tensor = await model.read(key);
       weights.set(key, tensor);
       done += tensor.data.byteLength;
       onProgress?.({ label: "loading", done, total, unit: "bytes" });
     }
-    return await Decoder.create(config, weights, { frozen: true });
+    return await Decoder.create(model.config, weights, { frozen: true, notes: model.notes });
   } finally {
     await checkpoint.close();
   }

@@ -1,4 +1,5 @@
 import { SumbiError } from "../errors.ts";
+import type { ModelConfig } from "../model/index.ts";
 
 /** How the next token is drawn. Defaults: see `SAMPLING_DEFAULTS`. */
 export interface Sampling {
@@ -98,6 +99,10 @@ export interface SequenceCache {
 export interface LanguageModel {
   readonly vocabSize: number;
   readonly contextTokens: number;
+  /** The config that it computes with, where the weights showed it to differ from config.json. */
+  readonly config?: ModelConfig;
+  /** What a person should know about its weights. */
+  readonly notes?: readonly string[];
   newCache(): SequenceCache;
   /** Appends tokens to the cache. Returns logits [V] of the last position, or [T, V] of all when `all`. */
   forward(tokens: readonly number[], cache: SequenceCache, options?: { all?: boolean }): Promise<Float32Array>;

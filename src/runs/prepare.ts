@@ -2,7 +2,6 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { join, resolve } from "node:path";
-import { openCheckpoint } from "../checkpoint/index.ts";
 import { findSources, loadTokenizer, prepareData } from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { countParameters, mtpDepth } from "../model/index.ts";
@@ -19,7 +18,7 @@ import { sourceOf } from "./source.ts";
 import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
 import { prepareTokenizer } from "./tokenizer.ts";
-import { loadWeights } from "./weights.ts";
+import { checkpointConfig, loadWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 export interface TrainOptions {
@@ -75,10 +74,7 @@ async function findRun(name: string, options: TrainOptions): Promise<RunInfo> {
 
 /** config.json's fields of the model to train: the recipe's, or those of the checkpoint it starts from. */
 async function modelJsonOf(recipe: Recipe): Promise<Record<string, unknown>> {
-  if (typeof recipe.model !== "string") return recipe.model;
-  const checkpoint = await openCheckpoint(recipe.model);
-  await checkpoint.close();
-  return checkpoint.config as Record<string, unknown>;
+  return typeof recipe.model === "string" ? checkpointConfig(recipe.model) : recipe.model;
 }
 
 /** Does everything up to the first step. Bad recipes and missing memory end it before any work. */

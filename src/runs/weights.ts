@@ -1,20 +1,26 @@
 /** Weights of a checkpoint as the beginning of a run. */
-import { openCheckpoint } from "../checkpoint/index.ts";
-import { CheckpointError } from "../errors.ts";
+import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
+import { parseConfig } from "../model/index.ts";
 import type { ParameterStore } from "../train/index.ts";
 
-/** Fills the store from a checkpoint's folder. Throws CheckpointError when a tensor is missing or has another shape. */
+/** config.json's fields of a checkpoint to train on: with a head of its own where the file has one, without words on quantization. */
+export async function checkpointConfig(dir: string): Promise<Record<string, unknown>> {
+  const checkpoint = await openCheckpoint(dir);
+  try {
+    const { quantization_config: _, compression_config: __, ...json } = checkpoint.config;
+    const { config } = await ModelWeights.of(checkpoint, parseConfig(json, `${dir}/config.json`), { mtp: true });
+    return { ...json, tie_word_embeddings: config.tie_word_embeddings };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+/** Fills the store from a checkpoint's folder. Throws CheckpointError when a tensor is missing, of another shape, not finite, or unread. */
 export async function loadWeights(dir: string, store: ParameterStore): Promise<void> {
   const checkpoint = await openCheckpoint(dir);
   try {
-    const present = new Set(checkpoint.keys());
-    for (const key of store.keys()) {
-      if (!present.has(key)) throw new CheckpointError(`${dir}: expected tensor ${key}, found none`);
-      const { data, shape } = await checkpoint.readF32(key);
-      const own = store.parameter(key);
-      if (String(shape) !== String(own.shape)) throw new CheckpointError(`${dir}: ${key}: expected [${own.shape}], got [${shape}]`);
-      own.data.set(data);
-    }
+    const weights = await ModelWeights.of(checkpoint, parseConfig(checkpoint.config, `${dir}/config.json`), { mtp: true });
+    for (const key of store.keys()) await weights.read(key, store.parameter(key).data);
   } finally {
     await checkpoint.close();
   }

@@ -1,0 +1,104 @@
+/** A checkpoint's tensors as the weights of a model: all that its config asks for, nothing else in its layers, finite numbers. */
+import { CheckpointError } from "../errors.ts";
+import { isDeepseek, listParameters, mtpDepth, type ModelConfig } from "../model/index.ts";
+import type { HostTensor } from "../tensor/dtype.ts";
+import type { TensorFolder } from "./checkpoint.ts";
+import { firstNotFinite } from "./floats.ts";
+import { quoted } from "./header.ts";
+
+const EMBEDDING = "model.embed_tokens.weight";
+const HEAD = "lm_head.weight";
+/** What old releases of transformers saved of the angles and positions; its own loader passes over them too. */
+const DERIVED = /(?:\.rotary_emb\.(?:inv_freq|cos_cached|sin_cached)|(?:^|\.)position_ids)$/;
+
+export interface WeightOptions {
+  /** Whether the multi-token-prediction modules that config.json counts are wanted too. Default false. */
+  mtp?: boolean;
+}
+
+/** The weights of one model in an open folder. */
+export class ModelWeights {
+  private constructor(
+    private readonly folder: TensorFolder,
+    /** The config, with `tie_word_embeddings` as the file has it. */
+    readonly config: ModelConfig,
+    /** Every wanted tensor by its key. */
+    readonly shapes: ReadonlyMap<string, readonly number[]>,
+    /** What a person should know: tensors that are not used, a config that the file contradicts. */
+    readonly notes: readonly string[],
+    private readonly sources: ReadonlyMap<string, string>,
+  ) {}
+
+  /**
+   * Compares a folder with a config before any weight is read (a head that should be tied is). Throws CheckpointError naming what is
+   * missing, what has another shape, and what nothing would read.
+   */
+  static async of(folder: TensorFolder, given: ModelConfig, { mtp = false }: WeightOptions = {}): Promise<ModelWeights> {
+    const notes: string[] = [];
+    const sources = new Map<string, string>();
+    let config = given;
+    if (config.tie_word_embeddings && folder.has(HEAD)) {
+      if (!folder.has(EMBEDDING)) sources.set(EMBEDDING, HEAD);
+      else if (!(await sameValues(folder, EMBEDDING, HEAD))) {
+        config = { ...config, tie_word_embeddings: false };
+        notes.push("config.json says tie_word_embeddings, but the file has another lm_head.weight: that one is used, as transformers does");
+      }
+    }
+    const shapes = new Map<string, readonly number[]>();
+    // one by one, so that a config of millions of tensors ends at the first that the file does not have
+    for (const { key, shape } of listParameters(mtp ? config : withoutMtp(config))) {
+      const source = sources.get(key) ?? key;
+      if (!folder.has(source)) throw new CheckpointError(`${folder.dir}: expected a tensor ${key} of [${shape.join(", ")}], found none`);
+      const { shape: got } = folder.info(source);
+      if (got.join() !== shape.join())
+        throw new CheckpointError(`${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`);
+      shapes.set(key, shape);
+    }
+    const unused = refuseUnread(folder, config, shapes, mtp ? mtpDepth(config) : 0);
+    if (unused > 0) notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
+    return new ModelWeights(folder, config, shapes, notes, sources);
+  }
+
+  /** Reads a wanted tensor as f32, into `out` when given. Throws CheckpointError when a number is NaN or infinite. */
+  async read(key: string, out?: Float32Array): Promise<HostTensor<Float32Array>> {
+    const source = this.sources.get(key) ?? key;
+    const tensor = await this.folder.readF32(source, out);
+    const at = firstNotFinite(tensor.data);
+    if (at >= 0)
+      throw new CheckpointError(`${this.folder.dir}: ${source}: expected finite numbers, got ${tensor.data[at]} at ${at} of ${tensor.data.length}. The file is damaged, or its training failed`);
+    return tensor;
+  }
+}
+
+const withoutMtp = (config: ModelConfig): ModelConfig => (mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig));
+
+/** How many tensors of MTP modules stand unread; an error when there are others. `read` modules are wanted whole. */
+function refuseUnread(folder: TensorFolder, config: ModelConfig, wanted: ReadonlyMap<string, unknown>, read: number): number {
+  let modules = 0;
+  const unread: string[] = [];
+  for (const key of folder.keys()) {
+    if (wanted.has(key) || key === HEAD || DERIVED.test(key)) continue;
+    if (isUnreadMtp(folder, config, key, read)) modules++;
+    else unread.push(key);
+  }
+  if (unread.length === 0) return modules;
+  const some = unread.slice(0, 5).map(quoted).join(", ");
+  throw new CheckpointError(
+    `${folder.dir}: expected the tensors of config.json's ${config.model_type}, got ${unread.length} more that nothing reads: ${some}${unread.length > 5 ? ", …" : ""}. ` +
+      "Computing without them would give another model: compare model_type, num_hidden_layers, attention_bias and the like with the model's own config.json",
+  );
+}
+
+/** Whether a tensor belongs to an MTP module that is not read; V3's files have one even where config.json does not count it. */
+function isUnreadMtp(folder: TensorFolder, config: ModelConfig, key: string, read: number): boolean {
+  const layer = Number(/^model\.layers\.(\d+)\./.exec(key)?.[1] ?? -1);
+  if (!isDeepseek(config) || layer < config.num_hidden_layers + read) return false;
+  return layer < config.num_hidden_layers + mtpDepth(config) || folder.has(`model.layers.${layer}.eh_proj.weight`);
+}
+
+async function sameValues(folder: TensorFolder, one: string, other: string): Promise<boolean> {
+  if (folder.info(one).shape.join() !== folder.info(other).shape.join()) return false;
+  const a = (await folder.readF32(one)).data;
+  const b = (await folder.readF32(other)).data;
+  return a.every((value, i) => value === b[i]);
+}
