@@ -12,6 +12,7 @@ const COLORS: Record<RunSummary["status"], (text: string) => string> = {
   stopped: pc.yellow,
   failed: pc.red,
   stale: pc.dim,
+  unreadable: pc.red,
 };
 
 /** `sumbi runs`: what was trained here; with ids, those side by side. */
@@ -76,8 +77,9 @@ const fixed = (value: number | null, digits: number): string => (value === null 
 function listing(runs: readonly RunSummary[]): string {
   const width = Math.max(...runs.map((run) => run.id.length));
   const rows = runs.map((run) => {
+    if (run.status === "unreadable") return `${run.id.padEnd(width)}  ${COLORS.unreadable(run.status)}  ${run.problem}`;
     const eta = run.status === "running" && run.etaSeconds !== null ? `  ${duration(run.etaSeconds)} left` : "";
-    return `${run.id.padEnd(width)}  ${COLORS[run.status](run.status.padEnd(7))}  step ${`${run.step}/${run.steps}`.padEnd(11)}  loss ${fixed(run.loss, 4)}  held-out ${fixed(run.evalLoss, 4)}${eta}`;
+    return `${run.id.padEnd(width)}  ${COLORS[run.status](run.status.padEnd(7))}  step ${`${run.step}/${run.steps}`.padEnd(11)}  loss ${fixed(run.loss, 4)}  held-out ${fixed(run.evalLoss, 4)}${eta}${run.skippedLines > 0 ? `  ${run.skippedLines} lines of its log cannot be read` : ""}`;
   });
   return `${rows.join("\n")}\n`;
 }

@@ -1,7 +1,7 @@
 /** What a run has cost and when it will end, worked out of the trainer's reports and the clock. */
 import { flopsPerToken, mtpDepth } from "../model/index.ts";
 import type { Phase, Recipe, StepReport } from "../train/index.ts";
-import type { StepRecord } from "./records.ts";
+import type { StepRecord } from "./schema.ts";
 
 /** Steps whose speed the rest is expected to have. */
 const RECENT_STEPS = 50;

@@ -13,7 +13,7 @@ import { hashOf } from "./hash.ts";
 import { checkMemory, lanesThatFit } from "./memory.ts";
 import { RunReader } from "./reader.ts";
 import { readRecipe } from "./recipes.ts";
-import type { RunInfo } from "./records.ts";
+import type { RunInfo } from "./schema.ts";
 import { sourceOf } from "./source.ts";
 import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";

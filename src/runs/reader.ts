@@ -1,27 +1,13 @@
-import { open, readdir, stat } from "node:fs/promises";
-import { hostname } from "node:os";
+/** Runs as they are read again: the list, one run whole, its log as it grows. */
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isAlive, readJsonFile } from "../checkpoint/index.ts";
-import { CheckpointError } from "../errors.ts";
-import { checkRunId, parseRecord, removeRepeats, type EndReason, type RunInfo, type RunRecord, type StepRecord } from "./records.ts";
-import { readHeartbeat } from "./writer.ts";
-
-export type RunStatus = "running" | EndReason | "stale";
-
-/** One line of the list of runs. */
-export interface RunSummary {
-  id: string;
-  recipeName: string;
-  startedAt: string;
-  status: RunStatus;
-  step: number;
-  steps: number;
-  loss: number | null;
-  evalLoss: number | null;
-  tokensPerSecond: number | null;
-  etaSeconds: number | null;
-}
+import { LineTail } from "./lineTail.ts";
+import { lockTimes, ownerOf } from "./lock.ts";
+import { livenessOf } from "./process.ts";
+import { checkRunId, isRunId, parseRecord, removeRepeats } from "./records.ts";
+import { readRunInfo } from "./runInfo.ts";
+import type { EndReason, RunInfo, RunRecord, RunSummary, StepRecord } from "./schema.ts";
 
 /** A record and its line number, the first line being 1. Damaged lines keep their number and are left out. */
 export interface NumberedRecord {
@@ -38,59 +24,15 @@ export interface FollowOptions {
   pollMs?: number;
 }
 
-/** A heartbeat is renewed every 5 s; without one for this long a process elsewhere counts as gone, one here as another program. */
-const REMOTE_SILENCE_MS = 60_000;
-const LOCAL_SILENCE_MS = 600_000;
-const READ_BYTES = 1 << 20;
-const NEWLINE = 0x0a;
-
-/**
- * Reads whole lines as they are appended to a file. A last line without its newline is read again next time, since a
- * resumed writer cuts a half-written one off and writes another in its place.
- */
-class LineTail {
-  /** Where the first line not yet seen begins. */
-  private position = 0;
-
-  constructor(private readonly path: string) {}
-
-  /** Calls `onLine` for every line that is new since the last call. */
-  async read(onLine: (line: string) => void): Promise<void> {
-    const handle = await open(this.path, "r").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (!handle) return;
-    try {
-      const { size } = await handle.stat();
-      if (size <= this.position) return;
-      const chunk = Buffer.alloc(Math.min(READ_BYTES, size - this.position));
-      let rest = Buffer.alloc(0);
-      for (let at = this.position; at < size; ) {
-        const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, size - at), at);
-        if (bytesRead === 0) break;
-        at += bytesRead;
-        rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
-        let begin = 0;
-        for (let end = rest.indexOf(NEWLINE); end >= 0; end = rest.indexOf(NEWLINE, begin)) {
-          onLine(rest.toString("utf8", begin, end));
-          begin = end + 1;
-        }
-        rest = rest.subarray(begin);
-        this.position += begin;
-      }
-    } finally {
-      await handle.close();
-    }
-  }
-}
-
 /** What the list needs of one run, kept up to date by reading only what is new in its log. */
 class RunDigest {
   private readonly tail: LineTail;
   private step: StepRecord | undefined;
   private evalLoss: number | null = null;
   private end: EndReason | undefined;
+  private skippedLines = 0;
+  /** The owner's file as it was seen last, and when it was seen to change. */
+  private sign = { text: "", at: -Infinity };
 
   constructor(
     private readonly dir: string,
@@ -102,14 +44,14 @@ class RunDigest {
   async summary(): Promise<RunSummary> {
     await this.tail.read((line) => {
       const record = parseRecord(line);
-      if (!record) return;
+      if (!record) return void this.skippedLines++;
       if (record.type === "step") this.step = record;
       if (record.type === "eval") this.evalLoss = record.loss;
       if (record.type === "end") this.end = record.reason;
-      else if (record.type === "step") this.end = undefined;
+      if (record.type === "step") this.end = undefined;
     });
     const { id, recipeName, startedAt } = this.info;
-    const status = this.end ?? (await liveness(this.dir));
+    const status = this.end ?? (await this.liveness());
     return {
       id,
       recipeName,
@@ -121,18 +63,39 @@ class RunDigest {
       evalLoss: this.evalLoss,
       tokensPerSecond: this.step?.tokensPerSecond ?? null,
       etaSeconds: status === "running" ? (this.step?.etaSeconds ?? null) : null,
+      skippedLines: this.skippedLines,
     };
+  }
+
+  /** Whether the process that writes the run is still there. */
+  private async liveness(): Promise<"running" | "stale"> {
+    const owner = await ownerOf(this.dir);
+    if (!owner?.info || owner.info.released) return "stale";
+    const { silenceMs, localSilenceMs } = lockTimes();
+    const silentMs = Date.now() - owner.at;
+    const liveness = livenessOf(owner.info);
+    if (liveness === "dead") return "stale";
+    if (liveness !== "unknown") return silentMs < localSilenceMs ? "running" : "stale";
+    // Another machine's clock may differ: a sign of life that was seen to change counts whatever time it bears.
+    if (owner.text !== this.sign.text) this.sign = { text: owner.text, at: this.sign.text === "" ? -Infinity : performance.now() };
+    return Math.abs(silentMs) < silenceMs || performance.now() - this.sign.at < silenceMs ? "running" : "stale";
   }
 }
 
-/** Whether the process that writes a run is still there. */
-async function liveness(dir: string): Promise<"running" | "stale"> {
-  const beat = await readHeartbeat(dir);
-  if (!beat) return "stale";
-  const silenceMs = Date.now() - beat.at;
-  if (beat.host !== hostname()) return silenceMs < REMOTE_SILENCE_MS ? "running" : "stale";
-  return isAlive(beat.pid) && silenceMs < LOCAL_SILENCE_MS ? "running" : "stale";
-}
+const unreadable = (id: string, { message }: Error): RunSummary => ({
+  id,
+  recipeName: "",
+  startedAt: "",
+  status: "unreadable",
+  step: 0,
+  steps: 0,
+  loss: null,
+  evalLoss: null,
+  tokensPerSecond: null,
+  etaSeconds: null,
+  skippedLines: 0,
+  problem: message,
+});
 
 /** Reads the runs of a folder, also while they are being written. */
 export class RunReader {
@@ -140,16 +103,13 @@ export class RunReader {
 
   constructor(readonly runsDir: string) {}
 
-  /** All runs, newest first; folders without a readable run.json are left out. A missing runs folder is empty. */
+  /** All runs, newest first; one that cannot be read is listed with the reason, last. A missing runs folder is empty. */
   async list(): Promise<RunSummary[]> {
     const names = await readdir(this.runsDir).catch(() => [] as string[]);
     const summaries: RunSummary[] = [];
-    for (const name of names) {
-      const summary = await this.summary(name).catch((error) => {
-        if (error instanceof CheckpointError) return undefined;
-        throw error;
-      });
-      if (summary) summaries.push(summary);
+    for (const name of names.filter(isRunId)) {
+      if (!(await stat(join(this.runsDir, name, "run.json")).catch(() => undefined))) continue;
+      summaries.push(await this.summary(name).catch((error: Error) => unreadable(name, error)));
     }
     return summaries.sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : a.id < b.id ? 1 : -1));
   }
@@ -168,13 +128,9 @@ export class RunReader {
     return join(this.runsDir, checkRunId(id));
   }
 
-  /** run.json. Throws CheckpointError when there is no such run. */
+  /** run.json, checked. Throws CheckpointError when there is no such run, or naming the field at fault. */
   async info(id: string): Promise<RunInfo> {
-    const dir = this.dirOf(id);
-    if (!(await stat(join(dir, "run.json")).catch(() => undefined))) throw new CheckpointError(`${dir}: no such run`);
-    const info = (await readJsonFile(join(dir, "run.json"))) as unknown as RunInfo;
-    if (typeof info.startedAt !== "string") throw new CheckpointError(`${join(dir, "run.json")}: expected startedAt`);
-    return { ...info, id };
+    return readRunInfo(this.dirOf(id), id);
   }
 
   /** A whole run: run.json, every record with repeats removed, and how many lines the log has (for `follow`). */

@@ -1,72 +1,16 @@
+/** Records of a run's log: parsed, freed of repeats. */
 import { CheckpointError } from "../errors.ts";
-import { quoted } from "../checkpoint/index.ts";
+import { isRecord, quoted } from "../checkpoint/index.ts";
+import { runRecordSchema, type RunRecord } from "./schema.ts";
 
-/** run.json: what a run is, written when it starts. */
-export interface RunInfo {
-  id: string;
-  /** ISO 8601. */
-  startedAt: string;
-  recipeName: string;
-  /** The resolved recipe. */
-  recipe: object;
-  parameters?: { total: number; active: number };
-  machine?: { cpu: string; threads: number; gemmFlopsPerSec: number };
-  /** Folder of the checkpoint that the run writes. */
-  out?: string;
-}
-
-/** One training step. */
-export interface StepRecord {
-  type: "step";
-  step: number;
-  steps: number;
-  tokens: number;
-  loss: number;
-  mainLoss?: number;
-  mtpLoss?: number;
-  balanceLoss?: number;
-  lr?: number;
-  gradNorm?: number;
-  tokensPerSecond?: number;
-  flopsPerSecond?: number;
-  /** Share of the machine's measured GEMM peak, 0 to 1. */
-  gemmShare?: number;
-  /** Elapsed since the run began. */
-  seconds?: number;
-  etaSeconds?: number;
-  usd?: number;
-  joules?: number;
-  batch?: number;
-  stepSeconds?: number;
-}
-
-/** Expert load: per MoE layer and expert, the share of the mean (1 is even), as a moving average. */
-export interface LoadRecord {
-  type: "load";
-  step: number;
-  load: number[][];
-  busiest: number;
-}
-
-export type EndReason = "done" | "stopped" | "failed";
-
-/** One line of log.jsonl. */
-export type RunRecord =
-  | StepRecord
-  | LoadRecord
-  | { type: "eval"; step: number; loss: number; tokens?: number }
-  | { type: "checkpoint"; step: number; path: string }
-  | { type: "sample"; step: number; prompt: string; text: string }
-  | { type: "event"; step: number; level: "info" | "warn" | "error"; message: string }
-  | { type: "end"; step: number; reason: EndReason };
-
-const RECORD_TYPES = new Set(["step", "load", "eval", "checkpoint", "sample", "event", "end"]);
-
-/** Parses one line of log.jsonl; undefined when it is no record (damaged, or of a later version). */
-export function parseRecord(line: string): RunRecord | undefined {
+/** Parses one line of log.jsonl; undefined when it is no record (damaged, too long, or of a later version). */
+export function parseRecord(line: string | undefined): RunRecord | undefined {
+  if (line === undefined) return undefined;
   try {
-    const record = JSON.parse(line) as RunRecord | null;
-    return record !== null && RECORD_TYPES.has(record.type) && Number.isFinite(record.step) ? record : undefined;
+    const value = JSON.parse(line) as unknown;
+    // A number that was not finite is null in JSON: it counts as not measured.
+    if (isRecord(value)) for (const key of Object.keys(value)) if (value[key] === null) delete value[key];
+    return runRecordSchema.safeParse(value).data;
   } catch {
     return undefined;
   }
@@ -79,22 +23,41 @@ function nameOf(record: RunRecord): string {
   return record.type === "end" ? "end" : `${record.type} ${record.step}`;
 }
 
+/** What belongs to a past that a run gave up when it went back behind it: measurements, not what happened. */
+const MEASURED = new Set<RunRecord["type"]>(["step", "load", "eval", "sample"]);
+
 /**
- * Removes what a killed and resumed run logged twice: a later record replaces the earlier one of the same type and step, in
- * its place. An `end` followed by more steps is dropped, since the run went on.
+ * Removes what a killed and resumed run, or one that rolled back, logged twice or gave up: a later record replaces the earlier one of
+ * the same type and step, in its place, and a step that comes again takes with it what was measured after it. An `end` followed by
+ * more steps is dropped, since the run went on.
  */
-export function removeRepeats(records: Iterable<RunRecord>): RunRecord[] {
+export function removeRepeats(records: readonly RunRecord[]): RunRecord[] {
   const kept = new Map<string, RunRecord>();
-  for (const record of records) {
+  for (const record of withoutGivenUp(records)) {
     if (record.type === "step" || record.type === "end") kept.delete("end");
     kept.set(nameOf(record), record);
   }
   return [...kept.values()];
 }
 
+/** Without what was measured at steps behind one that came later. */
+function withoutGivenUp(records: readonly RunRecord[]): RunRecord[] {
+  const kept: RunRecord[] = [];
+  let earliest = Infinity;
+  for (const record of records.toReversed()) {
+    if (MEASURED.has(record.type) && record.step > earliest) continue;
+    if (record.type === "step") earliest = record.step;
+    kept.push(record);
+  }
+  return kept.reverse();
+}
+
+/** Whether a name could be a run's id. */
+export const isRunId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id);
+
 /** Refuses a run id that could name anything but a folder in the runs folder. */
 export function checkRunId(id: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id))
+  if (!isRunId(id))
     throw new CheckpointError(`expected a run id of letters, digits, dots, dashes and underscores, got ${quoted(id)}`);
   return id;
 }

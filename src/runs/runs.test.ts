@@ -1,7 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL, fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -9,7 +8,9 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
 import { RunReader, type NumberedRecord } from "./reader.ts";
-import { parseRecord, removeRepeats, type RunRecord } from "./records.ts";
+import { parseRecord, removeRepeats } from "./records.ts";
+import { thisProcess } from "./process.ts";
+import type { RunRecord, WriterInfo } from "./schema.ts";
 import { RunWriter } from "./writer.ts";
 
 const temporary = temporaryFolder();
@@ -26,7 +27,9 @@ const step = (n: number, loss = 1 / n): RunRecord => ({ type: "step", step: n, s
 const create = (id?: string, startedAt?: string) => RunWriter.create(runs, { id, startedAt, recipeName: "nano", recipe: { lr: 1 } });
 const logOf = (writer: RunWriter) => join(writer.dir, "log.jsonl");
 const DEAD_PID = 4_999_999;
-const beat = (dir: string, pid: number, host: string, at: number) => writeFileSync(join(dir, "alive.json"), JSON.stringify({ pid, host, at }));
+/** Pretends that the run's newest writer is another. */
+const beat = (dir: string, over: Partial<WriterInfo>) =>
+  writeFileSync(join(dir, "writer-9.json"), JSON.stringify({ ...thisProcess(), token: "t", at: Date.now(), beats: 0, released: false, ...over }));
 
 describe("RunWriter", () => {
   test("writes run.json and one JSON object per line", async () => {
@@ -44,7 +47,7 @@ describe("RunWriter", () => {
     await writer.close();
     await writer.close();
     expect(() => writer.write(step(2))).toThrow(/closed/);
-    expect(readdirSync(writer.dir).sort()).toEqual(["log.jsonl", "run.json"]);
+    expect(readdirSync(writer.dir).sort()).toEqual(["log.jsonl", "run.json", "writer-1.json"]);
   });
 
   test("names runs apart, and refuses a given id that is taken or is no name", async () => {
@@ -86,9 +89,9 @@ describe("RunWriter", () => {
   test("a run that a living process writes is not resumed by another; a dead one's is", async () => {
     const writer = await create("r");
     await writer.close();
-    beat(writer.dir, process.ppid, hostname(), Date.now());
-    await expect(RunWriter.resume(runs, "r")).rejects.toThrow(new RegExp(`is being written by process ${process.ppid}`));
-    beat(writer.dir, DEAD_PID, hostname(), Date.now());
+    beat(writer.dir, { pid: process.ppid, started: "" });
+    await expect(RunWriter.resume(runs, "r")).rejects.toThrow(`process ${process.ppid} writes it`);
+    beat(writer.dir, { pid: DEAD_PID });
     await (await RunWriter.resume(runs, "r")).close();
     await expect(RunWriter.resume(runs, "gone")).rejects.toThrow(CheckpointError);
   });
@@ -130,6 +133,16 @@ describe("records", () => {
     ).toEqual([step(1, 9), step(2, 88), evaluation(2, 77), event(2, "a"), event(2, "b"), step(3, 66), step(4, 5)]);
   });
 
+  test("a step that comes again takes with it what was measured after it; what happened stays", () => {
+    const warn: RunRecord = { type: "event", step: 4, level: "warn", message: "rolled back" };
+    const past: RunRecord[] = [step(1), step(2), step(3), step(4), { type: "eval", step: 4, loss: 9 }, { type: "sample", step: 4, prompt: "p", text: "t" }, { type: "load", step: 4, load: [[1]], busiest: 1 }, warn];
+    expect(removeRepeats([...past, step(2, 22)])).toEqual([step(1), step(2, 22), warn]);
+    expect(removeRepeats([...past, step(2, 22), step(3, 33), step(2, 222)])).toEqual([step(1), step(2, 222), warn]);
+    // Back and forth many times over: still linear.
+    const waves = Array.from({ length: 200_000 }, (_, i) => step(i < 100_000 ? i + 1 : 200_000 - i));
+    expect(removeRepeats(waves)).toEqual([step(1)]);
+  });
+
   test("an end is dropped when the run went on, and comes last", () => {
     const end = (reason: "done" | "stopped"): RunRecord => ({ type: "end", step: 2, reason });
     expect(removeRepeats([step(1), end("stopped"), step(2)])).toEqual([step(1), step(2)]);
@@ -137,18 +150,17 @@ describe("records", () => {
   });
 
   test("damaged lines and lines of later versions are no records", () => {
-    for (const line of ["", "{", "null", "7", "[]", '{"type":"step"}', '{"type":"hologram","step":1}', '{"type":"step","step":"1"}'])
+    for (const line of ["", "{", "null", "7", "[]", '{"type":"step"}', '{"type":"hologram","step":1}', '{"type":"step","step":"1"}', '{"type":"step","step":1,"steps":2,"tokens":3,"loss":"x"}', '{"type":"step","step":-3,"steps":2,"tokens":3,"loss":1}', '{"type":"step","step":1,"steps":2,"tokens":3,"loss":1e999}', '{"type":"load","step":1,"load":"x","busiest":1}', '{"type":"event","step":1,"level":"info","message":{}}', "[".repeat(100_000)])
       expect(parseRecord(line)).toBeUndefined();
     expect(parseRecord('{"type":"end","step":3,"reason":"done"}')).toEqual({ type: "end", step: 3, reason: "done" });
+    expect(parseRecord('{"type":"step","step":1,"steps":2,"tokens":3,"loss":4,"gradNorm":null}')).toEqual({ type: "step", step: 1, steps: 2, tokens: 3, loss: 4 });
   });
 });
 
 describe("RunReader", () => {
-  test("an empty or missing folder has no runs; broken ones are left out", async () => {
+  test("an empty or missing folder has no runs; folders without a run.json are none", async () => {
     expect(await reader.list()).toEqual([]);
     mkdirSync(join(runs, "empty"), { recursive: true });
-    mkdirSync(join(runs, "broken"));
-    writeFiles(join(runs, "broken"), { "run.json": "{" });
     writeFiles(runs, { "file.txt": "" });
     expect(await reader.list()).toEqual([]);
     await expect(reader.read("nothing")).rejects.toThrow(/nothing: no such run/);
@@ -175,17 +187,33 @@ describe("RunReader", () => {
 
   test.each([
     ["no heartbeat", undefined, "stale"],
-    ["a living process, beating", [process.pid, hostname(), 0], "running"],
-    ["a living process, long silent: another program got its number", [process.pid, hostname(), 700_000], "stale"],
-    ["a dead process that beat just now", [DEAD_PID, hostname(), 0], "stale"],
-    ["another machine, beating", [DEAD_PID, "elsewhere.example", 10_000], "running"],
-    ["another machine, silent", [process.pid, "elsewhere.example", 100_000], "stale"],
+    ["a living process, beating", [{}, 0], "running"],
+    ["a living process, long silent: stuck, or another program got its number", [{}, 700_000], "stale"],
+    ["another program under the number of a dead process", [{ started: "1" }, 0], thisProcess().started ? "stale" : "running"],
+    ["a dead process that beat just now", [{ pid: DEAD_PID }, 0], "stale"],
+    ["another machine, beating", [{ pid: DEAD_PID, host: "elsewhere.example" }, 10_000], "running"],
+    ["another machine, silent", [{ host: "elsewhere.example" }, 100_000], "stale"],
+    ["another machine, its clock far ahead, not seen to beat", [{ host: "elsewhere.example" }, -1e9], "stale"],
+    ["a process that let go", [{ released: true }, 0], "stale"],
   ] as const)("status with %s", async (_, heartbeat, status) => {
     const writer = await create("r");
     writer.write(step(1));
     await writer.close();
-    if (heartbeat) beat(writer.dir, heartbeat[0], heartbeat[1], Date.now() - heartbeat[2]);
+    if (heartbeat) beat(writer.dir, { ...heartbeat[0], at: Date.now() - heartbeat[1] });
     expect((await reader.summary("r")).status).toBe(status);
+  });
+
+  test("another machine that is seen to beat runs, whatever its clock says", async () => {
+    await (await create("r")).close();
+    const dir = join(runs, "r");
+    const host = "elsewhere.example";
+    for (const offsetMs of [1e9, -1e9]) {
+      beat(dir, { host, at: Date.now() + offsetMs, token: `${offsetMs}` });
+      expect((await new RunReader(runs).summary("r")).status).toBe("stale");
+      await reader.summary("r");
+      beat(dir, { host, at: Date.now() + offsetMs + 5000, token: `${offsetMs}`, beats: 1 });
+      expect((await reader.summary("r")).status).toBe("running");
+    }
   });
 
   test("read gives run.json and the records, repeats removed", async () => {

@@ -4,7 +4,7 @@ import { Trainer } from "../train/index.ts";
 import { exportModel } from "./export.ts";
 import { Ledger } from "./ledger.ts";
 import type { PreparedRun } from "./prepare.ts";
-import type { RunRecord, StepRecord } from "./records.ts";
+import type { RunRecord, StepRecord } from "./schema.ts";
 import { Samples } from "./samples.ts";
 
 /** Steps between two records of the experts' load. */

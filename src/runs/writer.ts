@@ -1,20 +1,16 @@
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
-import { hostname } from "node:os";
+/** The one process that writes a run: its log, line by line, and run.json. */
+import { closeSync, copyFileSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { atomicFile, isAlive, readJsonFile, writeError } from "../checkpoint/index.ts";
+import { atomicFile, writeError } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
-import { checkRunId, makeRunId, type RunInfo, type RunRecord } from "./records.ts";
+import { LINE_BYTES_MAX } from "./lineTail.ts";
+import { RunLock } from "./lock.ts";
+import type { OnProgress } from "../progress.ts";
+import { checkRunId, makeRunId } from "./records.ts";
+import { readRunInfo } from "./runInfo.ts";
+import type { RunInfo, RunRecord } from "./schema.ts";
 
-/** Who writes a run now: `alive.json` in its folder, renewed every few seconds and removed at a clean end. */
-export interface Heartbeat {
-  pid: number;
-  host: string;
-  /** Milliseconds since 1970. */
-  at: number;
-}
-
-const HEARTBEAT_MS = 5_000;
 /** A line is on disk at the latest this long after it was written; `checkpoint` and `end` at once. */
 const SYNC_MS = 5_000;
 
@@ -26,23 +22,20 @@ export interface NewRun extends Omit<RunInfo, "id" | "startedAt"> {
 
 /**
  * Appends to a run's log.jsonl, one JSON object per line. A line is with the operating system when `write` returns, so a
- * kill -9 loses nothing but a half-written last line, which `RunWriter.resume` cuts off.
+ * kill -9 loses nothing but a half-written last line, which `RunWriter.resume` cuts off. Everything is refused with a
+ * CheckpointError once another process has taken the run over.
  */
 export class RunWriter {
   private syncedAt = 0;
-  private readonly timer: NodeJS.Timeout;
   private closed = false;
-  private beating: Promise<void> = Promise.resolve();
 
   private constructor(
     readonly dir: string,
-    readonly info: RunInfo,
+    public info: RunInfo,
+    private readonly lock: RunLock,
     private readonly fd: number,
     private length: number,
-  ) {
-    this.timer = setInterval(() => (this.beating = writeHeartbeat(dir).catch(() => {})), HEARTBEAT_MS);
-    this.timer.unref();
-  }
+  ) {}
 
   get id(): string {
     return this.info.id;
@@ -57,38 +50,61 @@ export class RunWriter {
     });
     const dir = join(runsDir, id);
     const info: RunInfo = { ...run, id, startedAt };
-    await atomicFile(join(dir, "run.json"), `${JSON.stringify(info, null, 2)}\n`);
-    return RunWriter.open(dir, info);
-  }
-
-  /** Continues a run: cuts off a half-written last line. Throws CheckpointError when another live process writes it. */
-  static async resume(runsDir: string, id: string): Promise<RunWriter> {
-    const dir = join(runsDir, checkRunId(id));
-    const info = (await readJsonFile(join(dir, "run.json"))) as unknown as RunInfo;
-    const beat = await readHeartbeat(dir);
-    if (beat && beat.host === hostname() && beat.pid !== process.pid && isAlive(beat.pid) && Date.now() - beat.at < 60_000)
-      throw new CheckpointError(`${dir}: is being written by process ${beat.pid}`);
-    return RunWriter.open(dir, info);
-  }
-
-  private static async open(dir: string, info: RunInfo): Promise<RunWriter> {
-    let fd: number | undefined;
     try {
-      fd = openSync(join(dir, "log.jsonl"), "a+");
-      const length = wholeLinesBytes(fd);
-      ftruncateSync(fd, length);
-      await writeHeartbeat(dir);
-      return new RunWriter(dir, info, fd, length);
+      const lock = await RunLock.acquire(dir);
+      await atomicFile(join(dir, "run.json"), textOf(info));
+      return RunWriter.open(dir, info, lock);
     } catch (error) {
-      if (fd !== undefined) closeSync(fd);
+      await rm(dir, { recursive: true, force: true }).catch(() => {});
       throw await writeError(error, dir);
     }
+  }
+
+  /** Continues a run: cuts off a half-written last line. Throws CheckpointError when another process writes it. */
+  static async resume(runsDir: string, id: string, onProgress?: OnProgress): Promise<RunWriter> {
+    const dir = join(runsDir, checkRunId(id));
+    const info = await readRunInfo(dir, id);
+    const lock = await RunLock.acquire(dir, { onProgress }).catch(async (error: unknown) => {
+      throw await writeError(error, dir);
+    });
+    return RunWriter.open(dir, info, lock);
+  }
+
+  private static async open(dir: string, info: RunInfo, lock: RunLock): Promise<RunWriter> {
+    const path = join(dir, "log.jsonl");
+    let fd: number | undefined;
+    try {
+      if (lock.tookOver) renew(path);
+      fd = openSync(path, "a+");
+      const length = wholeLinesBytes(fd);
+      ftruncateSync(fd, length);
+      return new RunWriter(dir, info, lock, fd, length);
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      lock.release();
+      throw await writeError(error, dir);
+    }
+  }
+
+  /** Throws CheckpointError when another process has taken the run over. */
+  check(): void {
+    this.lock.check();
+  }
+
+  /** Writes run.json anew. */
+  async update(changes: Partial<RunInfo>): Promise<void> {
+    this.check();
+    this.info = { ...this.info, ...changes };
+    await atomicFile(join(this.dir, "run.json"), textOf(this.info));
   }
 
   /** Appends one record. Throws CheckpointError when the disk is full; the log then still ends with a whole line. */
   write(record: RunRecord): void {
     if (this.closed) throw new CheckpointError(`${this.dir}: the run's log is closed`);
+    this.check();
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    if (line.length > LINE_BYTES_MAX)
+      return this.write({ type: "event", step: record.step, level: "warn", message: `a record (${record.type}) of ${line.length} bytes was left out of the log` });
     try {
       for (let done = 0; done < line.length; ) done += writeSync(this.fd, line, done);
       this.length += line.length;
@@ -109,15 +125,31 @@ export class RunWriter {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    clearInterval(this.timer);
-    await this.beating;
-    this.sync();
-    closeSync(this.fd);
-    await rm(join(this.dir, "alive.json"), { force: true });
+    try {
+      this.sync();
+    } finally {
+      closeSync(this.fd);
+      this.lock.release();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+}
+
+const textOf = (info: RunInfo): string => `${JSON.stringify(info, null, 2)}\n`;
+
+/** Puts a copy in the file's place: a process that still has the old one open writes where nobody reads. */
+function renew(path: string): void {
+  const copy = `${path}.tmp`;
+  try {
+    copyFileSync(path, copy);
+    renameSync(copy, path);
+  } catch (error) {
+    rmSync(copy, { force: true });
+    // There is no log yet, or Windows does not replace a file that is open: then the lock alone must do.
+    if (!["ENOENT", "EPERM", "EACCES", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 
@@ -147,19 +179,4 @@ function wholeLinesBytes(fd: number): number {
     end = begin;
   }
   return 0;
-}
-
-async function writeHeartbeat(dir: string): Promise<void> {
-  const beat: Heartbeat = { pid: process.pid, host: hostname(), at: Date.now() };
-  await atomicFile(join(dir, "alive.json"), JSON.stringify(beat));
-}
-
-/** The heartbeat of a run folder; undefined when it has none. */
-export async function readHeartbeat(dir: string): Promise<Heartbeat | undefined> {
-  try {
-    const beat = JSON.parse(await readFile(join(dir, "alive.json"), "utf8")) as Heartbeat;
-    return Number.isFinite(beat.at) && Number.isFinite(beat.pid) ? beat : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -4,18 +4,20 @@ import { ApiError, CheckpointError } from "../errors.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 import { errorBody } from "./errors.ts";
 
-/** What the routes need of a RunReader (src/checkpoint). */
+/** What the routes need of a RunReader. */
 export type RunSource = Pick<RunReader, "list" | "info" | "read" | "follow">;
 
 /** `/api/runs`, `/api/runs/:id` and `/api/runs/:id/stream?after=<line number>`. */
 export function runRoutes(runs: RunSource): Hono {
   const app = new Hono();
-  /** A run that does not exist, or cannot be read, is a 404; an id that climbs out of the folder is one of those. */
+  /** A run that does not exist is a 404, an id that climbs out of the folder is one of those; a damaged one says what is wrong. */
   const known = async <T>(id: string, work: Promise<T>): Promise<T> => {
     try {
       return await work;
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
+      const problem = (await runs.list()).find((run) => run.id === id)?.problem;
+      if (problem !== undefined) throw new ApiError(422, `The run '${id.slice(0, 200)}' cannot be read: ${problem}`, "invalid_request_error", "run_unreadable", "id");
       throw new ApiError(404, `There is no run '${id.slice(0, 200)}'; /api/runs lists them`, "invalid_request_error", "run_not_found", "id");
     }
   };

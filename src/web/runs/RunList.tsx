@@ -13,6 +13,7 @@ const MEANING: Record<Status, string> = {
   stopped: "Stopped by its owner; can be resumed",
   failed: "Ended with an error",
   stale: "No longer running, and did not say why: killed, or the machine went off. Can be resumed",
+  unreadable: "A file of this run is damaged or cannot be opened",
 };
 
 export function StatusPill({ status }: { status: Status }) {
@@ -101,10 +102,11 @@ function Row({ run, picked, onPick }: { run: RunSummary; picked: boolean; onPick
       </td>
       <td>
         <a class="run-name" href={`/runs/${encodeURIComponent(run.id)}`}>
-          {run.recipeName}
+          {run.recipeName || run.id}
         </a>
         <small>
-          {run.id} · {ago(Date.parse(run.startedAt))}
+          {run.problem ?? `${run.id} · ${ago(Date.parse(run.startedAt))}`}
+          {run.skippedLines > 0 && ` · ${run.skippedLines.toLocaleString("en-US")} lines of its log cannot be read`}
         </small>
       </td>
       <td>

@@ -93,13 +93,13 @@ export function Card({ title, help, children }: { title: string; help?: string; 
 }
 
 function Facts({ info }: { info: RunInfo }) {
-  const { parameters, machine = {}, out, startedAt } = info;
+  const { parameters, machine, out, startedAt } = info;
   const rows: [string, string | undefined][] = [
     ["parameters", parameters?.total?.toLocaleString("en-US")],
     ["active per token", parameters?.active?.toLocaleString("en-US")],
     ["checkpoint", out],
     ["begun", startedAt && new Date(startedAt).toLocaleString()],
-    ["measured GEMM peak", typeof machine.gemmFlopsPerSec === "number" ? `${short(machine.gemmFlopsPerSec)}FLOP/s` : undefined],
+    ["measured GEMM peak", machine && `${short(machine.gemmFlopsPerSec)}FLOP/s`],
     ...flatten(machine).filter(([key]) => key !== "gemmFlopsPerSec"),
   ];
   return (

@@ -1,34 +1,11 @@
+import type { RunInfo, RunStatus, RunSummary } from "../../runs/index.ts";
 import { Fault, getJson } from "../net/api.ts";
 import { readSse } from "../net/sse.ts";
 import { createStore, type Store } from "../store.ts";
 import { addRecords, emptyLog, type RunLog } from "./log.ts";
 
-export type Status = "running" | "done" | "stopped" | "failed" | "stale";
-
-/** A line of /api/runs. */
-export interface RunSummary {
-  id: string;
-  recipeName: string;
-  startedAt: string;
-  status: Status;
-  step: number;
-  steps: number;
-  loss: number | null;
-  evalLoss: number | null;
-  tokensPerSecond: number | null;
-  etaSeconds: number | null;
-}
-
-/** run.json: what is fixed when a run starts. */
-export interface RunInfo {
-  id: string;
-  recipeName?: string;
-  startedAt?: string;
-  recipe?: unknown;
-  parameters?: { total?: number; active?: number };
-  machine?: Record<string, unknown>;
-  out?: string;
-}
+export type { RunInfo, RunSummary } from "../../runs/index.ts";
+export type Status = RunStatus;
 
 export interface RunView {
   info: RunInfo | null;

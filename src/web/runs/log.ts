@@ -1,61 +1,9 @@
-/** Records of a run's log.jsonl, as /api/runs/:id sends them. Numbers that a trainer does not measure may be missing. */
-export interface StepRecord {
-  type: "step";
-  step: number;
-  steps: number;
-  tokens: number;
-  loss: number;
-  mainLoss?: number;
-  mtpLoss?: number;
-  balanceLoss?: number;
-  lr?: number;
-  gradNorm?: number;
-  tokensPerSecond?: number;
-  flopsPerSecond?: number;
-  gemmShare?: number;
-  seconds?: number;
-  etaSeconds?: number;
-  usd?: number;
-  joules?: number;
-  batch?: number;
-  stepSeconds?: number;
-}
-export interface LoadRecord {
-  type: "load";
-  step: number;
-  /** Per MoE layer, per expert: its share of the layer's mean load, 1 = even. */
-  load: number[][];
-  busiest: number;
-}
-export interface EvalRecord {
-  type: "eval";
-  step: number;
-  loss: number;
-  tokens?: number;
-}
-export interface CheckpointRecord {
-  type: "checkpoint";
-  step: number;
-  path: string;
-}
-export interface SampleRecord {
-  type: "sample";
-  step: number;
-  prompt: string;
-  text: string;
-}
-export interface EventRecord {
-  type: "event";
-  step: number;
-  level: "info" | "warn" | "error";
-  message: string;
-}
-export interface EndRecord {
-  type: "end";
-  step: number;
-  reason: "done" | "stopped" | "failed";
-}
-export type LogRecord = StepRecord | LoadRecord | EvalRecord | CheckpointRecord | SampleRecord | EventRecord | EndRecord;
+/** A run's log as the page holds it: records by kind, added as they come. */
+import type { CheckpointRecord, EndRecord, EvalRecord, EventRecord, LoadRecord, RunRecord, SampleRecord, StepRecord } from "../../runs/index.ts";
+
+export type { EvalRecord, LoadRecord, StepRecord } from "../../runs/index.ts";
+/** What /api/runs/:id sends; numbers that a trainer does not measure may be missing. */
+export type LogRecord = RunRecord;
 
 /** A run's log sorted by kind. Records are in the order of their steps, each step at most once per kind. */
 export interface RunLog {

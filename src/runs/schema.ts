@@ -1,0 +1,103 @@
+/** What a run's files may hold. Everything that is read back from a run's folder is checked against these. */
+import { z } from "zod";
+
+const step = z.number().int().nonnegative();
+const count = z.number().int().nonnegative();
+/** A number that may not have been measured. */
+const figure = z.number().optional();
+
+/** One training step. */
+const stepRecord = z.object({
+  type: z.literal("step"),
+  step,
+  steps: count,
+  tokens: z.number().nonnegative(),
+  loss: z.number(),
+  mainLoss: figure,
+  mtpLoss: figure,
+  balanceLoss: figure,
+  lr: figure,
+  gradNorm: figure,
+  tokensPerSecond: figure,
+  flopsPerSecond: figure,
+  /** Share of the machine's measured GEMM peak, 0 to 1. */
+  gemmShare: figure,
+  /** Elapsed since the run began. */
+  seconds: figure,
+  etaSeconds: figure,
+  usd: figure,
+  joules: figure,
+  batch: figure,
+  stepSeconds: figure,
+});
+
+/** Expert load: per MoE layer and expert, the share of the mean (1 is even), as a moving average. */
+const loadRecord = z.object({ type: z.literal("load"), step, load: z.array(z.array(z.number())), busiest: z.number() });
+const evalRecord = z.object({ type: z.literal("eval"), step, loss: z.number(), tokens: figure });
+const checkpointRecord = z.object({ type: z.literal("checkpoint"), step, path: z.string() });
+const sampleRecord = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
+const eventRecord = z.object({ type: z.literal("event"), step, level: z.enum(["info", "warn", "error"]), message: z.string() });
+const endRecord = z.object({ type: z.literal("end"), step, reason: z.enum(["done", "stopped", "failed"]) });
+
+/** One line of log.jsonl. */
+export const runRecordSchema = z.discriminatedUnion("type", [stepRecord, loadRecord, evalRecord, checkpointRecord, sampleRecord, eventRecord, endRecord]);
+
+export type StepRecord = z.infer<typeof stepRecord>;
+export type LoadRecord = z.infer<typeof loadRecord>;
+export type EvalRecord = z.infer<typeof evalRecord>;
+export type CheckpointRecord = z.infer<typeof checkpointRecord>;
+export type SampleRecord = z.infer<typeof sampleRecord>;
+export type EventRecord = z.infer<typeof eventRecord>;
+export type EndRecord = z.infer<typeof endRecord>;
+export type EndReason = EndRecord["reason"];
+export type RunRecord = z.infer<typeof runRecordSchema>;
+
+/** run.json: what a run is, written when it starts. */
+export const runInfoSchema = z.object({
+  /** ISO 8601. */
+  startedAt: z.iso.datetime({ offset: true }),
+  recipeName: z.string(),
+  /** The resolved recipe. */
+  recipe: z.record(z.string(), z.unknown()),
+  parameters: z.object({ total: count, active: count }).optional(),
+  machine: z.object({ cpu: z.string(), threads: count, gemmFlopsPerSec: z.number().nonnegative() }).optional(),
+  /** Folder of the checkpoint that the run writes. */
+  out: z.string().optional(),
+});
+/** The id is the name of the run's folder. */
+export type RunInfo = z.infer<typeof runInfoSchema> & { id: string };
+
+/** writer-N.json: the process that writes a run, or wrote it last. */
+export const writerSchema = z.object({
+  host: z.string().max(255),
+  boot: z.string().max(255),
+  pid: z.number().int().positive(),
+  started: z.string().max(64),
+  token: z.string().min(1).max(64),
+  /** Milliseconds since 1970, at the last sign of life; and how many there were. */
+  at: z.number(),
+  beats: count,
+  released: z.boolean(),
+});
+export type WriterInfo = z.infer<typeof writerSchema>;
+
+export type RunStatus = "running" | EndReason | "stale" | "unreadable";
+
+/** One line of the list of runs. */
+export interface RunSummary {
+  id: string;
+  recipeName: string;
+  /** ISO 8601; empty when run.json cannot be read. */
+  startedAt: string;
+  status: RunStatus;
+  step: number;
+  steps: number;
+  loss: number | null;
+  evalLoss: number | null;
+  tokensPerSecond: number | null;
+  etaSeconds: number | null;
+  /** Lines of the log that are no records: damaged, too long, or of a later version. */
+  skippedLines: number;
+  /** Why the run is unreadable. */
+  problem?: string;
+}
