@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest"
 import { temporaryFolder } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
 import { lockTimes, RunLock } from "./lock.ts";
-import { thisProcess } from "./process.ts";
+import { livenessOf, thisProcess } from "./process.ts";
 import { RunReader } from "./reader.ts";
 import type { WriterInfo } from "./schema.ts";
 import { RunWriter } from "./writer.ts";
@@ -70,11 +70,11 @@ describe("RunLock", () => {
   test.each([
     ["a living process", { pid: process.ppid, started: "" }, /process \d+ writes it\. Wait for it, or end it/],
     ["a living process whose clock was set back", { pid: process.ppid, started: "", at: Date.now() + 1e8 }, /process \d+ writes it/],
-    ["another machine", elsewhere, /process \d+ on elsewhere\.example wrote it \ds ago\. If it is gone for good, try again in \d/],
+    ["another machine", elsewhere, /process \d+ on elsewhere\.example wrote it \d+s ago\. If it is gone for good, try again in \d/],
     ["a machine of the same name", { boot: "another boot" }, new RegExp(`process \\d+ on ${hostname()} wrote it`)],
   ])("is not taken from %s that gave a sign of life just now", async (_, over, message) => {
     write(1, over);
-    await expect(acquire()).rejects.toThrow(message);
+    await expect(RunLock.acquire(dir)).rejects.toThrow(message);
     expect(readdirSync(dir)).toEqual(["writer-1.json"]);
   });
 
@@ -98,7 +98,7 @@ describe("RunLock", () => {
   test("a damaged file holds the run while it is fresh", async () => {
     for (const text of ["", "{", "null", '{"pid":"x"}', '{"pid":-1,"token":"a"}']) {
       writeFileSync(join(dir, "writer-1.json"), text);
-      await expect(acquire()).rejects.toThrow(/a process that has not said which .* wrote it 0s ago/);
+      await expect(RunLock.acquire(dir)).rejects.toThrow(/a process that has not said which .* wrote it \d+s ago/);
       expect(await new RunReader(join(dir, "..")).list()).toEqual([]);
     }
     utimesSync(join(dir, "writer-1.json"), new Date(1e12), new Date(1e12));
@@ -192,6 +192,8 @@ describe("with processes of their own", () => {
     while (!said()) await delay(20);
     await expect(RunWriter.resume(runs, "r")).rejects.toThrow(`process ${child.pid} writes it`);
     child.kill("SIGSTOP");
+    const stopped = (): boolean => thisProcess().started === "" || livenessOf({ ...thisProcess(), pid: child.pid ?? 0, started: "" }) === "stopped";
+    while (!stopped()) await delay(5);
     await expect(RunWriter.resume(runs, "r")).rejects.toThrow(thisProcess().started ? /is stopped \(Ctrl-Z\)\. Go on with it \(fg\), or end it \(kill -9/ : /writes it/);
     const { localSilenceMs } = lockTimes(heartbeatMs);
     await delay(localSilenceMs + 100);
