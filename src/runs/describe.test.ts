@@ -24,7 +24,7 @@ async function notesOf(name: string, files: Record<string, string | Buffer>, rec
   const data = join(dir, name);
   mkdirSync(data);
   for (const [file, content] of Object.entries(files)) writeFileSync(join(data, file), content);
-  const recipe = parseRecipe({ name: "t", model: { ...MODEL, vocab_size: 512 }, tokens: 4096, sequence: 32, batch: { end: 4 }, data: {}, learningRate: { warmupSteps: 2, stages: [{ from: 1e-3 }] }, ...recipeOver });
+  const recipe = parseRecipe({ name: "t", model: { ...MODEL, vocab_size: 512, max_position_embeddings: 32 }, tokens: 4096, sequence: 32, batch: { end: 4 }, data: {}, learningRate: { warmupSteps: 2, stages: [{ from: 1e-3 }] }, ...recipeOver });
   const dataset = await prepareData({ paths: [data], tokenizerDir, outDir: join(dir, `${name}-shards`), onBroken: "skip", holdout: 0.1 });
   try {
     return describeRun(dataset, recipe, phasesOf(recipe, recipe.model as Record<string, unknown>));
@@ -51,11 +51,13 @@ describe("what is said before training", () => {
     expect(warned[0]).toMatch(/^left out 151 lines: 150 not JSON \(first .*b\.jsonl:401: expected JSON: .*\); 1 a message of another shape \(first .*b\.jsonl:551: messages\[0\]\.role: expected user, assistant or system\)$/);
   });
 
-  it("warns of a text that is too small, read too often, with nothing held out, and of a warm-up longer than the run", async () => {
+  it("warns of a text that is too small, read too often, with nothing held out, of a warm-up longer than the run, and of positions that are never trained", async () => {
     expect(messages(await notesOf("sentence", { "a.txt": "the cat sat" }), "warn").join("\n")).toMatch(/fewer than one sequence of 32[\s\S]*nothing is held out/);
     expect(messages(await notesOf("often", { "a.txt": LINES.slice(0, 12).join("\n") }, { tokens: 40_000 }), "warn").join("\n")).toMatch(/the text is read \d\d+ times; over 20 .* --set tokens=\d+/);
     const warm = messages(await notesOf("warm", { "a.txt": LINES.join("\n") }, { learningRate: { warmupSteps: 64, stages: [{ from: 1e-3 }] } }), "warn");
     expect(warm).toEqual(["the warm-up of 64 steps is not over when the 32 steps are: the learning rate ends at 50 % of its peak. Try --set learningRate.warmupSteps=3"]);
+    const length = messages(await notesOf("length", { "a.txt": LINES.join("\n") }, { model: { ...MODEL, vocab_size: 512 } }), "warn");
+    expect(length).toEqual([expect.stringMatching(/^model\.max_position_embeddings is 128, but no sequence is longer than 32: the model is saved with 32\./)]);
     expect(messages(await notesOf("fine", { "a.txt": LINES.join("\n") }), "warn")).toEqual([]);
   });
 });

@@ -38,6 +38,10 @@ export function describeRun(dataset: Dataset, recipe: Recipe, phases: readonly P
   else if (epochs > EPOCHS_MAX)
     notes.push(warn(`the text is read ${epochs.toFixed(0)} times; over ${EPOCHS_MAX} a model learns it by heart. Give more text, or --set tokens=${toTwoDigits(EPOCHS_MAX * train)}`));
   if (heldout < 2) notes.push(warn("nothing is held out: no held-out loss will be shown. Give more text, or --set data.holdout=0.05"));
+  const said = typeof recipe.model === "string" ? undefined : recipe.model["max_position_embeddings"];
+  const longest = Math.max(...phases.map((phase) => phase.sequence));
+  if (typeof said === "number" && said > longest)
+    notes.push(warn(`model.max_position_embeddings is ${said}, but no sequence is longer than ${longest}: the model is saved with ${longest}. Longer sequences, or an extension, give it real length`));
   const steps = pretrainingSteps(recipe);
   const { warmupSteps } = recipe.learningRate;
   if (warmupSteps >= steps)

@@ -26,14 +26,18 @@ export class Samples {
       this.#engine = new ModelEngine(await Decoder.create(config, weights, { contextTokens: Math.min(config.max_position_embeddings, 1024) }));
       this.#config = config;
     }
+    const engine = this.#engine;
+    if (engine === undefined) return [];
+    const { contextTokens } = engine.limits;
     const tokenizer = loadTokenizer(this.tokenizerDir);
     const out: { prompt: string; text: string }[] = [];
     for (const sample of this.recipe.samples) {
       const prompt = typeof sample === "string" ? sample : sample.ask;
       const rendered = typeof sample === "string" ? sample : tokenizer.applyChatTemplate([{ role: "user", content: sample.ask }], { addGenerationPrompt: true });
       const ids: number[] = [];
-      const request = { prompt: tokenizer.encode(rendered), maxTokens: SAMPLE_TOKENS, sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 }, stopIds: tokenizer.eosIds };
-      for await (const token of this.#engine!.generate(request)) if (token.finish !== "stop") ids.push(token.id);
+      const ids_T = tokenizer.encode(rendered).slice(0, contextTokens - 1);
+      const request = { prompt: ids_T, maxTokens: Math.min(SAMPLE_TOKENS, contextTokens - ids_T.length), sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 }, stopIds: tokenizer.eosIds };
+      for await (const token of engine.generate(request)) if (token.finish !== "stop") ids.push(token.id);
       out.push({ prompt, text: tokenizer.decode(ids, { skipSpecial: false }) });
     }
     return out;

@@ -14,15 +14,16 @@ export async function prepareTokenizer(recipe: Recipe, runsDir: string, onProgre
   if ("from" in recipe.tokenizer) return recipe.tokenizer.from;
   if (typeof recipe.model === "string") return recipe.model;
   const { vocabSize = Number(recipe.model["vocab_size"]), digits } = recipe.tokenizer;
+  const maxLength = Math.max(recipe.sequence, ...recipe.extension.map(({ sequence }) => sequence));
   const sources = findSources(recipe.data.paths);
-  const dir = resolve(runsDir, "cache", `tokenizer-${hashOf([sources.map((s) => [s, s.builtin && builtinHash(s.builtin.name)]), vocabSize, digits])}`);
+  const dir = resolve(runsDir, "cache", `tokenizer-${hashOf([sources.map((s) => [s, s.builtin && builtinHash(s.builtin.name)]), vocabSize, digits, maxLength])}`);
   if (existsSync(join(dir, "tokenizer.json"))) return dir;
   async function* texts() {
     for await (const document of readDocuments(recipe.data.paths, { onBroken: recipe.data.broken }))
       if ("text" in document) yield document.text;
       else for (const message of document.messages) yield message.content;
   }
-  const trained = await trainTokenizer(texts(), { vocabSize, digits, totalChars: sources.reduce((n, s) => n + s.bytes, 0), onProgress });
+  const trained = await trainTokenizer(texts(), { vocabSize, digits, maxLength, totalChars: sources.reduce((n, s) => n + s.bytes, 0), onProgress });
   await mkdir(join(dir, ".."), { recursive: true });
   await atomicFolder(dir, async (temporary) => {
     await writeFile(join(temporary, "tokenizer.json"), JSON.stringify(trained.tokenizerJson, null, 1));

@@ -106,8 +106,8 @@ const recipeSchema = z.strictObject({
         steps: count,
         batch: count,
         learningRate: positive,
-        /** YaRN: config.json's rope_scaling from this phase on. */
-        ropeScaling: z.record(z.string(), z.unknown()),
+        /** config.json's rope_scaling from this phase on (V3: YaRN). Left out: positions turn as before, and training alone teaches the length. */
+        ropeScaling: z.record(z.string(), z.unknown()).optional(),
       }),
     )
     .default([]),
@@ -200,6 +200,11 @@ function crossFaults(recipe: Parsed): string[] {
   });
   if (recipe.tokens < start * recipe.sequence)
     faults.push(`tokens: expected at least one batch of ${start} × ${recipe.sequence} = ${start * recipe.sequence}, got ${recipe.tokens}`);
+  const longest = typeof model === "object" ? model["max_position_embeddings"] : undefined;
+  if (typeof longest === "number")
+    [recipe, ...recipe.extension].forEach(({ sequence }, i) => {
+      if (sequence > longest) faults.push(`${i === 0 ? "" : `extension.${i - 1}.`}sequence: expected at most model.max_position_embeddings ${longest}, got ${sequence}; raise that too`);
+    });
   const vocab = typeof model === "object" ? model["vocab_size"] : undefined;
   if ("vocabSize" in tokenizer && tokenizer.vocabSize !== undefined && typeof vocab === "number" && tokenizer.vocabSize > vocab)
     faults.push(`tokenizer.vocabSize: expected at most model.vocab_size ${vocab}, got ${tokenizer.vocabSize}`);
@@ -252,27 +257,34 @@ function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.ZodType[
   return inner ? schemasAt(inner, rest) : [];
 }
 
-/** The phases of a run, with the model config each is traced with. Faults of the model config come as one ConfigError. */
+/**
+ * The phases of a run, with the model config each is traced with and would be exported with: its max_position_embeddings is the longest
+ * sequence trained so far, or what the checkpoint it starts from says, if that is more. Faults of the model config come as one ConfigError.
+ */
 export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Phase[] {
-  const config = parseConfig(modelJson);
-  const steps = pretrainingSteps(recipe);
+  const start = typeof recipe.model === "string" ? parseConfig(modelJson).max_position_embeddings : 0;
+  if (start > 0 && recipe.sequence > start)
+    throw new ConfigError(`sequence: expected at most max_position_embeddings ${start} of ${String(recipe.model)}, got ${recipe.sequence}. An extension can go beyond it`);
   const lanesIn = (microBatch: number): number => divisorUpTo(microBatch, recipe.lanes ?? 1);
-  const phases: Phase[] = [
-    { name: "pretrain", sequence: recipe.sequence, microBatch: recipe.microBatch!, lanes: lanesIn(recipe.microBatch!), config, configJson: modelJson, tokens: recipe.tokens, fromStep: 0, toStep: steps },
-  ];
+  const configJson = withContext(modelJson, Math.max(start, recipe.sequence));
+  const pretraining: Phase = {
+    name: "pretrain",
+    sequence: recipe.sequence,
+    microBatch: recipe.microBatch!,
+    lanes: lanesIn(recipe.microBatch!),
+    config: parseConfig(configJson),
+    configJson,
+    tokens: recipe.tokens,
+    fromStep: 0,
+    toStep: pretrainingSteps(recipe),
+  };
+  const phases = [pretraining];
+  let before = pretraining;
   for (const [i, extension] of recipe.extension.entries()) {
-    const json: Record<string, unknown> = {
-      ...modelJson,
-      rope_scaling: extension.ropeScaling,
-      rope_theta: config.rope_parameters.rope_theta,
-      max_position_embeddings: Math.max(extension.sequence, Number(modelJson["max_position_embeddings"] ?? 0)),
-    };
-    delete json["rope_parameters"];
-    delete json["original_max_position_embeddings"]; // beside ropeScaling it would win over ropeScaling's own
-    const fromStep = phases.at(-1)!.toStep;
+    const json = withContext(before.configJson, Math.max(before.config.max_position_embeddings, extension.sequence), extension.ropeScaling);
     // Longer sequences, fewer at a time: the same tokens at once, as far as the batch divides.
     const microBatch = divisorUpTo(extension.batch, Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence));
-    phases.push({
+    before = {
       name: `extend-${i + 1}`,
       sequence: extension.sequence,
       microBatch,
@@ -280,11 +292,33 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
       config: parseConfig(json),
       configJson: json,
       tokens: extension.steps * extension.batch * extension.sequence,
-      fromStep,
-      toStep: fromStep + extension.steps,
-    });
+      fromStep: before.toStep,
+      toStep: before.toStep + extension.steps,
+    };
+    phases.push(before);
   }
   return phases;
+}
+
+/**
+ * A config.json for `tokens` positions, with other rope_scaling if given. The length that a stretched rope started from, which
+ * max_position_embeddings stands for where it is not said, is then said: the context before.
+ */
+function withContext(json: Record<string, unknown>, tokens: number, ropeScaling?: Record<string, unknown>): Record<string, unknown> {
+  const { max_position_embeddings, rope_parameters: rope } = parseConfig(json);
+  const out: Record<string, unknown> = { ...json, max_position_embeddings: tokens };
+  const field = ropeScaling !== undefined || json["rope_scaling"] != null ? "rope_scaling" : "rope_parameters";
+  const scaling = (ropeScaling ?? json[field]) as Record<string, unknown> | null | undefined;
+  if (scaling == null) return out;
+  if (ropeScaling !== undefined) {
+    delete out["rope_parameters"];
+    delete out["original_max_position_embeddings"]; // beside ropeScaling it would win over ropeScaling's own
+    out["rope_theta"] = rope.rope_theta;
+  }
+  const stretched = (scaling["rope_type"] ?? scaling["type"] ?? "default") !== "default";
+  const original = ropeScaling === undefined ? rope.original_max_position_embeddings : max_position_embeddings;
+  out[field] = stretched ? { original_max_position_embeddings: original, ...scaling } : scaling;
+  return out;
 }
 
 /** Fewer tokens than this are not worth a lane: adding its gradients to the others' takes longer than it saves. */

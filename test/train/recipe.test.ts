@@ -6,7 +6,7 @@ import { MODEL, recipeOf } from "./fixture.ts";
 
 /** Every number of V3's own recipe (arXiv:2412.19437 §4.2), as knobs. */
 const V3 = {
-  name: "v3", model: MODEL, data: { fimRate: 0.1 }, tokens: 14.8e12, sequence: 4096,
+  name: "v3", model: { ...MODEL, max_position_embeddings: 163840 }, data: { fimRate: 0.1 }, tokens: 14.8e12, sequence: 4096,
   batch: { start: 3072, end: 15360, rampTokens: 469e9 }, microBatch: 3072, clip: 1,
   adamw: { beta1: 0.9, beta2: 0.95, weightDecay: 0.1 },
   learningRate: {
@@ -64,6 +64,8 @@ describe("recipe", () => {
     for (const name of recipeNames()) {
       const recipe = parseRecipe(readRecipe(name).json, name);
       expect(recipe.name).toBe(name);
+      // What the recipe says of its length is what the model will have been trained at.
+      expect(phasesOf(recipe, recipe.model as Record<string, unknown>).at(-1)!.config.max_position_embeddings).toBe((recipe.model as Record<string, unknown>)["max_position_embeddings"]);
       expect(phasesOf(recipe, recipe.model as Record<string, unknown>)[0]!.toStep).toBeGreaterThan(10);
     }
   });
@@ -83,8 +85,37 @@ describe("recipe", () => {
     expect(after!.config.rope_parameters).toMatchObject({ rope_type: "yarn", factor: 4, rope_theta: 5e5, original_max_position_embeddings: 128 });
   });
 
+  it("a sequence longer than the model's positions is refused, in any phase", () => {
+    const extension = [{ sequence: 64, steps: 2, batch: 6, learningRate: 1e-3 }, { sequence: 129, steps: 2, batch: 6, learningRate: 1e-3 }];
+    expect(() => recipeOf({ sequence: 129, tokens: 1e6, extension })).toThrow(
+      /2 faults\n {2}sequence: expected at most model\.max_position_embeddings 128, got 129; raise that too\n {2}extension\.1\.sequence: expected at most .* 128, got 129; raise that too$/,
+    );
+    expect(recipeOf({ sequence: 128, tokens: 1e6 }).sequence).toBe(128);
+    expect(() => phasesOf(recipeOf({ model: "a/folder", sequence: 129, tokens: 1e6 }), MODEL)).toThrow(/sequence: expected at most max_position_embeddings 128 of a\/folder, got 129/);
+  });
+
+  it("each phase's config says the longest sequence trained so far, however long the recipe lets it be", () => {
+    const lengths = (recipe: ReturnType<typeof recipeOf>) => phasesOf(recipe, MODEL).map((phase) => [phase.config.max_position_embeddings, phase.configJson["max_position_embeddings"]]);
+    const extension = [{ sequence: 64, steps: 2, batch: 6, learningRate: 1e-3 }, { sequence: 32, steps: 2, batch: 6, learningRate: 1e-3 }];
+    expect(lengths(recipeOf({ extension }))).toEqual([[16, 16], [64, 64], [64, 64]]);
+    // A checkpoint was trained by others to what it says; an extension goes beyond.
+    expect(lengths(recipeOf({ model: "a/folder", extension: [{ ...extension[0], sequence: 256 }] }))).toEqual([[128, 128], [256, 256]]);
+  });
+
+  it("an extension without ropeScaling turns positions as before; with it, from the length before", () => {
+    const phase = { steps: 2, batch: 6, learningRate: 1e-3 };
+    const extension = [{ ...phase, sequence: 32 }, { ...phase, sequence: 64, ropeScaling: { type: "yarn", factor: 2 } }, { ...phase, sequence: 128 }];
+    const model = { ...MODEL, rope_theta: undefined, rope_parameters: { rope_type: "default", rope_theta: 5e4 } };
+    const ropes = phasesOf(recipeOf({ model, extension }), model).map(({ config: { rope_parameters: rope } }) => [rope.rope_type, rope.rope_theta, rope.factor, rope.original_max_position_embeddings]);
+    expect(ropes.map(([type, theta, factor]) => [type, theta, factor])).toEqual([["default", 5e4, 1], ["default", 5e4, 1], ["yarn", 5e4, 2], ["yarn", 5e4, 2]]);
+    expect(ropes.slice(2).map((rope) => rope[3])).toEqual([32, 32]);
+    // A stretched rope that counts from max_position_embeddings keeps what it counted from.
+    const stretched = { ...MODEL, rope_scaling: { type: "yarn", factor: 4 } };
+    expect(phasesOf(recipeOf({ model: stretched }), stretched)[0]!.config).toMatchObject({ max_position_embeddings: 16, rope_parameters: { original_max_position_embeddings: 128 } });
+  });
+
   it("lanes: those that suit the machine, a divisor of the micro-batch, each worth its while", () => {
-    const of = (microBatch: number, sequence: number, threads: number) => suitableLanes(recipeOf({ batch: { end: microBatch }, sequence, tokens: 1e6 }), threads);
+    const of = (microBatch: number, sequence: number, threads: number) => suitableLanes(recipeOf({ model: { ...MODEL, max_position_embeddings: sequence }, batch: { end: microBatch }, sequence, tokens: 1e6 }), threads);
     expect([of(8, 256, 1), of(8, 256, 2), of(8, 256, 6), of(8, 256, 16), of(6, 512, 4), of(8, 32, 4), of(1, 4096, 8)]).toEqual([1, 2, 4, 4, 3, 1, 1]);
     expect(() => recipeOf({ lanes: 3 })).toThrow(/lanes: expected a divisor of microBatch 8, got 3; nearest: 2/);
   });

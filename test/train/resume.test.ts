@@ -10,7 +10,7 @@ import { RunReader } from "../../src/runs/index.ts";
 const SUMBI = fileURLToPath(new URL("../../bin/sumbi.js", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "sumbi-resume-"));
 const args = (runs: string, ...more: string[]) => [SUMBI, "train", "tiny", "--runs", join(dir, runs), "--out", join(dir, runs, "out"), "--no-web", "--json", ...more];
-const SETTINGS = ["--set", "tokens=25600", "save.everySteps=6", "evaluate.everySteps=10", "data.paths=[\"builtin:smalltalk:400\"]"];
+const SETTINGS = ["--set", "tokens=25600", "save.everySteps=6", "evaluate.everySteps=10", "data.paths=[\"builtin:smalltalk:400\"]", "model.max_position_embeddings=1024"];
 
 /** Losses by step, as the log tells them after repeats are removed. */
 async function losses(runs: string): Promise<number[]> {
@@ -62,6 +62,12 @@ describe("sumbi train, killed and resumed", () => {
     expect(measured).toHaveLength(curve.losses.length);
     // Another processor sums in another order; over 25 steps that stays far below a hundredth.
     measured.forEach((loss, i) => expect(Math.abs(loss / curve.losses[i]! - 1), `step ${i + 1}: ${loss} against ${curve.losses[i]}`).toBeLessThan(0.01));
+  });
+
+  it("saves the model with the length that it was trained at, whatever the recipe hoped for", () => {
+    const saved = (name: string) => JSON.parse(readFileSync(join(dir, "whole", "out", name), "utf8")) as Record<string, unknown>;
+    expect(saved("config.json")["max_position_embeddings"]).toBe(128);
+    expect(saved("tokenizer_config.json")["model_max_length"]).toBe(128);
   });
 
   it("answers the recipe's samples at every evaluation", async () => {
