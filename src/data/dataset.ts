@@ -4,7 +4,7 @@ import { ConfigError, DataError } from "../errors.ts";
 import { fillInMiddle } from "./fim.ts";
 import { mix, permute } from "./random.ts";
 import type { DataReport } from "./report.ts";
-import type { Shard, Split, TokenType } from "./shards.ts";
+import { type Shard, type Split, type TokenType, unpackTokens } from "./shards.ts";
 
 export const DATASET_FILE = "dataset.json";
 
@@ -48,7 +48,7 @@ export function openDataset(dir: string): Dataset {
   } catch (error) {
     throw new DataError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
   }
-  if (json?.format !== 2) throw new DataError(`${path}: expected format 2, got ${String(json?.format)}`);
+  if (json?.format !== 3) throw new DataError(`${path}: expected format 3, got ${String(json?.format)}`);
   if (json.tokenType !== "u16" && json.tokenType !== "u32") throw new DataError(`${path}: expected tokenType u16 or u32, got ${String(json.tokenType)}`);
   const bytesPerToken = json.tokenType === "u16" ? 2 : 4;
   for (const split of ["train", "heldout"] as const) {
@@ -103,7 +103,7 @@ export class Dataset {
   }
 
   /**
-   * ids [batch, sequence + extra], a pure function of its arguments: sequence number i is window i mod n of epoch ⌊i / n⌋.
+   * ids [batch, sequence + extra] (~id: read, not trained), a pure function of its arguments: sequence number i is window i mod n of epoch ⌊i / n⌋.
    * "train": each epoch cuts the stream at another offset and takes the windows in another order, both drawn by the seed;
    * every token comes about once an epoch. "heldout": the windows in order. Throws ConfigError, DataError (empty split).
    */
@@ -135,7 +135,7 @@ export class Dataset {
     return ids;
   }
 
-  /** Fills `out` with the stream's tokens from `start`; after the last token comes the first. */
+  /** Fills `out` with the stream's tokens from `start`, ~id where one is read and not trained; after the last token comes the first. */
   read(split: Split, start: number, out: Int32Array): void {
     const total = this.totals[split];
     for (let at = start % total, done = 0; done < out.length; ) {
@@ -179,10 +179,10 @@ export class Dataset {
     const view = each === 2
       ? new Uint16Array(this.scratch.buffer, this.scratch.byteOffset, out.length)
       : new Uint32Array(this.scratch.buffer, this.scratch.byteOffset, out.length);
-    out.set(view);
+    unpackTokens(view, out);
     const limit = this.json.vocabSize;
-    for (let i = 0; i < out.length; i++)
-      if (out[i] < 0 || out[i] >= limit) throw new DataError(`${path}: token ${offset + i}: expected an id below ${limit}, got ${out[i]}`);
+    for (const [i, id] of out.entries())
+      if (id >= limit || id < -limit) throw new DataError(`${path}: token ${offset + i}: expected an id below ${limit}, got ${id < 0 ? ~id : id}`);
   }
 
   private open(path: string): number {

@@ -6,8 +6,13 @@ import { readParquetRows } from "./parquet.ts";
 import { findSources, type Source } from "./sources.ts";
 import { planUnits, type UnitPart } from "./units.ts";
 
+/** A message to train on. OpenAI's `weight` 0 means: read as part of the conversation, not trained. */
+export interface TrainingMessage extends ChatMessage {
+  weight?: number;
+}
+
 /** A text, or a conversation. A long text file comes in pieces: `first` and `last` say where its ends are. */
-export type Document = { text: string; first: boolean; last: boolean } | { messages: ChatMessage[] };
+export type Document = { text: string; first: boolean; last: boolean } | { messages: TrainingMessage[] };
 
 /** What to do with a line or row that cannot be used: leave it out, or end with a DataError. */
 export type OnBroken = "skip" | "fail";
@@ -108,14 +113,16 @@ function documentOf(value: unknown): Document | NoDocument {
   if (typeof text === "string") return text === "" ? no("empty", "expected a `text` that is not empty") : { text, first: true, last: true };
   if (!Array.isArray(messages)) return no("no text or messages", "expected `text` (a string) or `messages` (a list)");
   if (messages.length === 0) return no("empty", "expected at least one message");
-  const list: ChatMessage[] = [];
+  const list: TrainingMessage[] = [];
   const shape = (i: number, what: string): NoDocument => no("a message of another shape", `messages[${i}]${what}`);
   for (const [i, message] of messages.entries()) {
     if (typeof message !== "object" || message === null) return shape(i, ": expected an object");
-    const { role, content, reasoning_content } = message as Record<string, unknown>;
+    const { role, content, reasoning_content, weight } = message as Record<string, unknown>;
     if (role !== "user" && role !== "assistant" && role !== "system") return shape(i, ".role: expected user, assistant or system");
     if (typeof content !== "string") return shape(i, ".content: expected a string");
-    list.push(typeof reasoning_content === "string" && reasoning_content !== "" ? { role, content, reasoning_content } : { role, content });
+    if (weight != null && weight !== 0 && weight !== 1) return shape(i, ".weight: expected 0 or 1");
+    const thought = typeof reasoning_content === "string" && reasoning_content !== "" ? { reasoning_content } : {};
+    list.push({ role, content, ...thought, ...(weight === 0 ? { weight } : {}) });
   }
   return { messages: list };
 }

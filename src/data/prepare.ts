@@ -36,7 +36,7 @@ export interface PrepareOptions {
 }
 
 /** Changes when the same sources would be written otherwise. */
-const FORMAT = 2;
+const FORMAT = 3;
 /** Less text than this for each thread is not worth starting it. */
 const BYTES_PER_WORKER = 4e6;
 

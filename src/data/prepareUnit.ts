@@ -1,6 +1,7 @@
+import { DataError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { BUILTINS } from "./builtin.ts";
-import { type Broken, type Document, type OnBroken, readPart } from "./documents.ts";
+import { type Broken, type Document, type OnBroken, readPart, type TrainingMessage } from "./documents.ts";
 import { hashText } from "./random.ts";
 import { emptyReading, leaveOut, type Reading } from "./report.ts";
 import { type Shard, ShardWriter, type Split, tokenTypeOf } from "./shards.ts";
@@ -87,7 +88,7 @@ function bytesOf(document: Document): number {
   return "text" in document ? document.text.length : document.messages.reduce((sum, message) => sum + message.content.length + 40, 20);
 }
 
-/** BOS, text, EOS; a conversation as its template writes it, with all its thoughts. `hash` is of the text alone. */
+/** BOS, text, EOS; a conversation as its template writes it, with all its thoughts, the ids of messages of weight 0 as ~id. `hash` is of the text alone. */
 export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids: number[]; hash: number } {
   const { bosId, eosIds } = tokenizer;
   if ("text" in document) {
@@ -96,9 +97,24 @@ export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids:
     if (document.last && eosIds.length > 0) ids.push(eosIds[0]);
     return { ids, hash: hashText(document.text) };
   }
-  const text = tokenizer.applyChatTemplate(document.messages, { keepThoughts: true });
+  const render = (count: number) => tokenizer.applyChatTemplate(document.messages.slice(0, count), { keepThoughts: true });
+  const text = render(document.messages.length);
   const ids = tokenizer.encode(text);
+  leaveUntrained(ids, document.messages, (count) => tokenizer.encode(render(count)));
   if (bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId);
   if (eosIds.length > 0 && !eosIds.includes(ids[ids.length - 1])) ids.push(eosIds[0]);
   return { ids, hash: hashText(text) };
+}
+
+/** Turns the ids of messages of weight 0 into ~id: those that each adds to what stands before it. */
+function leaveUntrained(ids: number[], messages: readonly TrainingMessage[], encode: (count: number) => number[]): void {
+  for (const [i, { weight }] of messages.entries()) {
+    if (weight !== 0) continue;
+    const before = i === 0 ? [] : encode(i);
+    const after = encode(i + 1);
+    const same = (id: number, at: number) => id === ids[at] || id === ~ids[at]!;
+    if (after.length > ids.length || !before.every(same) || !after.every(same))
+      throw new DataError(`messages[${i}].weight: expected a chat template that writes each message after those before it; this model's does not, so leave the weights out`);
+    for (let at = before.length; at < after.length; at++) ids[at] = ~after[at]!;
+  }
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 export type Split = "train" | "heldout";
 
-/** A file of token ids, one after the other, little-endian. */
+/** A file of token ids, one after the other, little-endian; the highest bit is set for tokens that are read and not trained. */
 export interface Shard {
   file: string;
   tokens: number;
@@ -13,8 +13,14 @@ export interface Shard {
 
 export type TokenType = "u16" | "u32";
 
-/** The smallest type that holds every id. */
-export const tokenTypeOf = (vocabSize: number): TokenType => (vocabSize <= 65536 ? "u16" : "u32");
+/** The smallest type that holds every id and the bit. */
+export const tokenTypeOf = (vocabSize: number): TokenType => (vocabSize <= 0x8000 ? "u16" : "u32");
+
+/** Token ids as a shard's file holds them -> ids, ~id where a token is read and not trained. */
+export function unpackTokens(from: Uint16Array | Uint32Array, out: Int32Array): void {
+  if (from instanceof Uint16Array) for (let i = 0; i < out.length; i++) out[i] = from[i]! & 0x8000 ? ~(from[i]! & 0x7fff) : from[i]!;
+  else for (let i = 0; i < out.length; i++) out[i] = from[i]! >>> 31 ? ~(from[i]! & 0x7fffffff) : from[i]!;
+}
 
 const BUFFER_TOKENS = 1 << 18;
 
@@ -34,9 +40,10 @@ export class ShardWriter {
     this.buffer = type === "u16" ? new Uint16Array(BUFFER_TOKENS) : new Uint32Array(BUFFER_TOKENS);
   }
 
+  /** Appends a token: its id, or ~id if it is read and not trained. */
   push(id: number): void {
     if (this.used === BUFFER_TOKENS) this.write();
-    this.buffer[this.used++] = id;
+    this.buffer[this.used++] = id < 0 ? ~id | (this.buffer instanceof Uint16Array ? 0x8000 : 0x80000000) : id;
     this.tokens++;
   }
 

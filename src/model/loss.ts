@@ -1,4 +1,4 @@
-import { add, div, linearCrossEntropy, mul, reshape, scalar, scope, slice, type Tensor } from "../tensor/index.ts";
+import { add, constant, div, i64, less, linearCrossEntropy, mul, reshape, scalar, scope, slice, sub, type Tensor, where } from "../tensor/index.ts";
 import { ShapeError } from "../errors.ts";
 import { ropeFromStart, type ModelBuilder } from "./builder.ts";
 import { hasMoe, mtpDepth, type DeepseekConfig } from "./config.ts";
@@ -36,7 +36,7 @@ export interface TrainingLoss {
 
 /**
  * The training loss of ids [B, T + 1 + depth] (i64, lengths known): tokens 0 … T−1 are read, 1 … T predicted, and module k predicts
- * k + 1 … T + k. arXiv:2412.19437 eq. 21-25.
+ * k + 1 … T + k. A token t given as ~t (−1 − t) is read but not predicted: part of no loss. arXiv:2412.19437 eq. 21-25.
  */
 export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOptions = {}): TrainingLoss {
   const { config } = model;
@@ -49,7 +49,8 @@ export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOpti
   const rope = ropeFromStart(config, B, T);
   const part = (of: Tensor, start: number, width?: number) =>
     reshape(slice(of, 1, start, start + T), width === undefined ? [B * T] : [B * T, width]);
-  const embeddedIds = reshape(slice(ids, 1, 0, T + depth), [B * (T + depth)]);
+  const given = reshape(slice(ids, 1, 0, T + depth), [B * (T + depth)]);
+  const embeddedIds = where(less(given, constant(i64([], [0]))), sub(constant(i64([], [-1])), given), given);
   const embedded = embed(model, embeddedIds);
   const embedded_BLD = reshape(embedded, [B, T + depth, D]);
   const crossEntropy = (hidden_XD: Tensor, shift: number) =>

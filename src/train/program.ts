@@ -145,7 +145,7 @@ export class TrainingProgram {
     await this.quantizer.run();
   }
 
-  /** Runs one micro-batch: ids [B, T+1+depth]. */
+  /** Runs one micro-batch: ids [B, T+1+depth]; ~id is read and not trained. */
   async run(ids: Int32Array, lambda: number): Promise<void> {
     const size = ids.length / this.#lanes.length;
     const share = 1 / (this.#parts * this.#lanes.length);
@@ -177,7 +177,8 @@ export class TrainingProgram {
     const used = width - 1;
     for (let first = 0, from = 0; first < ids.length; first += width)
       for (let i = 0; i < used; i++, from += D) {
-        const to = ids[first + i]! * D;
+        const id = ids[first + i]!;
+        const to = (id < 0 ? ~id : id) * D;
         for (let d = 0; d < D; d++) data[to + d]! += rows[from + d]!;
       }
   }

@@ -12,9 +12,9 @@ import type { ParameterStore } from "./store.ts";
 
 /** Where the tokens come from: pure functions of their arguments, so that a resumed run sees the same batches. */
 export interface TokenSource {
-  /** ids [count, sequence + extra] of training sequences number first, first+1, … */
+  /** ids [count, sequence + extra] of training sequences number first, first+1, …; ~id: read, not trained. */
   train(first: number, count: number, sequence: number, extra: number): Int32Array;
-  /** Held-out windows, [up to `sequence` + 1] ids each: all but the first are predicted. Undefined when there is none. */
+  /** Held-out windows, [up to `sequence` + 1] ids each: all but the first, and those given as ~id, are predicted. Undefined when there is none. */
   heldout?(sequence: number): Int32Array[];
 }
 
@@ -211,8 +211,9 @@ export class Trainer {
     for (let at = 0; at < windows.length; at += phase.microBatch) {
       const batch = windows.slice(at, at + phase.microBatch);
       sum += await evaluation.run(batch);
-      for (const ids of batch) tokens += ids.length - 1;
+      for (const ids of batch) for (const id of ids.subarray(1)) if (id >= 0) tokens++;
     }
+    if (tokens === 0) return undefined;
     const loss = sum / tokens;
     await this.events.evaluated?.(this.progress.step, loss, tokens);
     return loss;
