@@ -12,7 +12,7 @@ export function register(program: Command): void {
   tokenizer.exitOverride();
   tokenizer
     .command("train")
-    .description("learn a byte-level BPE with DeepSeek-V3's rules from .txt, .jsonl and .parquet files, folders, globs or builtin:english, builtin:arithmetic, builtin:smalltalk")
+    .description("learn a byte-level BPE with DeepSeek-V3's rules from .txt, .jsonl and .parquet files, folders, globs or builtin:english, builtin:arithmetic, builtin:conversations, builtin:smalltalk")
     .argument("<paths...>", "what to learn from")
     .requiredOption("--vocab-size <n>", "tokens in all", wholeNumber)
     .requiredOption("--out <dir>", "folder for tokenizer.json and tokenizer_config.json")

@@ -46,6 +46,8 @@ const SHARES: [ArithmeticKind, number][] = [
   ["add", 22], ["subtract", 23], ["multiply", 20], ["divide", 12], ["compare", 7], ["twoStep", 8], ["story", 8],
 ];
 
+export const ARITHMETIC_KINDS: readonly ArithmeticKind[] = SHARES.map(([kind]) => kind);
+
 function drawKind(random: Random): ArithmeticKind {
   let at = random.int(0, 99);
   for (const [kind, share] of SHARES) if ((at -= share) < 0) return kind;
@@ -112,17 +114,17 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     let b = numberOf(random, random.chance(0.8) ? digits : random.int(1, 4));
     if (digits > 1 && random.chance(0.5)) b = Math.max(0, a + random.int(-9, 9));
     if (b === a) b = a + 1;
-    const working = compareWorking(a, b);
     const larger = random.chance(0.6);
     const word = larger ? random.pick(["larger", "bigger", "greater"]) : random.pick(["smaller", "less"]);
-    const result = larger ? Math.max(a, b) : Math.min(a, b);
+    const working = compareWorking(a, b, larger ? "larger" : "smaller");
+    const [result] = working.result;
     const question = random.pick([
       `Which is ${word}, ${a} or ${b}?`,
       `Which number is ${word}: ${a} or ${b}?`,
       `What is ${word}, ${a} or ${b}?`,
       `which is ${word} ${a} or ${b}`,
     ]);
-    return { reserved: reserved(5, pair(a, b)), problem: { question, thought: working.lines.join("\n"), answer: `The ${word === "less" ? "smaller" : word} number is ${result}.`, expected: [result] } };
+    return { reserved: reserved(5, pair(a, b)), problem: { question, thought: working.lines.join("\n"), answer: `The ${word === "less" ? "smaller" : word} number is ${result}.`, expected: working.result } };
   },
   twoStep(random) {
     const a = numberOf(random, random.int(1, 2));

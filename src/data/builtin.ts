@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { hashText } from "./random.ts";
+import { conversationDocument } from "./conversations.ts";
 import { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
 
 const require = createRequire(import.meta.url);
@@ -32,6 +33,7 @@ function englishTexts(): string[] {
 /** Seeds of the generated corpora: part of what they are. */
 const ARITHMETIC_SEED = 1;
 const SMALLTALK_SEED = 2;
+const CONVERSATIONS_SEED = 3;
 
 export const BUILTINS = {
   english: {
@@ -51,6 +53,12 @@ export const BUILTINS = {
     bytesPerDocument: 130,
     generated: true,
     document: (index, split) => smalltalkDocument(SMALLTALK_SEED, index, split),
+  },
+  conversations: {
+    documents: 10_000,
+    bytesPerDocument: 1_250,
+    generated: true,
+    document: (index, split) => conversationDocument(CONVERSATIONS_SEED, index, split),
   },
 } satisfies Record<string, Builtin>;
 

@@ -1,10 +1,12 @@
 export { arithmeticProblem, checkArithmetic, type ArithmeticKind, type ArithmeticProblem, type ArithmeticSplit } from "./arithmetic.ts";
 export { arithmeticDocument, smalltalkDocument, type ChatDocument } from "./smalltalk.ts";
+export { conversationDocument } from "./conversations.ts";
 export { readDocuments, type Broken, type Document, type Fault, type OnBroken, type ReadOptions } from "./documents.ts";
 export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
 export { findSources, type Source, type Survey, surveySources } from "./sources.ts";
 export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { builtinHash } from "./builtin.ts";
+export { encodeDocument } from "./prepareUnit.ts";
 export { prepareData, type PrepareOptions } from "./prepare.ts";
 export { type BatchRequest, Dataset, openDataset } from "./dataset.ts";
 export type { Split } from "./shards.ts";

@@ -1,9 +1,9 @@
-import { arithmeticProblem, type ArithmeticSplit } from "./arithmetic.ts";
+import { type ArithmeticKind, arithmeticProblem, type ArithmeticSplit } from "./arithmetic.ts";
 import { Random } from "./random.ts";
 
 /** A document of chat messages, as every generator here gives it. */
 export interface ChatDocument {
-  messages: { role: "user" | "assistant" | "system"; content: string }[];
+  messages: { role: "user" | "assistant" | "system"; content: string; weight?: number }[];
 }
 
 interface Topic {
@@ -128,7 +128,8 @@ const TOPICS: readonly Topic[] = [
 
 const SHARE_SUM = TOPICS.reduce((sum, topic) => sum + topic.share, 0);
 
-function exchange(random: Random): ChatDocument["messages"] {
+/** One question of small talk and its answer. */
+export function exchange(random: Random): ChatDocument["messages"] {
   let at = random.int(0, SHARE_SUM - 1);
   const topic = TOPICS.find((topic) => (at -= topic.share) < 0)!;
   return [
@@ -145,8 +146,9 @@ function casual(random: Random, text: string): string {
   return text;
 }
 
-function problem(random: Random, split: ArithmeticSplit): ChatDocument["messages"] {
-  const { question, thought, answer } = arithmeticProblem(random.next(), 0, split);
+/** One problem and its answer with the working as its thought. */
+export function problem(random: Random, split: ArithmeticSplit, only?: readonly ArithmeticKind[]): ChatDocument["messages"] {
+  const { question, thought, answer } = arithmeticProblem(random.next(), 0, split, only);
   return [
     { role: "user", content: question },
     { role: "assistant", content: `<think>${thought}</think>${answer}` },

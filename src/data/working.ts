@@ -71,24 +71,28 @@ function compareDigits(a: readonly number[], b: readonly number[]): string[] {
   return lines;
 }
 
-/** Which of two different numbers is larger: the padded pair, the digits up to the first difference, the verdict. */
-export function compareWorking(a: number, b: number): Working {
+/**
+ * Which of two different numbers is the larger (or the smaller): what is asked and the padded pair, the digits up to the first difference,
+ * the pair from small to large, and what was asked again: `larger of 4712 or 4731`, `4=4`, `7=7`, `1<3`, `4712<4731`, `larger 4731`.
+ */
+export function compareWorking(a: number, b: number, asked: "larger" | "smaller"): Working {
   const length = lengthOf(a, b);
   const x = digitsOf(a, length);
   const y = digitsOf(b, length);
-  const verdict = a < b ? `${a}<${b}` : `${a}>${b}`;
-  return { lines: [`${x.join("")} or ${y.join("")}`, ...compareDigits(x, y), `so ${verdict}`], result: [Math.max(a, b)] };
+  const [small, large] = a < b ? [a, b] : [b, a];
+  const result = asked === "larger" ? large : small;
+  return { lines: [`${asked} of ${x.join("")} or ${y.join("")}`, ...compareDigits(x, y), `${small}<${large}`, `${asked} ${result}`], result: [result] };
 }
 
 /**
- * a * b by partial products, the shorter number's digits from the right: `47*36`, then for each digit `47*6`,
- * `7*6=42 +0=42 carry 4`, …, `=282`; two partial products are added by columns, the second moved one place.
+ * a * b by partial products, the shorter number's digits from the right: `36*47` where that is how it was asked, `47*36`, then for each
+ * digit `47*6`, `7*6=42 +0=42 carry 4`, …, `=282`; two partial products are added by columns, the second moved one place.
  */
 export function multiplyWorking(a: number, b: number): Working {
   const [long, short] = lengthOf(b) > lengthOf(a) ? [b, a] : [a, b];
   const x = digitsOf(long, lengthOf(long));
   const y = digitsOf(short, lengthOf(short));
-  const lines = y.length > 1 ? [`${long}*${short}`] : [];
+  const lines = [...(long === a ? [] : [`${a}*${b}`]), ...(y.length > 1 ? [`${long}*${short}`] : [])];
   const partials: number[][] = [];
   for (let j = y.length - 1; j >= 0; j--) {
     lines.push(`${long}*${y[j]}`);
@@ -118,15 +122,16 @@ export function multiplyWorking(a: number, b: number): Working {
   return { lines, result: [long * short] };
 }
 
-/** a / b for one-digit b, long division from the left: `473/6`, `04/6=0 rem 4`, `47/6=7 rem 5`, …, `=078 rem 5`. */
+/** a / b for one-digit b, long division from the left: `473/6`, `04/6 0*6=00 rem 4`, `47/6 7*6=42 rem 5`, …, `=078 rem 5`. */
 export function divideWorking(a: number, b: number): Working {
   const lines = [`${a}/${b}`];
   const written: number[] = [];
   let rest = 0;
   for (const digit of digitsOf(a, lengthOf(a))) {
     const part = 10 * rest + digit;
-    written.push(Math.floor(part / b));
-    lines.push(`${rest}${digit}/${b}=${written.at(-1)} rem ${part % b}`);
+    const times = Math.floor(part / b);
+    written.push(times);
+    lines.push(`${rest}${digit}/${b} ${times}*${b}=${String(times * b).padStart(2, "0")} rem ${part % b}`);
     rest = part % b;
   }
   lines.push(`=${written.join("")} rem ${rest}`);

@@ -307,7 +307,7 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
 function withContext(json: Record<string, unknown>, tokens: number, ropeScaling?: Record<string, unknown>): Record<string, unknown> {
   const { max_position_embeddings, rope_parameters: rope } = parseConfig(json);
   const out: Record<string, unknown> = { ...json, max_position_embeddings: tokens };
-  const field = ropeScaling !== undefined || json["rope_scaling"] != null ? "rope_scaling" : "rope_parameters";
+  const field = ropeScaling !== undefined || Object.keys(json["rope_scaling"] ?? {}).length > 0 ? "rope_scaling" : "rope_parameters";
   const scaling = (ropeScaling ?? json[field]) as Record<string, unknown> | null | undefined;
   if (scaling == null) return out;
   if (ropeScaling !== undefined) {
