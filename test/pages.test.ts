@@ -29,6 +29,7 @@ const HOSTILE = [
 
 function script(question: string): Script {
   if (question.includes("hostile")) return { text: HOSTILE };
+  if (question.includes("story")) return { text: "word ".repeat(300) };
   if (question.includes("slowly")) return { text: "word ".repeat(400), msPerToken: 5 };
   if (question.includes("colour")) return { text: `You said: ${question}` };
   if (question.includes("nothing")) return { text: "" };
@@ -252,6 +253,42 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await ask(page, "say nothing");
         await page.getByText("ended its answer without a word").waitFor();
       }, { forgive: /400/ }));
+
+    it("leaves the oldest turns out of a long chat and says so, never without room for an answer", () =>
+      visit("/", async (page) => {
+        await ask(page, "a first story");
+        await finished(page, 0);
+        await ask(page, "a second story");
+        await finished(page, 1);
+        expect(server.engine.prompts.at(-1)).toContain("a first story");
+        expect(await page.getByText("left out").count()).toBe(0);
+        await ask(page, "which colour?");
+        await finished(page, 2);
+        await answers(page).nth(2).getByText("The model's context is full: the 2 oldest messages were left out of what it read.").waitFor();
+        expect(server.engine.prompts.at(-1)).not.toContain("a first story");
+        expect(server.engine.prompts.at(-1)).toContain("a second story");
+        expect(server.engine.requests.at(-1)!.maxTokens).toBeGreaterThanOrEqual(1024);
+        expect(await nameless(page)).toEqual([]);
+        await shot(page, "chat-full");
+      }));
+
+    it("tells an answer that the context cut off from one that the settings did", () =>
+      visit("/", async (page) => {
+        await ask(page, `colour ${"x".repeat(2_500)}`);
+        await answers(page).first().getByText("Cut off: the model's context is full.").waitFor();
+        await answers(page).first().getByRole("button", { name: "New chat" }).click();
+        await page.getByText("nothing you write leaves it").waitFor();
+      }));
+
+    it("keeps turns without an answer out of what the model reads, and says so", () =>
+      visit("/", async (page) => {
+        await ask(page, "say nothing");
+        await page.getByText("ended its answer without a word").waitFor();
+        await ask(page, "any colour");
+        await finished(page, 1);
+        expect(server.engine.prompts.at(-1)).toBe("\u0001user:any colour\u0002");
+        await answers(page).first().getByText("There is no answer, so this turn is left out").waitFor();
+      }));
 
     it("tells that the server is gone, and goes on when it is back", () =>
       visit("/", async (page) => {

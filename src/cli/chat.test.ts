@@ -9,6 +9,8 @@ function script(prompt: string): string {
   const last = questions.at(-1)!.slice(6);
   if (last === "think") return "<think>hm, \u001b[2J\u0007yes</think>done \u001b]0;owned\u0007";
   if (last === "long") return "x".repeat(1000);
+  if (last === "brood") return `<think>${"hm ".repeat(400)}`;
+  if (last === "silence") return "";
   return `${questions.length}: ${prompt.includes("system: shout") ? last.toUpperCase() : last}`;
 }
 
@@ -52,11 +54,25 @@ test("JSON lines hold question, answer, thoughts and figures", async () => {
   expect(second).toMatchObject({ finish: "length", tokens: 40 });
 });
 
-test("when the context is full the oldest messages are forgotten, and it says so", async () => {
-  const { out, errors, status } = await run(["a".repeat(38), "b".repeat(38), "c".repeat(38), "d"], {}, false, 200);
+test("when the context is full the oldest messages are forgotten, it says so, and there is room for an answer", async () => {
+  // Half of so short a context is kept for the answer: an exchange takes 98 tokens of the other 150, a question 47.
+  const { out, errors, status } = await run(["a".repeat(38), "b".repeat(38), "c".repeat(38), "d"], {}, false, 300);
   expect(out.split("\n").map((line) => line.slice(0, 4))).toEqual(["1: a", "2: b", "2: c", "2: d", ""]);
-  expect(errors).toContain("the first 2 messages are forgotten");
+  expect(errors).toBe("(the context is full: the first 2 messages are forgotten)\n".repeat(2));
   expect(status).toBe(0);
+});
+
+test("an answer that the context cuts off is told from one that a limit does", async () => {
+  const cut = await run(["long", "a"], {}, false, 300);
+  expect(cut.out.split("\n").map((line) => line.length)).toEqual([300 - "<user: long\n<".length, 4, 0]);
+  expect(cut.errors).toBe("(the context is full: the answer was cut off)\n(the context is full: the first 2 messages are forgotten)\n");
+  expect((await run(["long"], { maxTokens: 10 }, false, 300)).errors).toBe("");
+});
+
+test("questions without an answer are not part of the conversation, and it says so", async () => {
+  const { out, errors } = await run(["silence", "brood", "a"], { maxTokens: 50 });
+  expect(out).toBe("\n\n1: a\n");
+  expect(errors).toBe("(no answer came: the question is left out of the conversation)\n".repeat(2));
 });
 
 test("a question that cannot be asked is an error, and the next one is answered", async () => {

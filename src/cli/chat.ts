@@ -139,12 +139,15 @@ async function answer(talk: Conversation, question: string, options: ChatOptions
   });
   if (options.json) {
     const seconds = Math.round(performance.now() - started) / 1000;
-    output.write(`${JSON.stringify({ question, ...result, seconds })}\n`);
+    const { full: _, ...figures } = result;
+    output.write(`${JSON.stringify({ question, ...figures, seconds })}\n`);
   } else {
     if (result.finish === "stopped" && tty) output.write(pc.dim(" [stopped]"));
     if (result.finish === "length" && tty) output.write(pc.dim(" [cut off at the token limit]"));
     if (!last.endsWith("\n") || tty) write("\n");
   }
+  if (result.full) errors.write(pc.dim("(the context is full: the answer was cut off)\n"));
+  if (result.answer.trim() === "") errors.write(pc.dim("(no answer came: the question is left out of the conversation)\n"));
 }
 
 /** Text of a model for a terminal: no control characters, which could move the cursor or change the terminal's state. */
@@ -159,6 +162,8 @@ interface Answered {
   answer: string;
   reasoning: string;
   finish: "stop" | "length" | "stopped";
+  /** Cut off because the context was full. */
+  full: boolean;
   tokens: number;
 }
 
@@ -185,10 +190,17 @@ class Conversation {
     }
   }
 
-  /** Asks; the question and the answer, also one that was stopped, become part of the conversation. */
+  /**
+   * Asks; the oldest turns are forgotten where they leave no room for an answer. The question and the answer, also one that was stopped,
+   * become part of the conversation; a question without an answer does not.
+   */
   async ask(question: string, signal: AbortSignal, listener: Listener): Promise<Answered> {
-    const plan = this.#plan(question, listener);
-    const result: Answered = { answer: "", reasoning: "", finish: "stopped", tokens: 0 };
+    const plan = await planChat(this.#request(question), this.served);
+    if (plan.dropped > 0) {
+      this.#messages.splice(0, plan.dropped);
+      listener.forgot(plan.dropped);
+    }
+    const result: Answered = { answer: "", reasoning: "", finish: "stopped", full: false, tokens: 0 };
     try {
       for await (const piece of plan.answer(0, signal)) {
         result.answer += piece.content;
@@ -200,33 +212,15 @@ class Conversation {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    this.#messages.push({ role: "user", content: question }, { role: "assistant", content: result.answer });
+    result.full = result.finish === "length" && plan.prompt.length + result.tokens >= this.served.engine.limits.contextTokens;
+    if (result.answer.trim() !== "") this.#messages.push({ role: "user", content: question }, { role: "assistant", content: result.answer });
     return result;
-  }
-
-  /** Forgets the oldest exchanges until the question fits and leaves room for an answer. */
-  #plan(question: string, listener: Listener): ReturnType<typeof planChat> {
-    const { contextTokens } = this.served.engine.limits;
-    const room = this.options.maxTokens ?? Math.min(256, contextTokens / 4);
-    let forgotten = 0;
-    for (;;) {
-      try {
-        const plan = planChat(this.#request(question), this.served);
-        if (this.#messages.length === 0 || contextTokens - plan.prompt.length >= room) {
-          if (forgotten > 0) listener.forgot(forgotten);
-          return plan;
-        }
-      } catch (error) {
-        if (!(error instanceof ApiError && error.code === "context_length_exceeded") || this.#messages.length === 0) throw error;
-      }
-      this.#messages.splice(0, 2);
-      forgotten += 2;
-    }
   }
 
   #request(question: string): ChatRequest {
     const { system, temperature, topP, maxTokens, seed, think } = this.options;
     return parseChat({
+      truncation: "auto",
       messages: [...(system ? [{ role: "system", content: system }] : []), ...this.#messages, { role: "user", content: question }],
       temperature,
       top_p: topP,

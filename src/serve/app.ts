@@ -102,7 +102,7 @@ export function createApp(options: AppOptions): Hono {
   });
   app.post("/v1/chat/completions", async (c) => {
     const request = parseChat(await readJson(c));
-    const plan = planChat(request, model);
+    const plan = await planChat(request, model);
     const usage = request.stream_options?.include_usage ?? false;
     return answer(c, request.stream ?? false, (s) => chat(plan, model, s), (s) => chatChunks(plan, model, usage, s));
   });

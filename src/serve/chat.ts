@@ -6,32 +6,34 @@ import { checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usage
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
 import { writeText, type Piece, type WrittenToken } from "./write.ts";
+import { answerRoom, keepNewest } from "./history.ts";
 import { interleave } from "./interleave.ts";
 
-interface ChatPlan {
+type Message = ChatRequest["messages"][number];
+
+export interface ChatPlan {
   id: string;
   created: number;
   prompt: number[];
   n: number;
+  /** Messages, the oldest, that were left out for want of room (only where the request allows it). */
+  dropped: number;
   answer(index: number, signal: AbortSignal): AsyncGenerator<Piece, void>;
   logprobs(tokens: WrittenToken[]): unknown;
 }
 
 /** Everything that can be refused is refused here, before the first token. */
-export function planChat(request: ChatRequest, served: ServedModel): ChatPlan {
+export async function planChat(request: ChatRequest, served: ServedModel): Promise<ChatPlan> {
   const { engine, tokenizer } = served;
   checkModel(request.model, served);
   const n = request.n ?? 1;
   checkChoices(1, n);
-  const messages = request.messages.map(templateMessage);
-  let text: string;
-  try {
-    text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true, thinking: thinkingOf(request) });
-  } catch (error) {
-    throw new ApiError(400, `messages: the model's chat template cannot use them: ${(error as Error).message}`, "invalid_request_error", "invalid_value", "messages");
-  }
-  const prompt = tokenizer.encode(text, { special: true });
-  const maxTokens = maxTokensFor(prompt.length, request.max_completion_tokens ?? request.max_tokens, served, "messages");
+  const asked = request.max_completion_tokens ?? request.max_tokens;
+  const { contextTokens } = engine.limits;
+  const fits = (messages: readonly Message[]): boolean => render(messages, request, served).prompt.length + (asked ?? answerRoom(contextTokens)) <= contextTokens;
+  const { messages, dropped } = request.truncation === "auto" ? await keepNewest(request.messages, fits) : { messages: request.messages, dropped: 0 };
+  const { text, prompt } = render(messages, request, served);
+  const maxTokens = maxTokensFor(prompt.length, asked, served, "messages");
   const samplings = Array.from({ length: n }, (_, i) => samplingOf(request, i, served));
   const top = request.logprobs ? (request.top_logprobs ?? 0) : undefined;
   const stop = stopsOf(request);
@@ -41,6 +43,7 @@ export function planChat(request: ChatRequest, served: ServedModel): ChatPlan {
     created: nowSeconds(),
     prompt,
     n,
+    dropped,
     answer(index, signal) {
       const generate = { prompt, maxTokens, sampling: samplings[index], stopIds: tokenizer.eosIds, logprobs: top };
       return writeText(engine.generate(generate, signal), tokenizer, { stop, split: { inThought } });
@@ -56,7 +59,18 @@ export function planChat(request: ChatRequest, served: ServedModel): ChatPlan {
   };
 }
 
-function templateMessage(message: ChatRequest["messages"][number]): ChatMessage {
+/** Messages as the model reads them. Throws ApiError 400 when its template cannot use them. */
+function render(messages: readonly Message[], request: ChatRequest, { tokenizer }: ServedModel): { text: string; prompt: number[] } {
+  let text: string;
+  try {
+    text = tokenizer.applyChatTemplate(messages.map(templateMessage), { addGenerationPrompt: true, thinking: thinkingOf(request) });
+  } catch (error) {
+    throw new ApiError(400, `messages: the model's chat template cannot use them: ${(error as Error).message}`, "invalid_request_error", "invalid_value", "messages");
+  }
+  return { text, prompt: tokenizer.encode(text, { special: true }) };
+}
+
+function templateMessage(message: Message): ChatMessage {
   const content =
     typeof message.content === "string" ? message.content : (message.content ?? []).map((part) => part.text).join("");
   if (message.role !== "assistant") return { role: message.role === "developer" ? "system" : message.role, content };
@@ -96,8 +110,12 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
     model: served.info.id,
     choices,
     usage: usageOf(plan.prompt.length, completionTokens, reasoningTokens),
+    ...droppedOf(plan),
   };
 }
+
+/** What Sumbi adds to OpenAI's answer when older messages were left out. */
+const droppedOf = ({ dropped }: ChatPlan): { dropped_messages?: number } => (dropped > 0 ? { dropped_messages: dropped } : {});
 
 /** The `chat.completion.chunk` objects of a streamed answer. */
 export async function* chatChunks(plan: ChatPlan, served: ServedModel, includeUsage: boolean, signal: AbortSignal): AsyncGenerator<object, void> {
@@ -114,7 +132,7 @@ export async function* chatChunks(plan: ChatPlan, served: ServedModel, includeUs
   const delta = (index: number, value: object, logprobs: unknown = null, finish: string | null = null): object =>
     chunk([{ index, delta: value, logprobs, finish_reason: finish }]);
 
-  for (let i = 0; i < plan.n; i++) yield delta(i, { role: "assistant", content: "" });
+  for (let i = 0; i < plan.n; i++) yield { ...delta(i, { role: "assistant", content: "" }), ...droppedOf(plan) };
   const answers = Array.from({ length: plan.n }, (_, i) => plan.answer(i, signal));
   for await (const [index, piece] of interleave(answers)) {
     completionTokens += piece.tokens.length;

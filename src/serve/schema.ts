@@ -40,6 +40,7 @@ const EXPECTED: Record<string, string> = {
   tool_choice: '"none" or "auto": this model calls no tools',
   response_format: '{type: "text"}: other formats are not supported',
   modalities: '["text"]',
+  truncation: '"auto" (leave out the oldest turns that do not fit) or "disabled"',
   chat_template_kwargs: "an object with thinking: true or false",
   thinking: '{type: "enabled"} or {type: "disabled"}',
 };
@@ -93,6 +94,7 @@ export const chatSchema = z.looseObject({
   tool_choice: z.enum(["none", "auto"]).nullish(),
   response_format: z.looseObject({ type: z.literal("text") }).nullish(),
   modalities: z.array(z.literal("text")).nullish(),
+  truncation: z.enum(["auto", "disabled"]).nullish(),
   chat_template_kwargs: z.looseObject({ thinking: z.boolean().nullish() }).nullish(),
   thinking: z.looseObject({ type: z.enum(["enabled", "disabled"]) }).nullish(),
 });

@@ -98,6 +98,11 @@ function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: P
   const figures = answerFigures(answer);
   return (
     <article class="answer" aria-label="Answer" aria-busy={growing}>
+      {answer.dropped !== undefined && (
+        <p class="remark">
+          The model's context is full: the {answer.dropped === 1 ? "oldest message was" : `${answer.dropped} oldest messages were`} left out of what it read.
+        </p>
+      )}
       {(parts.thought || parts.thinking) && <Thought thought={parts.thought} thinking={parts.thinking} answer={answer} />}
       {parts.text && <Markdown text={parts.text} growing={growing} />}
       {growing && !parts.text && !parts.thinking && (
@@ -108,15 +113,9 @@ function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: P
         </div>
       )}
       {answer.status === "failed" && <Failure conversationId={conversationId} turn={turn} last={last} answer={answer} onNew={onNew} />}
-      {answer.status === "done" && answer.finish === "length" && (
-        <p class="remark">
-          Cut off at the largest number of tokens.{" "}
-          <button type="button" class="link" onClick={onSettings}>
-            Allow more in the settings
-          </button>
-        </p>
-      )}
+      {answer.status === "done" && answer.finish === "length" && <CutOff answer={answer} onSettings={onSettings} onNew={onNew} />}
       {answer.status === "done" && !parts.text && !parts.thought && <p class="remark">The model ended its answer without a word.</p>}
+      {!growing && answer.status !== "failed" && !parts.text && !last && <p class="remark">There is no answer, so this turn is left out of what the model reads after it.</p>}
       {growing && figures && <div class="tools figures-now">{figures.short}</div>}
       {!growing && (
         <div class="tools">
@@ -146,6 +145,18 @@ function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: P
         </div>
       )}
     </article>
+  );
+}
+
+function CutOff({ answer, onSettings, onNew }: { answer: Answer; onSettings: () => void; onNew: () => void }) {
+  const full = answer.contextFull === true;
+  return (
+    <p class="remark">
+      {full ? "Cut off: the model's context is full." : "Cut off at the largest number of tokens."}{" "}
+      <button type="button" class="link" onClick={full ? onNew : onSettings}>
+        {full ? "New chat" : "Allow more in the settings"}
+      </button>
+    </p>
   );
 }
 

@@ -133,7 +133,7 @@ export function stopCurrent(): boolean {
   return turn !== undefined;
 }
 
-/** The messages that lead up to a turn: thoughts are left out, as R1's own template does, and so are failed turns. */
+/** The messages that lead up to a turn: thoughts are left out, as R1's own template does, and so are turns without an answer. */
 export function messagesFor(conversation: Conversation, turnId: string, system: string): ChatMessage[] {
   const messages: ChatMessage[] = system.trim() ? [{ role: "system", content: system }] : [];
   for (const turn of conversation.turns) {
@@ -143,7 +143,7 @@ export function messagesFor(conversation: Conversation, turnId: string, system: 
       break;
     }
     const text = given ? splitThought(given.raw).text : "";
-    if (!text) continue;
+    if (!text.trim()) continue;
     messages.push({ role: "user", content: turn.question }, { role: "assistant", content: text });
   }
   return messages;
@@ -192,6 +192,7 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
       draft = { ...draft, status: "streaming", raw: draft.raw + (piece.content ?? ""), reasoning: draft.reasoning + (piece.reasoning ?? "") };
       if (piece.usage) draft.usage = piece.usage;
       if (piece.finish) draft.finish = piece.finish;
+      if (piece.dropped) draft.dropped = piece.dropped;
       if (text) {
         draft.pieces++;
         draft.firstMs ??= ms;
@@ -200,7 +201,7 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
       }
       publishSoon();
     }
-    draft = { ...draft, status: "done" };
+    draft = { ...draft, status: "done", contextFull: fillsContext(draft) };
     if (connection.get().state !== "up") void connect();
   } catch (error) {
     if (abort.signal.aborted) draft = { ...draft, status: "stopped" };
@@ -219,7 +220,7 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
 
 function requestFor(conversation: Conversation, turnId: string, model: string): ChatRequest {
   const { temperature, topP, maxTokens, seed, system } = settings.get();
-  const request: ChatRequest = { messages: messagesFor(conversation, turnId, system) };
+  const request: ChatRequest = { messages: messagesFor(conversation, turnId, system), truncation: "auto" };
   if (model) request.model = model;
   if (temperature !== null) request.temperature = temperature;
   if (topP !== null) request.top_p = topP;
@@ -235,6 +236,13 @@ export function partsOf(answer: Answer): { thought: string; text: string; thinki
     return { thought: answer.reasoning.trim(), text: answer.raw.trimStart(), thinking: growing && answer.raw.trim() === "" };
   }
   return splitThought(answer.raw, growing);
+}
+
+/** Whether an answer was cut off because question and answer filled the model's context, and not by the settings. */
+function fillsContext({ finish, usage }: Answer): boolean {
+  const link = connection.get();
+  const context = link.state === "up" ? link.model.details.contextTokens : undefined;
+  return finish === "length" && usage !== undefined && typeof context === "number" && usage.prompt_tokens + usage.completion_tokens >= context;
 }
 
 const isThinking = (answer: Answer): boolean => partsOf(answer).thinking;

@@ -16,6 +16,10 @@ export interface Answer {
   usage?: Usage;
   status: "waiting" | "streaming" | "done" | "stopped" | "failed";
   finish?: string;
+  /** Messages, the oldest, that were left out of what the model read. */
+  dropped?: number;
+  /** Cut off because the context was full. */
+  contextFull?: boolean;
   fault?: { kind: FaultKind; message: string };
 }
 

@@ -59,7 +59,8 @@ describe("parsePiece", () => {
 
   it("takes a chunk that has only usage, and ignores fields of the wrong type", () => {
     expect(parsePiece('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}')).toEqual({ usage: { prompt_tokens: 3, completion_tokens: 4 } });
-    expect(parsePiece('{"choices":[{"delta":{"content":{"x":1}},"finish_reason":5}]}')).toEqual({});
+    expect(parsePiece('{"choices":[{"delta":{"content":{"x":1}},"finish_reason":5}],"dropped_messages":"many"}')).toEqual({});
+    expect(parsePiece('{"choices":[{"delta":{"content":""}}],"dropped_messages":4}')).toEqual({ content: "", dropped: 4 });
   });
 
   it("raises a Fault for what is not JSON, or no object", () => {

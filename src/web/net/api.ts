@@ -28,6 +28,8 @@ export interface ChatRequest {
   top_p?: number;
   max_tokens?: number;
   seed?: number;
+  /** The server leaves out the oldest turns that do not fit, and says so. */
+  truncation?: "auto";
 }
 
 export interface Usage {
@@ -41,6 +43,8 @@ export interface ChatPiece {
   reasoning?: string;
   finish?: string;
   usage?: Usage;
+  /** Messages, the oldest, that the server left out because the context is full. */
+  dropped?: number;
 }
 
 /** What the page shows about the model: /v1/models plus whatever /api/model adds. */
@@ -106,6 +110,7 @@ export function parsePiece(data: string): ChatPiece {
     error?: unknown;
     choices?: { delta?: { content?: unknown; reasoning_content?: unknown; reasoning?: unknown }; finish_reason?: unknown }[];
     usage?: Usage | null;
+    dropped_messages?: unknown;
   };
   try {
     chunk = JSON.parse(data);
@@ -121,6 +126,7 @@ export function parsePiece(data: string): ChatPiece {
   if (typeof reasoning === "string") piece.reasoning = reasoning;
   if (typeof choice?.finish_reason === "string") piece.finish = choice.finish_reason;
   if (chunk.usage) piece.usage = chunk.usage;
+  if (typeof chunk.dropped_messages === "number") piece.dropped = chunk.dropped_messages;
   return piece;
 }
 
