@@ -1,5 +1,5 @@
-import { cacheWidth, headDims, isDeepseek, isMoeLayer, mtpDepth, type ModelConfig } from "./config.ts";
-import { listParameters, type Part } from "./parameters.ts";
+import { cacheWidth, headDims, isDeepseek, mtpDepth, type ModelConfig } from "./config.ts";
+import { parameterKinds, type Part } from "./parameters.ts";
 
 export interface ParameterCount {
   total: number;
@@ -14,15 +14,13 @@ export interface ParameterCount {
  */
 export function countParameters(config: ModelConfig, { mtp = false } = {}): ParameterCount {
   const parts = new Map<Part, { total: number; active: number }>();
-  for (const { key, shape, part, layer, sameAs } of listParameters(config)) {
+  const [perToken, experts] = isDeepseek(config) && config.n_routed_experts > 0 ? [config.num_experts_per_tok, config.n_routed_experts] : [1, 1];
+  for (const { shape, part, count, routed, sameAs } of parameterKinds(config)) {
     if (sameAs || (part === "MTP" && !mtp)) continue;
-    const size = shape.reduce((a, b) => a * b, 1);
+    const size = count * shape.reduce((a, b) => a * b, 1);
     const entry = parts.get(part) ?? { total: 0, active: 0 };
     entry.total += size;
-    if (part === "embedding") entry.active += config.hidden_size;
-    else if (key.includes(".mlp.experts.") && isMoeLayer(config, layer!))
-      entry.active += (size * config.num_experts_per_tok) / config.n_routed_experts;
-    else entry.active += size;
+    entry.active += part === "embedding" ? config.hidden_size : routed ? (size * perToken) / experts : size;
     parts.set(part, entry);
   }
   if (config.tie_word_embeddings) parts.set("head", { total: 0, active: config.vocab_size * config.hidden_size });
@@ -79,8 +77,8 @@ function countMatrices(config: ModelConfig, mtp: boolean): { part: Part; active:
 /** Biases and norms by part: added or multiplied once, not part of a matrix product. */
 function vectorSizes(config: ModelConfig, mtp: boolean): Map<Part, number> {
   const sizes = new Map<Part, number>();
-  for (const { shape, part } of listParameters(config))
-    if (shape.length === 1 && (part !== "MTP" || mtp)) sizes.set(part, (sizes.get(part) ?? 0) + shape[0]);
+  for (const { shape: [size = 0, ...rest], part, count } of parameterKinds(config))
+    if (rest.length === 0 && (part !== "MTP" || mtp)) sizes.set(part, (sizes.get(part) ?? 0) + count * size);
   return sizes;
 }
 

@@ -8,7 +8,9 @@ export {
   parseConfig, type DeepseekConfig, type DeepseekV2Config, type DeepseekV3Config, type DenseConfig, type LlamaConfig, type ModelConfig,
   type ModelType, type Qwen2Config, type Qwen3Config, type RopeParameters,
 } from "./config.ts";
-export { headKey, listParameters, parameterShapes, trainableShapes, type Parameter, type Part } from "./parameters.ts";
+export {
+  headKey, listParameters, parameterKinds, parameterShapes, tensorCount, trainableShapes, type Parameter, type ParameterKind, type Part,
+} from "./parameters.ts";
 export {
   cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes, type FlopOptions, type Flops, type ParameterCount,
 } from "./flops.ts";

@@ -1,5 +1,6 @@
 import {
   attentionBias,
+  hasMoe,
   headDims,
   isDeepseek,
   isMoeLayer,
@@ -25,25 +26,95 @@ export interface Parameter {
   sameAs?: string;
 }
 
+/** Where a name has it, the number of an expert stands. */
+const EACH = "{expert}";
+
+/** A tensor of one layer; one of `each` experts' where its name holds EACH. */
+interface LayerTensor extends Pick<Parameter, "shape" | "part" | "buffer"> {
+  name: string;
+  /** Times that a layer has it: the experts, else 1. */
+  each: number;
+}
+
+/** Tensors of one shape and one purpose, counted instead of listed. */
+export interface ParameterKind extends Pick<Parameter, "shape" | "part" | "buffer" | "sameAs"> {
+  /** The key of the first of them. */
+  key: string;
+  count: number;
+  /** Routed experts' own: a token goes through K of E. */
+  routed: boolean;
+}
+
+/** Layers of a model that are alike: dense ones, then mixtures; those of the MTP modules apart, with `mtp`. */
+function layerKinds(config: ModelConfig): { first: number; count: number; moe: boolean; mtp: boolean }[] {
+  const { num_hidden_layers: layers } = config;
+  const end = layers + mtpDepth(config);
+  const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, end) : end;
+  const between = (from: number, to: number, moe: boolean, mtp: boolean) => ({ first: from, count: Math.max(0, to - from), moe, mtp });
+  return [
+    between(0, Math.min(dense, layers), false, false),
+    between(Math.min(dense, layers), layers, true, false),
+    between(layers, Math.max(dense, layers), false, true),
+    between(Math.max(dense, layers), end, true, true),
+  ].filter(({ count }) => count > 0);
+}
+
+/** Every tensor of `listParameters`, by kind: a few dozen entries whatever the number of layers and experts. */
+export function parameterKinds(config: ModelConfig): ParameterKind[] {
+  const ends = endTensors(config).map((parameter): ParameterKind => ({ ...parameter, count: 1, routed: false }));
+  const ofLayers: ParameterKind[] = [], ofModules: ParameterKind[] = [];
+  for (const { first, count, moe, mtp } of layerKinds(config)) {
+    const at = `model.layers.${first}`;
+    const into = mtp ? ofModules : ofLayers;
+    for (const { name, each, ...tensor } of layerTensors(config, moe))
+      into.push({ ...tensor, ...(mtp && { part: "MTP" }), key: `${at}.${name.replace(EACH, "0")}`, count: count * each, routed: name.includes(EACH) });
+    if (mtp) for (const { name, ...tensor } of mtpTensors(config)) into.push({ ...tensor, part: "MTP", key: `${at}.${name}`, count, routed: false });
+  }
+  return [...ends.slice(0, 1), ...ofLayers, ...ends.slice(1), ...ofModules];
+}
+
+/** How many tensors a checkpoint of this model has, copies of MTP modules included; `mtp: false` leaves the modules out. */
+export const tensorCount = (config: ModelConfig, { mtp = true } = {}): number =>
+  parameterKinds(config).reduce((sum, { part, count }) => (part === "MTP" && !mtp ? sum : sum + count), 0);
+
 /** Every tensor of a Hugging Face checkpoint of this model, in order: key, shape and part. Experts are one by one. */
 export function* listParameters(config: ModelConfig): Generator<Parameter> {
-  const { hidden_size: D, vocab_size: V, num_hidden_layers: layers } = config;
-  yield { key: "model.embed_tokens.weight", shape: [V, D], part: "embedding" };
+  const [embedding, ...ends] = endTensors(config);
+  if (embedding) yield embedding;
+  const { num_hidden_layers: layers } = config;
   for (let i = 0; i < layers; i++) yield* layer(config, i);
-  yield { key: "model.norm.weight", shape: [D], part: "norms" };
-  if (!config.tie_word_embeddings) yield { key: "lm_head.weight", shape: [V, D], part: "head" };
+  yield* ends;
   for (let i = layers; i < layers + mtpDepth(config); i++) {
-    const at = `model.layers.${i}`;
-    const mtp = { part: "MTP" as const, layer: i };
-    yield { key: `${at}.embed_tokens.weight`, shape: [V, D], sameAs: "model.embed_tokens.weight", ...mtp };
-    yield { key: `${at}.enorm.weight`, shape: [D], ...mtp };
-    yield { key: `${at}.hnorm.weight`, shape: [D], ...mtp };
-    yield { key: `${at}.eh_proj.weight`, shape: [D, 2 * D], ...mtp };
-    for (const parameter of layer(config, i)) yield { ...parameter, ...mtp };
-    yield { key: `${at}.shared_head.norm.weight`, shape: [D], ...mtp };
-    yield { key: `${at}.shared_head.head.weight`, shape: [V, D], sameAs: headKey(config), ...mtp };
+    const own = mtpTensors(config).map(({ name, ...tensor }): Parameter => ({ key: `model.layers.${i}.${name}`, ...tensor, part: "MTP", layer: i }));
+    yield* own.slice(0, MTP_BEFORE);
+    for (const parameter of layer(config, i)) yield { ...parameter, part: "MTP" };
+    yield* own.slice(MTP_BEFORE);
   }
 }
+
+/** The tensors that belong to no layer: embedding, last norm, head. */
+function endTensors(config: ModelConfig): Parameter[] {
+  const { hidden_size: D, vocab_size: V } = config;
+  return [
+    { key: "model.embed_tokens.weight", shape: [V, D], part: "embedding" },
+    { key: "model.norm.weight", shape: [D], part: "norms" },
+    ...(config.tie_word_embeddings ? [] : [{ key: "lm_head.weight", shape: [V, D], part: "head" as const }]),
+  ];
+}
+
+/** What an MTP module has beside its layer; the first MTP_BEFORE stand before it. */
+function mtpTensors(config: ModelConfig): { name: string; shape: number[]; sameAs?: string }[] {
+  const { hidden_size: D, vocab_size: V } = config;
+  return [
+    { name: "embed_tokens.weight", shape: [V, D], sameAs: "model.embed_tokens.weight" },
+    { name: "enorm.weight", shape: [D] },
+    { name: "hnorm.weight", shape: [D] },
+    { name: "eh_proj.weight", shape: [D, 2 * D] },
+    { name: "shared_head.norm.weight", shape: [D] },
+    { name: "shared_head.head.weight", shape: [V, D], sameAs: headKey(config) },
+  ];
+}
+const MTP_BEFORE = 4;
 
 /** Key of the output head: the embedding when they are tied. */
 export const headKey = (config: ModelConfig): string =>
@@ -61,31 +132,42 @@ export const trainableShapes = (config: ModelConfig): Map<string, number[]> =>
       .map(({ key, shape }) => [key, shape]),
   );
 
+/** The tensors of layer `i`, experts one by one, all of an expert's together. */
 function* layer(config: ModelConfig, i: number): Generator<Parameter> {
   const at = `model.layers.${i}`;
+  const tensors = layerTensors(config, isMoeLayer(config, i));
+  for (let t = 0; t < tensors.length; t++) {
+    const { each, name, ...tensor } = tensors[t]!;
+    if (!name.includes(EACH)) {
+      yield { key: `${at}.${name}`, ...tensor, layer: i };
+      continue;
+    }
+    const block = tensors.slice(t).filter((other) => other.name.includes(EACH));
+    for (let e = 0; e < each; e++) for (const { name: part, each: _, ...own } of block) yield { key: `${at}.${part.replace(EACH, String(e))}`, ...own, layer: i };
+    t += block.length - 1;
+  }
+}
+
+/** What one layer holds, in the order of a checkpoint. */
+function layerTensors(config: ModelConfig, moe: boolean): LayerTensor[] {
   const D = config.hidden_size;
-  const norm = { shape: [D], part: "norms" as const, layer: i };
-  yield { key: `${at}.input_layernorm.weight`, ...norm };
-  const attention = isDeepseek(config) ? latentAttention(config) : groupedAttention(config);
-  for (const [name, shape] of attention)
-    yield { key: `${at}.self_attn.${name}`, shape, part: name.includes("norm") ? "norms" : "attention", layer: i };
-  yield { key: `${at}.post_attention_layernorm.weight`, ...norm };
-  if (!isMoeLayer(config, i)) {
-    for (const [name, shape] of feedForward(D, config.intermediate_size, mlpBias(config)))
-      yield { key: `${at}.mlp.${name}`, shape, part: "dense FFN", layer: i };
-    return;
+  const tensors: LayerTensor[] = [];
+  const put = (name: string, shape: number[], part: Part, more: Partial<LayerTensor> = {}) => tensors.push({ name, shape, part, each: 1, ...more });
+  put("input_layernorm.weight", [D], "norms");
+  for (const [name, shape] of isDeepseek(config) ? latentAttention(config) : groupedAttention(config))
+    put(`self_attn.${name}`, shape, name.includes("norm") ? "norms" : "attention");
+  put("post_attention_layernorm.weight", [D], "norms");
+  if (!moe || !isDeepseek(config)) {
+    for (const [name, shape] of feedForward(D, config.intermediate_size, mlpBias(config))) put(`mlp.${name}`, shape, "dense FFN");
+    return tensors;
   }
   const { n_routed_experts: E, n_shared_experts: shared, moe_intermediate_size } = config;
-  const M = moe_intermediate_size!;
-  yield { key: `${at}.mlp.gate.weight`, shape: [E, D], part: "router", layer: i };
-  if (config.topk_method === "noaux_tc")
-    yield { key: `${at}.mlp.gate.e_score_correction_bias`, shape: [E], part: "router", layer: i, buffer: true };
-  for (let e = 0; e < E; e++)
-    for (const [name, shape] of feedForward(D, M, false))
-      yield { key: `${at}.mlp.experts.${e}.${name}`, shape, part: "routed experts", layer: i };
-  if (shared > 0)
-    for (const [name, shape] of feedForward(D, shared * M, false))
-      yield { key: `${at}.mlp.shared_experts.${name}`, shape, part: "shared experts", layer: i };
+  const M = moe_intermediate_size ?? 0;
+  put("mlp.gate.weight", [E, D], "router");
+  if (config.topk_method === "noaux_tc") put("mlp.gate.e_score_correction_bias", [E], "router", { buffer: true });
+  for (const [name, shape] of feedForward(D, M, false)) put(`mlp.experts.${EACH}.${name}`, shape, "routed experts", { each: E });
+  if (shared > 0) for (const [name, shape] of feedForward(D, shared * M, false)) put(`mlp.shared_experts.${name}`, shape, "shared experts");
+  return tensors;
 }
 
 function* latentAttention(config: DeepseekConfig): Generator<[string, number[]]> {
