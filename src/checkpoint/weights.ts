@@ -1,6 +1,6 @@
 /** A checkpoint's tensors as the weights of a model: all that its config asks for, nothing else in its layers, finite numbers. */
 import { CheckpointError } from "../errors.ts";
-import { isDeepseek, listParameters, mtpDepth, type ModelConfig } from "../model/index.ts";
+import { isDeepseek, listParameters, mtpDepth, tensorCount, type ModelConfig } from "../model/index.ts";
 import type { HostTensor } from "../tensor/dtype.ts";
 import type { TensorFolder } from "./checkpoint.ts";
 import { firstNotFinite } from "./floats.ts";
@@ -45,10 +45,14 @@ export class ModelWeights {
       }
     }
     const shapes = new Map<string, readonly number[]>();
-    // one by one, so that a config of millions of tensors ends at the first that the file does not have
-    for (const { key, shape } of listParameters(mtp ? config : withoutMtp(config))) {
+    const asked = mtp ? config : withoutMtp(config);
+    // Counted before any is listed, and listed one by one to the first that the files do not have: a config.json may mean millions.
+    const expected = tensorCount(asked), held = folder.keys().length;
+    const few = held < expected ? `${folder.dir}: expected ${expected} tensors by config.json, the files hold ${held}; ` : "";
+    for (const { key, shape } of listParameters(asked)) {
       const source = sources.get(key) ?? key;
-      if (!folder.has(source)) throw new CheckpointError(`${folder.dir}: expected a tensor ${key} of [${shape.join(", ")}], found none`);
+      if (!folder.has(source)) throw new CheckpointError(`${few || `${folder.dir}: `}expected a tensor ${key} of [${shape.join(", ")}], found none`);
+      if (few) continue;
       const { shape: got } = folder.info(source);
       if (got.join() !== shape.join())
         throw new CheckpointError(`${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`);

@@ -1,6 +1,7 @@
 import { add, constant, f32, i64, matmul, parameter, type Dim, type HeadProducts, type Tensor } from "../tensor/index.ts";
-import { headDims, type ModelConfig } from "./config.ts";
-import { listParameters } from "./parameters.ts";
+import { ConfigError } from "../errors.ts";
+import { headDims, isDeepseek, type ModelConfig } from "./config.ts";
+import { listParameters, tensorCount } from "./parameters.ts";
 import { ropeInterleaved, ropeTable } from "./rope.ts";
 
 /** How a linear layer multiplies: x_XI by a weight [O, I] -> [X, O]. Low-precision training puts its own here. */
@@ -55,9 +56,24 @@ export interface BuilderOptions {
   head?: HeadProducts;
 }
 
-/** Starts building a model. */
+/**
+ * A graph is written tensor by tensor, which takes minutes and gigabytes beyond this; DeepSeek-V3 has 47,000. A key head counts as two, since
+ * each has a cache of its own.
+ */
+export const GRAPH_TENSORS_MAX = 50_000;
+
+/** Refuses a model of too many tensors before any is listed. Throws ConfigError. */
+export function checkGraphSize(config: ModelConfig): void {
+  const heads = isDeepseek(config) ? 0 : 2 * config.num_key_value_heads * config.num_hidden_layers;
+  const pieces = tensorCount(config) + heads;
+  if (pieces > GRAPH_TENSORS_MAX)
+    throw new ConfigError(`model: expected at most ${GRAPH_TENSORS_MAX.toLocaleString("en-US")} tensors and key heads for a model to be run here, its config means ${pieces.toLocaleString("en-US")}. \`sumbi inspect\` and \`sumbi plan\` take it`);
+}
+
+/** Starts building a model. Throws ConfigError where it has too many tensors. */
 export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}): ModelBuilder {
   const { source = parameter, product = (x, w) => matmul(x, w, { transB: true }), swiglu, head } = options;
+  checkGraphSize(config);
   const known = new Map(Array.from(listParameters(config), (p) => [p.key, p]));
   const used = new Map<string, Tensor>();
   const weight = (key: string): Tensor => {

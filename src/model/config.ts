@@ -89,8 +89,13 @@ function withoutAliases(raw: Record<string, unknown>, type: ModelType, fault: Fa
   return fields;
 }
 
+/** Widest head that is rotated; published models have up to 256. */
+const ROPE_MAX = 4096;
+
 /** What no single field can say: sizes that must divide, and choices that must leave enough experts. */
 function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fault): void {
+  const { rope } = headDims(config);
+  if (rope > ROPE_MAX) fault(isDeepseek(config) ? "qk_rope_head_dim" : "head_dim", `at most ${ROPE_MAX}, since tables of its angles are kept`, rope);
   if (!isDeepseek(config)) {
     const { head_dim, hidden_size, num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
     if (heads % keyHeads !== 0) fault("num_key_value_heads", `a divisor of num_attention_heads ${heads}`, keyHeads);

@@ -16,7 +16,7 @@ export {
 } from "./flops.ts";
 export { presetConfig, PRESETS } from "./presets.ts";
 export { ropeFrequencies, ropeInterleaved, ropeTable, softmaxScale, type RopeFrequencies } from "./rope.ts";
-export { modelBuilder, ropeAt, ropeFromStart, type BuilderOptions, type ModelBuilder, type Product, type Rope, type Tokens } from "./builder.ts";
+export { checkGraphSize, GRAPH_TENSORS_MAX, modelBuilder, ropeAt, ropeFromStart, type BuilderOptions, type ModelBuilder, type Product, type Rope, type Tokens } from "./builder.ts";
 export { balanceLoss, mixture, route, type Routing } from "./moe.ts";
 export { mtpModule } from "./mtp.ts";
 export {

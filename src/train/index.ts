@@ -1,5 +1,6 @@
 /** Training: a recipe, a parameter store, and the loop that moves one by the other. Knows no files and no terminal. */
-export { applySettings, batchAt, parseRecipe, type Phase, phasesOf, pretrainingSteps, type Recipe, recipeJsonSchema, suitableLanes } from "./recipe.ts";
+export { applySettings, parseRecipe, type Phase, phasesOf, type Recipe, recipeJsonSchema, suitableLanes } from "./recipe.ts";
+export { batchAt, pretrainingSteps } from "./ramp.ts";
 export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
 export { ParameterStore, storeOf, type Stretch } from "./store.ts";
 export { Optimizer } from "./optimizer.ts";
@@ -9,5 +10,5 @@ export { fp8Product } from "./fp8.ts";
 export { byteRange } from "./byteRange.ts";
 export { int8Arithmetic } from "./int8.ts";
 export { WeightQuantizer } from "./weightBytes.ts";
-export { estimateMemory, type MemoryEstimate, peakBytes } from "./memory.ts";
+export { estimateMemory, leastActivationBytes, parameterBytes, type MemoryEstimate, peakBytes } from "./memory.ts";
 export { moeLayers, type Progress, type StateStorage, type StepReport, Trainer, type TrainerEvents, type TokenSource } from "./trainer.ts";

@@ -1,4 +1,4 @@
-import { isDeepseek, listParameters } from "../model/index.ts";
+import { isDeepseek, parameterKinds } from "../model/index.ts";
 import { DTYPES, type Dim, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
 import { traceTraining } from "./program.ts";
 import type { Phase, Recipe } from "./recipe.ts";
@@ -57,11 +57,21 @@ export interface MemoryEstimate {
 
 const BASE_BYTES = 400e6;
 
+/** Bytes that the parameters of a run need with their gradients and moments; counted, so that it takes no time at any size. */
+export function parameterBytes(phases: readonly Phase[], recipe: Recipe): number {
+  const lanes = Math.max(...phases.map((phase) => phase.lanes));
+  const each = 12 + 4 * lanes + (recipe.precision === "int8" ? 2 : 0);
+  const [first] = phases;
+  return first === undefined ? 0 : parameterKinds(first.config).reduce((sum, { shape, count, sameAs }) => sum + (sameAs ? 0 : each * count * sizeOf(shape)), 0);
+}
+
+/** Bytes below which no step stays: every layer's input, kept for its gradient. Nothing is traced for it. */
+export const leastActivationBytes = (phases: readonly Phase[]): number =>
+  Math.max(...phases.map(({ config, microBatch, sequence }) => 4 * microBatch * sequence * config.hidden_size * config.num_hidden_layers));
+
 /** What the phases of a run need at most. Traces every phase's graph, some tenths of a second. */
 export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
-  let parameters = 0;
-  const lanes = Math.max(...phases.map((phase) => phase.lanes));
-  for (const { shape, sameAs } of listParameters(phases[0]!.config)) if (!sameAs) parameters += (12 + 4 * lanes + (recipe.precision === "int8" ? 2 : 0)) * sizeOf(shape);
+  const parameters = parameterBytes(phases, recipe);
   const activations = Math.max(
     ...phases.map((phase) => {
       const { config, microBatch, sequence } = phase;

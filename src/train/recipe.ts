@@ -1,11 +1,19 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { parseConfig, type ModelConfig } from "../model/config.ts";
+import { divisorUpTo, pretrainingSteps } from "./ramp.ts";
 
 const positive = z.number().positive();
 const whole = z.number().int().nonnegative();
 const count = z.number().int().positive();
 const share = z.number().min(0).max(1);
+/** Bounds far over what anybody trains, so that no count is looped over for minutes or loses its last digit. */
+const TOKENS_MAX = 1e15;
+const BATCH_MAX = 2 ** 24;
+const SEQUENCE_MAX = 2 ** 20;
+/** Tokens that a graph is written for. */
+const TOKENS_AT_ONCE_MAX = 2 ** 24;
+const sequences = count.max(BATCH_MAX);
 /** Of a moving average: at 1 it would never take in anything. */
 const decay = z.number().min(0).lt(1);
 
@@ -30,7 +38,7 @@ const adamw = z.strictObject({
 const muon = z.strictObject({
   momentum: decay.default(0.95),
   /** Newton–Schulz iterations. */
-  iterations: count.default(5),
+  iterations: count.max(100).default(5),
   weightDecay: z.number().nonnegative().default(0.1),
   /** Rate as a multiple of the schedule's; updates are scaled to AdamW's size (0.2·√max(out, in)), arXiv:2502.16982. */
   rate: positive.default(1),
@@ -60,17 +68,17 @@ const recipeSchema = z.strictObject({
     workers: count.max(256).default(2),
   }),
   /** Tokens to train on in all. */
-  tokens: positive,
-  sequence: count.default(256),
+  tokens: positive.max(TOKENS_MAX),
+  sequence: count.max(SEQUENCE_MAX).default(256),
   /** Sequences a step, grown in equal steps from `start` to `end` over `rampTokens` (V3: 3072 → 15360 over 469B). */
-  batch: z.strictObject({ start: count.optional(), end: count, rampTokens: z.number().nonnegative().default(0) }),
+  batch: z.strictObject({ start: sequences.optional(), end: sequences, rampTokens: z.number().nonnegative().max(TOKENS_MAX).default(0) }),
   /** Sequences computed at once; a batch is a whole number of these. The whole starting batch when left out. */
-  microBatch: count.optional(),
+  microBatch: sequences.optional(),
   /**
    * Parts of a micro-batch computed at the same time, each on a core of its own, with gradients of its own that are added up after. What suits
    * the machine when left out. Sums are taken in another order by another number: a run keeps the one it began with.
    */
-  lanes: count.optional(),
+  lanes: count.max(256).optional(),
   optimizer: z.enum(["adamw", "muon"]).default("adamw"),
   adamw: adamw.default(adamw.parse({})),
   muon: muon.default(muon.parse({})),
@@ -78,7 +86,7 @@ const recipeSchema = z.strictObject({
   clip: positive.default(1),
   learningRate: z.strictObject({
     warmupSteps: whole.default(0),
-    stages: z.array(stage).min(1),
+    stages: z.array(stage).min(1).max(1000),
   }),
   balance: z
     .strictObject({
@@ -102,14 +110,15 @@ const recipeSchema = z.strictObject({
   extension: z
     .array(
       z.strictObject({
-        sequence: count,
-        steps: count,
-        batch: count,
+        sequence: count.max(SEQUENCE_MAX),
+        steps: count.max(1e9),
+        batch: sequences,
         learningRate: positive,
         /** config.json's rope_scaling from this phase on (V3: YaRN). Left out: positions turn as before, and training alone teaches the length. */
         ropeScaling: z.record(z.string(), z.unknown()).optional(),
       }),
     )
+    .max(64)
     .default([]),
   /** NaN, or `steps` losses in a row over `factor` × the moving average, roll back to the last saved state. */
   spike: z
@@ -187,6 +196,8 @@ function crossFaults(recipe: Parsed): string[] {
   for (const [name, size] of [["batch.start", start], ["batch.end", batch.end]] as const)
     if (size % micro !== 0)
       faults.push(`${name}: expected a multiple of microBatch ${micro}, got ${size}; nearest: ${Math.max(micro, Math.round(size / micro) * micro)}`);
+  if (micro * recipe.sequence > TOKENS_AT_ONCE_MAX)
+    faults.push(`microBatch: expected at most ${TOKENS_AT_ONCE_MAX} tokens at once, got ${micro} × sequence ${recipe.sequence}; nearest: ${divisorUpTo(start, Math.max(1, Math.floor(TOKENS_AT_ONCE_MAX / recipe.sequence)))}`);
   if (recipe.lanes !== undefined && micro % recipe.lanes !== 0)
     faults.push(`lanes: expected a divisor of microBatch ${micro}, got ${recipe.lanes}; nearest: ${divisorUpTo(micro, recipe.lanes)}`);
   if (start !== batch.end && batch.rampTokens <= 0) faults.push(`batch.rampTokens: expected more than 0 to grow from ${start} to ${batch.end}, got ${batch.rampTokens}`);
@@ -327,30 +338,3 @@ const TOKENS_OF_A_LANE = 512;
 /** The lanes that suit a machine of so many threads, when the recipe leaves them open. */
 export const suitableLanes = ({ microBatch, sequence }: Recipe, threads: number): number =>
   divisorUpTo(microBatch!, Math.min(threads, Math.floor((microBatch! * sequence) / TOKENS_OF_A_LANE)));
-
-/** The largest divisor of n that is at most `limit`. */
-export function divisorUpTo(n: number, limit: number): number {
-  let divisor = Math.max(1, Math.min(n, limit));
-  while (n % divisor !== 0) divisor--;
-  return divisor;
-}
-
-/** Sequences in the batch when `tokens` have been trained on: equal steps of one micro-batch (V3 §4.2). */
-export function batchAt(recipe: Recipe, tokens: number): number {
-  const { start, end, rampTokens } = recipe.batch;
-  if (rampTokens <= 0 || tokens >= rampTokens) return end;
-  const micro = recipe.microBatch!;
-  const levels = (end - start!) / micro + 1;
-  return start! + micro * Math.min(levels - 1, Math.floor((tokens / rampTokens) * levels));
-}
-
-/** Steps of pretraining: the batch ramp walked to the end. */
-export function pretrainingSteps(recipe: Recipe): number {
-  let tokens = 0;
-  let steps = 0;
-  while (tokens < recipe.batch.rampTokens && tokens < recipe.tokens) {
-    tokens += batchAt(recipe, tokens) * recipe.sequence;
-    steps++;
-  }
-  return steps + Math.max(0, Math.ceil((recipe.tokens - tokens) / (recipe.batch.end * recipe.sequence) - 1e-9));
-}

@@ -1,4 +1,5 @@
-import { batchAt, type Phase, type Recipe } from "./recipe.ts";
+import { batchAt } from "./ramp.ts";
+import type { Phase, Recipe } from "./recipe.ts";
 
 /** Every number that changes over a run, at one step. */
 export interface Knobs {

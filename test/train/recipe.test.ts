@@ -126,6 +126,21 @@ describe("recipe", () => {
     expect(() => recipeOf({ data: { workers: 100_000 } })).toThrow(/data\.workers/);
   });
 
+  it("refuses numbers that nobody trains with, at once, and takes the largest that it allows", () => {
+    const refused = (more: Record<string, unknown>, what: RegExp) => expect(() => recipeOf(more)).toThrow(what);
+    refused({ tokens: 1e30 }, /tokens: .*<=1000000000000000/);
+    refused({ tokens: 1e30, batch: { start: 8, end: 16, rampTokens: 1e30 } }, /tokens: [\s\S]*batch\.rampTokens: /);
+    refused({ batch: { end: 1e9 } }, /batch\.end: /);
+    refused({ sequence: 1e9 }, /sequence: /);
+    refused({ batch: { end: 2 ** 20 }, sequence: 1024, tokens: 1e12 }, /microBatch: expected at most 16777216 tokens at once, got 1048576 × sequence 1024; nearest: 16384/);
+    refused({ lanes: 1e6 }, /lanes: /);
+    refused({ muon: { iterations: 1e9 } }, /muon\.iterations: /);
+    refused({ learningRate: { stages: Array.from({ length: 1e5 }, () => ({ from: 1e-3, tokens: 1 })) } }, /learningRate\.stages: /);
+    refused({ extension: [{ sequence: 64, steps: 1e12, batch: 6, learningRate: 1e-3, ropeScaling: {} }] }, /extension\.0\.steps: /);
+    const recipe = recipeOf({ tokens: 1e15, batch: { start: 8, end: 2 ** 24, rampTokens: 469e9 }, microBatch: 8 });
+    expect(phasesOf(recipe, MODEL)[0]?.toStep).toBe(pretrainingSteps(recipe));
+  });
+
   it("takes a setting as text where the recipe wants text", () => {
     const set = (...settings: string[]) => applySettings({ name: "a", tokenizer: { from: "x" } }, settings);
     expect(set("name=123")["name"]).toBe("123");
