@@ -46,13 +46,10 @@ export class ModelWeights {
     }
     const shapes = new Map<string, readonly number[]>();
     const asked = mtp ? config : withoutMtp(config);
-    // Counted before any is listed, and listed one by one to the first that the files do not have: a config.json may mean millions.
-    const expected = tensorCount(asked), held = folder.keys().length;
-    const few = held < expected ? `${folder.dir}: expected ${expected} tensors by config.json, the files hold ${held}; ` : "";
+    refuseFew(folder, asked, sources);
     for (const { key, shape } of listParameters(asked)) {
       const source = sources.get(key) ?? key;
-      if (!folder.has(source)) throw new CheckpointError(`${few || `${folder.dir}: `}expected a tensor ${key} of [${shape.join(", ")}], found none`);
-      if (few) continue;
+      if (!folder.has(source)) throw new CheckpointError(`${folder.dir}: ${missing(key, shape)}`);
       const { shape: got } = folder.info(source);
       if (got.join() !== shape.join())
         throw new CheckpointError(`${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`);
@@ -72,6 +69,17 @@ export class ModelWeights {
       throw new CheckpointError(`${this.folder.dir}: ${source}: expected finite numbers, got ${tensor.data[at]} at ${at} of ${tensor.data.length}. The file is damaged, or its training failed`);
     return tensor;
   }
+}
+
+const missing = (key: string, shape: readonly number[]): string => `expected a tensor ${key} of [${shape.join(", ")}], found none`;
+
+/** Compares counts before any tensor is listed, since a config.json may mean millions; then names the first that the files lack, which comes soon. */
+function refuseFew(folder: TensorFolder, config: ModelConfig, sources: ReadonlyMap<string, string>): void {
+  const expected = tensorCount(config), held = folder.keys().length;
+  if (held >= expected) return;
+  const few = `${folder.dir}: expected ${expected} tensors by config.json, the files hold ${held}`;
+  for (const { key, shape } of listParameters(config)) if (!folder.has(sources.get(key) ?? key)) throw new CheckpointError(`${few}; ${missing(key, shape)}`);
+  throw new CheckpointError(few);
 }
 
 const withoutMtp = (config: ModelConfig): ModelConfig => (mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig));

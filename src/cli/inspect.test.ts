@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,14 +31,30 @@ describe("sumbi inspect", () => {
     expect(out).toMatch(/cache per token\s+70\.3 kB/);
   });
 
-  it("reads a folder and lists its files", () => {
-    const report = inspect(fixture, 128);
+  it("reads a folder and lists its files", async () => {
+    const report = await inspect(fixture, 128);
+    expect(report.tensors).toEqual({ expected: report.tensors.withMtp, withMtp: report.tensors.withMtp, inFiles: report.tensors.expected });
     expect(report.layers).toEqual({ total: 2, dense: 1, moe: 1, mtp: 0 });
     expect(report.files!.map(({ name }) => name).sort()).toEqual(
       ["about.json", "config.json", "model.safetensors", "reference.safetensors"],
     );
     const weights = report.files!.find(({ name }) => name === "model.safetensors")!.bytes;
     expect(weights).toBeGreaterThan(report.weightBytes.f32);
+  });
+
+  it("answers for 4,096 layers of 65,536 experts, and says that the files hold another model", async () => {
+    const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
+    cpSync(fixture, dir, { recursive: true });
+    const config = JSON.parse(readFileSync(join(dir, "config.json"), "utf8")) as object;
+    writeFileSync(join(dir, "config.json"), JSON.stringify({ ...config, num_hidden_layers: 4096, n_routed_experts: 65_536 }));
+    const { tensors, layers, parameters } = await inspect(dir, 128);
+    expect(layers).toEqual({ total: 4096, dense: 1, moe: 4095, mtp: 0 });
+    expect(tensors.expected).toBeGreaterThan(4095 * 65_536 * 3);
+    expect(parameters.total).toBeGreaterThan(4095 * 65_536);
+    const out = await run(dir);
+    expect(out).toContain(`expected ${tensors.expected} tensors by config.json, the files hold ${tensors.inFiles}: this is not the whole model`);
+    writeFileSync(join(dir, "model.safetensors"), "nonsense");
+    expect(await run(dir)).toMatch(/model\.safetensors: /);
   });
 
   it("prints JSON", async () => {

@@ -2,9 +2,11 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
-import { ConfigError, UsageError } from "../errors.ts";
-import { cacheWidth, hasMoe, headDims, isDeepseek, isMoeLayer, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
+import { openCheckpoint } from "../checkpoint/index.ts";
+import { ConfigError, SumbiError, UsageError } from "../errors.ts";
+import { cacheWidth, hasMoe, headDims, isDeepseek, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
 import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes } from "../model/flops.ts";
+import { tensorCount } from "../model/parameters.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
 import { bytes, count } from "./print.ts";
 
@@ -16,28 +18,29 @@ export function register(program: Command): void {
     .argument("<model>", `a checkpoint folder, a config.json, or one of ${Object.keys(PRESETS).join(", ")}`)
     .option("--sequence <tokens>", "sequence length that FLOPs are averaged over", "4096")
     .option("--json", "print one JSON object")
-    .action((model: string, options: { sequence: string; json?: boolean }) => {
+    .action(async (model: string, options: { sequence: string; json?: boolean }) => {
       const sequence = Number(options.sequence);
       if (!Number.isSafeInteger(sequence) || sequence < 1)
         throw new UsageError(`inspect: --sequence: expected a positive whole number, came ${options.sequence}`);
-      const report = inspect(model, sequence);
+      const report = await inspect(model, sequence);
       process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : draw(report));
     });
 }
 
-export type Inspection = ReturnType<typeof inspect>;
+export type Inspection = Awaited<ReturnType<typeof inspect>>;
 
 /** Everything the verb prints, as data. `model` is a folder, a config.json or a preset; files exist for a folder only. */
-export function inspect(model: string, sequence: number) {
+export async function inspect(model: string, sequence: number) {
   const { config, files } = load(model);
   const parameters = countParameters(config);
   const depth = mtpDepth(config);
   const flops = flopsPerToken(config, { sequence });
-  const layers = Array.from({ length: config.num_hidden_layers }, (_, i) => isMoeLayer(config, i));
+  const total = config.num_hidden_layers;
+  const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, total) : total;
   return {
     model,
     modelType: config.model_type,
-    layers: { total: layers.length, dense: layers.filter((moe) => !moe).length, moe: layers.filter(Boolean).length, mtp: depth },
+    layers: { total, dense, moe: total - dense, mtp: depth },
     shape: shapeOf(config),
     parameters,
     mtpParameters: depth > 0 ? countParameters(config, { mtp: true }).total - parameters.total : 0,
@@ -54,8 +57,28 @@ export function inspect(model: string, sequence: number) {
       bytesPerSequence: cacheBytesPerToken(config) * sequence,
     },
     weightBytes: { bf16: weightBytes(config, 2), f32: weightBytes(config, 4) },
+    tensors: await tensorsOf(model, config, files),
     files,
   };
+}
+
+/** Tensors that config.json means (without MTP modules, and with), and what the folder's files hold, as far as they can be read. */
+async function tensorsOf(dir: string, config: ModelConfig, files: FileSize[] | undefined): Promise<{ expected: number; withMtp: number; inFiles?: number; problem?: string }> {
+  const counted = { expected: tensorCount(config, { mtp: false }), withMtp: tensorCount(config) };
+  if (!files?.some(({ name }) => name.endsWith(".safetensors") || name.endsWith(".safetensors.index.json"))) return counted;
+  try {
+    const checkpoint = await openCheckpoint(dir);
+    await checkpoint.close();
+    return { ...counted, inFiles: checkpoint.keys().length };
+  } catch (error) {
+    if (error instanceof SumbiError) return { ...counted, problem: error.message };
+    throw error;
+  }
+}
+
+interface FileSize {
+  name: string;
+  bytes: number;
 }
 
 function shapeOf(config: ModelConfig): Record<string, number | string> {
@@ -81,7 +104,7 @@ function shapeOf(config: ModelConfig): Record<string, number | string> {
   return shape;
 }
 
-function load(model: string): { config: ModelConfig; files?: { name: string; bytes: number }[] } {
+function load(model: string): { config: ModelConfig; files?: FileSize[] } {
   if (!existsSync(model)) {
     if (Object.hasOwn(PRESETS, model)) return { config: presetConfig(model) };
     throw new ConfigError(
@@ -129,6 +152,13 @@ function draw(report: Inspection): string {
   row("training", flop(flops.training));
   if (flops.trainingWithMtp) row("training with MTP", flop(flops.trainingWithMtp));
   row("decode, all cached", flop(flops.decode));
+
+  const { tensors } = report;
+  head("tensors");
+  row("by config.json", `${tensors.expected.toLocaleString("en-US")}${tensors.withMtp > tensors.expected ? ` (${tensors.withMtp.toLocaleString("en-US")} with MTP)` : ""}`);
+  if (tensors.inFiles !== undefined) row("in the files", tensors.inFiles.toLocaleString("en-US"));
+  if ((tensors.inFiles ?? tensors.expected) < tensors.expected) lines.push(pc.red(`  expected ${tensors.expected} tensors by config.json, the files hold ${String(tensors.inFiles)}: this is not the whole model`));
+  if (tensors.problem !== undefined) lines.push(pc.red(`  ${tensors.problem}`));
 
   head("memory");
   row("weights, bf16", bytes(report.weightBytes.bf16));

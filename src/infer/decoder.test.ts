@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { openCheckpoint, SafetensorsFile } from "../checkpoint/index.ts";
-import { parseConfig } from "../model/index.ts";
+import { parseConfig, tensorCount } from "../model/index.ts";
 import type { HostTensor } from "../tensor/index.ts";
 import { Decoder, openDecoder } from "./decoder.ts";
 import { SAMPLING_DEFAULTS } from "./engine.ts";
@@ -83,4 +83,16 @@ test("caches grow, and hold as much as the context", async () => {
   decoder.dispose();
   weights.delete("model.norm.weight");
   await expect(Decoder.create(config, weights)).rejects.toThrow(/expected a weight model.norm.weight of \[\d+\], got none/);
+});
+
+test("a config.json that means millions of tensors is refused by counting them, and one too large to write as a graph too", async () => {
+  const { dir, config } = await fixture("deepseek_v3");
+  const held = (await openCheckpoint(dir)).keys().length;
+  const huge = { ...config, num_hidden_layers: 4096, n_routed_experts: 65_536 } as typeof config;
+  const expected = tensorCount({ ...huge, num_nextn_predict_layers: 0 } as typeof config);
+  expect(expected).toBeGreaterThan(4095 * 65_536 * 3);
+  await expect(openDecoder(dir, huge)).rejects.toThrow(`${dir}: expected ${expected} tensors by config.json, the files hold ${held}; expected a tensor model.layers.1.mlp.experts.`);
+  await expect(Decoder.create(huge, new Map())).rejects.toThrow(/expected at most 50,000 tensors and key heads for a model to be run here, its config means 805,/);
+  const { config: dense } = await fixture("qwen3");
+  await expect(Decoder.create({ ...dense, num_key_value_heads: 1e9, num_attention_heads: 1e9 }, new Map())).rejects.toThrow(/expected at most 50,000 tensors and key heads/);
 });

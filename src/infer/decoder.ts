@@ -1,6 +1,6 @@
 import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
-import { cacheSpec, languageModel, modelBuilder, ropeAt, type ModelConfig } from "../model/index.ts";
+import { cacheSpec, checkGraphSize, languageModel, modelBuilder, ropeAt, type ModelConfig } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { compile, packedWeights, type Binding, type Executable, type PackedWeights } from "../runtime/index.ts";
 import { f32, hostTensor, i64, input, sizeOf, toOnnx, type HostTensor } from "../tensor/index.ts";
@@ -165,6 +165,7 @@ export async function openDecoder(dir: string, config: ModelConfig, onProgress?:
   const checkpoint = await openCheckpoint(dir);
   try {
     const model = await ModelWeights.of(checkpoint, config);
+    checkGraphSize(model.config);
     const total = [...model.shapes.values()].reduce((sum, shape) => sum + 4 * sizeOf(shape), 0);
     const weights = new Map<string, HostTensor>();
     let done = 0;

@@ -32,7 +32,7 @@ const deepseek = fc
     q_lora_rank: fc.option(small(9)), kv_lora_rank: small(9), qk_nope_head_dim: small(8), qk_rope_head_dim: small(4).map((n) => 2 * n), v_head_dim: small(8), moe_intermediate_size: small(9),
     experts: fc.option(small(12)), n_shared_experts: small(2, 0), first_k_dense_replace: small(9, 0), num_nextn_predict_layers: small(3, 0), attention_bias: fc.boolean(), tie_word_embeddings: fc.boolean(),
   })
-  .map(({ experts, ...config }) => ({ ...config, n_routed_experts: experts ?? 0, num_experts_per_tok: Math.min(experts ?? 0, 3), n_group: 1, topk_group: 1 }));
+  .map(({ experts, ...config }) => ({ ...config, num_key_value_heads: config.num_attention_heads, n_routed_experts: experts ?? 0, num_experts_per_tok: Math.min(experts ?? 0, 3), n_group: 1, topk_group: 1 }));
 const dense = fc
   .record({
     model_type: fc.constantFrom("llama", "qwen2", "qwen3"), vocab_size: small(50), hidden_size: small(20), intermediate_size: small(30), num_hidden_layers: small(6), key: small(3), per: small(3),

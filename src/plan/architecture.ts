@@ -1,5 +1,6 @@
 import {
   attentionBias,
+  hasMoe,
   headDims,
   isDeepseek,
   isGroupLimited,
@@ -55,13 +56,10 @@ export interface Architecture {
 
 /** The planner's view of a config.json. */
 export function architectureOf(config: ModelConfig, name: string = config.model_type): Architecture {
-  const layers: LayerRun[] = [];
-  for (let i = 0; i < config.num_hidden_layers; i++) {
-    const ffn = ffnOf(config, i);
-    const last = layers.at(-1);
-    if (last && last.ffn.kind === ffn.kind) last.count++;
-    else layers.push({ count: 1, attention: attentionOf(config), ffn });
-  }
+  const { num_hidden_layers: total } = config;
+  const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, total) : total;
+  const run = (first: number, count: number): LayerRun[] => (count > 0 ? [{ count, attention: attentionOf(config), ffn: ffnOf(config, first) }] : []);
+  const layers = [...run(0, dense), ...run(dense, total - dense)];
   return {
     name,
     hidden: config.hidden_size,
