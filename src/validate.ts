@@ -14,4 +14,4 @@ export function validate<T>(schema: z.ZodType<T>, value: unknown, where: string,
 }
 
 /** The schema library's words in ours. */
-const wordsOf = (message: string): string => message.slice(0, 300).replace(/^Invalid input: expected (.*), received (.*)$/, "expected $1, got $2");
+const wordsOf = (message: string): string => message.slice(0, 300).replace(/^Invalid input: expected (.*), received (.*)$/, "expected $1, got $2").replace(/^Invalid input: /, "");

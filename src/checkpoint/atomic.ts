@@ -150,6 +150,8 @@ export interface AtomicOptions {
   neededBytes?: number;
   /** Whether an existing folder may be replaced (default true); a function may look at it first and throw. */
   overwrite?: boolean | ((existing: string) => Promise<void>);
+  /** Called when all is written and on disk, before it is put in place; may throw. */
+  confirm?: () => void;
 }
 
 /**
@@ -174,7 +176,7 @@ async function writeFolder(
   dir: string,
   target: string,
   fill: (temporaryDir: string) => Promise<void> | void,
-  { neededBytes, overwrite = true }: AtomicOptions,
+  { neededBytes, overwrite = true, confirm }: AtomicOptions,
 ): Promise<void> {
   let temporary: string | undefined;
   try {
@@ -192,6 +194,7 @@ async function writeFolder(
     await mkdir(temporary);
     await fill(temporary);
     await syncTree(temporary);
+    confirm?.();
     await putInPlace(temporary, target);
   } catch (error) {
     if (temporary) await rm(temporary, { recursive: true, force: true }).catch(() => {});

@@ -123,10 +123,10 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
         machine: { cpu: cpus()[0]?.model ?? "unknown", threads: threads() || availableParallelism(), gemmFlopsPerSec: await gemmFlopsPerSec() },
         out,
       });
-  const history = new StateHistory(join(writer.dir, "state"), recipe.save.keep);
+  const history = new StateHistory(join(writer.dir, "state"), recipe.save.keep, () => writer.check());
   return {
     recipe, phases, modelJson, store, writer, tokenizerDir, out,
-    storage: storageOf(history, store),
+    storage: storageOf({ history, store, phases }),
     source: sourceOf(dataset, recipe),
     resumed: earlier !== undefined,
     notes: describeRun(dataset, recipe, phases),

@@ -11,4 +11,5 @@ export { byteRange } from "./byteRange.ts";
 export { int8Arithmetic } from "./int8.ts";
 export { WeightQuantizer } from "./weightBytes.ts";
 export { estimateMemory, leastActivationBytes, parameterBytes, type MemoryEstimate, peakBytes } from "./memory.ts";
-export { moeLayers, type Progress, type StateStorage, type StepReport, Trainer, type TrainerEvents, type TokenSource } from "./trainer.ts";
+export { type Progress, progressSchema } from "./progress.ts";
+export { moeLayers, type StateStorage, type StepReport, Trainer, type TrainerEvents, type TokenSource } from "./trainer.ts";

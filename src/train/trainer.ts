@@ -6,6 +6,7 @@ import { flopsPerToken } from "../model/flops.ts";
 import { Balance } from "./balance.ts";
 import { Optimizer } from "./optimizer.ts";
 import { EvaluationProgram, type Losses, TrainingProgram } from "./program.ts";
+import type { Progress } from "./progress.ts";
 import type { Phase, Recipe } from "./recipe.ts";
 import { type Knobs, knobsAt } from "./schedule.ts";
 import type { ParameterStore } from "./store.ts";
@@ -18,28 +19,10 @@ export interface TokenSource {
   heldout?(sequence: number): Int32Array[];
 }
 
-/** What a run remembers besides the parameters and moments. Plain JSON, exact. */
-export interface Progress {
-  step: number;
-  tokens: number;
-  /** Number of the next training sequence; ahead of tokens/sequence when batches were skipped. */
-  sequences: number;
-  /** Moving average of the loss; 0 before the first step. */
-  averageLoss: number;
-  /** Moving average of its squared deviation. */
-  lossVariance: number;
-  /** Losses in a row that were far over it. */
-  spikes: number;
-  rollbacks: number;
-  /** Seconds of training so far, over all sessions. */
-  seconds: number;
-  balance: { updates: number; average: number[][] };
-}
-
 export interface StateStorage {
   save(progress: Progress): Promise<void>;
-  /** Loads the newest saved state into the store; undefined when there is none. */
-  load(): Promise<Progress | undefined>;
+  /** Loads the newest saved state that is whole into the store; undefined when there is none. `skipped` hears why another was passed over. */
+  load(skipped: (reason: string) => void): Promise<Progress | undefined>;
 }
 
 export interface StepReport extends Losses, Knobs {
@@ -94,7 +77,7 @@ export class Trainer {
 
   /** Continues from the newest saved state. False when there is none. */
   async resume(): Promise<boolean> {
-    const progress = await this.storage.load();
+    const progress = await this.storage.load((reason) => this.events.event?.(this.progress.step, "warn", `a saved state is damaged and was passed over: ${reason}`));
     if (progress === undefined) return false;
     this.progress = progress;
     this.balance.fromJson(progress.balance);

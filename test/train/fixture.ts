@@ -62,7 +62,7 @@ export interface Run {
   heldout: number[];
 }
 
-export async function newRun(recipe: Recipe, options: { source?: TokenSource; storage?: MemoryStorage; onStep?: (report: StepReport, trainer: Trainer) => void } = {}): Promise<Run> {
+export async function newRun(recipe: Recipe, options: { source?: TokenSource; storage?: MemoryStorage; /** States elsewhere than in memory. */ keep?: (store: ParameterStore) => StateStorage; onStep?: (report: StepReport, trainer: Trainer) => void } = {}): Promise<Run> {
   const store = newStore(recipe);
   const storage = options.storage ?? new MemoryStorage(store);
   storage.store = store;
@@ -75,6 +75,6 @@ export async function newRun(recipe: Recipe, options: { source?: TokenSource; st
     evaluated: (_, loss) => void run.heldout.push(loss),
     event: (_, __, message) => void run.messages.push(message),
   };
-  run.trainer = await Trainer.create(recipe, phasesOf(recipe, recipe.model as Record<string, unknown>), store, options.source ?? source, storage, events);
+  run.trainer = await Trainer.create(recipe, phasesOf(recipe, recipe.model as Record<string, unknown>), store, options.source ?? source, options.keep?.(store) ?? storage, events);
   return run;
 }
