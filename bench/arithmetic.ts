@@ -16,7 +16,7 @@ const began = Date.now();
 let tokens = 0;
 for (let i = 0; i < Number(amount); i++) {
   const problem = arithmeticProblem(77, i, "heldout");
-  const prompt = served.tokenizer.encode(served.tokenizer.applyChatTemplate([{ role: "user", content: problem.question }], { addGenerationPrompt: true }));
+  const prompt = served.tokenizer.encodeChat([{ role: "user", content: problem.question }], { addGenerationPrompt: true }).ids;
   const ids: number[] = [];
   for await (const token of served.engine.generate({
     prompt,

@@ -26,7 +26,7 @@ for (let c = 0; c < Number(amount); c++) {
   for (const row of byTurn) {
     const problem = arithmeticProblem(78, c * turns + row.turn, "heldout", kinds);
     messages.push({ role: "user", content: problem.question });
-    const prompt = tokenizer.encode(tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }));
+    const prompt = tokenizer.encodeChat(messages, { addGenerationPrompt: true }).ids;
     const maxTokens = Math.min(400, engine.limits.contextTokens - prompt.length);
     if (maxTokens < 1) break;
     const ids: number[] = [];

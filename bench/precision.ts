@@ -28,7 +28,7 @@ const tokenizer = loadTokenizer(folder);
 const width = length + 1 + mtpDepth(phase.config);
 const ids: number[] = [];
 for (let i = 0; ids.length < batches * sequences * width; i++)
-  ids.push(...tokenizer.encode(tokenizer.applyChatTemplate(arithmeticDocument(5, i).messages, { keepThoughts: true })));
+  ids.push(...tokenizer.encodeChat(arithmeticDocument(5, i).messages, { keepThoughts: true }).ids);
 
 type Gradients = Record<string, t.HostTensor>;
 async function gradientsIn(precision: "f32" | "fp8" | "int8"): Promise<Gradients[]> {

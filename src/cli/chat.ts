@@ -195,13 +195,15 @@ class Conversation {
    * become part of the conversation; a question without an answer does not.
    */
   async ask(question: string, signal: AbortSignal, listener: Listener): Promise<Answered> {
-    const plan = await planChat(this.#request(question), this.served);
-    if (plan.dropped > 0) {
-      this.#messages.splice(0, plan.dropped);
-      listener.forgot(plan.dropped);
-    }
     const result: Answered = { answer: "", reasoning: "", finish: "stopped", full: false, tokens: 0 };
+    let promptTokens = 0;
     try {
+      const plan = await planChat(this.#request(question), this.served, signal);
+      if (plan.dropped > 0) {
+        this.#messages.splice(0, plan.dropped);
+        listener.forgot(plan.dropped);
+      }
+      promptTokens = plan.prompt.length;
       for await (const piece of plan.answer(0, signal)) {
         result.answer += piece.content;
         result.reasoning += piece.reasoning;
@@ -212,7 +214,7 @@ class Conversation {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    result.full = result.finish === "length" && plan.prompt.length + result.tokens >= this.served.engine.limits.contextTokens;
+    result.full = result.finish === "length" && promptTokens + result.tokens >= this.served.engine.limits.contextTokens;
     if (result.answer.trim() !== "") this.#messages.push({ role: "user", content: question }, { role: "assistant", content: result.answer });
     return result;
   }

@@ -97,10 +97,9 @@ export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids:
     if (document.last && eosIds.length > 0) ids.push(eosIds[0]);
     return { ids, hash: hashText(document.text) };
   }
-  const render = (count: number) => tokenizer.applyChatTemplate(document.messages.slice(0, count), { keepThoughts: true });
-  const text = render(document.messages.length);
-  const ids = tokenizer.encode(text);
-  leaveUntrained(ids, document.messages, (count) => tokenizer.encode(render(count)));
+  const encode = (count: number) => tokenizer.encodeChat(document.messages.slice(0, count), { keepThoughts: true });
+  const { ids, text } = encode(document.messages.length);
+  leaveUntrained(ids, document.messages, (count) => encode(count).ids);
   if (bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId);
   if (eosIds.length > 0 && !eosIds.includes(ids[ids.length - 1])) ids.push(eosIds[0]);
   return { ids, hash: hashText(text) };

@@ -54,7 +54,10 @@ describe("messages of weight 0", () => {
 
   it("a template that does not write messages in order cannot leave any out", () => {
     const reversed = Object.assign(Object.create(tokenizer) as typeof tokenizer, {
-      applyChatTemplate: (list: typeof messages) => list.map(({ content }) => content).reverse().join("\n"),
+      encodeChat: (list: typeof messages) => {
+        const text = list.map(({ content }) => content).reverse().join("\n");
+        return { text, ids: tokenizer.encode(text), opensThought: false };
+      },
     });
     expect(() => encodeDocument({ messages }, reversed)).toThrow(/messages\[1\]\.weight: expected a chat template that writes each message after/);
   });

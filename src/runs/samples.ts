@@ -33,9 +33,9 @@ export class Samples {
     const out: { prompt: string; text: string }[] = [];
     for (const sample of this.recipe.samples) {
       const prompt = typeof sample === "string" ? sample : sample.ask;
-      const rendered = typeof sample === "string" ? sample : tokenizer.applyChatTemplate([{ role: "user", content: sample.ask }], { addGenerationPrompt: true });
+      const asked = typeof sample === "string" ? tokenizer.encode(sample) : tokenizer.encodeChat([{ role: "user", content: sample.ask }], { addGenerationPrompt: true }).ids;
       const ids: number[] = [];
-      const ids_T = tokenizer.encode(rendered).slice(0, contextTokens - 1);
+      const ids_T = asked.slice(0, contextTokens - 1);
       const request = { prompt: ids_T, maxTokens: Math.min(SAMPLE_TOKENS, contextTokens - ids_T.length), sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 }, stopIds: tokenizer.eosIds };
       for await (const token of engine.generate(request)) if (token.finish !== "stop") ids.push(token.id);
       out.push({ prompt, text: tokenizer.decode(ids, { skipSpecial: false }) });

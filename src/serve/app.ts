@@ -96,7 +96,7 @@ export function createApp(options: AppOptions): Hono {
 
   app.post("/v1/completions", async (c) => {
     const request = parseCompletion(await readJson(c));
-    const plan = planCompletion(request, model);
+    const plan = await planCompletion(request, model);
     const usage = request.stream_options?.include_usage ?? false;
     return answer(c, request.stream ?? false, (s) => complete(plan, model, s), (s) => completionChunks(plan, model, usage, s));
   });

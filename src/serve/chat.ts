@@ -1,9 +1,9 @@
-import { ApiError } from "../errors.ts";
+import { ApiError, SumbiError } from "../errors.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
+import type { Encoder } from "./encoder.ts";
 import type { ChatRequest } from "./schema.ts";
 import { checkChoices, thinkingOf } from "./schema.ts";
-import { checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
-import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+import { checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
 import { writeText, type Piece, type WrittenToken } from "./write.ts";
 import { answerRoom, keepNewest } from "./history.ts";
@@ -23,21 +23,21 @@ export interface ChatPlan {
 }
 
 /** Everything that can be refused is refused here, before the first token. */
-export async function planChat(request: ChatRequest, served: ServedModel): Promise<ChatPlan> {
+export async function planChat(request: ChatRequest, served: ServedModel, signal?: AbortSignal): Promise<ChatPlan> {
   const { engine, tokenizer } = served;
   checkModel(request.model, served);
   const n = request.n ?? 1;
   checkChoices(1, n);
   const asked = request.max_completion_tokens ?? request.max_tokens;
   const { contextTokens } = engine.limits;
-  const fits = (messages: readonly Message[]): boolean => render(messages, request, served).prompt.length + (asked ?? answerRoom(contextTokens)) <= contextTokens;
+  const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> => encodeMessages(messages, request, served, signal);
+  const fits = async (messages: readonly Message[]): Promise<boolean> => (await encode(messages)).ids.length + (asked ?? answerRoom(contextTokens)) <= contextTokens;
   const { messages, dropped } = request.truncation === "auto" ? await keepNewest(request.messages, fits) : { messages: request.messages, dropped: 0 };
-  const { text, prompt } = render(messages, request, served);
+  const { ids: prompt, opensThought: inThought } = await encode(messages);
   const maxTokens = maxTokensFor(prompt.length, asked, served, "messages");
   const samplings = Array.from({ length: n }, (_, i) => samplingOf(request, i, served));
   const top = request.logprobs ? (request.top_logprobs ?? 0) : undefined;
   const stop = stopsOf(request);
-  const inThought = text.lastIndexOf(THINK_OPEN) > text.lastIndexOf(THINK_CLOSE) && text.trimEnd().endsWith(THINK_OPEN);
   return {
     id: newId("chatcmpl"),
     created: nowSeconds(),
@@ -60,14 +60,13 @@ export async function planChat(request: ChatRequest, served: ServedModel): Promi
 }
 
 /** Messages as the model reads them. Throws ApiError 400 when its template cannot use them. */
-function render(messages: readonly Message[], request: ChatRequest, { tokenizer }: ServedModel): { text: string; prompt: number[] } {
-  let text: string;
+async function encodeMessages(messages: readonly Message[], request: ChatRequest, served: ServedModel, signal: AbortSignal | undefined): ReturnType<Encoder["chat"]> {
   try {
-    text = tokenizer.applyChatTemplate(messages.map(templateMessage), { addGenerationPrompt: true, thinking: thinkingOf(request) });
+    return await encoderOf(served).chat(messages.map(templateMessage), { addGenerationPrompt: true, thinking: thinkingOf(request) }, signal);
   } catch (error) {
-    throw new ApiError(400, `messages: the model's chat template cannot use them: ${(error as Error).message}`, "invalid_request_error", "invalid_value", "messages");
+    if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
+    throw new ApiError(400, `messages: the model's chat template cannot use them: ${error.message}`, "invalid_request_error", "invalid_value", "messages");
   }
-  return { text, prompt: tokenizer.encode(text, { special: true }) };
 }
 
 function templateMessage(message: Message): ChatMessage {

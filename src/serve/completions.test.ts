@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { bytesTokenizer, EOS, fakeModel, hashLogits, served } from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
 import { argmax, logSumExp } from "../infer/index.ts";
+import { Tokenizer } from "../tokenizer/index.ts";
 
 const app = createApp({ model: served(fakeModel(hashLogits)) });
 interface Body {
@@ -66,6 +68,27 @@ test("echo without an answer only scores the prompt", async () => {
   // the two likeliest, and the token itself
   expect(Object.keys(choices[0].logprobs.top_logprobs[1]!)).toHaveLength(3);
   expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
+});
+
+test("the begin of text stands before a text and is no part of it", async () => {
+  const read = (name: string): any => JSON.parse(readFileSync(new URL(`../tokenizer/fixtures/v3/${name}`, import.meta.url), "utf8"));
+  const special = { SpecialToken: { id: "bos", type_id: 0 } };
+  const template = { type: "TemplateProcessing", single: [special, { Sequence: { id: "A", type_id: 0 } }], special_tokens: { bos: { id: "bos", ids: [0], tokens: ["bos"] } } };
+  for (const [post_processor, config] of [[template, {}], [null, { add_bos_token: true }]] as const) {
+    const tokenizer = new Tokenizer({ ...read("tokenizer.json"), post_processor }, { ...read("tokenizer_config.json"), ...config });
+    const model = createApp({ model: { ...served(fakeModel((tokens) => hashLogits(tokens, 1000), { vocabSize: 1000 })), tokenizer } });
+    const ids = tokenizer.encode("né 12");
+    const { choices, usage } = await post({ prompt: "né 12", max_tokens: 1, temperature: 0, logprobs: 0, echo: true }, model);
+    expect(usage).toMatchObject({ prompt_tokens: ids.length + 1 });
+    expect(choices[0]?.text.startsWith("né 12")).toBe(true);
+    const offsets = ids.map((_, i) => [...tokenizer.decode(ids.slice(0, i)).replace(/\ufffd$/, "")].length);
+    expect(choices[0]?.logprobs.text_offset).toEqual([0, ...offsets, 5]);
+    // ids are taken as they are, and their text is the whole text
+    const given = await post({ prompt: [0, ...ids], max_tokens: 1, temperature: 0, logprobs: 0, echo: true }, model);
+    expect(given.choices[0]?.text.startsWith("<｜begin▁of▁sentence｜>né 12")).toBe(true);
+    expect(given.choices[0]?.logprobs.text_offset).toEqual([0, ...offsets.map((offset) => offset + 21), 26]);
+    expect(given.choices[0]?.logprobs.token_logprobs).toEqual(choices[0]?.logprobs.token_logprobs);
+  }
 });
 
 test("prompts may be a text, texts, ids or lists of ids", async () => {

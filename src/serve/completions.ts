@@ -1,7 +1,8 @@
 import type { TokenScore } from "../infer/index.ts";
+import { ApiError, SumbiError } from "../errors.ts";
 import { interleave } from "./interleave.ts";
 import { checkChoices, promptsOf, type CompletionRequest } from "./schema.ts";
-import { checkId, checkModel, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
+import { checkId, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
 import { tokenText } from "./tokens.ts";
 import { writeText, type FinishReason, type WrittenToken } from "./write.ts";
 
@@ -29,15 +30,17 @@ interface CompletionPlan {
 }
 
 /** Everything that can be refused is refused here, before the first token. */
-export function planCompletion(request: CompletionRequest, served: ServedModel): CompletionPlan {
+export async function planCompletion(request: CompletionRequest, served: ServedModel, signal?: AbortSignal): Promise<CompletionPlan> {
   const { tokenizer } = served;
   checkModel(request.model, served);
   const n = request.n ?? 1;
   const given = promptsOf(request.prompt);
   checkChoices(given.length, n);
+  const { before, after } = tokenizer.surrounding;
+  const texts = await encodeTexts(given.filter((prompt) => typeof prompt === "string"), served, signal);
   const prompts = given.map((prompt) => {
-    let ids: number[];
-    if (typeof prompt === "string") ids = [...(served.addBos && tokenizer.bosId !== undefined ? [tokenizer.bosId] : []), ...tokenizer.encode(prompt, { special: true })];
+    let ids: readonly number[];
+    if (typeof prompt === "string") ids = [...before, ...(texts.shift() ?? []), ...after];
     else {
       for (const id of prompt) checkId(id, served, "prompt");
       ids = prompt;
@@ -47,7 +50,9 @@ export function planCompletion(request: CompletionRequest, served: ServedModel):
     const promptIds = ids.length > 0 ? ids : [first];
     const maxTokens = maxTokensFor(promptIds.length, request.max_tokens ?? 16, served, "prompt");
     const text = !request.echo ? "" : typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
-    return { ids: promptIds, text, maxTokens };
+    // the ids around a text are no part of it
+    const shown = typeof prompt === "string" ? { from: before.length, to: promptIds.length - after.length } : { from: 0, to: promptIds.length };
+    return { ids: promptIds, text, shown, maxTokens };
   });
   return {
     id: newId("cmpl"),
@@ -62,9 +67,27 @@ export function planCompletion(request: CompletionRequest, served: ServedModel):
   };
 }
 
+async function encodeTexts(texts: readonly string[], served: ServedModel, signal: AbortSignal | undefined): Promise<number[][]> {
+  try {
+    return texts.length === 0 ? [] : await encoderOf(served).texts(texts, signal);
+  } catch (error) {
+    if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
+    throw new ApiError(400, `prompt: the model's tokenizer cannot use it: ${error.message}`, "invalid_request_error", "invalid_value", "prompt");
+  }
+}
+
+interface Prompt {
+  ids: readonly number[];
+  /** What `echo` gives back. */
+  text: string;
+  /** Which of the ids stand for the text. */
+  shown: { from: number; to: number };
+  maxTokens: number;
+}
+
 async function* answer(
   request: CompletionRequest,
-  prompt: { ids: number[]; text: string; maxTokens: number },
+  prompt: Prompt,
   sampling: ReturnType<typeof samplingOf>,
   served: ServedModel,
   signal: AbortSignal,
@@ -75,7 +98,7 @@ async function* answer(
   const scored = request.echo && top !== undefined;
   /** Characters (Unicode code points, as OpenAI counts) before the answer. */
   const before = request.echo ? codePoints(prompt.text) : 0;
-  const echo = (): Part => ({ text: prompt.text, logprobs: scores ? promptLogprobs(scores, served) : null, completionTokens: 0 });
+  const echo = (): Part => ({ text: prompt.text, logprobs: scores ? promptLogprobs(scores, prompt, served) : null, completionTokens: 0 });
   if (prompt.maxTokens === 0) {
     if (scored) scores = await engine.score(prompt.ids, top, signal);
     yield { ...echo(), finish: "length" };
@@ -103,16 +126,17 @@ async function* answer(
   }
 }
 
-function promptLogprobs(scores: TokenScore[], served: ServedModel): Logprobs {
+function promptLogprobs(scores: TokenScore[], { text, shown }: Prompt, served: ServedModel): Logprobs {
   const stream = served.tokenizer.stream();
+  const end = codePoints(text);
   let offset = 0;
   const out: Logprobs = { tokens: [], token_logprobs: [], top_logprobs: [], text_offset: [] };
-  for (const score of scores) {
+  for (const [i, score] of scores.entries()) {
     out.tokens.push(tokenText(served.tokenizer, score.id));
     out.token_logprobs.push(score.logprob);
     out.top_logprobs.push(score.top && topRecord(score.id, score.logprob, score.top, served));
-    out.text_offset.push(offset);
-    if (score.id < served.tokenizer.vocabSize) offset += codePoints(stream.push(score.id));
+    out.text_offset.push(Math.min(offset, end));
+    if (i >= shown.from && i < shown.to && score.id < served.tokenizer.vocabSize) offset += codePoints(stream.push(score.id));
   }
   return out;
 }

@@ -5,7 +5,7 @@ import { readJsonFile } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
-import { cacheBytesPerToken, flopsPerToken, summarizeParameters } from "../model/flops.ts";
+import { cacheBytesPerToken, countParameters, flopsPerToken } from "../model/flops.ts";
 import type { OnProgress } from "../progress.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
@@ -40,24 +40,22 @@ export async function loadServed(dir: string, open: OpenLanguageModel, options: 
     throw new ConfigError(`${dir}: the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`);
   for (const id of eosTokenIds(config)) if (!tokenizer.eosIds.includes(id)) tokenizer.eosIds.push(id);
   const model = await open(dir, config, options.onProgress);
-  const tokenizerConfig = await optionalJson(dir, "tokenizer_config.json");
   return {
     engine: new ModelEngine(model, options),
     tokenizer,
     info: describe(dir, config, model, tokenizer.chatTemplate),
-    addBos: tokenizerConfig.add_bos_token === true,
     defaults: samplingDefaults(await optionalJson(dir, "generation_config.json")),
   };
 }
 
-function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTemplate: string | undefined): ModelInfo {
-  const config = model.config ?? given;
+function describe(dir: string, config: ModelConfig, model: LanguageModel, chatTemplate: string | undefined): ModelInfo {
+  const parameters = countParameters(config);
   const sequence = Math.min(config.max_position_embeddings, model.contextTokens);
   return {
     id: basename(resolve(dir)),
     createdSeconds: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
     architecture: config.model_type,
-    parameters: summarizeParameters(config),
+    parameters: { total: parameters.total, active: parameters.active },
     layers: config.num_hidden_layers,
     mtpModules: mtpDepth(config),
     contextTokens: model.contextTokens,
@@ -65,7 +63,6 @@ function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTem
     flopsPerToken: Math.round(flopsPerToken(config, { sequence }).forward),
     cacheBytesPerToken: cacheBytesPerToken(config, 4),
     reasons: chatTemplate?.includes(THINK_OPEN) === true || chatTemplate?.includes(THINK_CLOSE) === true,
-    ...(model.notes?.length ? { notes: model.notes } : {}),
     ...examplesOf(dir),
   };
 }

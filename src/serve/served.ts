@@ -1,6 +1,7 @@
 import { ApiError } from "../errors.ts";
 import { SAMPLING_DEFAULTS, type Engine, type Sampling } from "../infer/index.ts";
 import type { CommonRequest } from "./schema.ts";
+import { type Encoder, localEncoder } from "./encoder.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 
 /** What `/api/model` tells the page about the model. */
@@ -10,8 +11,7 @@ export interface ModelInfo {
   /** Seconds since 1970, from the folder's files. */
   createdSeconds: number;
   architecture: string;
-  /** Of the model that answers, and of its MTP modules, which do not. */
-  parameters: { total: number; active: number; mtp?: number };
+  parameters: { total: number; active: number };
   layers: number;
   mtpModules?: number;
   /** Forward, averaged over a full context. */
@@ -21,8 +21,6 @@ export interface ModelInfo {
   vocabSize: number;
   /** Whether the model thinks before it answers. */
   reasons: boolean;
-  /** What a person should know about its weights: what is not used, where config.json and the file disagree. */
-  notes?: readonly string[];
   /** Prompts that show what it can do. */
   examples?: string[];
 }
@@ -31,12 +29,14 @@ export interface ModelInfo {
 export interface ServedModel {
   engine: Engine;
   tokenizer: ServeTokenizer;
+  /** What encodes people's texts; absent: the tokenizer, in this thread. */
+  encoder?: Encoder;
   info: ModelInfo;
-  /** Whether a text to complete begins with the begin-of-text token (`add_bos_token` of tokenizer_config.json). */
-  addBos?: boolean;
   /** Sampling where a request leaves it open (the folder's generation_config.json). */
   defaults?: Partial<Omit<Sampling, "seed">>;
 }
+
+export const encoderOf = (served: ServedModel): Encoder => served.encoder ?? localEncoder(served.tokenizer);
 
 export interface Usage {
   prompt_tokens: number;

@@ -7,7 +7,7 @@ export interface TextStream {
 }
 
 /** What serving needs of a tokenizer. */
-export type ServeTokenizer = Pick<Tokenizer, "vocabSize" | "bosId" | "eosIds" | "encode" | "decode" | "bytesOf" | "idOf" | "applyChatTemplate"> & {
+export type ServeTokenizer = Pick<Tokenizer, "vocabSize" | "bosId" | "eosIds" | "surrounding" | "encode" | "encodeChat" | "decode" | "bytesOf" | "idOf"> & {
   stream(options?: { skipSpecial?: boolean }): TextStream;
 };
 

@@ -1,4 +1,4 @@
-export { Tokenizer, type ChatMessage, type ChatTemplateOptions } from "./tokenizer.ts";
+export { Tokenizer, type ChatMessage, type ChatTemplateOptions, type EncodedChat } from "./tokenizer.ts";
 export { DecodeStream } from "./stream.ts";
 export { trainTokenizer, type TrainedTokenizer, type TrainTokenizerOptions, type TokenizerJson } from "./train.ts";
 export { CHAT_TEMPLATE } from "./chatTemplate.ts";

@@ -1,10 +1,15 @@
-import { Template } from "@huggingface/jinja";
-import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { ConfigError, DataError } from "../errors.ts";
+import { type AddedToken, isControl, Matcher } from "./added.ts";
 import { bytesOfToken } from "./byteLevel.ts";
-import { checkTokenizerConfig, checkTokenizerJson, templateText, tokenText } from "./check.ts";
+import { type CheckedTokenizer, checkTokenizerConfig, checkTokenizerJson, joinAddedTokens, templateText, tokenText } from "./check.ts";
 import { flat } from "./flat.ts";
+import { BPE } from "./library.ts";
+import { Marks, Shield } from "./shield.ts";
+import { THINK } from "./special.ts";
+import { normalizerOf, type Stage, stagesOf } from "./stages.ts";
 import { DecodeStream } from "./stream.ts";
+import { type Surrounding, surroundingOf } from "./surround.ts";
+import { ChatTemplate } from "./template.ts";
 
 /** One message of a conversation. A thought may stand in the content as `<think>…</think>` or apart. */
 export interface ChatMessage {
@@ -24,14 +29,23 @@ export interface ChatTemplateOptions {
   variables?: Record<string, unknown>;
 }
 
+/** A conversation as a model is given it. */
+export interface EncodedChat {
+  ids: number[];
+  /** What the template wrote. */
+  text: string;
+  /** It ends in a `<think>` of the template's: the model goes on in a thought. */
+  opensThought: boolean;
+}
+
 /** Ids of pieces up to this length are remembered, for so many pieces of each stage; then the memory starts afresh. */
 const CACHED_CHARS = 48;
 const CACHED_PIECES = 200_000;
 
 /**
  * A byte-level BPE tokenizer from the parsed tokenizer.json and tokenizer_config.json, in Node and in a browser.
- * Cutting and merging are @huggingface/tokenizers'; pieces already met are looked up (docs/decisions/030).
- * Throws ConfigError when the files are broken or of a kind that it cannot do.
+ * Merging is @huggingface/tokenizers'; pieces already met are looked up (docs/decisions/030). Text from people never becomes
+ * a control token (docs/decisions/033). Throws ConfigError when the files are broken or of a kind that it cannot do.
  */
 export class Tokenizer {
   /** One more than the highest id. */
@@ -41,100 +55,128 @@ export class Tokenizer {
   /** The ids that end an answer: `eos_token`, and `extraEos` if given. */
   readonly eosIds: number[];
   readonly chatTemplate: string | undefined;
-  private readonly library: Library;
-  /** What the library does to a text before merging, stage by stage; each stage treats each piece by itself. */
+  /** The ids put around a text that stands for itself: the `post_processor`'s, and the begin of text that `add_bos_token` asks for. */
+  readonly surrounding: Surrounding;
+  private readonly model: BPE;
+  private readonly normalize: ((text: string) => string) | undefined;
+  /** What is done to a text before merging, stage by stage; each stage treats each piece by itself. */
   private readonly stages: Stage[];
   /** For each stage: a piece before it -> the ids that come of it in the end. */
   private readonly known: Map<string, number[]>[];
   private readonly tokens: (string | undefined)[];
   private readonly bytes: (Uint8Array | undefined)[];
-  private readonly ids = new Map<string, number>();
-  private readonly addedIds: Map<string, number>;
-  private readonly specialIds: Set<number>;
-  private readonly splitter: RegExp | undefined;
+  private readonly addedIds = new Map<string, number>();
+  private readonly specialIds = new Set<number>();
+  private readonly controlIds = new Set<number>();
+  private readonly finders: { all: Finder; words: Finder; control: Matcher };
   private readonly config: Record<string, unknown>;
-  private template: Template | undefined;
+  private template: ChatTemplate | undefined;
+  private marks: Marks | undefined;
 
   constructor(tokenizerJson: unknown, tokenizerConfig: unknown = {}, options: { chatTemplate?: string; extraEos?: number[] } = {}) {
     const json = checkTokenizerJson(tokenizerJson);
     this.config = checkTokenizerConfig(tokenizerConfig);
-    try {
-      this.library = new Library(json, this.config);
-    } catch (error) {
-      throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
-    }
-    const library = this.library;
-    this.stages = stagesOf(library);
+    const added = joinAddedTokens(json, this.config);
+    this.normalize = normalizerOf(json.normalizer);
+    this.stages = stagesOf(json.pre_tokenizer);
     this.known = this.stages.map(() => new Map());
-    this.vocabSize = json.size;
-    this.tokens = new Array(json.size).fill(undefined);
-    this.bytes = new Array(json.size).fill(undefined);
+    this.model = modelOf(json);
+    this.vocabSize = added.size;
+    this.tokens = new Array(added.size).fill(undefined);
+    this.bytes = new Array(added.size).fill(undefined);
     for (const [token, id] of Object.entries(json.model.vocab)) {
       this.tokens[id] = token;
       this.bytes[id] = bytesOfToken(token);
-      this.ids.set(token, id);
     }
     const encoder = new TextEncoder();
-    this.addedIds = new Map();
-    this.specialIds = new Set();
-    for (const token of json.added_tokens) {
+    for (const token of added.tokens) {
       this.tokens[token.id] = token.content;
       this.bytes[token.id] = encoder.encode(token.content);
-      this.ids.set(token.content, token.id);
       this.addedIds.set(token.content, token.id);
       if (token.special) this.specialIds.add(token.id);
+      if (isControl(token)) this.controlIds.add(token.id);
     }
-    const simple = json.added_tokens.every((token) => !token.lstrip && !token.rstrip && !token.single_word && (!token.normalized || isIdentity(json.normalizer)));
-    const contents = [...this.addedIds.keys()].sort((a, b) => b.length - a.length);
-    const escaped = contents.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
-    this.splitter = simple && contents.length > 0 ? new RegExp(`(${escaped.join("|")})`, "u") : undefined;
+    const control = added.tokens.filter((token) => this.controlIds.has(token.id));
+    this.finders = {
+      all: new Finder(added.tokens, this.normalize),
+      words: new Finder(added.tokens.filter((token) => !this.controlIds.has(token.id)), this.normalize),
+      control: new Matcher(control.map((token) => [token.content, token])),
+    };
     this.bosId = this.idOfConfig("bos_token");
     this.padId = this.idOfConfig("pad_token");
     const eos = this.idOfConfig("eos_token");
     this.eosIds = [...new Set([...(eos === undefined ? [] : [eos]), ...(options.extraEos ?? [])])];
     this.chatTemplate = options.chatTemplate ?? templateText(this.config.chat_template);
+    const { before, after } = surroundingOf(json.post_processor, added.size);
+    const begin = this.config.add_bos_token === true && this.bosId !== undefined && before[0] !== this.bosId ? [this.bosId] : [];
+    this.surrounding = { before: [...begin, ...before], after };
   }
 
   /**
-   * Text -> ids, no token added before or after. `special` (default true): the text of an added token, such as
-   * `<｜User｜>`, becomes that token; false: it is text like any other, for text from strangers.
+   * Text -> ids, none added before or after. `special` (default true): the text of a control token, such as `<｜User｜>`, becomes
+   * that token; false: it is text like any other, for text from strangers.
    */
   encode(text: string, options: { special?: boolean } = {}): number[] {
     const ids: number[] = [];
-    if (options.special === false || this.addedIds.size === 0) this.encodePlain(text, ids);
-    else if (this.splitter === undefined) return this.library.encode(text, { add_special_tokens: false }).ids;
-    else
-      for (const part of text.split(this.splitter)) {
-        const added = this.addedIds.get(part);
-        if (added !== undefined) ids.push(added);
-        else if (part !== "") this.encodePlain(part, ids);
-      }
+    this.encodeInto(ids, text, options.special === false ? this.finders.words : this.finders.all);
     return ids;
   }
 
-  private encodePlain(text: string, out: number[]): void {
-    const normal = this.library.normalizer === null ? text : this.library.normalizer(text);
-    if (normal !== "") this.encodeFrom(0, normal, out);
+  private encodeInto(ids: number[], text: string, finder: Finder): void {
+    for (const part of finder.cut(text)) {
+      if (typeof part !== "string") ids.push(part.id);
+      else if (this.stages.length > 0) this.encodeFrom(0, part, ids);
+      else this.encodeWord(part, ids);
+    }
   }
 
   private encodeFrom(stage: number, piece: string, out: number[]): void {
-    const short = piece.length <= CACHED_CHARS;
-    let ids = short ? this.known[stage].get(piece) : undefined;
+    const known = piece.length <= CACHED_CHARS ? this.known[stage] : undefined;
+    let ids = known?.get(piece);
     if (ids === undefined) {
-      ids = short ? [] : out;
-      const next = this.stages[stage]([piece]);
-      if (stage + 1 < this.stages.length) for (const part of next) this.encodeFrom(stage + 1, part, ids);
-      else
-        for (const token of this.library.model!.encode(next)) {
-          const id = this.ids.get(token);
-          if (id !== undefined) ids.push(id);
-        }
-      if (!short) return;
-      const known = this.known[stage];
+      ids = known === undefined ? out : [];
+      const next = this.stages[stage]?.(piece) ?? [];
+      for (const part of next)
+        if (stage + 1 < this.stages.length) this.encodeFrom(stage + 1, part, ids);
+        else this.encodeWord(part, ids);
+      if (known === undefined) return;
       if (known.size >= CACHED_PIECES) known.clear();
       known.set(flat(piece), ids);
     }
     for (const id of ids) out.push(id);
+  }
+
+  /** Merges one word. Merges that spell a control token are undone at its first character. */
+  private encodeWord(word: string, out: number[]): void {
+    for (const token of this.model.encode([word])) {
+      const id = this.model.tokens_to_ids.get(token);
+      if (id === undefined) continue;
+      const first = String.fromCodePoint(token.codePointAt(0) ?? 0);
+      if (!this.controlIds.has(id) || first === token) out.push(id);
+      else {
+        this.encodeWord(first, out);
+        this.encodeWord(token.slice(first.length), out);
+      }
+    }
+  }
+
+  /**
+   * A conversation by the folder's chat template (Jinja), encoded. Only the template's own control tokens become such: what people
+   * wrote is encoded as text, of an assistant's message all but the tags of one thought at its beginning. Throws as `applyChatTemplate`.
+   */
+  encodeChat(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): EncodedChat {
+    const template = this.parsedTemplate();
+    this.marks ??= new Marks([...this.controlIds].map((id) => this.tokens[id] ?? ""));
+    const { messages: given, ...rest } = this.variablesOf(messages, options);
+    const shield = new Shield(this.marks, [template.source, ...textsOf(given), ...textsOf(rest)]);
+    const { variables = {} } = options;
+    const covered = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, Object.hasOwn(variables, name) ? coverDeep(value, shield) : value]));
+    const rendered = template.render({ ...covered, messages: messages.map((message) => coverMessage(message, shield)) }, shield);
+    const ids: number[] = [];
+    for (const part of this.finders.control.cut(rendered))
+      if (typeof part === "string") this.encodeInto(ids, shield.uncover(part), this.finders.words);
+      else ids.push(part.id);
+    return { ids, text: shield.uncover(rendered), opensThought: rendered.trimEnd().endsWith(THINK) };
   }
 
   /** Ids -> text; bytes that are no UTF-8 become U+FFFD. Throws DataError for an id outside the vocabulary. */
@@ -164,43 +206,44 @@ export class Tokenizer {
 
   /** The id of a vocabulary string or added token. */
   idOf(token: string): number | undefined {
-    return this.ids.get(token);
+    return this.addedIds.get(token) ?? this.model.tokens_to_ids.get(token);
   }
 
   isSpecial(id: number): boolean {
     return this.specialIds.has(id);
   }
 
-  /** A conversation as one text by the folder's chat template (Jinja). Throws ConfigError without a usable template, DataError if it refuses the messages. */
+  /** Whether an id steers the model: every special one, and marks such as `<think>`. */
+  isControl(id: number): boolean {
+    return this.controlIds.has(id);
+  }
+
+  /** A conversation as one text by the folder's chat template; `encodeChat` makes ids of one. Throws ConfigError without a usable template, DataError if it refuses the messages. */
   applyChatTemplate(messages: readonly ChatMessage[], options: ChatTemplateOptions = {}): string {
-    if (this.template === undefined) {
-      if (this.chatTemplate === undefined) throw new ConfigError("tokenizer_config.json: expected a chat_template, found none");
-      try {
-        this.template = new Template(this.chatTemplate);
-      } catch (error) {
-        throw new ConfigError(`tokenizer_config.json: the chat_template cannot be parsed: ${(error as Error).message}`, { cause: error });
-      }
-    }
-    const variables: Record<string, unknown> = {
+    return this.parsedTemplate().render(this.variablesOf(messages, options));
+  }
+
+  private parsedTemplate(): ChatTemplate {
+    if (this.chatTemplate === undefined) throw new ConfigError("tokenizer_config.json: expected a chat_template, found none");
+    return (this.template ??= new ChatTemplate(this.chatTemplate));
+  }
+
+  private variablesOf(messages: readonly ChatMessage[], options: ChatTemplateOptions): Record<string, unknown> {
+    return {
       bos_token: tokenText(this.config.bos_token) ?? "",
       eos_token: tokenText(this.config.eos_token) ?? "",
       pad_token: tokenText(this.config.pad_token) ?? "",
       ...options.variables,
       messages,
       add_generation_prompt: options.addGenerationPrompt ?? false,
+      ...(options.thinking === undefined ? {} : { thinking: options.thinking }),
+      ...(options.keepThoughts === undefined ? {} : { keep_thoughts: options.keepThoughts }),
     };
-    if (options.thinking !== undefined) variables.thinking = options.thinking;
-    if (options.keepThoughts !== undefined) variables.keep_thoughts = options.keepThoughts;
-    try {
-      return this.template.render(variables);
-    } catch (error) {
-      throw new DataError(`chat template: these messages cannot be rendered: ${(error as Error).message}`, { cause: error });
-    }
   }
 
   private idOfConfig(name: string): number | undefined {
     const text = tokenText(this.config[name]);
-    return text === undefined ? undefined : this.ids.get(text);
+    return text === undefined ? undefined : this.idOf(text);
   }
 
   private checkId(id: number): void {
@@ -209,18 +252,61 @@ export class Tokenizer {
   }
 }
 
-/** No normalizer, or DeepSeek's empty sequence of them. */
-function isIdentity(normalizer: object | null): boolean {
-  const { type, normalizers } = (normalizer ?? {}) as { type?: unknown; normalizers?: unknown };
-  return normalizer === null || (type === "Sequence" && Array.isArray(normalizers) && normalizers.length === 0);
+/** Looks for added tokens as Hugging Face does: first those that are taken as they stand, then, in the normalized text, the others. */
+class Finder {
+  private readonly asTheyStand: Matcher;
+  private readonly normalized: Matcher;
+
+  constructor(
+    tokens: readonly AddedToken[],
+    private readonly normalize: ((text: string) => string) | undefined,
+  ) {
+    this.asTheyStand = new Matcher(tokens.filter((token) => !token.normalized).map((token) => [token.content, token]));
+    const others = tokens.filter((token) => token.normalized).map((token) => [normalize?.(token.content) ?? token.content, token] as const);
+    this.normalized = new Matcher(others.filter(([text]) => text !== ""));
+  }
+
+  /** The tokens of a text, and the normalized stretches between them. */
+  *cut(text: string): Generator<string | AddedToken> {
+    for (const part of this.asTheyStand.cut(text)) {
+      if (typeof part !== "string") yield part;
+      else yield* this.normalized.cut(this.normalize?.(part) ?? part);
+    }
+  }
 }
 
-type Stage = (pieces: string[]) => string[];
+function modelOf(json: CheckedTokenizer): BPE {
+  try {
+    return new BPE(json.model);
+  } catch (error) {
+    throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
+  }
+}
 
-/** The library's pre-tokenizer in its stages, as far as it shows them. */
-function stagesOf(library: Library): Stage[] {
-  const whole = library.pre_tokenizer as unknown as (Stage & { tokenizers?: (Stage | null)[] }) | null;
-  if (whole === null) return [(pieces) => pieces];
-  const stages = whole.tokenizers?.filter((stage) => stage !== null) ?? [];
-  return stages.length > 0 ? stages : [whole];
+/** All texts in a value, keys among them. */
+function* textsOf(value: unknown): Generator<string> {
+  if (typeof value === "string") yield value;
+  else if (typeof value === "object" && value !== null)
+    for (const [key, part] of Object.entries(value)) {
+      yield key;
+      yield* textsOf(part);
+    }
+}
+
+function coverMessage(message: ChatMessage, shield: Shield): Record<string, unknown> {
+  const { role, content, ...rest } = message;
+  const thoughtApart = typeof message.reasoning_content === "string" && message.reasoning_content !== "";
+  const answer = role === "assistant" && typeof content === "string" && !thoughtApart;
+  return { role: shield.cover(role, { inside: true }), content: answer ? shield.coverAnswer(content) : coverDeep(content, shield), ...(coverDeep(rest, shield) as object) };
+}
+
+/** Fields whose values templates compare with words of their own, or make marks of. */
+const NAMES = new Set(["role", "type"]);
+
+/** A value with all texts in it covered; of keys, by which templates ask, only whole marks. */
+function coverDeep(value: unknown, shield: Shield): unknown {
+  if (typeof value === "string") return shield.cover(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map((part) => coverDeep(part, shield));
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [shield.cover(key, { inside: true }), typeof part === "string" && NAMES.has(key) ? shield.cover(part, { inside: true }) : coverDeep(part, shield)]));
 }

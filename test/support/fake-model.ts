@@ -1,3 +1,4 @@
+import { DataError } from "../../src/errors.ts";
 import type { LanguageModel, SequenceCache } from "../../src/infer/index.ts";
 import type { ServedModel } from "../../src/serve/served.ts";
 import { ModelEngine, type ModelEngineOptions } from "../../src/infer/index.ts";
@@ -31,9 +32,11 @@ export const bytesTokenizer: ServeTokenizer = {
       flush: () => decoder.decode(),
     };
   },
-  applyChatTemplate(messages: readonly ChatMessage[], { addGenerationPrompt, thinking } = {}) {
-    if (messages.at(-1)?.content === "unrenderable") throw new Error("the template refuses this");
-    return `<bos>${messages.map((m) => `${m.role}: ${m.content}\n`).join("")}${addGenerationPrompt ? "<assistant>" : ""}${thinking === undefined ? "" : thinking ? "<think>" : "</think>"}`;
+  surrounding: { before: [], after: [] },
+  encodeChat(messages: readonly ChatMessage[], { addGenerationPrompt, thinking } = {}) {
+    if (messages.at(-1)?.content === "unrenderable") throw new DataError("the template refuses this");
+    const text = `<bos>${messages.map((m) => `${m.role}: ${m.content}\n`).join("")}${addGenerationPrompt ? "<assistant>" : ""}${thinking === undefined ? "" : thinking ? "<think>" : "</think>"}`;
+    return { text, ids: this.encode(text), opensThought: thinking === true };
   },
 };
 

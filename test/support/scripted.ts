@@ -26,7 +26,11 @@ const byteTokenizer: ServeTokenizer = {
   decode: (ids) => new TextDecoder().decode(new Uint8Array([...ids].filter((id) => id < EOS))),
   bytesOf: (id) => (id < EOS ? new Uint8Array([id]) : new Uint8Array()),
   idOf: () => undefined,
-  applyChatTemplate: (messages) => messages.map((m) => `\u0001${m.role}:${m.content as string}${END}`).join(""),
+  surrounding: { before: [], after: [] },
+  encodeChat(messages) {
+    const text = messages.map((m) => `\u0001${m.role}:${m.content}${END}`).join("");
+    return { text, ids: this.encode(text), opensThought: false };
+  },
   stream() {
     const decoder = new TextDecoder();
     return { push: (id) => decoder.decode(new Uint8Array(id < EOS ? [id] : []), { stream: true }), flush: () => decoder.decode() };
