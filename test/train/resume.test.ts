@@ -38,7 +38,7 @@ const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => c
 describe("sumbi train, killed and resumed", () => {
   beforeAll(async () => {
     await promisify(execFile)(process.execPath, args("whole", ...SETTINGS));
-  }, 120_000);
+  });
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
   it("gives the same losses bit for bit after kill -9 at two moments", async () => {
@@ -54,7 +54,7 @@ describe("sumbi train, killed and resumed", () => {
     expect(await losses("killed")).toEqual(expected);
     const weights = (runs: string) => readFileSync(join(dir, runs, "out", "model.safetensors"));
     expect(weights("killed").equals(weights("whole"))).toBe(true);
-  }, 120_000);
+  });
 
   it("follows the committed loss curve", async () => {
     const curve = JSON.parse(readFileSync(new URL("tiny-curve.json", import.meta.url), "utf8")) as { losses: number[] };
@@ -90,7 +90,7 @@ describe("sumbi train, killed and resumed", () => {
     const first = JSON.parse(stdout.split("\n").find((line) => line.includes('"type":"step"'))!) as { step: number };
     expect(first.step).toBeGreaterThan(9);
     expect(await losses("stopped")).toEqual(await losses("whole"));
-  }, 120_000);
+  });
 
   it("refuses a wrong recipe before any work, with all its faults", async () => {
     writeFileSync(join(dir, "bad.jsonc"), '{ "name": "bad", // two faults\n "tokens": -1, "colour": "red" }');
