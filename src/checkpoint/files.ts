@@ -1,6 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { readJsonFile } from "./checkpoint.ts";
+import { consistentGeneration } from "./generation.ts";
 import { readSmallFile } from "./safetensors.ts";
 
 /** What a Hugging Face folder may hold beside config.json and the weights that a copy of the model should keep. */
@@ -17,11 +19,13 @@ const CARRIED_FILES = new Set([
   "generation_config.json",
 ]);
 
+const GENERATION = "generation_config.json";
+
 const CARRIED_BYTES_MAX = 256 * 2 ** 20;
 
 /**
  * Reads a model folder's tokenizer, chat template and generation settings, by file name, to pass to `saveCheckpoint` as
- * `files`. Missing ones are left out. Throws CheckpointError when the folder cannot be read.
+ * `files`. Missing ones are left out; generation_config.json loses what contradicts itself. Throws CheckpointError when the folder cannot be read.
  */
 export async function tokenizerFiles(dir: string): Promise<Record<string, Uint8Array>> {
   const names = await readdir(dir).catch((cause) => {
@@ -29,6 +33,10 @@ export async function tokenizerFiles(dir: string): Promise<Record<string, Uint8A
   });
   const files: Record<string, Uint8Array> = {};
   for (const name of names.sort())
-    if (CARRIED_FILES.has(name)) files[name] = await readSmallFile(join(dir, name), CARRIED_BYTES_MAX);
+    if (CARRIED_FILES.has(name)) files[name] = name === GENERATION ? await generationFile(join(dir, name)) : await readSmallFile(join(dir, name), CARRIED_BYTES_MAX);
   return files;
+}
+
+async function generationFile(path: string): Promise<Uint8Array> {
+  return new TextEncoder().encode(`${JSON.stringify(consistentGeneration(await readJsonFile(path)), null, 2)}\n`);
 }
