@@ -28,3 +28,8 @@ export function bytes(n: number): string {
 
 /** `$0.0042`; what is no number is no money: `–`. */
 export const dollars = (usd: number): string => (Number.isFinite(usd) ? `$${usd.toFixed(4)}` : "–");
+
+/** `6.4M parameters, 2.1M active per token, + 1.9M in MTP modules`: how a model's size is told everywhere. */
+export function parametersInWords({ total, active, mtp = 0 }: { total: number; active: number; mtp?: number }): string {
+  return `${count(total)} parameters, ${count(active)} active per token${mtp > 0 ? `, + ${count(mtp)} in MTP modules` : ""}`;
+}

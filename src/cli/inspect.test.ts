@@ -4,6 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { describe, expect, it, vi } from "vitest";
+import { parametersInWords } from "../format.ts";
+import { summarizeParameters } from "../model/index.ts";
+import { readRecipe } from "../runs/index.ts";
+import { loadServed, resolveModel } from "../serve/load.ts";
+import { parseRecipe, phasesOf } from "../train/index.ts";
 import { inspect, register } from "./inspect.ts";
 
 const fixture = fileURLToPath(new URL("../../test/fixtures/parity/deepseek_v3", import.meta.url));
@@ -26,7 +31,8 @@ describe("sumbi inspect", () => {
     const out = await run("deepseek-v3");
     expect(out).toMatch(/layers\s+61 \(3 dense, 58 mixture of experts \+ 1 MTP\)/);
     expect(out).toMatch(/experts\s+8 of 256 routed, from 4 of 8 groups, \+ 1 shared/);
-    expect(out).toMatch(/sum\s+671\.0B\s+36\.6B/);
+    expect(out).toMatch(/size\s+671\.0B parameters, 36\.6B active per token, \+ 11\.6B in MTP modules\n/);
+    expect(out).toMatch(/sum\s+671\.0B\s+36\.6B\n\s+in MTP modules\s+\+ 11\.6B\n/);
     expect(out).toMatch(/training\s+250\.5 GFLOP/);
     expect(out).toMatch(/cache per token\s+70\.3 kB/);
   });
@@ -55,6 +61,25 @@ describe("sumbi inspect", () => {
     expect(out).toContain(`expected ${tensors.expected} tensors by config.json, the files hold ${tensors.inFiles}: this is not the whole model`);
     writeFileSync(join(dir, "model.safetensors"), "nonsense");
     expect(await run(dir)).toMatch(/model\.safetensors: /);
+  });
+
+  it("counts a tied embedding once", async () => {
+    const out = await run("qwen2.5-1.5b");
+    expect(out).toMatch(/size\s+1\.5B parameters, 1\.5B active per token\n/);
+    expect(out).toMatch(/embedding, also head\s+233\.4M\s+233\.4M\n/);
+    expect(out).not.toMatch(/^ {2}head {2}.*233/m);
+  });
+
+  it("says nano's size as the server, a run and its own page do", async () => {
+    const words = /\d+\.\dM parameters, \d+\.\dM active per token, \+ \d+\.\dM in (?:MTP modules|its MTP module)/;
+    const said = words.exec(await run(resolveModel("nano")))![0];
+    const language = { vocabSize: 1024, contextTokens: 64, newCache: () => ({ length: 0, release: () => undefined }), forward: async () => new Float32Array(1024) };
+    const served = await loadServed(resolveModel("nano"), async () => language);
+    expect(parametersInWords(served.info.parameters)).toBe(said);
+    await served.engine.close();
+    const [phase] = phasesOf(parseRecipe(readRecipe("nano").json), readRecipe("nano").json.model as Record<string, unknown>);
+    expect(parametersInWords(summarizeParameters(phase!.config))).toBe(said);
+    expect(words.exec(readFileSync(join(resolveModel("nano"), "README.md"), "utf8"))![0].replace("its MTP module", "MTP modules")).toBe(said);
   });
 
   it("prints JSON", async () => {

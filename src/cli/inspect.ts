@@ -4,8 +4,9 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { ConfigError, SumbiError, UsageError } from "../errors.ts";
+import { parametersInWords } from "../format.ts";
 import { cacheWidth, hasMoe, headDims, isDeepseek, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
-import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes } from "../model/flops.ts";
+import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, summarizeParameters, weightBytes } from "../model/flops.ts";
 import { tensorCount } from "../model/parameters.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
 import { bytes, count } from "./print.ts";
@@ -32,7 +33,7 @@ export type Inspection = Awaited<ReturnType<typeof inspect>>;
 /** Everything the verb prints, as data. `model` is a folder, a config.json or a preset; files exist for a folder only. */
 export async function inspect(model: string, sequence: number) {
   const { config, files } = load(model);
-  const parameters = countParameters(config);
+  const { parts } = countParameters(config);
   const depth = mtpDepth(config);
   const flops = flopsPerToken(config, { sequence });
   const total = config.num_hidden_layers;
@@ -42,8 +43,8 @@ export async function inspect(model: string, sequence: number) {
     modelType: config.model_type,
     layers: { total, dense, moe: total - dense, mtp: depth },
     shape: shapeOf(config),
-    parameters,
-    mtpParameters: depth > 0 ? countParameters(config, { mtp: true }).total - parameters.total : 0,
+    /** `mtp` on top of `total`: the modules, which training alone uses. */
+    parameters: { ...summarizeParameters(config), parts },
     flopsPerToken: {
       sequence,
       causal: true,
@@ -56,7 +57,7 @@ export async function inspect(model: string, sequence: number) {
       bytesPerToken: cacheBytesPerToken(config),
       bytesPerSequence: cacheBytesPerToken(config) * sequence,
     },
-    weightBytes: { bf16: weightBytes(config, 2), f32: weightBytes(config, 4) },
+    weightBytes: { bf16: weightBytes(config, 2), f32: weightBytes(config, 4), bf16WithMtp: weightBytes(config, 2, { mtp: true }) },
     tensors: await tensorsOf(model, config, files),
     files,
   };
@@ -139,12 +140,16 @@ function draw(report: Inspection): string {
   lines.push(pc.bold(`${basename(report.model)} (${report.modelType})`));
   const kinds = [layers.moe && `${layers.dense} dense, ${layers.moe} mixture of experts`, layers.mtp && `+ ${layers.mtp} MTP`];
   lines.push(`  ${"layers".padEnd(22)}${layers.total}${kinds.some(Boolean) ? ` (${kinds.filter(Boolean).join(" ")})` : ""}`);
+  lines.push(`  ${"size".padEnd(22)}${parametersInWords(parameters)}`);
   for (const [name, value] of Object.entries(report.shape)) lines.push(`  ${name.padEnd(22)}${value}`);
 
   head("parameters", "total", "active");
-  for (const { part, total, active } of parameters.parts) row(part, count(total), count(active));
+  const tied = parameters.parts.find(({ part, total }) => part === "head" && total === 0);
+  for (const { part, total, active } of parameters.parts)
+    if (part === "embedding" && tied) row("embedding, also head", count(total), count(tied.active));
+    else if (part !== "head" || !tied) row(part, count(total), count(active));
   row("sum", count(parameters.total), count(parameters.active));
-  if (report.mtpParameters) row("MTP, on top", count(report.mtpParameters));
+  if (parameters.mtp > 0) row("in MTP modules", `+ ${count(parameters.mtp)}`);
 
   head(`FLOPs per token`, `at ${flops.sequence}`);
   for (const { part, forward } of flops.parts) row(part, flop(forward));
@@ -162,6 +167,7 @@ function draw(report: Inspection): string {
 
   head("memory");
   row("weights, bf16", bytes(report.weightBytes.bf16));
+  if (parameters.mtp > 0) row("with MTP modules", bytes(report.weightBytes.bf16WithMtp));
   row("cache per token", bytes(cache.bytesPerToken));
   row(`cache of ${flops.sequence} tokens`, bytes(cache.bytesPerSequence));
   if (report.files) {

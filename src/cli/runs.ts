@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { RunReader, type RunSummary, type StepRecord } from "../runs/index.ts";
+import { RunReader, type RunInfo, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
-import { dollars } from "../format.ts";
+import { dollars, parametersInWords } from "../format.ts";
 import { count, duration } from "./print.ts";
 import { sparkline } from "./trainView.ts";
 
@@ -38,6 +38,7 @@ export function register(program: Command): void {
 
 interface Described extends RunSummary {
   settings: Record<string, string>;
+  parameters: RunInfo["parameters"];
   losses: number[];
   tokens: number;
   seconds: number;
@@ -54,6 +55,7 @@ async function describe(reader: RunReader, summary: RunSummary): Promise<Describ
   return {
     ...summary,
     settings: flatten(run.recipe as Record<string, unknown>),
+    parameters: run.parameters,
     losses: steps.map((step) => step.loss),
     tokens: last?.tokens ?? 0,
     seconds: last?.seconds ?? 0,
@@ -90,6 +92,7 @@ function comparison(runs: readonly Described[]): string {
   const differing = keys.filter((key) => new Set(runs.map((run) => run.settings[key])).size > 1);
   const rows: [string, string[]][] = [
     ["run", runs.map((run) => run.id)],
+    ["model", runs.map((run) => (run.parameters ? parametersInWords(run.parameters) : "–"))],
     ["status", runs.map((run) => run.status)],
     ["steps", runs.map((run) => `${run.step}/${run.steps}`)],
     ["tokens", runs.map((run) => count(run.tokens))],

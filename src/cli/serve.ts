@@ -10,7 +10,8 @@ import { loadModel, resolveModel, type LoadOptions } from "../serve/load.ts";
 import { hasPages, pageRoutes, PAGES } from "../serve/pages.ts";
 import type { ServedModel } from "../serve/served.ts";
 import { listen, type RunningServer } from "../serve/server.ts";
-import { count, printError, progressLine } from "./print.ts";
+import { parametersInWords } from "../format.ts";
+import { printError, progressLine } from "./print.ts";
 
 export interface ServeOptions {
   host: string;
@@ -80,7 +81,8 @@ export async function startServing(
   const { id, parameters, contextTokens } = served.info;
   if (options.json) print(`${JSON.stringify({ url: server.url, api: `${server.url}/v1`, model: id, host: server.host, port: server.port })}\n`);
   else {
-    print(`${pc.bold(id)}: ${count(parameters.total)} parameters, ${count(parameters.active)} active per token, context ${contextTokens}\n`);
+    print(`${pc.bold(id)}: ${parametersInWords(parameters)}, context ${contextTokens}\n`);
+    for (const note of served.info.notes ?? []) print(`${pc.dim(note)}\n`);
     if (options.port === undefined && server.port !== DEFAULT_PORT) print(`port ${DEFAULT_PORT} is taken, so it is ${server.port}\n`);
     print(`${options.openMessage ? "open this in a browser to chat:  " : "chat   "}${pc.cyan(server.url)}\n`);
     if (existsSync(options.runs)) print(`runs   ${pc.cyan(`${server.url}/runs`)}\n`);

@@ -2,6 +2,8 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { measureGemmPeak } from "../runtime/index.ts";
 import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
+import { parametersInWords } from "../format.ts";
+import { summarizeParameters } from "../model/index.ts";
 import { count, progressLine } from "./print.ts";
 import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
 import { TrainView } from "./trainView.ts";
@@ -47,7 +49,7 @@ export function register(program: Command): void {
         const web = server && `${server.url}/runs/${info.id}`;
         const view = new TrainView(run.recipe.name, web);
         view.note(
-          `${pc.bold(info.id)}: ${count(info.parameters!.total)} parameters, ${count(info.parameters!.active)} active, ${count(run.recipe.tokens)} tokens${web ? `, live at ${web}` : ""}`,
+          `${pc.bold(info.id)}: ${parametersInWords(summarizeParameters(run.phases[0]!.config))}; ${count(run.recipe.tokens)} tokens${web ? `, live at ${web}` : ""}`,
         );
         for (const { level, message } of run.notes) if (level === "info") view.note(message);
         const done = await trainRun(

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "./config.ts";
-import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes } from "./flops.ts";
+import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, summarizeParameters, weightBytes } from "./flops.ts";
 import { PRESETS, presetConfig } from "./presets.ts";
 
+/** A model small enough to do by hand: attention 16 + 2 × 8 + 16. */
+const TIED = { model_type: "llama", vocab_size: 7, hidden_size: 4, intermediate_size: 6, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1 };
 const billions = (n: number, digits = 1) => (n / 1e9).toFixed(digits);
 
 describe("countParameters", () => {
@@ -31,6 +33,21 @@ describe("countParameters", () => {
     expect(countParameters(presetConfig("deepseek-v2-lite")).total).toBe(15_706_484_224);
     expect(countParameters(presetConfig("llama-3.1-8b")).total).toBe(8_030_261_248);
     expect(countParameters(presetConfig("qwen2.5-1.5b")).total).toBe(1_543_714_304);
+  });
+
+  it("never says that more is active than there is", () => {
+    for (const name of Object.keys(PRESETS)) {
+      const config = presetConfig(name);
+      for (const tie_word_embeddings of [false, true]) {
+        const { total, active, parts } = countParameters({ ...config, tie_word_embeddings });
+        expect(active).toBeLessThanOrEqual(total);
+        expect(parts.reduce((sum, part) => sum + part.active, 0)).toBe(active);
+      }
+    }
+    const tied = parseConfig({ ...TIED, tie_word_embeddings: true });
+    expect(summarizeParameters(tied)).toEqual({ total: 7 * 4 + 48 + 3 * 4 * 6 + 3 * 4, active: 7 * 4 + 48 + 3 * 4 * 6 + 3 * 4, mtp: 0 });
+    const both = flopsPerToken(tied, { sequence: 8 }).forward;
+    expect(both).toBe(flopsPerToken(parseConfig(TIED), { sequence: 8 }).forward);
   });
 
   it("adds V3's MTP module: 11.6B of its own", () => {

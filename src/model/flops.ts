@@ -3,7 +3,7 @@ import { parameterKinds, type Part } from "./parameters.ts";
 
 export interface ParameterCount {
   total: number;
-  /** What one token's computation goes through: K of E experts, one row of the embedding. */
+  /** What one token's computation goes through: K of E experts, one row of the embedding (all of it where it is the head too). Never over `total`. */
   active: number;
   parts: { part: Part; total: number; active: number }[];
 }
@@ -23,10 +23,28 @@ export function countParameters(config: ModelConfig, { mtp = false } = {}): Para
     entry.active += part === "embedding" ? config.hidden_size : routed ? (size * perToken) / experts : size;
     parts.set(part, entry);
   }
-  if (config.tie_word_embeddings) parts.set("head", { total: 0, active: config.vocab_size * config.hidden_size });
+  if (config.tie_word_embeddings) {
+    // one matrix, counted once: stored as the embedding, all of it used as the head, the token's own row among the rest
+    const size = config.vocab_size * config.hidden_size;
+    parts.set("embedding", { total: size, active: 0 }).set("head", { total: 0, active: size });
+  }
   const list = Array.from(parts, ([part, count]) => ({ part, total: count.total, active: Math.round(count.active) }));
   const sum = (pick: "total" | "active") => list.reduce((a, entry) => a + entry[pick], 0);
   return { total: sum("total"), active: sum("active"), parts: list };
+}
+
+/** The three numbers by which a model's size is told, everywhere in the same words (`parametersInWords`). */
+export interface ParameterSummary {
+  /** Of the model that answers, stored and used per token. */
+  total: number;
+  active: number;
+  /** Of the MTP modules, on top of `total`: only training uses them. Their copies of embedding and head are not counted. */
+  mtp: number;
+}
+
+export function summarizeParameters(config: ModelConfig): ParameterSummary {
+  const { total, active } = countParameters(config);
+  return { total, active, mtp: mtpDepth(config) > 0 ? countParameters(config, { mtp: true }).total - total : 0 };
 }
 
 export interface FlopOptions {

@@ -12,7 +12,8 @@ export {
   headKey, listParameters, parameterKinds, parameterShapes, tensorCount, trainableShapes, type Parameter, type ParameterKind, type Part,
 } from "./parameters.ts";
 export {
-  cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, weightBytes, type FlopOptions, type Flops, type ParameterCount,
+  cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, summarizeParameters, weightBytes, type FlopOptions, type Flops, type ParameterCount,
+  type ParameterSummary,
 } from "./flops.ts";
 export { presetConfig, PRESETS } from "./presets.ts";
 export { ropeFrequencies, ropeInterleaved, ropeTable, softmaxScale, type RopeFrequencies } from "./rope.ts";

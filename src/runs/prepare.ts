@@ -4,7 +4,7 @@ import { availableParallelism, cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { findSources, loadTokenizer, prepareData } from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
-import { countParameters, mtpDepth } from "../model/index.ts";
+import { summarizeParameters } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
 import { applySettings, parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe, type StateStorage, storeOf, type TokenSource } from "../train/index.ts";
@@ -112,14 +112,13 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
   store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
   if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
 
-  const counted = countParameters(phases[0]!.config, { mtp: mtpDepth(phases[0]!.config) > 0 });
   const out = resolve(options.out ?? earlier?.out ?? join("models", recipe.name));
   const writer = earlier
     ? await RunWriter.resume(options.runs, earlier.id)
     : await RunWriter.create(options.runs, {
         recipeName: recipe.name,
         recipe,
-        parameters: { total: counted.total, active: counted.active },
+        parameters: summarizeParameters(phases[0]!.config),
         machine: { cpu: cpus()[0]?.model ?? "unknown", threads: threads() || availableParallelism(), gemmFlopsPerSec: await gemmFlopsPerSec() },
         out,
       });

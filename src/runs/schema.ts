@@ -59,7 +59,8 @@ export const runInfoSchema = z.object({
   recipeName: z.string(),
   /** The resolved recipe. */
   recipe: z.record(z.string(), z.unknown()),
-  parameters: z.object({ total: count, active: count }).optional(),
+  /** Of the model without its MTP modules, and of those. */
+  parameters: z.object({ total: count, active: count, mtp: count.optional() }).optional(),
   machine: z.object({ cpu: z.string(), threads: count, gemmFlopsPerSec: z.number().nonnegative() }).optional(),
   /** Folder of the checkpoint that the run writes. */
   out: z.string().optional(),

@@ -5,7 +5,7 @@ import { readJsonFile } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
-import { cacheBytesPerToken, countParameters, flopsPerToken } from "../model/flops.ts";
+import { cacheBytesPerToken, flopsPerToken, summarizeParameters } from "../model/flops.ts";
 import type { OnProgress } from "../progress.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
@@ -48,14 +48,14 @@ export async function loadServed(dir: string, open: OpenLanguageModel, options: 
   };
 }
 
-function describe(dir: string, config: ModelConfig, model: LanguageModel, chatTemplate: string | undefined): ModelInfo {
-  const parameters = countParameters(config);
+function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTemplate: string | undefined): ModelInfo {
+  const config = model.config ?? given;
   const sequence = Math.min(config.max_position_embeddings, model.contextTokens);
   return {
     id: basename(resolve(dir)),
     createdSeconds: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
     architecture: config.model_type,
-    parameters: { total: parameters.total, active: parameters.active },
+    parameters: summarizeParameters(config),
     layers: config.num_hidden_layers,
     mtpModules: mtpDepth(config),
     contextTokens: model.contextTokens,
@@ -63,6 +63,7 @@ function describe(dir: string, config: ModelConfig, model: LanguageModel, chatTe
     flopsPerToken: Math.round(flopsPerToken(config, { sequence }).forward),
     cacheBytesPerToken: cacheBytesPerToken(config, 4),
     reasons: chatTemplate?.includes(THINK_OPEN) === true || chatTemplate?.includes(THINK_CLOSE) === true,
+    ...(model.notes?.length ? { notes: model.notes } : {}),
     ...examplesOf(dir),
   };
 }

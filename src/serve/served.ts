@@ -11,7 +11,8 @@ export interface ModelInfo {
   /** Seconds since 1970, from the folder's files. */
   createdSeconds: number;
   architecture: string;
-  parameters: { total: number; active: number };
+  /** Of the model that answers, and of its MTP modules, which do not. */
+  parameters: { total: number; active: number; mtp?: number };
   layers: number;
   mtpModules?: number;
   /** Forward, averaged over a full context. */
@@ -21,6 +22,8 @@ export interface ModelInfo {
   vocabSize: number;
   /** Whether the model thinks before it answers. */
   reasons: boolean;
+  /** What a person should know about its weights: what is not used, where config.json and the file disagree. */
+  notes?: readonly string[];
   /** Prompts that show what it can do. */
   examples?: string[];
 }

@@ -1,3 +1,4 @@
+import { parametersInWords } from "../../format.ts";
 import { useStore } from "../store.ts";
 import { flatten } from "../ui/flatten.ts";
 import { short } from "../ui/format.ts";
@@ -32,6 +33,18 @@ function label(key: string): string {
     .toLowerCase();
 }
 
+/** What the model's size is, in the words of the command line. */
+function Size({ parameters }: { parameters: unknown }) {
+  const { total, active, mtp } = (parameters ?? {}) as Record<string, unknown>;
+  if (typeof total !== "number" || typeof active !== "number") return null;
+  return (
+    <>
+      <dt>size</dt>
+      <dd>{parametersInWords({ total, active, mtp: typeof mtp === "number" ? mtp : 0 })}</dd>
+    </>
+  );
+}
+
 /** Everything that /v1/models and /api/model tell about the model. */
 export function ModelDialog({ onClose }: { onClose: () => void }) {
   const link = useStore(connection);
@@ -46,8 +59,9 @@ export function ModelDialog({ onClose }: { onClose: () => void }) {
                 <dd>{new Date(link.model.created * 1_000).toLocaleDateString()}</dd>
               </>
             )}
+            <Size parameters={link.model.details.parameters} />
             {flatten(link.model.details)
-              .filter(([key]) => key !== "id" && key !== "object" && key !== "createdSeconds" && !key.startsWith("examples"))
+              .filter(([key]) => key !== "id" && key !== "object" && key !== "createdSeconds" && !/^(?:examples|parameters)\b/.test(key))
               .map(([key, value]) => (
                 <>
                   <dt>{label(key)}</dt>

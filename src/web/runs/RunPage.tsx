@@ -1,6 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { useStore } from "../store.ts";
+import { parametersInWords } from "../../format.ts";
 import { dollars, duration, energy, figure, percent, short } from "../ui/format.ts";
 import { flatten } from "../ui/flatten.ts";
 import { dark } from "../ui/theme.ts";
@@ -97,6 +98,7 @@ function Facts({ info }: { info: RunInfo }) {
   const rows: [string, string | undefined][] = [
     ["parameters", parameters?.total?.toLocaleString("en-US")],
     ["active per token", parameters?.active?.toLocaleString("en-US")],
+    ["in MTP modules", parameters?.mtp ? `+ ${parameters.mtp.toLocaleString("en-US")}` : undefined],
     ["checkpoint", out],
     ["begun", startedAt && new Date(startedAt).toLocaleString()],
     ["measured GEMM peak", machine && `${short(machine.gemmFlopsPerSec)}FLOP/s`],
@@ -143,7 +145,7 @@ function Head({ info, log, status, link }: { info: RunInfo; log: RunLog; status:
         )}
       </div>
       <p class="faint">
-        {parameters?.total ? `${short(parameters.total)} parameters${parameters.active ? `, ${short(parameters.active)} active` : ""} · ` : ""}
+        {parameters?.total && parameters.active ? `${parametersInWords({ total: parameters.total, active: parameters.active, mtp: parameters.mtp })} · ` : ""}
         {info.startedAt ? `begun ${new Date(info.startedAt).toLocaleString()}` : ""}
         {info.out ? (
           <>
