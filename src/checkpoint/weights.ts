@@ -89,7 +89,7 @@ function refuseUnread(folder: TensorFolder, config: ModelConfig, wanted: Readonl
   let modules = 0;
   const unread: string[] = [];
   for (const key of folder.keys()) {
-    if (wanted.has(key) || key === HEAD || DERIVED.test(key)) continue;
+    if (wanted.has(key) || key === HEAD || DERIVED.test(key) || folder.info(key).bytes === 0) continue;
     if (isUnreadMtp(folder, config, key, read)) modules++;
     else unread.push(key);
   }

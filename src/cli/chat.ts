@@ -68,6 +68,7 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
   const { input, output, errors, tty } = terminal;
   const talk = new Conversation(served, options);
   talk.check();
+  if (tty) for (const note of served.info.notes ?? []) output.write(`${pc.dim(note)}\n`);
   if (tty) output.write(`${pc.bold(served.info.id)}  ${pc.dim("/reset forgets the conversation, /quit ends, Ctrl-C stops an answer")}\n`);
   const lines = createInterface({ input, output: tty ? output : undefined, terminal: tty, prompt: pc.green("> "), crlfDelay: Infinity });
   let answering: AbortController | undefined;

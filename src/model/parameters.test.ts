@@ -14,7 +14,8 @@ function countOneByOne(config: ModelConfig, mtp: boolean): ParameterCount {
     const size = shape.reduce((a, b) => a * b, 1);
     const entry = parts.get(part) ?? { total: 0, active: 0 };
     entry.total += size;
-    if (part === "embedding") entry.active += config.hidden_size;
+    // tied, the embedding is the head too, and all of it counts there, once
+    if (part === "embedding") entry.active += config.tie_word_embeddings ? 0 : config.hidden_size;
     else if (key.includes(".mlp.experts.") && layer !== undefined && isMoeLayer(config, layer)) entry.active += (size * config.num_experts_per_tok) / config.n_routed_experts;
     else entry.active += size;
     parts.set(part, entry);

@@ -78,8 +78,9 @@ describe("what would compute something else is refused by name", () => {
 
 describe("tensors that are read past", () => {
   const buffer = (key: string) => ({ key, dtype: "f32" as const, shape: [2], bytes: () => new Uint8Array(8) });
-  it("are the angles that old releases saved", async () => {
-    const put = [buffer("model.layers.0.self_attn.rotary_emb.inv_freq"), buffer("model.rotary_emb.inv_freq"), buffer("model.position_ids")];
+  it("are the angles that old releases saved, and what holds no number", async () => {
+    const empty = { key: "model.layers.1.mlp.shared_experts.up_proj.weight", dtype: "f32" as const, shape: [0, 24], bytes: () => new Uint8Array(0) };
+    const put = [buffer("model.layers.0.self_attn.rotary_emb.inv_freq"), buffer("model.rotary_emb.inv_freq"), buffer("model.position_ids"), empty];
     const dir = await changedFixture(fresh(), "llama", { put });
     const tokens = await tokensOf("llama");
     const plain = await logitsOf(join(FIXTURES, "parity/llama"), tokens);
