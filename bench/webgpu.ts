@@ -176,6 +176,7 @@ async function main(): Promise<void> {
     const recipe = parseRecipe({
       ...json,
       model,
+      precision: "f32",
       ...(values.batch ? { batch: { end: Number(values.batch) } } : {}),
       ...(values.sequence ? { sequence: Number(values.sequence) } : {}),
     });

@@ -13,9 +13,9 @@ const AFTER = 20;
 const DEVIATIONS = 5;
 
 /**
- * Takes in the loss of a step (0-based): `spike` when it is the `patience`th in a row over factor × average and five deviations.
- * Losses over the limit that pass without a spike enter the average as the limit: left out, a kind of batch that is harder than the
- * rest would stay a spike for ever.
+ * Takes in the loss of a step of a phase (0-based: longer sequences begin with another loss): `spike` when it is the `patience`th in a row
+ * over factor × average and five deviations. Losses over the limit that pass without a spike enter the average as the limit: left out, a
+ * kind of batch that is harder than the rest would stay a spike for ever.
  */
 export function judgeLoss(history: LossHistory, loss: number, step: number, { factor, steps: patience }: { factor: number; steps: number }): LossHistory & { spike: boolean } {
   if (step === 0) return { averageLoss: loss, lossVariance: 0, spikes: 0, spike: false };

@@ -136,7 +136,7 @@ export class Trainer {
     const gradNorm = await this.optimizer.gradientNorm();
     const average = this.progress.averageLoss;
     const { factor, steps: patience } = this.recipe.spike;
-    const { spike, ...history } = judgeLoss(this.progress, losses.mainLoss, step, this.recipe.spike);
+    const { spike, ...history } = judgeLoss(this.progress, losses.mainLoss, step - phase.fromStep, this.recipe.spike);
     if (!Number.isFinite(losses.loss) || !Number.isFinite(gradNorm) || spike) {
       const what = spike ? `a loss of ${losses.mainLoss.toFixed(3)}, ${patience === 1 ? "" : `number ${patience} in a row `}over ${factor} × the average ${average.toFixed(3)}` : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
       await this.#rollback(step, sequences + knobs.batch, what);

@@ -129,6 +129,17 @@ describe("trainer", () => {
     expect(run.storage.saved!.progress.step).toBe(40);
   });
 
+  it("does not take the first losses of longer sequences for spikes", async () => {
+    const strange = { ...source, train: (first: number, count: number, sequence: number, extra: number) => {
+      const ids = source.train(first, count, sequence, extra);
+      return sequence === 64 ? ids.map((_, i) => (Math.imul(first + i, 2654435761) >>> 7) % 64) : ids;
+    } };
+    const extension = [{ sequence: 64, steps: 6, batch: 2, learningRate: 1e-4 }];
+    const run = await newRun(recipeOf({ tokens: 8 * 16 * 60, extension, spike: { factor: 1.3, steps: 2, rollbacks: 0 } }), { source: strange });
+    expect(await run.trainer.run()).toBe(true);
+    expect(run.steps[60]!.mainLoss).toBeGreaterThan(2 * run.steps[59]!.mainLoss);
+  });
+
   it("keeps every expert near the mean with bias updates, from a skewed start, and not without", async () => {
     const tokens = 8 * 16 * 150;
     const balanced = await newRun(recipeOf({ tokens, balance: { gamma: 0.01, alpha: 0 } }));
