@@ -1,5 +1,6 @@
 import { visit } from "jsonc-parser";
 import { CheckpointError } from "../errors.ts";
+import { briefJson, parseJson } from "../json.ts";
 import { DTYPES, type DType } from "../tensor/dtype.ts";
 
 /** safetensors' names of the element types that Sumbi knows. */
@@ -38,7 +39,7 @@ export interface Header {
 /** A name from a file, quoted and clipped so that a hostile one cannot flood or confuse a terminal. */
 export function quoted(value: unknown): string {
   const text = typeof value === "string" && value.length > 120 ? `${value.slice(0, 120)}…` : value;
-  const json = JSON.stringify(text) ?? String(text);
+  const json = briefJson(text, 400);
   return (json.length > 400 ? `${json.slice(0, 400)}…` : json).replace(
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
@@ -49,7 +50,7 @@ export function quoted(value: unknown): string {
 export function parseStrictJson(bytes: Uint8Array, where: string): unknown {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text);
     const open: Set<string>[] = [];
     visit(text, {
       onObjectBegin: () => void open.push(new Set()),
@@ -63,7 +64,7 @@ export function parseStrictJson(bytes: Uint8Array, where: string): unknown {
     return value;
   } catch (error) {
     if (error instanceof CheckpointError) throw error;
-    const reason = error instanceof RangeError ? "nested too deeply" : quoted((error as Error).message).slice(1, -1);
+    const reason = quoted((error as Error).message).slice(1, -1);
     throw new CheckpointError(`${where}: expected JSON in UTF-8: ${reason}`);
   }
 }

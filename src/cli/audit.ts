@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { parseConfig, type ModelConfig } from "../model/config.ts";
 import { audit } from "../plan/audit/audit.ts";
 import { claimConfig, parseClaim, type Claim } from "../plan/audit/claim.ts";
@@ -53,7 +54,7 @@ function load(name: string): { claim: Claim; config: ModelConfig } {
 
 function readJson(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, "utf8"));
+    return parseJson(readFileSync(file, "utf8"));
   } catch (error) {
     throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
   }

@@ -5,6 +5,7 @@ import pc from "picocolors";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { ConfigError, SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
+import { parseJson } from "../json.ts";
 import { cacheWidth, hasMoe, headDims, isDeepseek, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
 import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, summarizeParameters, weightBytes } from "../model/flops.ts";
 import { tensorCount } from "../model/parameters.ts";
@@ -117,7 +118,7 @@ function load(model: string): { config: ModelConfig; files?: FileSize[] } {
   if (!existsSync(file)) throw new ConfigError(`inspect: expected ${file}, but it does not exist`);
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(file, "utf8"));
+    json = parseJson(readFileSync(file, "utf8"));
   } catch (error) {
     throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
   }

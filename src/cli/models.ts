@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { parseConfig } from "../model/config.ts";
 import { parseChip, chipOf } from "../plan/chips.ts";
 import { planModel, type NamedModel } from "../plan/presets.ts";
@@ -22,7 +23,7 @@ export function loadChip(name: string): Chip {
 
 function readJson(file: string): unknown {
   try {
-    return JSON.parse(readFileSync(file, "utf8"));
+    return parseJson(readFileSync(file, "utf8"));
   } catch (error) {
     throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
   }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 
 /** Larger files are refused unread; DeepSeek-V3's tokenizer.json has 7.8 MB. */
@@ -42,7 +43,7 @@ function readJson(dir: string, name: string): unknown {
   const { size } = statSync(path);
   if (size > MAX_FILE_BYTES) throw new ConfigError(`${path}: expected at most ${MAX_FILE_BYTES / 1e6} MB, got ${Math.round(size / 1e6)} MB`);
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    return parseJson(readFileSync(path, "utf8"));
   } catch (error) {
     throw new ConfigError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
   }

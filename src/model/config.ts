@@ -1,5 +1,6 @@
 /** config.json as Sumbi understands it, and the few questions that everybody asks of it. */
 import { ConfigError } from "../errors.ts";
+import { briefJson } from "../json.ts";
 import { FIELD_ALIASES, SCHEMAS, SIZES, TYPE_ALIASES, type Fields, type ModelType } from "./fields.ts";
 import { refuseUnbuilt } from "./refused.ts";
 import { parseRope, type Fault, type RopeParameters } from "./rope-parameters.ts";
@@ -125,7 +126,7 @@ function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fa
 
 /** A value as a fault shows it: JSON, cut short. */
 function show(value: unknown): string {
-  const text = value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value));
+  const text = value === undefined ? "nothing" : briefJson(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

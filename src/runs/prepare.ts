@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { findSources, loadTokenizer, prepareData } from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { summarizeParameters } from "../model/index.ts";
+import { parseJson } from "../json.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
 import { applySettings, parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe, type StateStorage, storeOf, type TokenSource } from "../train/index.ts";
@@ -69,7 +70,7 @@ async function findRun(name: string, options: TrainOptions): Promise<RunInfo> {
     .sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1))[0];
   if (found === undefined)
     throw new UsageError(`--resume: found no run ${wanted ?? `of recipe ${String(json["name"])}`} in ${options.runs}; sumbi runs lists what there is`);
-  return JSON.parse(await readFile(join(options.runs, found.id, "run.json"), "utf8")) as RunInfo;
+  return parseJson(await readFile(join(options.runs, found.id, "run.json"), "utf8")) as RunInfo;
 }
 
 /** config.json's fields of the model to train: the recipe's, or those of the checkpoint it starts from. */

@@ -3,6 +3,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
 import { ConfigError } from "../errors.ts";
+import { checkJsonDepth } from "../json.ts";
 
 /** Folder of the recipes that come with Sumbi. */
 const RECIPES = fileURLToPath(new URL("../../recipes", import.meta.url));
@@ -17,6 +18,11 @@ export function readRecipe(nameOrPath: string): { json: Record<string, unknown>;
   if (!existsSync(path))
     throw new ConfigError(`${nameOrPath}: expected a recipe file or one of ${recipeNames().join(", ")}; found neither`);
   const text = readFileSync(path, "utf8");
+  try {
+    checkJsonDepth(text);
+  } catch (error) {
+    throw new ConfigError(`${path}: ${(error as Error).message}`);
+  }
   const errors: ParseError[] = [];
   const json = parse(text, errors, { allowTrailingComma: true }) as unknown;
   if (errors.length > 0) {

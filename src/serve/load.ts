@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { readJsonFile } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
 import { cacheBytesPerToken, flopsPerToken, summarizeParameters } from "../model/flops.ts";
 import type { OnProgress } from "../progress.ts";
@@ -71,7 +72,7 @@ function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTem
 /** `examples.json`: a list of questions that show what the model can do. */
 function examplesOf(dir: string): { examples?: string[] } {
   try {
-    const list = JSON.parse(readFileSync(join(dir, "examples.json"), "utf8")) as unknown;
+    const list = parseJson(readFileSync(join(dir, "examples.json"), "utf8"));
     return Array.isArray(list) && list.every((e) => typeof e === "string") ? { examples: list } : {};
   } catch {
     return {};

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
+import { JSON_DEPTH, JsonBoundError, parseJson } from "../json.ts";
 import { parseConfig, type ModelConfig } from "../model/config.ts";
 import { divisorUpTo, pretrainingSteps } from "./ramp.ts";
 
@@ -232,6 +233,7 @@ export function applySettings(json: Record<string, unknown>, settings: readonly 
     const at = setting.indexOf("=");
     if (at < 1) throw new ConfigError(`--set: expected key=value, got ${JSON.stringify(setting)}`);
     const path = setting.slice(0, at).split(".");
+    if (path.length > JSON_DEPTH) throw new ConfigError(`--set ${path[0]}: expected a key of at most ${JSON_DEPTH} parts, got ${path.length}`);
     const text = setting.slice(at + 1);
     let target = out;
     path.slice(0, -1).forEach((key, i) => {
@@ -248,8 +250,9 @@ export function applySettings(json: Record<string, unknown>, settings: readonly 
 function valueOf(text: string, path: readonly string[]): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
+    value = parseJson(text);
+  } catch (error) {
+    if (error instanceof JsonBoundError) throw new ConfigError(`--set ${path[0]}: expected a value, got one ${error.message}`);
     return text;
   }
   const schemas = schemasAt(recipeSchema, path);

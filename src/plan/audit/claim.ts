@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ConfigError } from "../../errors.ts";
+import { briefJson } from "../../json.ts";
 import { parseConfig, type ModelConfig } from "../../model/config.ts";
 import { presetConfig } from "../../model/presets.ts";
 
@@ -202,7 +203,7 @@ const valueAt = (value: unknown, path: PropertyKey[]): unknown =>
   path.reduce<unknown>((v, key) => (typeof v === "object" && v !== null ? (v as Record<PropertyKey, unknown>)[key] : undefined), value);
 
 function show(value: unknown): string {
-  const text = value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value));
+  const text = value === undefined ? "nothing" : briefJson(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { parseJson } from "../../json.ts";
 import type { AuditReport, Check } from "../../plan/audit/report.ts";
 import { go } from "../router.ts";
 import { CopyButton, Dialog } from "../ui/parts.tsx";
@@ -378,7 +379,7 @@ function PasteClaim({ start, onClose, onDone }: { start: string; onClose: () => 
           class="primary"
           onClick={() => {
             try {
-              onDone(JSON.stringify(JSON.parse(text)));
+              onDone(JSON.stringify(parseJson(text)));
             } catch (error) {
               setWrong(`This is not JSON: ${(error as Error).message}`);
             }

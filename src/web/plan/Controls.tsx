@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
+import { parseJson } from "../../json.ts";
 import { Dialog } from "../ui/parts.tsx";
 import { BLANK, type Fault, type Field, type Form } from "./form.ts";
 import type { Catalogue } from "./messages.ts";
@@ -336,7 +337,7 @@ const IDLE = /^(architectures|auto_map|torch_dtype|dtype|transformers_version|qu
 
 /** JSON without what the planner does not read; throws SyntaxError. */
 export function slim(text: string): string {
-  const value = JSON.parse(text) as unknown;
+  const value = parseJson(text);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return JSON.stringify(value);
   return JSON.stringify(Object.fromEntries(Object.entries(value).filter(([key]) => !IDLE.test(key))));
 }

@@ -1,3 +1,4 @@
+import { parseJson } from "../../json.ts";
 import { audit } from "../../plan/audit/audit.ts";
 import { parseClaim } from "../../plan/audit/claim.ts";
 import { CHIPS } from "../../plan/chips.ts";
@@ -196,7 +197,7 @@ export function report(claim: string): unknown {
   if (!claim.trimStart().startsWith("{")) return audit(claimOf(claim));
   let json: unknown;
   try {
-    json = JSON.parse(claim);
+    json = parseJson(claim);
   } catch (error) {
     throw new FormError([{ field: "", message: `This is not JSON: ${(error as Error).message}` }]);
   }

@@ -1,3 +1,4 @@
+import { parseJson } from "../../json.ts";
 import { parseConfig } from "../../model/config.ts";
 import { CHIPS, parseChip } from "../../plan/chips.ts";
 import { type Owned, owned, parseCurrency } from "../../plan/money.ts";
@@ -34,7 +35,7 @@ export function questionOf(form: Form): { question: PlanQuestion; price: Price; 
   const { asked, faults } = read(form);
   if (!asked) throw new FormError(faults);
   const named = form.config ? undefined : at("model", () => planModel(form.model));
-  const config = form.config ? at("config", () => parseConfig(JSON.parse(form.config), "config.json", { sizes: "stated" })) : named!.config;
+  const config = form.config ? at("config", () => parseConfig(parseJson(form.config), "config.json", { sizes: "stated" })) : named!.config;
   const preset = named?.preset;
   const chip = chipIn(form);
   const price = priceOf(form, chip, asked.price);
@@ -87,7 +88,7 @@ export function ownedHours(form: Form, chip: Chip, gpus: number, gpuHours: numbe
 }
 
 function chipIn(form: Form): Chip {
-  if (form.mychip) return at("mychip", () => parseChip(JSON.parse(form.mychip), "own chip"));
+  if (form.mychip) return at("mychip", () => parseChip(parseJson(form.mychip), "own chip"));
   return at("chip", () => {
     const chip = CHIPS[form.chip.toLowerCase()];
     if (!chip) throw new Error(`Expected one of ${Object.keys(CHIPS).join(", ")}, came ${JSON.stringify(form.chip)}.`);
