@@ -1,5 +1,6 @@
 import { ConfigError, DataError } from "../errors.ts";
 import { type AddedToken, isControl, Matcher } from "./added.ts";
+import { bytesPerToken } from "./bound.ts";
 import { bytesOfToken } from "./byteLevel.ts";
 import { type CheckedTokenizer, checkTokenizerConfig, checkTokenizerJson, joinAddedTokens, templateText, tokenText } from "./check.ts";
 import { flat } from "./flat.ts";
@@ -50,6 +51,8 @@ const CACHED_PIECES = 200_000;
 export class Tokenizer {
   /** One more than the highest id. */
   readonly vocabSize: number;
+  /** Most UTF-8 bytes of a text that one token can stand for; Infinity where that has no bound. */
+  readonly bytesPerToken: number;
   readonly bosId: number | undefined;
   readonly padId: number | undefined;
   /** The ids that end an answer: `eos_token`, and `extraEos` if given. */
@@ -82,6 +85,7 @@ export class Tokenizer {
     this.known = this.stages.map(() => new Map());
     this.model = modelOf(json);
     this.vocabSize = added.size;
+    this.bytesPerToken = bytesPerToken(json, added.tokens, this.normalize);
     this.tokens = new Array(added.size).fill(undefined);
     this.bytes = new Array(added.size).fill(undefined);
     for (const [token, id] of Object.entries(json.model.vocab)) {
