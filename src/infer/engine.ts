@@ -75,10 +75,10 @@ export interface GenerateRequest {
  */
 export interface Engine {
   readonly limits: { contextTokens: number; vocabSize: number };
-  /** Streams tokens as they are drawn. Throws SumbiError when the request cannot be met. */
-  generate(request: GenerateRequest, signal?: AbortSignal): AsyncIterable<GeneratedToken>;
+  /** Streams tokens as they are drawn. Throws SumbiError when the request cannot be met. Clients take turns, whatever each asks for. */
+  generate(request: GenerateRequest, signal?: AbortSignal, client?: string): AsyncIterable<GeneratedToken>;
   /** Scores every token of a text, reporting `top` alternatives at each place. */
-  score(tokens: readonly number[], top: number, signal?: AbortSignal): Promise<TokenScore[]>;
+  score(tokens: readonly number[], top: number, signal?: AbortSignal, client?: string): Promise<TokenScore[]>;
   /** What the engine is doing now. */
   status(): { active: number; waiting: number };
   /** Aborts what runs and refuses what comes. */

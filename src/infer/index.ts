@@ -4,6 +4,7 @@ export {
   BusyError, EngineClosedError, SAMPLING_DEFAULTS, type Engine, type GeneratedToken, type GenerateRequest, type LanguageModel, type Sampling,
   type ScoredId, type SequenceCache, type TokenScore,
 } from "./engine.ts";
-export { ModelEngine, type ModelEngineOptions } from "./model-engine.ts";
+export { Gate } from "./gate.ts";
+export { ModelEngine, shareOf, type ModelEngineOptions } from "./model-engine.ts";
 export { random, type Random } from "./random.ts";
 export { argmax, logprobOf, logSumExp, Sampler, topLogprobs } from "./sampling.ts";

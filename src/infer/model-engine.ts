@@ -21,10 +21,19 @@ export interface ModelEngineOptions {
   prefillTokens?: number;
 }
 
+/** For whom a sequence is, and what stops it. */
+interface Caller {
+  stop: AbortSignal;
+  client?: string;
+}
+
+/** How many of so many places one client may have: some are left for others. */
+export const shareOf = (places: number): number => Math.max(1, places - Math.ceil(places / 4));
+
 /** Largest [T, V] block of logits asked of the model at once when a prompt is scored. */
 const SCORE_BYTES = 64 * 2 ** 20;
 
-/** The generation engine over one LanguageModel: sequences take turns, one forward pass each, first come first served. */
+/** The generation engine over one LanguageModel: sequences take turns, one forward pass each, clients in turn, each first come first served. */
 export class ModelEngine implements Engine {
   readonly limits: { contextTokens: number; vocabSize: number };
   readonly #model: LanguageModel;
@@ -37,7 +46,8 @@ export class ModelEngine implements Engine {
   constructor(model: LanguageModel, options: ModelEngineOptions = {}) {
     this.#model = model;
     this.limits = { contextTokens: model.contextTokens, vocabSize: model.vocabSize };
-    this.#places = new Gate(options.maxActive ?? 8);
+    const places = options.maxActive ?? 8;
+    this.#places = new Gate(places, shareOf(places));
     this.#maxWaiting = options.maxWaiting ?? 4096;
     this.#prefillTokens = options.prefillTokens ?? 256;
   }
@@ -53,27 +63,27 @@ export class ModelEngine implements Engine {
     await this.#model.dispose?.();
   }
 
-  async *generate(request: GenerateRequest, signal?: AbortSignal): AsyncGenerator<GeneratedToken, void> {
+  async *generate(request: GenerateRequest, signal?: AbortSignal, client?: string): AsyncGenerator<GeneratedToken, void> {
     const { prompt, maxTokens, logprobs } = request;
     this.#check(prompt, maxTokens);
     if (maxTokens === 0) return;
-    const stop = this.#signal(signal);
+    const by: Caller = { stop: this.#signal(signal), client };
     const stopIds = new Set(request.stopIds);
     const sampler = new Sampler(request.sampling);
-    const leave = await this.#enter(stop);
+    const leave = await this.#enter(by);
     const cache = this.#model.newCache();
     try {
       const first = (logits: Float32Array): GeneratedToken => draw(logits, sampler, logprobs);
       let token = request.scorePrompt
-        ? await this.#scorePrompt(prompt, request.scorePrompt, cache, stop, first)
-        : await this.#prefill(prompt, cache, stop, first);
+        ? await this.#scorePrompt(prompt, request.scorePrompt, cache, by, first)
+        : await this.#prefill(prompt, cache, by, first);
       for (let n = 1; ; n++) {
         if (stopIds.has(token.id)) token.finish = "stop";
         else if (n === maxTokens) token.finish = "length";
         yield token;
         if (token.finish) return;
         const last = token.id;
-        token = await this.#forward([last], cache, stop, false, (logits) => draw(logits, sampler, logprobs));
+        token = await this.#forward([last], cache, by, false, (logits) => draw(logits, sampler, logprobs));
       }
     } finally {
       cache.release();
@@ -81,16 +91,16 @@ export class ModelEngine implements Engine {
     }
   }
 
-  async score(tokens: readonly number[], top: number, signal?: AbortSignal): Promise<TokenScore[]> {
+  async score(tokens: readonly number[], top: number, signal?: AbortSignal, client?: string): Promise<TokenScore[]> {
     this.#check(tokens, 0);
-    const stop = this.#signal(signal);
-    const leave = await this.#enter(stop);
+    const by: Caller = { stop: this.#signal(signal), client };
+    const leave = await this.#enter(by);
     const cache = this.#model.newCache();
     let scores: TokenScore[] = [];
     try {
       // the last token is scored by the one before it and needs no forward pass of its own
       const ask = { top, receive: (all: TokenScore[]) => void (scores = all) };
-      await this.#scorePrompt(tokens, ask, cache, stop, undefined);
+      await this.#scorePrompt(tokens, ask, cache, by, undefined);
       return scores;
     } finally {
       cache.release();
@@ -112,17 +122,17 @@ export class ModelEngine implements Engine {
     return signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
   }
 
-  #enter(signal: AbortSignal): Promise<() => void> {
+  #enter({ stop, client }: Caller): Promise<() => void> {
     if (this.#places.waiting >= this.#maxWaiting)
       throw new BusyError(`engine: ${this.#maxWaiting} requests are waiting already; try again later`);
-    return this.#places.enter(signal);
+    return this.#places.enter(stop, client);
   }
 
-  async #prefill<T>(prompt: readonly number[], cache: SequenceCache, signal: AbortSignal, use: (logits: Float32Array) => T): Promise<T> {
+  async #prefill<T>(prompt: readonly number[], cache: SequenceCache, by: Caller, use: (logits: Float32Array) => T): Promise<T> {
     let start = 0;
     for (; prompt.length - start > this.#prefillTokens; start += this.#prefillTokens)
-      await this.#forward(prompt.slice(start, start + this.#prefillTokens), cache, signal, false, () => undefined);
-    return this.#forward(prompt.slice(start), cache, signal, false, use);
+      await this.#forward(prompt.slice(start, start + this.#prefillTokens), cache, by, false, () => undefined);
+    return this.#forward(prompt.slice(start), cache, by, false, use);
   }
 
   /** Scores the prompt; runs its last token too, and returns what `use` makes of those logits, when `use` is given. */
@@ -130,7 +140,7 @@ export class ModelEngine implements Engine {
     prompt: readonly number[],
     ask: NonNullable<GenerateRequest["scorePrompt"]>,
     cache: SequenceCache,
-    signal: AbortSignal,
+    by: Caller,
     use: ((logits: Float32Array) => T) | undefined,
   ): Promise<T> {
     const { vocabSize } = this.limits;
@@ -140,7 +150,7 @@ export class ModelEngine implements Engine {
     let result: T | undefined;
     for (let start = 0; start < end; start += size) {
       const chunk = prompt.slice(start, Math.min(start + size, end));
-      await this.#forward(chunk, cache, signal, true, (all) => {
+      await this.#forward(chunk, cache, by, true, (all) => {
         for (let t = 0; t < chunk.length; t++) {
           const logits = all.subarray(t * vocabSize, (t + 1) * vocabSize);
           const id = prompt[start + t + 1];
@@ -157,11 +167,11 @@ export class ModelEngine implements Engine {
   }
 
   /** One turn: the logits are used before the next forward pass may overwrite them. */
-  async #forward<T>(tokens: readonly number[], cache: SequenceCache, signal: AbortSignal, all: boolean, use: (logits: Float32Array) => T): Promise<T> {
-    const leave = await this.#turn.enter(signal);
+  async #forward<T>(tokens: readonly number[], cache: SequenceCache, { stop, client }: Caller, all: boolean, use: (logits: Float32Array) => T): Promise<T> {
+    const leave = await this.#turn.enter(stop, client);
     try {
       const logits = await this.#model.forward(tokens, cache, { all });
-      signal.throwIfAborted();
+      stop.throwIfAborted();
       return use(logits);
     } finally {
       leave();
