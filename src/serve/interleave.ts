@@ -1,18 +1,26 @@
 /** Merges streams in the order their items come, each with its stream's index. Ends them all when its consumer stops or one throws. */
 export async function* interleave<T>(streams: AsyncGenerator<T, void>[]): AsyncGenerator<[index: number, item: T], void> {
-  const pull = (i: number) => streams[i].next().then((result) => ({ i, result }));
-  const pending = new Map(streams.map((_, i) => [i, pull(i)]));
+  // what has come and was not given out; racing the pending ones instead would leave a reaction on each of them for every item
+  const come: ({ i: number; result: IteratorResult<T, void> } | { error: unknown })[] = [];
+  let wake: (() => void) | undefined;
+  const put = (item: (typeof come)[number]): void => {
+    come.push(item);
+    wake?.();
+  };
+  const pull = (i: number): void => void streams[i]?.next().then((result) => put({ i, result }), (error: unknown) => put({ error }));
   try {
-    while (pending.size > 0) {
-      const { i, result } = await Promise.race(pending.values());
-      if (result.done) pending.delete(i);
+    for (const i of streams.keys()) pull(i);
+    for (let open = streams.length; open > 0; ) {
+      const next = come.shift();
+      if (next === undefined) await new Promise<void>((resolve) => (wake = resolve));
+      else if ("error" in next) throw next.error;
+      else if (next.result.done) open--;
       else {
-        pending.set(i, pull(i));
-        yield [i, result.value];
+        pull(next.i);
+        yield [next.i, next.result.value];
       }
     }
   } finally {
-    for (const promise of pending.values()) promise.catch(() => undefined);
     await Promise.allSettled(streams.map((stream) => stream.return()));
   }
 }
