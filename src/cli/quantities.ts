@@ -19,6 +19,13 @@ export function wholeQuantity(text: string, option: string): number {
   throw new UsageError(`${option}: expected a positive whole number, came ${text}`);
 }
 
+/** A port to listen on, 0 for any free one. */
+export function portNumber(text: string, option = "--port"): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new UsageError(`${option}: expected a number from 0 to 65535, got ${text}`);
+}
+
 /** `0.97` or `97%`: a share above 0 and up to 1. */
 export function share(text: string, option: string): number {
   const found = /^(\d*\.?\d+)\s*(%?)$/.exec(text.trim());

@@ -5,6 +5,7 @@ import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.t
 import { parametersInWords } from "../format.ts";
 import { summarizeParameters } from "../model/index.ts";
 import { count, progressLine } from "./print.ts";
+import { portNumber } from "./quantities.ts";
 import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
 import { TrainView } from "./trainView.ts";
 
@@ -26,7 +27,7 @@ export function register(program: Command): void {
     .option("--resume [run]", "go on with the newest run of this recipe, or with a run by its id")
     .option("--runs <dir>", "where runs are kept", "runs")
     .option("--no-web", "do not serve the live page")
-    .option("--port <n>", "port of the live page (the next free one is taken)", Number, 8090)
+    .option("--port <n>", "port of the live page (the next free one is taken)", (text) => portNumber(text), 8090)
     .option("--json", "log records on stdout, one JSON object a line")
     .action(async (recipe: string, flags: Flags) => {
       const line = progressLine();
