@@ -32,7 +32,7 @@ describe("refusals say what was expected and what came", () => {
     ["chat", { messages, top_p: 1.5 }, "top_p: expected a number from 0 to 1, got 1.5", "top_p", "invalid_value"],
     ["chat", { messages, n: 0 }, "n: expected a whole number from 1 to 128, got 0", "n", "invalid_value"],
     ["chat", { messages, seed: 1.5 }, "seed: expected a whole number, got 1.5", "seed", "invalid_value"],
-    ["chat", { messages, stop: [1] }, "stop: expected a text, or a list of at most 64 texts, got [1]", "stop", "invalid_value"],
+    ["chat", { messages, stop: [1] }, "stop: expected a text, or a list of at most 64 texts, each of at most 1024 characters, got [1]", "stop", "invalid_value"],
     ["chat", { messages, logprobs: 3 }, "logprobs: expected true or false, got 3", "logprobs", "invalid_value"],
     ["chat", { messages, logit_bias: { 900: 1 } }, "logit_bias: expected token ids below 261, got 900", "logit_bias", "invalid_value"],
     ["chat", { messages, tools: [{ type: "function" }] }, "tools: expected nothing: this model calls no tools, got", "tools", "invalid_value"],
@@ -119,6 +119,9 @@ describe("foreign pages", () => {
     expect((await get("/health", { host: "127.0.0.1.evil.example" })).status).toBe(403);
     for (const host of ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "192.168.1.7", "app.localhost:1"])
       expect((await get("/v1/models", { host })).status).toBe(200);
+    for (const host of ["999.1.1.1", "256.0.0.1", "127.0.0.01", "1.2.3", "1.2.3.4.5", "0x7f.0.0.1", "2130706433", "[::::]", "[1::2::3]", "[12345::]", "[:]", "::1", "[::1", "127.0.0.1:", "127.0.0.1:x", "localhost.", "localhost/x", "a@localhost"])
+      expect([host, (await get("/v1/models", { host })).status]).toEqual([host, 403]);
+    for (const host of ["[::ffff:127.0.0.1]", "[fe80::1]:8080", "0.0.0.0", "255.255.255.255", "LOCALHOST"]) expect([host, (await get("/v1/models", { host })).status]).toEqual([host, 200]);
     const named = createApp({ model: served(model), hosts: ["Sumbi.lan"] });
     expect((await named.request("/health", { headers: { host: "sumbi.lan:8080" } })).status).toBe(200);
   });
@@ -128,6 +131,8 @@ describe("foreign pages", () => {
     const answer = await post("/v1/completions", { prompt: "x" }, { origin: "https://evil.example" });
     expect(answer).toMatchObject({ status: 403, error: { code: "origin_not_allowed" } });
     expect((await post("/v1/completions", { prompt: "x" }, { origin: "null" })).status).toBe(403);
+    for (const origin of ["chrome-extension://localhost", "ftp://localhost", "file://localhost", "file://", "moz-extension://127.0.0.1", "ws://localhost:5173", "http://localhost:5173/", "http://localhost:5173/evil", "http://me@localhost", "localhost", "", "http://", "http://localhost.evil.example", "http://127.0.0.1.evil.example", "http://127.1.evil"])
+      expect([origin, (await post("/v1/completions", { prompt: "x" }, { origin })).status]).toEqual([origin, 403]);
     expect(model.counts.passes).toBe(passes);
     const local = await get("/v1/models", { origin: "http://localhost:5173" });
     expect(local.headers.get("access-control-allow-origin")).toBe("http://localhost:5173");

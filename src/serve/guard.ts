@@ -1,3 +1,4 @@
+/** Who may speak to the server: by the name it was called by, and by the page that calls. */
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../errors.ts";
 
@@ -17,34 +18,50 @@ export function guard(options: GuardOptions): MiddlewareHandler {
   const hosts = new Set((options.hosts ?? []).map((h) => h.toLowerCase()));
   const origins = new Set(options.origins ?? []);
   return async (c, next) => {
-    const host = hostName(c.req.header("host") ?? new URL(c.req.url).host);
+    const header = c.req.header("host") ?? new URL(c.req.url).host;
+    const host = hostName(header);
     if (host === undefined || !(isLocalName(host) || isAddress(host) || hosts.has(host)))
-      throw new ApiError(403, `Host: expected localhost, an IP address or a name given with --allow-host, got '${c.req.header("host") ?? ""}'`, "invalid_request_error", "host_not_allowed");
+      throw new ApiError(403, `Host: expected localhost, an IP address or a name given with --allow-host, got '${header.slice(0, 200)}'`, "invalid_request_error", "host_not_allowed");
     const origin = c.req.header("origin");
     if (origin === undefined) return next();
-    const url = URL.canParse(origin) ? new URL(origin) : undefined;
-    const local = url !== undefined && (isLocalName(url.hostname) || isLoopback(url.hostname));
-    const same = url !== undefined && url.host === (c.req.header("host") ?? new URL(c.req.url).host);
-    if (!(local || same || origins.has(origin) || origins.has("*")))
+    if (!(origins.has(origin) || origins.has("*") || isOwnPage(origin, header)))
       throw new ApiError(403, `Origin: pages of '${origin.slice(0, 200)}' may not use this server; start it with --allow-origin to let them`, "invalid_request_error", "origin_not_allowed");
     c.header("access-control-allow-origin", origin);
+    c.header("access-control-expose-headers", "retry-after");
     c.header("vary", "Origin", { append: true });
     if (c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined) {
-      c.header("access-control-allow-methods", "GET, POST");
+      c.header("access-control-allow-methods", "GET, HEAD, POST");
       c.header("access-control-allow-headers", c.req.header("access-control-request-headers") ?? "content-type, authorization");
       c.header("access-control-max-age", "600");
-      return c.body(null, 204);
     }
     return next();
   };
 }
 
+/** A page of this machine, or one that this server sent. Extensions and files, whose origins look alike, are neither. */
+function isOwnPage(origin: string, host: string): boolean {
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url === undefined || !(url.protocol === "http:" || url.protocol === "https:") || url.origin !== origin.toLowerCase()) return false;
+  return isLocalName(url.hostname) || isLoopback(url.hostname) || url.host === host.toLowerCase();
+}
+
 /** The name in a Host header, without port and brackets; undefined when it is none. */
 function hostName(header: string): string | undefined {
-  const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/@[\]]+)(:\d{1,5})?$/.exec(header);
-  return match?.[1].replace(/^\[|\]$/g, "").toLowerCase();
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/@[\]?#\\]+))(?::\d{1,5})?$/i.exec(header);
+  return (match?.[1] ?? match?.[2])?.toLowerCase();
 }
 
 const isLocalName = (name: string): boolean => name === "localhost" || name.endsWith(".localhost");
-const isLoopback = (name: string): boolean => /^127(\.\d{1,3}){3}$/.test(name) || name === "[::1]" || name === "::1";
-const isAddress = (name: string): boolean => /^\d{1,3}(\.\d{1,3}){3}$/.test(name) || name.includes(":");
+
+/** Four numbers up to 255, or what a URL takes as an IPv6 address. */
+export function isAddress(name: string): boolean {
+  if (name.includes(":")) return URL.canParse(`http://[${name}]/`);
+  const parts = name.split(".");
+  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+}
+
+/** 127.0.0.0/8 and ::1, with or without brackets. */
+export function isLoopback(name: string): boolean {
+  const bare = name.replace(/^\[|\]$/g, "");
+  return isAddress(bare) && (/^(::ffff:)?127\./i.test(bare) || bare === "::1");
+}
