@@ -32,6 +32,8 @@ export class ApiError extends SumbiError {
     readonly type: string = "invalid_request_error",
     readonly code: string | null = null,
     readonly param: string | null = null,
+    /** When it is worth trying again (the Retry-After header). */
+    readonly retryAfterSeconds?: number,
   ) {
     super(message);
   }

@@ -1,23 +1,35 @@
+/** The routes: OpenAI's API, the pages and what they ask for. */
 import { Hono, type Context } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { ApiError } from "../errors.ts";
+import type { Engine } from "../infer/index.ts";
+import { BodyMemory, withBody } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
+import { clientOf } from "./client.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { guard, type GuardOptions } from "./guard.ts";
+import { ApiKeys, requireKey } from "./keys.ts";
+import { answerOtherMethods, dropHeadBody } from "./methods.ts";
+import { parseRequest, type ParseRequest, type Requests } from "./parse.ts";
+import { RequestQueue, type QueueOptions } from "./queue.ts";
 import { runRoutes, type RunSource } from "./runs.ts";
-import { parseChat, parseCompletion } from "./schema.ts";
-import type { ServedModel } from "./served.ts";
+import { boundsOf, type ServedModel } from "./served.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 
 export interface AppOptions extends GuardOptions {
   /** Absent: only runs and pages are served. */
   model?: ServedModel;
   runs?: RunSource;
-  /** More routes, such as the pages (`pageRoutes`). */
+  /** More routes, such as the pages (`pageRoutes`); they are open to those without a key. */
   pages?: Hono;
+  /** Keys of which a request must bear one, but for /health and the pages' own files; none: nobody is asked. */
+  keys?: readonly string[];
+  /** How many requests may be under way, and how long one may wait. */
+  queue?: QueueOptions;
   /** Largest request body; default 16 MiB. */
   bodyBytes?: number;
+  /** Reads bodies; default: where it is called. `RequestReader` reads large ones in a thread. */
+  parse?: ParseRequest;
   /** Told of faults of ours, with the request they happened in. */
   onError?: (error: unknown, where: string) => void;
 }
@@ -31,13 +43,15 @@ export function createApp(options: AppOptions): Hono {
     return answer;
   };
 
+  app.use(dropHeadBody);
   app.use(guard(options));
   app.use(async (c, next) => {
     await next();
     c.header("x-content-type-options", "nosniff");
   });
   app.onError((error, c) => {
-    const { status, body } = failed(error, c);
+    const { status, retryAfterSeconds, body } = failed(error, c);
+    if (retryAfterSeconds !== undefined) c.header("retry-after", String(retryAfterSeconds));
     return c.json(body, status as 500);
   });
   app.notFound((c) => {
@@ -46,12 +60,28 @@ export function createApp(options: AppOptions): Hono {
   });
 
   const model = options.model;
-  app.get("/health", (c) => c.json({ status: "ok", model: model?.info.id ?? null, ...model?.engine.status() }));
-  app.get("/api/model", (c) => (model ? c.json(model.info) : c.notFound()));
-  if (options.runs) app.route("/api/runs", runRoutes(options.runs));
+  const queue = new RequestQueue(options.queue);
+  app.get("/health", (c) => {
+    const { active, waiting } = model?.engine.status() ?? { active: 0, waiting: 0 };
+    return c.json({ status: "ok", model: model?.info.id ?? null, ...(model ? { active, waiting: waiting + queue.waiting } : {}) });
+  });
   if (options.pages) app.route("/", options.pages);
-  if (!model) return app;
+  if (options.keys && options.keys.length > 0) app.use(requireKey(new ApiKeys(options.keys)));
+  app.get("/api/model", (c) => (model ? c.json(model.info) : c.notFound()));
+  if (options.runs) app.route("/api/runs", runRoutes(options.runs, queue));
+  if (model) modelRoutes(app, model, queue, options, failed);
+  answerOtherMethods(app);
+  return app;
+}
 
+/** What a request wants of a model: an answer, whole or in chunks. */
+interface Work {
+  stream: boolean;
+  whole(signal: AbortSignal): Promise<object>;
+  chunks(signal: AbortSignal): AsyncGenerator<object, void>;
+}
+
+function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options: AppOptions, failed: (error: unknown, c: Context) => ReturnType<typeof errorBody>): void {
   const entry = { id: model.info.id, object: "model", created: model.info.createdSeconds, owned_by: "sumbi" };
   app.get("/v1/models", (c) => c.json({ object: "list", data: [entry] }));
   app.get("/v1/models/:id", (c) => {
@@ -60,65 +90,57 @@ export function createApp(options: AppOptions): Hono {
     return c.json(entry);
   });
 
-  const maxSize = options.bodyBytes ?? 16 * 2 ** 20;
-  app.use(
-    "/v1/*",
-    bodyLimit({
-      maxSize,
-      onError: () => {
-        throw new ApiError(413, `The request body is larger than ${maxSize} bytes`, "invalid_request_error", "request_too_large");
-      },
-    }),
-  );
+  const parse = options.parse ?? parseRequest;
+  const maxBytes = options.bodyBytes ?? 16 * 2 ** 20;
+  const memory = new BodyMemory();
+  const bounds = boundsOf(model);
 
-  /** Answers whole or as a stream; either way the work stops when the client leaves. */
-  const answer = async (
-    c: Context,
-    stream: boolean,
-    whole: (signal: AbortSignal) => Promise<object>,
-    chunks: (signal: AbortSignal) => AsyncGenerator<object, void>,
-  ): Promise<Response> => {
+  /** Reads, plans, waits for its turn and answers, whole or as a stream; all of it stops when the client leaves. */
+  const answer = async <Kind extends keyof Requests>(c: Context, kind: Kind, plan: (request: Requests[Kind], served: ServedModel, signal: AbortSignal) => Promise<Work>): Promise<Response> => {
+    const client = clientOf(c);
+    const stay = queue.enter(client);
     const left = new AbortController();
-    const leave = (): void => left.abort();
-    c.req.raw.signal.addEventListener("abort", leave, { once: true });
-    if (c.req.raw.signal.aborted) leave();
-    if (stream) {
-      const events = eventStream(chunks(left.signal), { end: "[DONE]", error: (error) => failed(error, c).body, close: leave });
-      return c.body(events, 200, SSE_HEADERS);
-    }
-    try {
-      return c.json(await whole(left.signal));
-    } finally {
-      leave();
+    const leave = (): void => {
+      left.abort();
+      stay.leave();
       c.req.raw.signal.removeEventListener("abort", leave);
+    };
+    c.req.raw.signal.addEventListener("abort", leave, { once: true });
+    let streams = false;
+    try {
+      const request = await withBody(c.req.raw, { maxBytes, memory, client }, (bytes) => parse(kind, bytes, bounds));
+      const work = await plan(request, { ...model, engine: engineFor(model.engine, client) }, left.signal);
+      await stay.turn(left.signal);
+      if (!work.stream) return c.json(await work.whole(left.signal));
+      streams = true;
+      const events = eventStream(work.chunks(left.signal), { end: "[DONE]", error: (error) => failed(error, c).body, close: leave });
+      return c.body(events, 200, SSE_HEADERS);
+    } finally {
+      if (!streams) leave();
     }
   };
 
-  app.post("/v1/completions", async (c) => {
-    const request = parseCompletion(await readJson(c));
-    const plan = await planCompletion(request, model);
-    const usage = request.stream_options?.include_usage ?? false;
-    return answer(c, request.stream ?? false, (s) => complete(plan, model, s), (s) => completionChunks(plan, model, usage, s));
-  });
-  app.post("/v1/chat/completions", async (c) => {
-    const request = parseChat(await readJson(c));
-    const plan = await planChat(request, model);
-    const usage = request.stream_options?.include_usage ?? false;
-    return answer(c, request.stream ?? false, (s) => chat(plan, model, s), (s) => chatChunks(plan, model, usage, s));
-  });
-  for (const path of ["/v1/completions", "/v1/chat/completions"])
-    app.all(path, (c) => {
-      throw new ApiError(405, `${path}: expected POST, got ${c.req.method}`, "invalid_request_error", "method_not_allowed");
-    });
-  return app;
+  app.post("/v1/completions", (c) =>
+    answer(c, "completion", async (request, served, signal) => {
+      const plan = await planCompletion(request, served, signal);
+      const usage = request.stream_options?.include_usage ?? false;
+      return { stream: request.stream ?? false, whole: (s) => complete(plan, served, s), chunks: (s) => completionChunks(plan, served, usage, s) };
+    }),
+  );
+  app.post("/v1/chat/completions", (c) =>
+    answer(c, "chat", async (request, served, signal) => {
+      const plan = await planChat(request, served, signal);
+      const usage = request.stream_options?.include_usage ?? false;
+      return { stream: request.stream ?? false, whole: (s) => chat(plan, served, s), chunks: (s) => chatChunks(plan, served, usage, s) };
+    }),
+  );
 }
 
-async function readJson(c: Context): Promise<unknown> {
-  const text = await c.req.text();
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const what = text.trim() === "" ? "an empty body" : `${(error as Error).message}`;
-    throw new ApiError(400, `The body could not be read as JSON: ${what}`, "invalid_request_error", "invalid_json");
-  }
-}
+/** An engine as one client uses it. */
+const engineFor = (engine: Engine, client: string): Engine => ({
+  limits: engine.limits,
+  generate: (request, signal) => engine.generate(request, signal, client),
+  score: (tokens, top, signal) => engine.score(tokens, top, signal, client),
+  status: () => engine.status(),
+  close: () => engine.close(),
+});

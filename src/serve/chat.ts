@@ -1,9 +1,10 @@
 import { ApiError, SumbiError } from "../errors.ts";
+import { checkLeast } from "./bounds.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 import type { Encoder } from "./encoder.ts";
 import type { ChatRequest } from "./schema.ts";
-import { checkChoices, thinkingOf } from "./schema.ts";
-import { checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
+import { checkChoices, contentText, leastOf, thinkingOf } from "./schema.ts";
+import { AnswerSize, boundsOf, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingsOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
 import { writeText, type Piece, type WrittenToken } from "./write.ts";
 import { answerRoom, keepNewest } from "./history.ts";
@@ -29,13 +30,16 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const n = request.n ?? 1;
   checkChoices(1, n);
   const asked = request.max_completion_tokens ?? request.max_tokens;
-  const { contextTokens } = engine.limits;
+  const bounds = boundsOf(served);
+  const { contextTokens } = bounds;
   const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> => encodeMessages(messages, request, served, signal);
-  const fits = async (messages: readonly Message[]): Promise<boolean> => (await encode(messages)).ids.length + (asked ?? answerRoom(contextTokens)) <= contextTokens;
+  const fits = async (messages: readonly Message[]): Promise<boolean> =>
+    leastOf(messages, bounds) <= contextTokens && (await encode(messages)).ids.length + (asked ?? answerRoom(contextTokens)) <= contextTokens;
   const { messages, dropped } = request.truncation === "auto" ? await keepNewest(request.messages, fits) : { messages: request.messages, dropped: 0 };
+  checkLeast(leastOf(messages, bounds), bounds, "messages");
   const { ids: prompt, opensThought: inThought } = await encode(messages);
   const maxTokens = maxTokensFor(prompt.length, asked, served, "messages");
-  const samplings = Array.from({ length: n }, (_, i) => samplingOf(request, i, served));
+  const sampling = samplingsOf(request, served);
   const top = request.logprobs ? (request.top_logprobs ?? 0) : undefined;
   const stop = stopsOf(request);
   return {
@@ -45,7 +49,7 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
     n,
     dropped,
     answer(index, signal) {
-      const generate = { prompt, maxTokens, sampling: samplings[index], stopIds: tokenizer.eosIds, logprobs: top };
+      const generate = { prompt, maxTokens, sampling: sampling(index), stopIds: tokenizer.eosIds, logprobs: top };
       return writeText(engine.generate(generate, signal), tokenizer, { stop, split: { inThought } });
     },
     logprobs(tokens) {
@@ -70,8 +74,7 @@ async function encodeMessages(messages: readonly Message[], request: ChatRequest
 }
 
 function templateMessage(message: Message): ChatMessage {
-  const content =
-    typeof message.content === "string" ? message.content : (message.content ?? []).map((part) => part.text).join("");
+  const content = contentText(message.content);
   if (message.role !== "assistant") return { role: message.role === "developer" ? "system" : message.role, content };
   return { role: "assistant", content, ...(message.reasoning_content ? { reasoning_content: message.reasoning_content } : {}) };
 }
@@ -80,6 +83,7 @@ function templateMessage(message: Message): ChatMessage {
 export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSignal): Promise<object> {
   let completionTokens = 0;
   let reasoningTokens = 0;
+  const size = new AnswerSize();
   const choices = await Promise.all(
     Array.from({ length: plan.n }, async (_, index) => {
       let content = "";
@@ -89,7 +93,10 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
       for await (const piece of plan.answer(index, signal)) {
         content += piece.content;
         reasoning += piece.reasoning;
-        for (const token of piece.tokens) tokens.push(token);
+        for (const token of piece.tokens) {
+          tokens.push(token);
+          size.add(1, token.top?.length);
+        }
         finish = piece.finish;
       }
       completionTokens += tokens.length;

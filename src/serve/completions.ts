@@ -1,8 +1,8 @@
-import type { TokenScore } from "../infer/index.ts";
+import type { Sampling, TokenScore } from "../infer/index.ts";
 import { ApiError, SumbiError } from "../errors.ts";
 import { interleave } from "./interleave.ts";
 import { checkChoices, promptsOf, type CompletionRequest } from "./schema.ts";
-import { checkId, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
+import { AnswerSize, checkId, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingsOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
 import { tokenText } from "./tokens.ts";
 import { writeText, type FinishReason, type WrittenToken } from "./write.ts";
 
@@ -54,14 +54,15 @@ export async function planCompletion(request: CompletionRequest, served: ServedM
     const shown = typeof prompt === "string" ? { from: before.length, to: promptIds.length - after.length } : { from: 0, to: promptIds.length };
     return { ids: promptIds, text, shown, maxTokens };
   });
+  const sampling = samplingsOf(request, served);
   return {
     id: newId("cmpl"),
     created: nowSeconds(),
     promptTokens: prompts.reduce((sum, p) => sum + p.ids.length, 0),
     answers: prompts.flatMap((prompt, p) =>
       Array.from({ length: n }, (_, i) => {
-        const sampling = samplingOf(request, p * n + i, served);
-        return (signal: AbortSignal) => answer(request, prompt, sampling, served, signal);
+        const index = p * n + i;
+        return (signal: AbortSignal) => answer(request, prompt, sampling(index), served, signal);
       }),
     ),
   };
@@ -88,7 +89,7 @@ interface Prompt {
 async function* answer(
   request: CompletionRequest,
   prompt: Prompt,
-  sampling: ReturnType<typeof samplingOf>,
+  sampling: Sampling,
   served: ServedModel,
   signal: AbortSignal,
 ): AsyncGenerator<Part, void> {
@@ -169,6 +170,7 @@ function codePoints(text: string): number {
 /** All answers, whole: the body of a `text_completion`. */
 export async function complete(plan: CompletionPlan, served: ServedModel, signal: AbortSignal): Promise<object> {
   let completionTokens = 0;
+  const size = new AnswerSize();
   const choices = await Promise.all(
     plan.answers.map(async (start, index) => {
       let text = "";
@@ -177,6 +179,7 @@ export async function complete(plan: CompletionPlan, served: ServedModel, signal
       for await (const part of start(signal)) {
         text += part.text;
         completionTokens += part.completionTokens;
+        size.add(part.completionTokens, part.logprobs?.top_logprobs.reduce((sum, top) => sum + Object.keys(top ?? {}).length, 0));
         finish = part.finish;
         if (part.logprobs) logprobs = append(logprobs, part.logprobs);
       }

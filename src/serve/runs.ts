@@ -1,5 +1,7 @@
 import { Hono } from "hono";
 import type { RunReader } from "../runs/index.ts";
+import { clientOf } from "./client.ts";
+import type { RequestQueue } from "./queue.ts";
 import { ApiError, CheckpointError } from "../errors.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 import { errorBody } from "./errors.ts";
@@ -8,7 +10,7 @@ import { errorBody } from "./errors.ts";
 export type RunSource = Pick<RunReader, "list" | "info" | "read" | "follow">;
 
 /** `/api/runs`, `/api/runs/:id` and `/api/runs/:id/stream?after=<line number>`. */
-export function runRoutes(runs: RunSource): Hono {
+export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
   const app = new Hono();
   /** A run that does not exist is a 404, an id that climbs out of the folder is one of those; a damaged one says what is wrong. */
   const known = async <T>(id: string, work: Promise<T>): Promise<T> => {
@@ -33,10 +35,15 @@ export function runRoutes(runs: RunSource): Hono {
     if (!/^\d{1,12}$/.test(after))
       throw new ApiError(400, `after: expected a line number, got '${after.slice(0, 100)}'`, "invalid_request_error", "invalid_value", "after");
     await known(id, runs.info(id));
+    const stay = queue.enter(clientOf(c));
     const left = new AbortController();
-    c.req.raw.signal.addEventListener("abort", () => left.abort(), { once: true });
+    const close = (): void => {
+      left.abort();
+      stay.leave();
+    };
+    c.req.raw.signal.addEventListener("abort", close, { once: true });
     const lines = recordsOf(runs, id, Number(after), left.signal);
-    return c.body(eventStream(lines, { error: (error) => errorBody(error).body, close: () => left.abort() }), 200, SSE_HEADERS);
+    return c.body(eventStream(lines, { error: (error) => errorBody(error).body, close }), 200, SSE_HEADERS);
   });
   return app;
 }

@@ -1,13 +1,39 @@
+/** What a request may say: OpenAI's parameters, checked. Lists are measured before they are read, and reading ends at the first fault. */
 import { z } from "zod";
 import { ApiError } from "../errors.ts";
+import { briefJson } from "../json.ts";
+import { checkLeast, leastTokens, UNBOUNDED, type RequestBounds } from "./bounds.ts";
+import { THINK_CLOSE } from "./text.ts";
 
 /** Most sequences (prompts times n) that one request may ask for. */
 const MAX_CHOICES = 2048;
 const MAX_STOPS = 64;
+const MAX_STOP_CHARS = 1024;
 const MAX_LOGPROBS = 20;
+const MAX_MESSAGES = 16_384;
+/** Most parts of one message's content. */
+const MAX_PARTS = 1024;
 
 const number = (min: number, max: number) => z.number().min(min).max(max).nullish();
 const integer = (min: number, max: number) => z.int().min(min).max(max).nullish();
+
+/** A list of at most so many items, measured before it is read; reading ends at the first fault. */
+function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]> {
+  return z.unknown().transform((value, context) => {
+    const items: T[] = [];
+    const fail = (path: PropertyKey[]) => {
+      context.issues.push({ code: "custom", input: value, path });
+      return z.NEVER;
+    };
+    if (!Array.isArray(value) || value.length < min || value.length > max) return fail([]);
+    for (const [i, one] of value.entries()) {
+      const result = item.safeParse(one);
+      if (!result.success) return fail([i, ...(result.error.issues[0]?.path ?? [])]);
+      items.push(result.data);
+    }
+    return items;
+  });
+}
 
 /** What each parameter takes, in words, for error messages. A nested one falls back on its parent. */
 const EXPECTED: Record<string, string> = {
@@ -21,7 +47,7 @@ const EXPECTED: Record<string, string> = {
   presence_penalty: "a number from -2 to 2",
   logit_bias: "an object of token ids with biases from -100 to 100",
   seed: "a whole number",
-  stop: `a text, or a list of at most ${MAX_STOPS} texts`,
+  stop: `a text, or a list of at most ${MAX_STOPS} texts, each of at most ${MAX_STOP_CHARS} characters`,
   max_tokens: "a whole number, 0 or more",
   max_completion_tokens: "a whole number, 1 or more",
   n: "a whole number from 1 to 128",
@@ -45,6 +71,8 @@ const EXPECTED: Record<string, string> = {
   thinking: '{type: "enabled"} or {type: "disabled"}',
 };
 
+const stopText = z.string().max(MAX_STOP_CHARS);
+
 const common = {
   model: z.string().nullish(),
   temperature: number(0, 2),
@@ -53,20 +81,21 @@ const common = {
   min_p: number(0, 1),
   frequency_penalty: number(-2, 2),
   presence_penalty: number(-2, 2),
-  logit_bias: z.record(z.string().regex(/^\d{1,9}$/), z.number().min(-100).max(100)).nullish(),
+  logit_bias: z.custom<Record<string, number>>(isBias).nullish(),
   seed: z.int().nullish(),
-  stop: z.union([z.string(), z.array(z.string()).max(MAX_STOPS)]).nullish(),
+  stop: z.union([stopText, list(stopText, MAX_STOPS)]).nullish(),
   n: integer(1, 128),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({ include_usage: z.boolean().nullish() }).nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
 };
 
-const ids = z.array(z.int().min(0)).min(1);
+export type Prompt = string | string[] | number[] | number[][];
 
-export const completionSchema = z
-  .looseObject({
+const completionSchema = z
+  .object({
     ...common,
-    prompt: z.union([z.string(), ids, z.array(z.string()).min(1), z.array(ids).min(1)]).nullish(),
+    /** Checked by `checkPrompt`. */
+    prompt: z.custom<Prompt>(() => true).nullish(),
     max_tokens: integer(0, 2 ** 31),
     echo: z.boolean().nullish(),
     logprobs: integer(0, MAX_LOGPROBS),
@@ -75,28 +104,28 @@ export const completionSchema = z
   })
   .refine((r) => r.best_of == null || r.best_of === (r.n ?? 1), { path: ["best_of"] });
 
-const textPart = z.looseObject({ type: z.enum(["text", "input_text", "output_text"]), text: z.string() });
-const content = z.union([z.string(), z.array(textPart)]);
+const textPart = z.object({ type: z.enum(["text", "input_text", "output_text"]), text: z.string() });
+const content = z.union([z.string(), list(textPart, MAX_PARTS)]);
 const message = z.discriminatedUnion("role", [
-  z.looseObject({ role: z.enum(["system", "developer", "user"]), content }),
-  z.looseObject({ role: z.literal("assistant"), content: content.nullish(), reasoning_content: z.string().nullish() }),
+  z.object({ role: z.enum(["system", "developer", "user"]), content }),
+  z.object({ role: z.literal("assistant"), content: content.nullish(), reasoning_content: z.string().nullish() }),
 ]);
 
-export const chatSchema = z.looseObject({
+const chatSchema = z.object({
   ...common,
-  messages: z.array(message).min(1),
+  messages: list(message, MAX_MESSAGES, 1),
   max_tokens: integer(1, 2 ** 31),
   max_completion_tokens: integer(1, 2 ** 31),
   logprobs: z.boolean().nullish(),
   top_logprobs: integer(0, MAX_LOGPROBS),
-  tools: z.array(z.unknown()).max(0).nullish(),
-  functions: z.array(z.unknown()).max(0).nullish(),
+  tools: list(z.never(), 0).nullish(),
+  functions: list(z.never(), 0).nullish(),
   tool_choice: z.enum(["none", "auto"]).nullish(),
-  response_format: z.looseObject({ type: z.literal("text") }).nullish(),
-  modalities: z.array(z.literal("text")).nullish(),
+  response_format: z.object({ type: z.literal("text") }).nullish(),
+  modalities: list(z.literal("text"), 8).nullish(),
   truncation: z.enum(["auto", "disabled"]).nullish(),
-  chat_template_kwargs: z.looseObject({ thinking: z.boolean().nullish() }).nullish(),
-  thinking: z.looseObject({ type: z.enum(["enabled", "disabled"]) }).nullish(),
+  chat_template_kwargs: z.object({ thinking: z.boolean().nullish() }).nullish(),
+  thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
 });
 EXPECTED["chat.max_tokens"] = EXPECTED.max_completion_tokens;
 EXPECTED["chat.logprobs"] = "true or false";
@@ -107,35 +136,102 @@ export type ChatRequest = z.infer<typeof chatSchema>;
 export type CommonRequest = Pick<ChatRequest, keyof typeof common>;
 
 /** Checks a request body. Throws ApiError 400, in OpenAI's shape, that names the parameter, what it takes and what came. */
-export function parseCompletion(body: unknown): CompletionRequest {
+export function parseCompletion(body: unknown, bounds: RequestBounds = UNBOUNDED): CompletionRequest {
+  checkPrompt(at(body, ["prompt"]), bounds);
+  checkBias(at(body, ["logit_bias"]), bounds);
   return parse(completionSchema, "completion", body);
 }
 
-export function parseChat(body: unknown): ChatRequest {
-  return parse(chatSchema, "chat", body);
+export function parseChat(body: unknown, bounds: RequestBounds = UNBOUNDED): ChatRequest {
+  const messages = at(body, ["messages"]);
+  // where the oldest may be left out, what is left is measured later
+  const whole = at(body, ["truncation"]) !== "auto";
+  if (Array.isArray(messages)) {
+    if (whole) checkLeast(messages.length, bounds, "messages");
+    if (messages.length > MAX_MESSAGES)
+      throw new ApiError(400, `messages: expected at most ${MAX_MESSAGES} messages, got ${messages.length}`, "invalid_request_error", "invalid_value", "messages");
+  }
+  checkBias(at(body, ["logit_bias"]), bounds);
+  const request = parse(chatSchema, "chat", body);
+  if (whole) checkLeast(leastOf(request.messages, bounds), bounds, "messages");
+  return request;
+}
+
+/** Fewest tokens of a conversation: each message is at least one, and so are its characters together. */
+export function leastOf(messages: readonly ChatRequest["messages"][number][], bounds: RequestBounds): number {
+  return Math.max(messages.length, leastTokens(messages.reduce((sum, message) => sum + shownChars(message), 0), bounds));
+}
+
+/** Characters of a message that any chat template shows: thoughts of earlier answers may be dropped, and white space trimmed. */
+function shownChars(message: ChatRequest["messages"][number]): number {
+  const text = contentText(message.content);
+  const thought = message.role === "assistant" ? text.lastIndexOf(THINK_CLOSE) : -1;
+  return (thought < 0 ? text : text.slice(thought + THINK_CLOSE.length)).trim().length;
+}
+
+/** The content of a message as one text. */
+export function contentText(content: ChatRequest["messages"][number]["content"]): string {
+  return typeof content === "string" ? content : (content ?? []).map((part) => part.text).join("");
 }
 
 function parse<T>(schema: z.ZodType<T>, kind: string, body: unknown): T {
   const result = schema.safeParse(body);
-  if (result.success) return result.data;
-  const { path } = result.error.issues[0];
+  if (!result.success) throw fault(kind, body, result.error.issues[0]?.path ?? []);
+  return result.data;
+}
+
+function fault(kind: string, body: unknown, path: readonly PropertyKey[]): ApiError {
   const names = path.filter((p): p is string => typeof p === "string");
   let expected: string | undefined;
-  let depth = names.length;
-  for (; expected === undefined && depth >= 0; depth--) {
+  for (let depth = names.length; expected === undefined && depth >= 0; depth--) {
     const name = names.slice(0, depth).join(".");
     expected = EXPECTED[`${kind}.${name}`] ?? EXPECTED[name];
   }
   const value = at(body, path);
   const param = path.reduce<string>((s, p) => (typeof p === "number" ? `${s}[${p}]` : s === "" ? String(p) : `${s}.${String(p)}`), "");
-  const missing = value === undefined;
-  throw new ApiError(
+  return new ApiError(
     400,
     `${param === "" ? "body" : param}: expected ${expected}, got ${preview(value)}`,
     "invalid_request_error",
-    missing ? "missing_required_parameter" : "invalid_value",
+    value === undefined ? "missing_required_parameter" : "invalid_value",
     param === "" ? null : param,
   );
+}
+
+/** A text, texts, token ids or lists of them, none of them longer than the context. Throws ApiError at the first fault. */
+function checkPrompt(prompt: unknown, bounds: RequestBounds): asserts prompt is Prompt | null | undefined {
+  if (prompt == null) return;
+  const wrong = (path: PropertyKey[]): ApiError => fault("completion", { prompt }, ["prompt", ...path]);
+  const checkText = (text: string): void => checkLeast(leastTokens(text.length, bounds), bounds, "prompt");
+  const checkIds = (ids: readonly unknown[], path: PropertyKey[]): void => {
+    checkLeast(ids.length, bounds, "prompt");
+    if (ids.length === 0 || !ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) throw wrong(path);
+  };
+  if (typeof prompt === "string") return checkText(prompt);
+  if (!Array.isArray(prompt) || prompt.length === 0) throw wrong([]);
+  if (typeof prompt[0] === "number") return checkIds(prompt, []);
+  checkChoices(prompt.length, 1);
+  for (const [i, one] of prompt.entries() as IterableIterator<[number, unknown]>) {
+    if (typeof one !== typeof prompt[0]) throw wrong([]);
+    if (typeof one === "string") checkText(one);
+    else if (Array.isArray(one)) checkIds(one, [i]);
+    else throw wrong([]);
+  }
+}
+
+/** At most one bias for each token: counted before any is looked at. */
+function checkBias(bias: unknown, bounds: RequestBounds): void {
+  if (typeof bias !== "object" || bias === null) return;
+  let count = 0;
+  for (const _ in bias)
+    if (++count > bounds.vocabSize)
+      throw new ApiError(400, `logit_bias: expected at most ${bounds.vocabSize} biases, one for each token, got more`, "invalid_request_error", "invalid_value", "logit_bias");
+}
+
+function isBias(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  for (const [id, bias] of Object.entries(value)) if (!/^\d{1,9}$/.test(id) || !(typeof bias === "number" && bias >= -100 && bias <= 100)) return false;
+  return true;
 }
 
 function at(body: unknown, path: readonly PropertyKey[]): unknown {
@@ -150,7 +246,7 @@ function at(body: unknown, path: readonly PropertyKey[]): unknown {
 /** A value as a short piece of JSON. */
 function preview(value: unknown): string {
   if (value === undefined) return "nothing";
-  const text = JSON.stringify(value);
+  const text = briefJson(value);
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }
 

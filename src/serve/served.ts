@@ -1,5 +1,6 @@
 import { ApiError } from "../errors.ts";
 import { SAMPLING_DEFAULTS, type Engine, type Sampling } from "../infer/index.ts";
+import type { RequestBounds } from "./bounds.ts";
 import type { CommonRequest } from "./schema.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
 import type { ServeTokenizer } from "./tokens.ts";
@@ -68,15 +69,32 @@ export function checkModel(name: string | null | undefined, served: ServedModel)
   throw new ApiError(404, `The model '${name.slice(0, 200)}' is not served here; expected '${served.info.id}'`, "invalid_request_error", "model_not_found", "model");
 }
 
-/** The sampling of the `index`-th answer: each has its own seed, derived from the request's or drawn at random. */
-export function samplingOf(request: CommonRequest, index: number, served: ServedModel): Sampling {
+/** What a request to a model may hold. */
+export const boundsOf = ({ engine, tokenizer }: ServedModel): RequestBounds => ({ ...engine.limits, bytesPerToken: tokenizer.bytesPerToken ?? Infinity });
+
+/** Most tokens and alternatives of a whole answer: it is kept in memory and written at once. */
+const MAX_KEPT = 2 ** 18;
+
+/** Counts what a whole answer holds so far. Throws ApiError 400 when that is too much to be sent at once. */
+export class AnswerSize {
+  #kept = 0;
+
+  add(tokens: number, alternatives = 0): void {
+    this.#kept += tokens + alternatives;
+    if (this.#kept > MAX_KEPT)
+      throw new ApiError(400, `The answer has more than ${MAX_KEPT} tokens and alternatives: stream it, or ask for fewer prompts, answers or logprobs at once`, "invalid_request_error", "answer_too_large");
+  }
+}
+
+/** The samplings of a request's answers by their index: each has its own seed, derived from the request's or drawn at random. */
+export function samplingsOf(request: CommonRequest, served: ServedModel): (index: number) => Sampling {
   const bias = new Map<number, number>();
   for (const [id, value] of Object.entries(request.logit_bias ?? {})) {
     checkId(Number(id), served, "logit_bias");
     bias.set(Number(id), value);
   }
   const open = { ...SAMPLING_DEFAULTS, ...served.defaults };
-  return {
+  return (index) => ({
     temperature: request.temperature ?? open.temperature,
     topP: request.top_p ?? open.topP,
     topK: Math.max(0, request.top_k ?? open.topK),
@@ -85,7 +103,7 @@ export function samplingOf(request: CommonRequest, index: number, served: Served
     presencePenalty: request.presence_penalty ?? open.presencePenalty,
     logitBias: bias,
     seed: request.seed == null ? Math.floor(Math.random() * 2 ** 48) : request.seed + index * 2 ** 32,
-  };
+  });
 }
 
 /** Throws ApiError 400 for a token id outside the vocabulary. */

@@ -9,6 +9,8 @@ export interface TextStream {
 /** What serving needs of a tokenizer. */
 export type ServeTokenizer = Pick<Tokenizer, "vocabSize" | "bosId" | "eosIds" | "surrounding" | "encode" | "encodeChat" | "decode" | "bytesOf" | "idOf"> & {
   stream(options?: { skipSpecial?: boolean }): TextStream;
+  /** Most bytes of text that one token stands for; absent where nobody can say. */
+  bytesPerToken?: number;
 };
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

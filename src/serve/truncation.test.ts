@@ -40,6 +40,19 @@ test("truncation auto leaves out the oldest turns so that there is room for an a
   expect(short.body.choices[0]!.message.content).toBe("8 from q3");
 });
 
+test("a past of any length is left out without being rendered or cut into tokens", async () => {
+  let longest = 0;
+  const watched = served(model);
+  const watching = createApp({ model: { ...watched, tokenizer: { ...watched.tokenizer, applyChatTemplate: (messages, options) => {
+    longest = Math.max(longest, messages.reduce((sum, message) => sum + message.content.length, 0));
+    return watched.tokenizer.applyChatTemplate(messages, options);
+  } } } });
+  const past = Array.from({ length: 5000 }, (_, i) => [{ role: "user", content: `q${i}` }, { role: "assistant", content: "y".repeat(500) }]).flat();
+  const response = await watching.request("/v1/chat/completions", { method: "POST", body: JSON.stringify({ messages: [...past, { role: "user", content: "last" }], truncation: "auto" }) });
+  expect(await response.json()).toMatchObject({ dropped_messages: 10_000, choices: [{ message: { content: "1 from la" } }] });
+  expect(longest).toBeLessThan(400 * 11);
+});
+
 test("a stream says it in its first chunk", async () => {
   const { text } = await post({ messages: conversation(10), truncation: "auto", stream: true });
   const chunks = text.split("\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)) as { dropped_messages?: number });

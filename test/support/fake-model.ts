@@ -15,6 +15,7 @@ export const bytesTokenizer: ServeTokenizer = {
   vocabSize: VOCAB,
   bosId: BOS,
   eosIds: [EOS],
+  bytesPerToken: "<assistant>".length,
   encode(text, { special = true } = {}) {
     const parts = special ? text.split(/(<bos>|<eos>|<think>|<\/think>|<assistant>)/) : [text];
     return parts.flatMap((part, i) => (i % 2 === 1 ? [256 + ADDED.indexOf(part)] : Array.from(new TextEncoder().encode(part))));

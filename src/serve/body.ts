@@ -1,0 +1,98 @@
+/** A request's body, read as it comes: by length or in chunks, never more than is allowed, never deeper than can be parsed. */
+import { ApiError } from "../errors.ts";
+import { JsonBoundError, JsonScan } from "../json.ts";
+
+/**
+ * Most values and keys of one body: a thousand prompts of a thousand token ids, biases for the largest vocabularies. Whatever they are, parsing
+ * them takes some 160 MB at most: a thread that runs out of memory ends the whole process, so that its limit could not be the bound.
+ */
+const MAX_VALUES = 2 ** 20;
+const MAX_KEYS = 2 ** 19;
+
+const tooLarge = (most: string): ApiError =>
+  new ApiError(413, `The request body is too large: it may hold at most ${most}`, "invalid_request_error", "request_too_large");
+
+/** Bytes of bodies that are held at once, of all clients and of one. */
+export class BodyMemory {
+  #held = 0;
+  readonly #of = new Map<string, number>();
+
+  constructor(
+    readonly bytes: number = 128 * 2 ** 20,
+    readonly bytesPerClient: number = bytes / 2,
+  ) {}
+
+  /** Takes memory for a piece. Throws ApiError: 429 when the client has its share, 503 when there is none left. */
+  take(client: string, bytes: number): void {
+    const own = (this.#of.get(client) ?? 0) + bytes;
+    if (own > this.bytesPerClient)
+      throw new ApiError(429, "Your other requests' bodies take all the memory that one client may have; send them one after another", "rate_limit_error", "too_many_requests", null, 1);
+    if (this.#held + bytes > this.bytes) throw new ApiError(503, "The server has no memory left for request bodies; try again", "server_error", "overloaded", null, 1);
+    this.#held += bytes;
+    this.#of.set(client, own);
+  }
+
+  give(client: string, bytes: number): void {
+    this.#held -= bytes;
+    const own = (this.#of.get(client) ?? 0) - bytes;
+    if (own > 0) this.#of.set(client, own);
+    else this.#of.delete(client);
+  }
+}
+
+/**
+ * The bytes of a JSON body. Throws ApiError: 413 as soon as it is too large, 400 when it is nested too deeply or breaks off, 415 when it is
+ * compressed. The memory is taken for it and given back when `use` has ended.
+ */
+export async function withBody<T>(request: Request, options: { maxBytes: number; memory: BodyMemory; client: string }, use: (bytes: Uint8Array<ArrayBuffer>) => Promise<T> | T): Promise<T> {
+  const { maxBytes, memory, client } = options;
+  const coding = request.headers.get("content-encoding") ?? "identity";
+  if (coding.toLowerCase() !== "identity")
+    throw new ApiError(415, `content-encoding: expected a body that is not compressed, got '${coding.slice(0, 100)}'`, "invalid_request_error", "unsupported_encoding");
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(`${maxBytes} bytes`);
+  let held = 0;
+  try {
+    const chunks: Uint8Array[] = [];
+    const scan = new JsonScan({ values: MAX_VALUES, keys: MAX_KEYS });
+    for await (const chunk of chunksOf(request)) {
+      memory.take(client, chunk.length);
+      held += chunk.length;
+      if (held > maxBytes) throw tooLarge(`${maxBytes} bytes`);
+      scan.push(chunk);
+      chunks.push(chunk);
+    }
+    const bytes = new Uint8Array(held);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    chunks.length = 0;
+    return await use(bytes);
+  } catch (error) {
+    if (!(error instanceof JsonBoundError)) throw error;
+    if (error.bound !== "depth") throw tooLarge(`${error.most} ${error.bound}`);
+    throw new ApiError(400, `The body could not be read as JSON: it is ${error.message}`, "invalid_request_error", "invalid_json");
+  } finally {
+    memory.give(client, held);
+  }
+}
+
+/** The body piece by piece. A reader that ends early leaves the rest to the server, which must still send its answer on this connection. */
+async function* chunksOf(request: Request): AsyncGenerator<Uint8Array, void> {
+  const reader = streamOf(request)?.getReader();
+  if (!reader) return;
+  const read = () =>
+    reader.read().catch(() => {
+      throw new ApiError(400, "The request's body broke off before it was whole", "invalid_request_error", "incomplete_body");
+    });
+  for (let next = await read(); !next.done; next = await read()) yield next.value;
+}
+
+function streamOf(request: Request): ReadableStream<Uint8Array> | null {
+  try {
+    return request.body;
+  } catch (error) {
+    throw new ApiError(400, `The request cannot be read: ${(error as Error).message.slice(0, 200)}`, "invalid_request_error", "invalid_url");
+  }
+}
