@@ -2,7 +2,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
-import { UsageError } from "../errors.ts";
+import { ApiError, UsageError } from "../errors.ts";
+import { tendConnections } from "./connections.ts";
+import { errorBody } from "./errors.ts";
 
 export interface ListenOptions {
   /** Address to bind; "127.0.0.1" is this machine only, "0.0.0.0" the whole network. */
@@ -23,10 +25,9 @@ export interface RunningServer {
 
 /** Serves an app over HTTP/1.1. Throws UsageError, saying what to do, when the address cannot be had. */
 export async function listen(app: Hono, options: ListenOptions): Promise<RunningServer> {
-  const server = createServer({ requestTimeout: 60_000, headersTimeout: 30_000 }, getRequestListener(app.fetch, { overrideGlobalObjects: false }));
-  server.on("clientError", (_, socket) => {
-    if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-  });
+  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false, errorHandler: (error) => unroutable(error) });
+  const server = createServer({ requestTimeout: 60_000, headersTimeout: 30_000, connectionsCheckingInterval: 5_000, requireHostHeader: false }, listener);
+  tendConnections(server);
   const last = Math.min(65_535, options.port + (options.port === 0 ? 0 : (options.tryPorts ?? 0)));
   for (let port = options.port; ; port++) {
     try {
@@ -53,6 +54,13 @@ export async function listen(app: Hono, options: ListenOptions): Promise<Running
       clearInterval(idle);
     },
   };
+}
+
+/** A request that the app never saw: its Host or its path makes no URL. */
+function unroutable(error: unknown): Response {
+  const faulty = error instanceof Error && error.name === "RequestError";
+  const { status, body } = errorBody(faulty ? new ApiError(400, `The request has no usable Host or path: ${error.message}`, "invalid_request_error", "invalid_url") : error);
+  return Response.json(body, { status });
 }
 
 function bind(server: Server, host: string, port: number): Promise<void> {

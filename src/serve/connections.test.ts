@@ -1,0 +1,146 @@
+import { connect } from "node:net";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { scriptModel, served, until } from "../../test/support/fake-model.ts";
+import { chunkedBytes, raw, requestBytes } from "../../test/support/raw.ts";
+import { createApp } from "./app.ts";
+import { listen, type RunningServer } from "./server.ts";
+
+const CHAT = "/v1/chat/completions";
+const model = scriptModel((prompt) => (prompt.includes("sing") ? "la ".repeat(60) : "hello"), { delayMs: 2 });
+const faults: unknown[] = [];
+let server: RunningServer;
+beforeAll(async () => {
+  server = await listen(createApp({ model: served(model), bodyBytes: 2 ** 20, onError: (error) => faults.push(error) }), { host: "127.0.0.1", port: 0 });
+});
+afterAll(async () => {
+  await server.close();
+  expect(faults).toEqual([]);
+  expect(model.counts.caches).toBe(0);
+});
+
+const ask = (content: string, more: object = {}): string => JSON.stringify({ messages: [{ role: "user", content }], ...more });
+const hello = { choices: [{ message: { content: "hello" }, finish_reason: "stop" }] };
+const error = (code: string) => ({ error: { message: expect.any(String) as string, type: "invalid_request_error", param: null, code } });
+
+describe("bodies in chunks", () => {
+  test("are read as any other, whole or as a stream", async () => {
+    for (const size of [1, 7, 1000]) {
+      const answer = await raw(server.port, chunkedBytes(CHAT, ask("hi"), size));
+      expect(answer.statuses).toEqual([200]);
+      expect(answer.json).toMatchObject(hello);
+    }
+    const stream = await raw(server.port, chunkedBytes(CHAT, ask("hi", { stream: true })));
+    expect(stream.text).toContain("data: [DONE]");
+    const slowly = await raw(server.port, chunkedBytes(CHAT, ask("hi"), 20).split(/(?<=\r\n)/), { gapMs: 2 });
+    expect(slowly.json).toMatchObject(hello);
+  });
+
+  test("that are too large are refused when they have come so far, and the answer arrives", async () => {
+    const chunk = `10000\r\n${" ".repeat(2 ** 16)}\r\n`;
+    const head = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const answer = await raw(server.port, [head, ...new Array<string>(40).fill(chunk)], { gapMs: 1 });
+    expect(answer.statuses).toEqual([413]);
+    expect(answer.json).toEqual(error("request_too_large"));
+    const told = await raw(server.port, requestBytes("POST", CHAT, "", { "Content-Length": "99999999" }));
+    expect(told.statuses).toEqual([413]);
+  });
+
+  test("that are no chunks, or both in chunks and of a length", async () => {
+    expect(await raw(server.port, `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`)).toMatchObject({ statuses: [400], json: error("invalid_http") });
+    expect(await raw(server.port, requestBytes("POST", CHAT, "hello", { "Transfer-Encoding": "chunked" }))).toMatchObject({ statuses: [400], json: error("invalid_http") });
+  });
+});
+
+test("other methods: 405 and OPTIONS, both with what is allowed; HEAD where GET is", async () => {
+  const paths: [string, string][] = [[CHAT, "POST"], ["/v1/completions", "POST"], ["/v1/models", "GET, HEAD"], ["/v1/models/fake", "GET, HEAD"], ["/api/model", "GET, HEAD"], ["/health", "GET, HEAD"]];
+  for (const [path, own] of paths) {
+    for (const method of ["PUT", "DELETE", "PATCH", "TRACE", own === "POST" ? "GET" : "POST"]) {
+      const answer = await raw(server.port, requestBytes(method, path, method === "PUT" ? "{}" : ""));
+      expect([path, method, answer.statuses, answer.headers["allow"], answer.json]).toEqual([path, method, [405], `${own}, OPTIONS`, error("method_not_allowed")]);
+    }
+    const options = await raw(server.port, requestBytes("OPTIONS", path));
+    expect([path, options.statuses, options.headers["allow"], options.text.endsWith("\r\n\r\n")]).toEqual([path, [204], `${own}, OPTIONS`, true]);
+    const head = await raw(server.port, requestBytes("HEAD", path));
+    expect([path, head.statuses, head.text.endsWith("\r\n\r\n")]).toEqual([path, [own === "POST" ? 405 : 200], true]);
+  }
+  for (const method of ["PUT", "OPTIONS", "GET"]) expect((await raw(server.port, requestBytes(method, "/v3/nothing"))).json).toEqual(error("not_found"));
+});
+
+describe("a client that closes its half when it has sent all", () => {
+  test("still gets its answer, whole or as a stream, from HTTP/1.0 too", async () => {
+    const whole = await raw(server.port, requestBytes("POST", CHAT, ask("sing")), { half: true });
+    expect(whole.statuses.at(-1)).toBe(200);
+    expect(whole.json).toMatchObject({ choices: [{ message: { content: "la ".repeat(60) } }] });
+    const chunked = await raw(server.port, chunkedBytes(CHAT, ask("sing")), { half: true });
+    expect(chunked.json).toMatchObject({ choices: [{ finish_reason: "stop" }] });
+    const stream = await raw(server.port, requestBytes("POST", CHAT, ask("sing", { stream: true })), { half: true });
+    expect(stream.text).toContain("data: [DONE]");
+    const old = await raw(server.port, requestBytes("POST", CHAT, ask("sing")).replace("HTTP/1.1", "HTTP/1.0"), { half: true });
+    expect([old.statuses, old.json]).toMatchObject([[200], { choices: [{ finish_reason: "stop" }] }]);
+  });
+
+  test("is told when it had not sent all", async () => {
+    const cut = requestBytes("POST", CHAT, ask("hi"), { "Content-Length": "500" });
+    expect(await raw(server.port, cut, { half: true })).toMatchObject({ statuses: [400], json: error("incomplete_body") });
+    expect(await raw(server.port, "GET /health HTTP/1.1\r\nHost: loc", { half: true })).toMatchObject({ statuses: [400], json: error("incomplete_body") });
+  });
+
+  test("one that is gone altogether is noticed, and its work ends", async () => {
+    for (const gone of ["end", "reset"]) {
+      const socket = connect(server.port, "127.0.0.1", () => socket.write(requestBytes("POST", CHAT, ask("sing", { n: 8 }))));
+      socket.on("error", () => undefined);
+      await until(() => model.counts.caches > 0);
+      if (gone === "end") socket.destroy();
+      else socket.resetAndDestroy();
+      await until(() => model.counts.caches === 0);
+    }
+  });
+});
+
+describe("what the parser cannot read is answered with an error of the API", () => {
+  test.each<[string, string, number, string]>([
+    ["no HTTP", "\u0000\u0001 nonsense\r\n\r\n", 400, "invalid_http"],
+    ["a method that is none", "BREW /tea HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_http"],
+    ["headers that are too large", `GET /health HTTP/1.1\r\nHost: localhost\r\nX: ${"a".repeat(20_000)}\r\n\r\n`, 431, "headers_too_large"],
+    ["no host", "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
+    ["a host that is none", "GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
+    ["a path that is none", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
+    ["a name in the address", `POST http://me:it@localhost${CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`, 400, "invalid_url"],
+    ["an expectation", "GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: pie\r\n\r\n", 417, "expectation_failed"],
+    ["a proxy's question", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method_not_allowed"],
+  ])("%s", async (_, bytes, status, code) => {
+    expect(await raw(server.port, bytes)).toMatchObject({ statuses: [status], json: error(code) });
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  });
+
+  test("what was asked before it on the same connection is answered first", async () => {
+    const first = requestBytes("POST", CHAT, ask("hi"), { Connection: "keep-alive" });
+    const answer = await raw(server.port, `${first}nonsense\r\n\r\n`);
+    expect(answer.statuses).toEqual([200, 400]);
+    expect(answer.text).toContain('"content":"hello"');
+  });
+});
+
+test("requests sent one behind the other are answered in order", async () => {
+  const keep = { Connection: "keep-alive" };
+  const answer = await raw(server.port, requestBytes("POST", CHAT, ask("sing"), keep) + requestBytes("GET", "/health", "", keep) + requestBytes("GET", "/v1/models"));
+  expect(answer.statuses).toEqual([200, 200, 200]);
+  expect(answer.text.indexOf("la la")).toBeLessThan(answer.text.indexOf('"status":"ok"'));
+  expect(answer.json).toMatchObject({ object: "list" });
+});
+
+test("a client that waits for leave to send is given it", async () => {
+  const [head = "", body = ""] = requestBytes("POST", CHAT, ask("hi"), { Expect: "100-continue" }).split(/(?<=\r\n\r\n)/);
+  const answer = await raw(server.port, [head, body], { gapMs: 30 });
+  expect(answer.statuses).toEqual([100, 200]);
+});
+
+test("one address has so many connections and no more", async () => {
+  const sockets = Array.from({ length: 300 }, () => connect(server.port, "127.0.0.1").on("error", () => undefined));
+  const texts = sockets.map((socket) => new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data)))));
+  const refused = await Promise.race(texts);
+  expect(refused).toMatch(/^HTTP\/1.1 429 .*\r\nRetry-After: 1\r\n.*"code":"too_many_requests"/s);
+  for (const socket of sockets) socket.destroy();
+  await until(() => sockets.every((socket) => socket.destroyed));
+  await expect.poll(async () => (await raw(server.port, requestBytes("GET", "/health"))).statuses).toEqual([200]);
+});
