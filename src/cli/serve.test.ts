@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scriptModel, served, until } from "../../test/support/fake-model.ts";
 import { resolveModel } from "../serve/index.ts";
-import { startServing, type ServeOptions } from "./serve.ts";
+import { startServing, type ServeOptions, warningOf } from "./serve.ts";
 
 let dir: string;
 beforeAll(() => {
@@ -50,6 +50,44 @@ test("a port that is taken: an error when it was asked for, the next free one wh
   await server.close();
   blocked.close();
   await expect(start({ port: 0, host: "203.0.113.7" })).rejects.toThrow(/--host 203.0.113.7 is no address of this machine/);
+});
+
+test("keys come from options and from the environment, and are asked for", async () => {
+  process.env.SUMBI_API_KEY = " env-one,env-two ";
+  const { server, printed } = await start({ port: 0, apiKey: ["own"] });
+  delete process.env.SUMBI_API_KEY;
+  const status = async (key?: string) => (await fetch(`${server.url}/v1/models`, { headers: key === undefined ? {} : { authorization: `Bearer ${key}` } })).status;
+  expect(await Promise.all([status(), status("other"), status("own"), status("env-one"), status("env-two")])).toEqual([401, 401, 200, 200, 200]);
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  expect(printed).toContain("with a key");
+  expect(printed).not.toMatch(/own|env-one/);
+  await server.close();
+});
+
+test("options that cannot be meant so are refused before the model is loaded", async () => {
+  const load = (): never => expect.fail("the model was loaded");
+  const wrong: [Partial<ServeOptions>, RegExp][] = [
+    [{ apiKey: [""] }, /--api-key: expected/],
+    [{ apiKey: ["two words"] }, /--api-key: expected/],
+    [{ apiKey: ["schlüssel"] }, /--api-key: expected/],
+    [{ allowHost: ["http://sumbi.lan"] }, /--allow-host: expected a name without port, such as sumbi.lan, got http:\/\/sumbi.lan/],
+    [{ allowHost: ["sumbi.lan:8080"] }, /--allow-host/],
+    [{ allowOrigin: ["app.example"] }, /--allow-origin: expected the address of a site, such as https:\/\/app.example, or \*, got app.example/],
+    [{ allowOrigin: ["https://app.example/page"] }, /--allow-origin/],
+    [{ allowOrigin: ["file:///page"] }, /--allow-origin/],
+  ];
+  for (const [more, message] of wrong) await expect(startServing(dir, options(more), load, () => undefined)).rejects.toThrow(message);
+  const { server } = await start({ port: 0, allowOrigin: ["https://App.example/"], allowHost: ["Sumbi.lan"] });
+  expect((await fetch(`${server.url}/v1/models`, { headers: { origin: "https://app.example" } })).status).toBe(200);
+  await server.close();
+});
+
+test("who opens the server to others without a key is told", () => {
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost", "::ffff:127.0.0.1"]) expect(warningOf(host, [])).toBeUndefined();
+  for (const host of ["0.0.0.0", "::", "192.168.1.7", "127.evil.example", "sumbi.lan"]) {
+    expect(warningOf(host, [])).toContain("everyone on the network can use this server");
+    expect(warningOf(host, ["key"])).toBeUndefined();
+  }
 });
 
 test("closing cuts off running answers and frees the model", async () => {

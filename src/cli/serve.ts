@@ -1,3 +1,4 @@
+/** `sumbi serve`: its options, what it prints, and how it ends. */
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Command } from "commander";
@@ -5,13 +6,15 @@ import pc from "picocolors";
 import { RunReader } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
 import { createApp } from "../serve/app.ts";
-
+import { isLoopback } from "../serve/guard.ts";
 import { loadModel, resolveModel, type LoadOptions } from "../serve/load.ts";
 import { hasPages, pageRoutes, PAGES } from "../serve/pages.ts";
+import { RequestReader } from "../serve/requestReader.ts";
 import type { ServedModel } from "../serve/served.ts";
 import { listen, type RunningServer } from "../serve/server.ts";
 import { parametersInWords } from "../format.ts";
 import { printError, progressLine } from "./print.ts";
+import { portNumber, quantity, wholeQuantity } from "./quantities.ts";
 
 export interface ServeOptions {
   host: string;
@@ -21,6 +24,11 @@ export interface ServeOptions {
   runs: string;
   allowHost?: string[];
   allowOrigin?: string[];
+  apiKey?: string[];
+  /** Requests of one client under way; default 256. */
+  clientRequests?: number;
+  /** Seconds that a request may wait for its turn; default 60. */
+  maxWait?: number;
   openMessage?: boolean;
 }
 
@@ -33,10 +41,13 @@ export function register(program: Command): void {
     .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
     .argument("<model>", "a Hugging Face folder, or the name of a bundled model")
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
-    .option("--port <number>", `port to listen on; 0 takes any free one (default: ${DEFAULT_PORT}, or the next free one)`, parsePort)
+    .option("--port <number>", `port to listen on; 0 takes any free one (default: ${DEFAULT_PORT}, or the next free one)`, (text) => portNumber(text))
     .option("--runs <dir>", "folder of training runs to show", "runs")
     .option("--allow-host <name...>", "host names that this server is reached by, besides localhost and addresses")
     .option("--allow-origin <origin...>", "web pages elsewhere that may use it, such as https://app.example")
+    .option("--api-key <key>", "a key that programs must send; may be given several times, or as SUMBI_API_KEY (several apart by commas)", (key: string, keys: string[] = []) => [...keys, key])
+    .option("--client-requests <number>", "requests of one client under way, answered or waiting (default: 256)", (text) => wholeQuantity(text, "--client-requests"))
+    .option("--max-wait <seconds>", "how long a request may wait for its turn (default: 60)", (text) => quantity(text, "--max-wait"))
     .option("--open-message", "tell how to open the chat page")
     .option("--json", "print the address as one JSON object")
     .action(async (model: string, options: ServeOptions) => {
@@ -49,26 +60,28 @@ export function register(program: Command): void {
     });
 }
 
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new UsageError(`serve: --port: expected a number from 0 to 65535, got ${text}`);
-  return port;
-}
-
 /** Loads, listens and prints the address. `close` ends running answers, then the server, then the model. */
 export async function startServing(
   model: string,
   options: ServeOptions,
   load: (dir: string, options?: LoadOptions) => Promise<ServedModel>,
   print: (text: string) => void,
+  warn: (text: string) => void = (text) => process.stderr.write(text),
 ): Promise<RunningServer> {
+  const keys = keysOf(options.apiKey ?? [], process.env.SUMBI_API_KEY);
+  const hosts = (options.allowHost ?? []).map(hostOf);
+  const origins = (options.allowOrigin ?? []).map(originOf);
   const served = await load(resolveModel(model));
+  const reader = new RequestReader();
   const app = createApp({
     model: served,
+    keys,
+    queue: { clientRequests: options.clientRequests, ...(options.maxWait === undefined ? {} : { waitMs: options.maxWait * 1000 }) },
+    parse: reader.parse,
     runs: new RunReader(options.runs),
     pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined,
-    hosts: [options.host, ...(isLoopback(options.host) ? [] : [hostname(), `${hostname()}.local`]), ...(options.allowHost ?? [])],
-    origins: options.allowOrigin,
+    hosts: [options.host, ...(isLoopback(options.host) || options.host === "localhost" ? [] : [hostname(), `${hostname()}.local`]), ...hosts],
+    origins,
     onError: (error, where) => printError(`${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
   });
   let server: RunningServer;
@@ -86,22 +99,47 @@ export async function startServing(
     if (options.port === undefined && server.port !== DEFAULT_PORT) print(`port ${DEFAULT_PORT} is taken, so it is ${server.port}\n`);
     print(`${options.openMessage ? "open this in a browser to chat:  " : "chat   "}${pc.cyan(server.url)}\n`);
     if (existsSync(options.runs)) print(`runs   ${pc.cyan(`${server.url}/runs`)}\n`);
-    print(`API    ${pc.cyan(`${server.url}/v1`)}  (OpenAI's; any key)\n`);
+    print(`API    ${pc.cyan(`${server.url}/v1`)}  (OpenAI's; ${keys.length > 0 ? "with a key" : "any key"})\n`);
     if (!hasPages(PAGES)) print(pc.yellow("the pages are not built (npm run build:web), so only the API answers\n"));
-    if (!isLoopback(options.host)) print(pc.yellow("everyone on the network can use this server: it asks nobody for a key\n"));
     print(pc.dim("Ctrl-C ends it\n"));
   }
+  const warning = warningOf(options.host, keys);
+  if (warning !== undefined) warn(pc.yellow(`${warning}\n`));
   return {
     ...server,
     async close(graceMs) {
       const closing = served.engine.close();
       await server.close(graceMs);
-      await closing;
+      await Promise.all([closing, reader.close()]);
     },
   };
 }
 
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host.startsWith("127.");
+/** What must be said of a server that strangers can reach. */
+export function warningOf(host: string, keys: readonly string[]): string | undefined {
+  if (keys.length > 0 || isLoopback(host) || host === "localhost") return undefined;
+  return "everyone on the network can use this server: it asks nobody for a key (--api-key, or SUMBI_API_KEY)";
+}
+
+/** Keys from options and from the environment (apart by commas or spaces). Throws UsageError for one that no header could carry. */
+function keysOf(given: readonly string[], environment: string | undefined): string[] {
+  const keys = [...given, ...(environment ?? "").split(/[\s,]+/).filter((key) => key !== "")];
+  for (const key of keys)
+    if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError("serve: --api-key: expected letters, digits and signs of ASCII without spaces; this key has others, or none");
+  return keys;
+}
+
+function hostOf(text: string): string {
+  if (/^[^\s:/@[\]?#\\]+$/.test(text)) return text;
+  throw new UsageError(`serve: --allow-host: expected a name without port, such as sumbi.lan, got ${text}`);
+}
+
+function originOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (text === "*") return text;
+  if (url && (url.protocol === "http:" || url.protocol === "https:") && url.href === `${url.origin}/`) return url.origin;
+  throw new UsageError(`serve: --allow-origin: expected the address of a site, such as https://app.example, or *, got ${text}`);
+}
 
 /** Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once. */
 function interrupted(): Promise<void> {
