@@ -324,6 +324,49 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }
     });
 
+    it("asks for the server's key, keeps it as long as the tab, and sends it with everything", async () => {
+      const served = server;
+      server = await servePages({ ...where(), keys: ["right-key"] });
+      await RunWriter.create(join(folder, "runs"), { recipeName: "locked", recipe: {} }).then((writer) => writer.close());
+      try {
+        await visit("/", async (page) => {
+          const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
+          const enter = async (key: string) => {
+            await dialog.getByLabel("API key").fill(key);
+            await page.keyboard.press("Enter");
+          };
+          await dialog.waitFor();
+          expect(await nameless(page)).toEqual([]);
+          await enter("wrong key");
+          await dialog.getByText("no spaces").waitFor();
+          await enter("wrong-key");
+          await dialog.getByText("did not take this key").waitFor();
+          await page.keyboard.press("Escape");
+          await dialog.waitFor({ state: "hidden" });
+          await page.getByRole("button", { name: "Enter it" }).click();
+          await enter("right-key");
+          await dialog.waitFor({ state: "hidden" });
+          await ask(page, "my colour is red");
+          await finished(page, 0);
+          expect(await answers(page).first().innerText()).toContain("You said: my colour is red");
+          await page.reload();
+          await ask(page, "a colour");
+          await answers(page).getByText("You said: a colour").waitFor();
+          await page.getByRole("link", { name: "Runs", exact: true }).click();
+          await page.getByRole("link", { name: /locked/ }).first().click();
+          await page.getByRole("heading", { name: /locked/ }).first().waitFor();
+          expect(await dialog.count()).toBe(0);
+          // another tab has not been told the key
+          const other = await page.context().newPage();
+          await other.goto(`${server.url}/runs`);
+          await other.getByRole("dialog", { name: "This server asks for a key" }).waitFor();
+        }, { forgive: /401/ });
+      } finally {
+        await server.close(0);
+        server = served;
+      }
+    });
+
     it("is light or dark by the system or by choice, and remembers", () =>
       visit("/", async (page) => {
         const shade = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);

@@ -1,8 +1,10 @@
 import "./styles/base.css";
 import { type ComponentType, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { asking, keyNumber } from "./net/key.ts";
 import { onLinkClick, route } from "./router.ts";
 import { useStore } from "./store.ts";
+import { KeyDialog } from "./ui/KeyDialog.tsx";
 
 type Page = ComponentType;
 const pages: Record<"chat" | "runs" | "plan", { load: () => Promise<{ default: Page }>; loaded?: Page }> = {
@@ -28,7 +30,15 @@ function App() {
       () => setFailed(true),
     );
   }, [name]);
-  if (page.loaded) return <page.loaded />;
+  const asked = useStore(asking);
+  const number = useStore(keyNumber);
+  if (page.loaded)
+    return (
+      <>
+        <page.loaded key={number} />
+        {(asked === "first" || asked === "again") && <KeyDialog />}
+      </>
+    );
   if (!failed) return null;
   return (
     <main class="centre">

@@ -95,6 +95,8 @@ export async function servePages(options: {
   port?: number;
   /** false: a server as a training run starts it, with nothing to talk to. */
   withModel?: boolean;
+  /** API keys of which the pages must send one. */
+  keys?: string[];
 }): Promise<PagesServer> {
   const engine = new ScriptedEngine(options.script);
   const app = createApp({
@@ -114,6 +116,7 @@ export async function servePages(options: {
       },
     },
     runs: new RunReader(options.runsDir),
+    keys: options.keys,
     pages: pageRoutes(options.pagesDir),
   });
   const server = await listen(app, { host: "127.0.0.1", port: options.port ?? 0 });

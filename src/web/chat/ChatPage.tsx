@@ -1,5 +1,6 @@
 import "../styles/chat.css";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { askForKey } from "../net/key.ts";
 import { go } from "../router.ts";
 import { useStore } from "../store.ts";
 import { Icon } from "../ui/icons.tsx";
@@ -100,6 +101,14 @@ export default function ChatPage() {
             <Icon name="warn" size={16} /> {link.message}{" "}
             <button type="button" class="quiet small" onClick={() => void connect()}>
               Try now
+            </button>
+          </p>
+        )}
+        {link.state === "locked" && (
+          <p class="notice bad" role="alert">
+            <Icon name="warn" size={16} /> This server asks for a key.{" "}
+            <button type="button" class="quiet small" onClick={askForKey}>
+              Enter it
             </button>
           </p>
         )}

@@ -8,12 +8,12 @@ import { connection } from "./state.ts";
 /** The model's name in the top bar, with a dot that tells whether its server answers. */
 export function ModelName({ onOpen }: { onOpen: () => void }) {
   const link = useStore(connection);
-  const state = link.state === "up" ? "The server answers" : link.state === "down" ? "The server does not answer" : link.state === "none" ? "The server has no model" : "Looking for the server";
+  const state = link.state === "up" ? "The server answers" : link.state === "down" ? "The server does not answer" : link.state === "none" ? "The server has no model" : link.state === "locked" ? "The server asks for a key" : "Looking for the server";
   return (
     <button type="button" class={`model-name ${link.state}`} onClick={onOpen} title={`${state}. About the model`}>
       <i aria-hidden="true" />
       <span class="off-screen">{state}. Model: </span>
-      <span class="model-id">{link.state === "up" ? link.model.id : link.state === "down" ? "offline" : link.state === "none" ? "no model" : "…"}</span>
+      <span class="model-id">{link.state === "up" ? link.model.id : link.state === "down" ? "offline" : link.state === "none" ? "no model" : link.state === "locked" ? "locked" : "…"}</span>
     </button>
   );
 }

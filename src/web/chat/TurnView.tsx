@@ -165,6 +165,7 @@ const ADVICE = {
   unreachable: "Start it again with `sumbi serve`, then try again; nothing is lost.",
   interrupted: "What had arrived is kept above.",
   context: "Start a new chat, ask for fewer tokens in the settings, or shorten the question.",
+  key: "Enter the key, then try again.",
   busy: "It is answering others. Try again in a moment.",
   refused: "The server did not accept the request; the settings may hold a value that it does not take.",
   server: "The server's own log says more.",

@@ -15,7 +15,7 @@ export const currentId = createStore<string | null>(null);
 /** Set where the browser's storage is full or forbidden: chats then live only as long as the page. */
 export const storageFailed = createStore(false);
 
-export type Connection = { state: "connecting" } | { state: "up"; model: ModelCard } | { state: "down" | "none"; message: string };
+export type Connection = { state: "connecting" } | { state: "up"; model: ModelCard } | { state: "down" | "none" | "locked"; message: string };
 export const connection = createStore<Connection>({ state: "connecting" });
 
 const running = new Map<string, AbortController>();
@@ -56,7 +56,8 @@ export async function connect(): Promise<void> {
   try {
     connection.set({ state: "up", model: await fetchModel() });
   } catch (error) {
-    const state = error instanceof Fault && error.kind === "no-model" ? "none" : "down";
+    const kind = error instanceof Fault ? error.kind : "server";
+    const state = kind === "no-model" ? "none" : kind === "key" ? "locked" : "down";
     connection.set({ state, message: error instanceof Error ? error.message : String(error) });
   }
 }

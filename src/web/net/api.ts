@@ -1,7 +1,8 @@
+import { keyRefused, withKey } from "./key.ts";
 import { readSse } from "./sse.ts";
 
 /** What went wrong, in terms a reader of the page can act on. */
-export type FaultKind = "no-model" | "unreachable" | "interrupted" | "context" | "busy" | "refused" | "server";
+export type FaultKind = "no-model" | "unreachable" | "interrupted" | "context" | "busy" | "key" | "refused" | "server";
 
 /** A request that failed. `message` is the server's own where it gave one. */
 export class Fault extends Error {
@@ -139,19 +140,22 @@ export function toFault(status: number, body: unknown): Fault {
   if (detail.code === "context_length_exceeded" || /context (length|window)|maximum context/i.test(message)) {
     return new Fault("context", message, status);
   }
+  if (status === 401) return new Fault("key", message, status);
   if (status === 429 || status === 503) return new Fault("busy", message, status);
   return new Fault(status >= 400 && status < 500 ? "refused" : "server", message, status);
 }
 
-async function send(path: string, init: RequestInit): Promise<Response> {
+/** Sends a request with the key, if there is one; throws Fault for every answer that is not well. */
+export async function send(path: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(path, { ...init, headers: withKey(init.headers) });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Fault("unreachable", "The server cannot be reached. Is it still running?");
   }
   if (response.ok) return response;
+  if (response.status === 401) keyRefused();
   const text = await response.text().catch(() => "");
   let body: unknown = null;
   try {

@@ -1,5 +1,5 @@
 import type { RunInfo, RunStatus, RunSummary } from "../../runs/index.ts";
-import { Fault, getJson } from "../net/api.ts";
+import { Fault, getJson, send } from "../net/api.ts";
 import { readSse } from "../net/sse.ts";
 import { createStore, type Store } from "../store.ts";
 import { addRecords, emptyLog, type RunLog } from "./log.ts";
@@ -84,8 +84,8 @@ async function changed(id: string, log: RunLog, signal: AbortSignal): Promise<vo
 }
 
 async function readStream(path: string, after: number, view: Store<RunView>, signal: AbortSignal): Promise<void> {
-  const response = await fetch(`${path}?after=${after}`, { headers: { accept: "text/event-stream" }, signal });
-  if (!response.ok || !response.body) throw new Fault("server", `The run's stream answered with status ${response.status}.`, response.status);
+  const response = await send(`${path}?after=${after}`, { headers: { accept: "text/event-stream" }, signal });
+  if (!response.body) throw new Fault("server", `The run's stream answered with status ${response.status}.`, response.status);
   let pending: unknown[] = [];
   let timer: ReturnType<typeof setTimeout> | null = null;
   const flush = () => {
