@@ -82,7 +82,7 @@ describe("a request that cannot fit", () => {
   const fail = (): never => {
     throw new Error("it was cut into tokens, or rendered");
   };
-  const model = { ...served(fakeModel(() => EOS, { contextTokens: CONTEXT })), tokenizer: { ...bytesTokenizer, encode: fail, applyChatTemplate: fail } };
+  const model = { ...served(fakeModel(() => EOS, { contextTokens: CONTEXT })), tokenizer: { ...bytesTokenizer, encode: fail, encodeChat: fail } };
   const faults: unknown[] = [];
   const app = createApp({ model, onError: (error) => faults.push(error) });
   const deep = "[".repeat(100_000) + "]".repeat(100_000);

@@ -43,9 +43,9 @@ test("truncation auto leaves out the oldest turns so that there is room for an a
 test("a past of any length is left out without being rendered or cut into tokens", async () => {
   let longest = 0;
   const watched = served(model);
-  const watching = createApp({ model: { ...watched, tokenizer: { ...watched.tokenizer, applyChatTemplate: (messages, options) => {
+  const watching = createApp({ model: { ...watched, tokenizer: { ...watched.tokenizer, encodeChat: (messages, options) => {
     longest = Math.max(longest, messages.reduce((sum, message) => sum + message.content.length, 0));
-    return watched.tokenizer.applyChatTemplate(messages, options);
+    return watched.tokenizer.encodeChat(messages, options);
   } } } });
   const past = Array.from({ length: 5000 }, (_, i) => [{ role: "user", content: `q${i}` }, { role: "assistant", content: "y".repeat(500) }]).flat();
   const response = await watching.request("/v1/chat/completions", { method: "POST", body: JSON.stringify({ messages: [...past, { role: "user", content: "last" }], truncation: "auto" }) });
