@@ -15,6 +15,9 @@ export class ConfigError extends SumbiError {}
 /** A checkpoint folder or weight file that is broken, hostile or incomplete; names the file and the tensor. */
 export class CheckpointError extends SumbiError {}
 
+/** The disk refused a write: full, read-only, closed to us. What stood there before stands there still. */
+export class DiskError extends CheckpointError {}
+
 /** Text or token data that cannot be read; names the file and the line. */
 export class DataError extends SumbiError {}
 

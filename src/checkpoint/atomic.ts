@@ -1,12 +1,13 @@
-import { randomBytes } from "node:crypto";
+/** Folders and files that appear whole or not at all. */
 import { existsSync, realpathSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, DiskError } from "../errors.ts";
+import { release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 import { writeFully } from "./safetensors.ts";
 
 /*
- * A folder `model` is written as its hidden sibling `.model.sumbi-tmp-<pid>-<random>`. When that is whole and on disk it
+ * A folder `model` is written as a hidden sibling of a temporary name (leftovers.ts). When that is whole and on disk it
  * is renamed `.model.sumbi-new`; then `model` becomes `.model.sumbi-old`, new becomes `model`, and old is removed.
  * A crash at any point leaves either `model` or a whole `-new` (or, last, `-old`) from which `recoverFolder` restores it.
  */
@@ -15,14 +16,15 @@ const sibling = (dir: string, state: string): string => join(dirname(dir), `.${b
 /** The last write to each folder, which the next one waits for. */
 const lastWrite = new Map<string, Promise<void>>();
 
-/** Temporary names in use by this process, which a later write must not take for leftovers. */
-const inUse = new Set<string>();
+export const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
 
-const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException | undefined)?.code;
+export const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
 
-const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR";
+/** Whether the operating system refused something, as opposed to a fault of ours. */
+export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
+  codeOf(error) !== undefined && (error as NodeJS.ErrnoException).syscall !== undefined;
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);
     return true;
@@ -44,7 +46,7 @@ async function renameIfThere(from: string, to: string): Promise<boolean> {
 }
 
 /** Makes renames in a folder durable. Windows cannot and need not. */
-async function syncFolder(dir: string): Promise<void> {
+export async function syncFolder(dir: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(dir, "r");
   try {
@@ -54,7 +56,7 @@ async function syncFolder(dir: string): Promise<void> {
   }
 }
 
-async function syncTree(dir: string): Promise<void> {
+export async function syncTree(dir: string): Promise<void> {
   for (const item of await readdir(dir, { withFileTypes: true })) {
     const path = join(dir, item.name);
     if (item.isDirectory()) await syncTree(path);
@@ -82,23 +84,23 @@ export async function freeBytes(path: string): Promise<number> {
   }
 }
 
-/** Turns a failed write into a CheckpointError; a full disk says how many bytes were needed and are free. */
+/** Turns a failed write into a DiskError; a full disk says how many bytes were needed and are free. */
 export async function writeError(error: unknown, path: string, neededBytes?: number): Promise<CheckpointError> {
   if (error instanceof CheckpointError) return error;
   const code = codeOf(error);
   if (code === "ENOSPC" || code === "EDQUOT") {
     const free = await freeBytes(path).catch(() => undefined);
     const needed = neededBytes === undefined ? "" : `, ${neededBytes} bytes needed`;
-    return new CheckpointError(`${path}: the disk is full${needed}, ${free ?? "unknown"} bytes free; nothing was changed`, { cause: error });
+    return new DiskError(`${path}: the disk is full${needed}, ${free ?? "unknown"} bytes free; nothing was changed`, { cause: error });
   }
-  return new CheckpointError(`${path}: cannot be written: ${code ?? (error as Error).message}`, { cause: error });
+  return new DiskError(`${path}: cannot be written: ${code ?? (error as Error).message}`, { cause: error });
 }
 
-async function checkSpace(path: string, neededBytes: number | undefined): Promise<void> {
+export async function checkSpace(path: string, neededBytes: number | undefined): Promise<void> {
   if (neededBytes === undefined) return;
   const free = await freeBytes(path);
   if (neededBytes > free)
-    throw new CheckpointError(`${path}: the disk is full, ${neededBytes} bytes needed, ${free} bytes free; nothing was changed`);
+    throw new DiskError(`${path}: the disk is full, ${neededBytes} bytes needed, ${free} bytes free; nothing was changed`);
 }
 
 /** The folder that a link names, or the absolute path itself while nothing is there. */
@@ -115,34 +117,6 @@ export async function recoverFolder(dir: string): Promise<void> {
   const target = resolve(dir);
   if (await exists(target)) return;
   if (!(await renameIfThere(sibling(target, "new"), target))) await renameIfThere(sibling(target, "old"), target);
-}
-
-/** Removes what crashed writers left beside a folder: never the folder itself, never what a live process is writing. */
-async function removeLeftovers(target: string): Promise<void> {
-  if (await exists(target)) await rm(sibling(target, "old"), { recursive: true, force: true });
-  for (const name of await readdir(dirname(target))) {
-    const path = join(dirname(target), name);
-    const pid = /^\..*\.sumbi-tmp-(\d+)-[0-9a-f]+$/.exec(name)?.[1];
-    if (pid === undefined || inUse.has(path) || (Number(pid) !== process.pid && isAlive(Number(pid)))) continue;
-    await rm(path, { recursive: true, force: true });
-  }
-}
-
-/** Whether a process with this id exists on this machine. */
-export function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === "EPERM";
-  }
-}
-
-function temporaryName(target: string): string {
-  const path = `${sibling(target, "tmp")}-${process.pid}-${randomBytes(4).toString("hex")}`;
-  inUse.add(path);
-  return path;
 }
 
 export interface AtomicOptions {
@@ -164,12 +138,16 @@ export async function atomicFolder(
   fill: (temporaryDir: string) => Promise<void> | void,
   options: AtomicOptions = {},
 ): Promise<void> {
-  // Nothing is awaited before the turn is taken: writers keep the order of their calls.
+  return inTurn(dir, (target) => writeFolder(dir, target, fill, options));
+}
+
+/** Lets this process's writers of one folder take turns, in the order of their calls: nothing is awaited before the turn is taken. */
+export function inTurn<T>(dir: string, write: (target: string) => Promise<T>): Promise<T> {
   const target = resolveTarget(dir);
-  const write = (lastWrite.get(target) ?? Promise.resolve()).then(() => writeFolder(dir, target, fill, options));
-  const settled = write.catch(() => {}).then(() => void (lastWrite.get(target) === settled && lastWrite.delete(target)));
+  const written = (lastWrite.get(target) ?? Promise.resolve()).then(() => write(target));
+  const settled = written.then(() => {}, () => {}).then(() => void (lastWrite.get(target) === settled && lastWrite.delete(target)));
   lastWrite.set(target, settled);
-  return write;
+  return written;
 }
 
 async function writeFolder(
@@ -188,9 +166,10 @@ async function writeFolder(
       if (typeof overwrite === "function") await overwrite(target);
     }
     await mkdir(dirname(target), { recursive: true });
-    await removeLeftovers(target);
+    if (await exists(target)) await rm(sibling(target, "old"), { recursive: true, force: true });
+    await removeLeftovers(dirname(target));
     await checkSpace(target, neededBytes);
-    temporary = temporaryName(target);
+    temporary = temporaryIn(dirname(target));
     await mkdir(temporary);
     await fill(temporary);
     await syncTree(temporary);
@@ -198,10 +177,9 @@ async function writeFolder(
     await putInPlace(temporary, target);
   } catch (error) {
     if (temporary) await rm(temporary, { recursive: true, force: true }).catch(() => {});
-    const isDiskError = codeOf(error) !== undefined && (error as NodeJS.ErrnoException).syscall !== undefined;
-    throw isDiskError ? await writeError(error, dir, neededBytes) : error;
+    throw isSystemError(error) ? await writeError(error, dir, neededBytes) : error;
   } finally {
-    if (temporary) inUse.delete(temporary);
+    if (temporary) release(temporary);
   }
 }
 
@@ -229,11 +207,11 @@ async function putInPlace(temporary: string, target: string): Promise<void> {
 /** Removes a folder so that, if the process dies meanwhile, it is there whole or not at all. */
 export async function removeFolder(dir: string): Promise<void> {
   const target = resolveTarget(dir);
-  const temporary = temporaryName(target);
+  const temporary = temporaryIn(dirname(target));
   try {
     if (await renameIfThere(target, temporary)) await rm(temporary, { recursive: true, force: true });
   } finally {
-    inUse.delete(temporary);
+    release(temporary);
   }
 }
 
@@ -241,7 +219,7 @@ export async function removeFolder(dir: string): Promise<void> {
 export async function atomicFile(path: string, data: string | Uint8Array): Promise<void> {
   const target = resolveTarget(path);
   const bytes = typeof data === "string" ? new TextEncoder().encode(data) : data;
-  const temporary = temporaryName(target);
+  const temporary = temporaryIn(dirname(target));
   try {
     await mkdir(dirname(target), { recursive: true });
     const handle = await open(temporary, "wx");
@@ -257,6 +235,6 @@ export async function atomicFile(path: string, data: string | Uint8Array): Promi
     await rm(temporary, { force: true }).catch(() => {});
     throw await writeError(error, path, bytes.length);
   } finally {
-    inUse.delete(temporary);
+    release(temporary);
   }
 }

@@ -63,7 +63,7 @@ describe("saveCheckpoint", () => {
   test("writes the layout that Hugging Face's tools expect", async () => {
     await saveCheckpoint(dir, { config: { model_type: "deepseek_v3" }, tensors: tensors(), dtype: "bf16", shardBytes: 20, files: { "tokenizer.json": "{}" } });
     expect(readdirSync(dir).sort()).toEqual([
-      "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json",
+      "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", "sumbi.json", "tokenizer.json",
     ]);
     expect(JSON.parse(readFileSync(join(dir, "model.safetensors.index.json"), "utf8"))).toEqual({
       metadata: { total_size: 12 + 8 + 8 + 2 },
@@ -91,7 +91,7 @@ describe("saveCheckpoint", () => {
     const bias = await checkpoint.read("model.layers.1.mlp.gate.e_score_correction_bias");
     expect(bias).toEqual({ dtype: "f32", shape: [2], data: Float32Array.of(1e-9, 1.0000001) });
     expect(checkpoint.info("c.weight").dtype).toBe("f16");
-    expect(readdirSync(dir).sort()).toEqual(["config.json", "model.safetensors"]);
+    expect(readdirSync(dir).sort()).toEqual(["config.json", "model.safetensors", "sumbi.json"]);
   });
 
   test("the same input gives the same bytes", async () => {
@@ -131,7 +131,7 @@ describe("saveCheckpoint", () => {
     mkdirSync(own);
     writeFiles(own, { "thesis.txt": "ten years" });
     const onOwn = saveCheckpoint(own, { config: {}, tensors: [], dtype: "f32", overwrite: true });
-    await expect(onOwn).rejects.toThrow(/not a checkpoint is not replaced/);
+    await expect(onOwn).rejects.toThrow(/holds files that Sumbi did not put there \(thesis\.txt\); nothing in it was changed/);
     expect(readdirSync(own)).toEqual(["thesis.txt"]);
     expect(readdirSync(temporary.dir).filter((name) => name.startsWith("."))).toEqual([]);
   });

@@ -3,10 +3,10 @@ import { realpath, stat } from "node:fs/promises";
 import { dirname, basename, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, sizeOf, type DType, type HostTensor } from "../tensor/dtype.ts";
-import { recoverFolder } from "./atomic.ts";
 import { decodeBf16, decodeF16 } from "./floats.ts";
 import { dequantizeBlocks } from "./fp8.ts";
 import { HEADER_BYTES_MAX, isRecord, parseStrictJson, quoted } from "./header.ts";
+import { settleFolder } from "./owned.ts";
 import { blockOfScales, isActivationScale, isKept, parseQuantization, UNSAID, type Quantization } from "./quantization.ts";
 import { allocate, readSmallFile, SafetensorsFile } from "./safetensors.ts";
 
@@ -218,7 +218,7 @@ function decode(dtype: DType, buffer: ArrayBuffer, out: Float32Array): void {
 }
 
 async function checkFolder(dir: string): Promise<void> {
-  await recoverFolder(dir);
+  await settleFolder(dir);
   const found = await stat(dir).catch(() => undefined);
   if (!found) throw new CheckpointError(`${dir}: no such folder`);
   if (!found.isDirectory()) throw new CheckpointError(`${dir}: expected a model folder, found a file`);

@@ -1,10 +1,12 @@
-import { readdir, writeFile } from "node:fs/promises";
+/** Writing a Hugging Face model folder. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, sizeOf, type DType } from "../tensor/dtype.ts";
-import { atomicFolder } from "./atomic.ts";
 import { encodeBf16, encodeF16 } from "./floats.ts";
 import { quoted } from "./header.ts";
+import { isPlainName, MANIFEST, type Origin } from "./manifest.ts";
+import { ownedFolder } from "./owned.ts";
 import { writeSafetensors, type RawTensor } from "./safetensors.ts";
 
 /** The floats that `saveCheckpoint` writes. */
@@ -31,8 +33,10 @@ export interface SaveOptions {
   files?: Readonly<Record<string, string | Uint8Array>>;
   /** A shard takes tensors until the next would pass this size (default 5 GB, as Hugging Face's). */
   shardBytes?: number;
-  /** Whether an existing checkpoint may be replaced (default false). Never replaces a folder that is not a checkpoint. */
+  /** Whether the files of an earlier `saveCheckpoint` may be replaced (default false). Anybody else's files never are. */
   overwrite?: boolean;
+  /** What the manifest says of where the model comes from. */
+  origin?: Omit<Origin, "kind">;
 }
 
 /** Fields of config.json that Python readers want as floats: JSON's 2 must be written 2.0. */
@@ -102,42 +106,29 @@ export async function writeShards(dir: string, tensors: readonly RawTensor[], sh
   await writeFile(join(dir, "model.safetensors.index.json"), `${JSON.stringify(index, null, 2)}\n`);
 }
 
-/** Refuses to replace a folder that holds something but is no checkpoint: someone's own files. */
-async function checkReplaceable(dir: string): Promise<void> {
-  const names = await readdir(dir);
-  if (names.length > 0 && !names.includes("config.json"))
-    throw new CheckpointError(`${dir}: holds files but no config.json; a folder that is not a checkpoint is not replaced`);
-}
-
-const refuse = (dir: string) => (): Promise<void> =>
-  Promise.reject(new CheckpointError(`${dir}: exists already; choose another folder or ask to overwrite it`));
-
 /**
- * Writes a Hugging Face model folder: config.json, safetensors (sharded past `shardBytes`) and further files. The folder
- * appears whole or not at all, and the same input gives the same bytes. f32 is rounded to nearest even; the bias
- * `e_score_correction_bias` stays f32. Throws CheckpointError: folder in the way, disk too small, sizes that do not fit.
+ * Writes a Hugging Face model folder: config.json, safetensors (sharded past `shardBytes`), further files, and sumbi.json, which lists
+ * them. It appears whole or not at all, foreign files in it stay (`ownedFolder`), the same input gives the same bytes. f32 is rounded
+ * to nearest even; `e_score_correction_bias` stays f32. Throws CheckpointError: folder in the way, disk too small, sizes that do not fit.
  */
 export async function saveCheckpoint(dir: string, options: SaveOptions): Promise<void> {
-  const { config, dtype, files = {}, shardBytes = SHARD_BYTES, overwrite = false } = options;
+  const { config, dtype, files = {}, shardBytes = SHARD_BYTES, overwrite, origin } = options;
   const tensors = [...options.tensors].map((tensor) => toRaw(tensor, dtype, dir));
   const configJson = configText(config);
   const extras = Object.entries({ ...files, "config.json": configJson });
   const extraBytes = extras.reduce((sum, [, content]) => sum + content.length, 0);
   const neededBytes = tensors.reduce((sum, tensor) => sum + bytesOf(tensor) + 256, extraBytes);
-  const replace = overwrite ? checkReplaceable : async (existing: string) => {
-    if ((await readdir(existing)).length > 0) await refuse(dir)();
-  };
-  await atomicFolder(
+  await ownedFolder(
     dir,
     async (temporary) => {
       for (const [name, content] of extras) await writeFile(join(temporary, plainName(name, dir)), content);
       await writeShards(temporary, tensors, shardBytes);
     },
-    { neededBytes, overwrite: replace },
+    { origin: { kind: "model", ...origin }, overwrite, neededBytes },
   );
 }
 
 function plainName(name: string, dir: string): string {
-  if (!/^[\w][\w.-]*$/.test(name)) throw new CheckpointError(`${dir}: expected a plain file name, got ${quoted(name)}`);
+  if (!isPlainName(name) || name.toLowerCase() === MANIFEST) throw new CheckpointError(`${dir}: expected a plain file name, got ${quoted(name)}`);
   return name;
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readJsonFile } from "../checkpoint/index.ts";
+import { readJsonFile, settleFolder } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
@@ -35,6 +35,7 @@ export function resolveModel(name: string): string {
 
 /** Loads a Hugging Face folder for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */
 export async function loadServed(dir: string, open: OpenLanguageModel, options: LoadOptions = {}): Promise<ServedModel> {
+  await settleFolder(dir);
   const config = parseConfig(await readJsonFile(join(dir, "config.json")), join(dir, "config.json"));
   const tokenizer = loadTokenizer(dir);
   if (tokenizer.vocabSize > config.vocab_size)
