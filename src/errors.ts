@@ -24,6 +24,9 @@ export class DataError extends SumbiError {}
 /** A command line that cannot be understood: the CLI prints it and exits with 2. */
 export class UsageError extends SumbiError {}
 
+/** Whoever started it has ended it (Ctrl-C): the CLI exits with 130. */
+export class StopError extends SumbiError {}
+
 /** The runtime cannot compile or run a graph. */
 export class RuntimeError extends SumbiError {}
 

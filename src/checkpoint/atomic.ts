@@ -24,6 +24,10 @@ export const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT"
 export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
   codeOf(error) !== undefined && (error as NodeJS.ErrnoException).syscall !== undefined;
 
+/** Whether an error means that the disk refused: full, read-only, closed to us. */
+export const isDiskFault = (error: unknown): error is Error =>
+  error instanceof DiskError || (error instanceof CheckpointError && isSystemError(error.cause)) || isSystemError(error);
+
 export async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);

@@ -1,4 +1,4 @@
-export { atomicFile, atomicFolder, freeBytes, recoverFolder, removeFolder, writeError, type AtomicOptions } from "./atomic.ts";
+export { atomicFile, atomicFolder, freeBytes, isDiskFault, recoverFolder, removeFolder, writeError, type AtomicOptions } from "./atomic.ts";
 export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 export { MANIFEST, type Manifest, type Origin, readManifest } from "./manifest.ts";
 export { type Judgement, judgeFolder, ownedFolder, type OwnedOptions, settleFolder } from "./owned.ts";

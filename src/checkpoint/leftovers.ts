@@ -26,8 +26,11 @@ const HERE = createHash("sha256")
   .digest("hex")
   .slice(0, 8);
 
-/** `.sumbi-tmp-<where>-<pid>-<random>`; before there was a `<where>`: `.model.sumbi-tmp-<pid>-<random>`. */
-const TEMPORARY = /^\..*?sumbi-tmp-(?:([0-9a-f]{8})-)?(\d{1,10})-[0-9a-f]{8}$/;
+/** `.sumbi-tmp-<where>-<pid>-<random>`. */
+const TEMPORARY = /^\.sumbi-tmp-([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{8}$/;
+/** The same before there was a `<where>`: `.model.sumbi-tmp-<pid>-<random>`, and `.data-<hash>.tmp-<pid>` of data sets. */
+const FORMER = /^\..+\.sumbi-tmp-(\d{1,10})-[0-9a-f]{8}$/;
+const FORMER_DATA = /^\.(.+)\.tmp-(\d{1,10})(?:-old)?$/;
 
 /** A name of this process for something unfinished in a folder. Call `release` when it has been renamed or removed. */
 export function temporaryIn(folder: string): string {
@@ -55,20 +58,24 @@ export function isAlive(pid: number): boolean {
 }
 
 /** Whether what has this path was left by a process that is gone. Of other machines nobody here can say: no. */
-function isLeftover(path: string, name: string): boolean {
+function isLeftover(path: string, name: string, data: (of: string) => boolean): boolean {
   const [, where, digits] = TEMPORARY.exec(name) ?? [];
-  if (digits === undefined || (where !== undefined && where !== HERE)) return false;
-  const pid = Number(digits);
+  const [, former] = FORMER.exec(name) ?? [];
+  const [, of = "", formerData] = FORMER_DATA.exec(name) ?? [];
+  const pid = Number(where === HERE ? digits : (former ?? (data(of) ? formerData : undefined)));
+  if (!Number.isSafeInteger(pid)) return false;
   return pid === process.pid ? !inUse.has(path) : !isAlive(pid);
 }
 
 /**
  * Removes what dead processes of this machine left unfinished in a folder: only things of our own temporary names, never a living
- * process's, never another machine's. A folder that is missing or closed to us has nothing to remove.
+ * process's, never another machine's. A folder that is missing or closed to us has nothing to remove. `dataset` is the name of one
+ * that is kept in the folder.
  */
-export async function removeLeftovers(folder: string): Promise<void> {
+export async function removeLeftovers(folder: string, dataset?: string): Promise<void> {
+  const data = (of: string) => of === dataset || /^data-[0-9a-f]{16}$/.test(of);
   for (const name of await readdir(folder).catch(() => [] as string[])) {
     const path = join(folder, name);
-    if (isLeftover(path, name)) await rm(path, { recursive: true, force: true }).catch(() => {});
+    if (isLeftover(path, name, data)) await rm(path, { recursive: true, force: true }).catch(() => {});
   }
 }

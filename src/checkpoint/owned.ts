@@ -101,12 +101,11 @@ async function refuseUnless(dir: string, target: string, { origin, overwrite = f
 async function writeOnce(target: string, fill: (temporaryDir: string) => Promise<void>, options: OwnedOptions): Promise<boolean> {
   const inside = await exists(target);
   const folder = inside ? target : dirname(target);
-  await mkdir(folder, { recursive: true });
   await removeLeftovers(folder);
   await checkSpace(target, options.neededBytes);
   const temporary = temporaryIn(folder);
   try {
-    await mkdir(temporary);
+    await mkdir(temporary, { recursive: true });
     await fill(temporary);
     await writeFile(join(temporary, MANIFEST), await manifestText(temporary, options.origin));
     await syncTree(temporary);

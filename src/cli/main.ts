@@ -1,8 +1,8 @@
 import { Command, CommanderError } from "commander";
-import { SumbiError, UsageError } from "../errors.ts";
+import { SumbiError, StopError, UsageError } from "../errors.ts";
 import { printError } from "./print.ts";
 
-/** Runs one command line; returns the exit status: 0 done, 1 failed, 2 wrong usage. */
+/** Runs one command line; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped. */
 export async function main(argv: string[]): Promise<number> {
   const program = new Command("sumbi")
     .description("Train a DeepSeek-V3 model, teach it to reason, serve it, and say what it costs.")
@@ -27,10 +27,20 @@ export async function main(argv: string[]): Promise<number> {
     return typeof process.exitCode === "number" ? process.exitCode : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof StopError) return 130;
     if (error instanceof SumbiError) {
       printError(error.message);
       return error instanceof UsageError ? 2 : 1;
     }
+    if (isSystemError(error)) {
+      printError(`${error.path ?? error.syscall}: ${error.message}`);
+      return 1;
+    }
     throw error;
   }
+}
+
+/** What the operating system refused: a file that is missing, closed or full. It is no fault of the program and needs no stack. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException & { path?: string } {
+  return error instanceof Error && "syscall" in error && "code" in error;
 }

@@ -9,6 +9,17 @@ export function printError(message: string): void {
   process.stderr.write(`${pc.red("error:")} ${message}\n`);
 }
 
+const PLAIN = /^[\w@%+=:,./-]+$/;
+
+/** A command to be copied into a shell: every argument is one word there and nothing else, whatever is in it. */
+export function shellCommand(...args: string[]): string {
+  const quote = (arg: string) => {
+    if (PLAIN.test(arg)) return arg;
+    return process.platform === "win32" ? `"${arg.replaceAll('"', '""')}"` : `'${arg.replaceAll("'", "'\\''")}'`;
+  };
+  return ["npx", "sumbi", ...args.map(quote)].join(" ");
+}
+
 /** A progress line with an ETA on stderr: redrawn in place on a terminal, one line every ten seconds otherwise. */
 export function progressLine(): OnProgress & { end(): void } {
   const tty = process.stderr.isTTY === true;

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { RunReader, type RunInfo, type RunSummary, type StepRecord } from "../runs/index.ts";
+import { exportRun, RunReader, type RunInfo, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
 import { dollars, parametersInWords } from "../format.ts";
-import { count, duration } from "./print.ts";
+import { count, duration, shellCommand } from "./print.ts";
+import { shortPath } from "./trainEnd.ts";
 import { sparkline } from "./trainView.ts";
 
 const COLORS: Record<RunSummary["status"], (text: string) => string> = {
@@ -17,8 +18,24 @@ const COLORS: Record<RunSummary["status"], (text: string) => string> = {
 
 /** `sumbi runs`: what was trained here; with ids, those side by side. */
 export function register(program: Command): void {
-  program
-    .command("runs")
+  const runs = program.command("runs");
+  runs
+    .command("export")
+    .description("write the model of a run's newest saved state as a Hugging Face folder, without training")
+    .argument("<id>", "a run, as sumbi runs lists them")
+    .option("--out <dir>", "folder for the model (default: the run's)")
+    .option("--overwrite", "let the model replace one that Sumbi wrote into that folder before")
+    .option("--runs <dir>", "where runs are kept (default: runs)")
+    .option("--json", "one JSON object on stdout")
+    .exitOverride()
+    .action(async (id: string, _: object, command: Command) => {
+      const options = command.optsWithGlobals<{ out?: string; overwrite?: boolean; runs: string; json?: boolean }>();
+      const { model, step, skipped } = await exportRun(id, options);
+      for (const reason of skipped) process.stderr.write(`${pc.yellow("warn")}: a newer state was passed over: ${reason}\n`);
+      if (options.json) process.stdout.write(`${JSON.stringify({ model, step, run: id })}\n`);
+      else process.stdout.write(`the model of step ${step} is in ${shortPath(model)}. Talk to it: ${shellCommand("chat", shortPath(model))}\n`);
+    });
+  runs
     .description("list the training runs here, or compare some of them")
     .argument("[ids...]", "runs to compare")
     .option("--runs <dir>", "where runs are kept", "runs")

@@ -7,6 +7,8 @@ import { summarizeParameters } from "../model/index.ts";
 import { count, progressLine } from "./print.ts";
 import { portNumber } from "./quantities.ts";
 import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
+import { listenForStop } from "./stop.ts";
+import { describeEnd, shortPath } from "./trainEnd.ts";
 import { TrainView } from "./trainView.ts";
 
 interface Flags extends TrainOptions {
@@ -22,7 +24,8 @@ export function register(program: Command): void {
     .description("train a model by a recipe: pretrain on text, save it as a Hugging Face folder")
     .argument("<recipe>", "a recipe file (JSON with comments), or the name of one that comes with Sumbi")
     .option("--data <path...>", "files, folders, globs or builtin: texts to train on, instead of the recipe's")
-    .option("--out <dir>", "folder for the trained model (default models/<recipe's name>)")
+    .option("--out <dir>", "folder for the trained model (default models/<recipe's name>, with a number when that is taken)")
+    .option("--overwrite", "let the model replace one that Sumbi wrote into that folder before; nobody else's files are ever touched")
     .option("--set <key=value...>", "change a recipe value: --set learningRate.stages.0.from=0.001 tokens=2e6")
     .option("--resume [run]", "go on with the newest run of this recipe, or with a run by its id")
     .option("--runs <dir>", "where runs are kept", "runs")
@@ -31,17 +34,10 @@ export function register(program: Command): void {
     .option("--json", "log records on stdout, one JSON object a line")
     .action(async (recipe: string, flags: Flags) => {
       const line = progressLine();
-      const stop = new AbortController();
-      let interrupts = 0;
-      const interrupt = () => {
-        if (++interrupts > 1) process.exit(130);
-        stop.abort();
-        process.stderr.write("\nsaving, then ending (Ctrl-C again ends at once, losing the steps since the last save)\n");
-      };
-      process.on("SIGINT", interrupt);
-      process.on("SIGTERM", interrupt);
+      let saying = earlier(flags);
+      const stop = listenForStop(() => saying);
       try {
-        const run = await prepareRun(recipe, flags, async () => (await measureGemmPeak({})).flopsPerSec, line);
+        const run = await prepareRun(recipe, flags, async () => (await measureGemmPeak({})).flopsPerSec, line, stop.signal);
         line.end();
         const server = flags.web
           ? await listen(createApp({ runs: new RunReader(flags.runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }), { host: "127.0.0.1", port: flags.port, tryPorts: 20 })
@@ -53,7 +49,9 @@ export function register(program: Command): void {
           `${pc.bold(info.id)}: ${parametersInWords(summarizeParameters(run.phases[0]!.config))}; ${count(run.recipe.tokens)} tokens${web ? `, live at ${web}` : ""}`,
         );
         for (const { level, message } of run.notes) if (level === "info") view.note(message);
-        const done = await trainRun(
+        view.note(pc.dim(`the model will be in ${shortPath(run.out.dir)}`));
+        saying = "saving, then ending (Ctrl-C again ends at once, losing the steps since the last save)";
+        const outcome = await trainRun(
           run,
           {
             step(record) {
@@ -64,22 +62,24 @@ export function register(program: Command): void {
               if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
               if (record.type === "eval") view.evaluated(record.loss);
               if (record.type === "load") view.load(record.busiest);
-              // An error is thrown as well, and said then.
+              // An error is said at the end.
               if (record.type === "event" && record.level === "warn") view.note(`${pc.yellow(record.level)}: ${record.message}`);
             },
+            exporting: () => (saying = "the training is done and the model is being written; ending after that (Ctrl-C again ends at once)"),
           },
           stop.signal,
         );
         view.end();
         await server?.close();
-        process.stderr.write(
-          done
-            ? `${pc.green("done")}: the model is in ${run.out}. Talk to it: npx sumbi chat ${run.out}\n`
-            : `stopped; go on with: npx sumbi train ${recipe} --resume ${info.id}\n`,
-        );
+        const { lines, exitCode } = describeEnd(outcome, { recipe, runs: flags.runs, id: info.id });
+        process.stderr.write(`${lines.join("\n")}\n`);
+        process.exitCode = exitCode;
       } finally {
-        process.off("SIGINT", interrupt);
-        process.off("SIGTERM", interrupt);
+        line.end();
+        stop.end();
       }
     });
 }
+
+/** What a Ctrl-C before the first step means. */
+const earlier = ({ resume }: Flags): string => (resume ? "ending; nothing has been trained since the last save" : "ending; nothing has been trained yet, so there is nothing to save");

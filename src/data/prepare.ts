@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync, openSync, fsyncSync, closeSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, openSync, fsyncSync, closeSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { breather, unlessAborted } from "../abort.ts";
+import { release, removeLeftovers, temporaryIn } from "../checkpoint/index.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { builtinHash } from "./builtin.ts";
@@ -31,6 +33,8 @@ export interface PrepareOptions {
   /** Default "fail". */
   onBroken?: OnBroken;
   onProgress?: OnProgress;
+  /** Ends the work, and its threads, with the signal's reason. */
+  signal?: AbortSignal;
   /** About how much text makes a shard. */
   unitBytes?: number;
 }
@@ -66,8 +70,10 @@ export async function prepareData(options: PrepareOptions): Promise<Dataset> {
   const units = await planUnits(sources, unitBytes);
   const bytes = units.reduce((sum, unit) => sum + unit.bytes, 0);
   const workers = Math.max(1, Math.min(options.workers ?? Math.min(availableParallelism(), Math.ceil(bytes / BYTES_PER_WORKER)), units.length));
-  const temporary = join(dirname(outDir), `.${basename(outDir)}.tmp-${process.pid}`);
-  removeLeftovers(outDir);
+  const { signal } = options;
+  const breathe = breather(signal);
+  const temporary = temporaryIn(dirname(outDir));
+  await removeLeftovers(dirname(outDir), basename(outDir));
   mkdirSync(temporary, { recursive: true });
   try {
     const run = async (heldoutBelow: number): Promise<UnitResult[]> => {
@@ -78,8 +84,12 @@ export async function prepareData(options: PrepareOptions): Promise<Dataset> {
       };
       const jobs = units.map((unit): UnitJob => ({ unit, dir: temporary, heldoutBelow, holdout, onBroken }));
       const results: UnitResult[] = [];
-      if (workers === 1) for (const job of jobs) results.push(await prepareUnit(job, tokenizer, onBytes));
-      else results.push(...(await runThreads(jobs, workers, resolve(options.tokenizerDir), onBytes)));
+      const onMyBytes = (more: number) => {
+        onBytes(more);
+        return breathe();
+      };
+      if (workers === 1) for (const job of jobs) results.push(await prepareUnit(job, tokenizer, onMyBytes));
+      else results.push(...(await runThreads(jobs, workers, resolve(options.tokenizerDir), onBytes, signal)));
       return results.sort((a, b) => a.index - b.index);
     };
     let results = await run(holdout * 2 ** 32);
@@ -101,10 +111,11 @@ export async function prepareData(options: PrepareOptions): Promise<Dataset> {
     };
     if (json.splits.train.length === 0) throw new DataError(`data: expected text to train on in ${options.paths.join(", ")}, found none`);
     writeWhole(join(temporary, DATASET_FILE), JSON.stringify(json, null, 1));
+    signal?.throwIfAborted();
     replaceFolder(temporary, outDir);
-  } catch (error) {
+  } finally {
     rmSync(temporary, { recursive: true, force: true });
-    throw error;
+    release(temporary);
   }
   return openDataset(outDir);
 }
@@ -125,38 +136,19 @@ function specialOf(tokenizer: ReturnType<typeof loadTokenizer>): DatasetJson["sp
   };
 }
 
-/** The fingerprint of a data set in this folder; undefined if there is no folder. Anything else there is not ours to replace. */
+/** Names of files that a data set consists of. */
+const OWN_FILE = /^(?:dataset\.json|(?:train|heldout)-(?:chat-)?\d{6,}\.bin)$/;
+
+/** The fingerprint of a data set in this folder; undefined if there is none that can be read. A folder with anything else in it is not ours to replace. */
 function readExisting(outDir: string): string | undefined {
   if (!existsSync(outDir)) return undefined;
-  const file = join(outDir, DATASET_FILE);
-  if (!existsSync(file)) {
-    if (readdirSync(outDir).length === 0) return undefined;
-    throw new DataError(`${outDir}: expected a data set or an empty folder, found other files; nothing was changed`);
-  }
+  const foreign = statSync(outDir).isDirectory() ? readdirSync(outDir).filter((name) => !OWN_FILE.test(name)) : [outDir];
+  if (foreign.length > 0)
+    throw new DataError(`${outDir}: expected a data set or an empty folder, found other files (${foreign.slice(0, 3).join(", ")}); nothing was changed. Move them away`);
   try {
-    return (JSON.parse(readFileSync(file, "utf8")) as DatasetJson).fingerprint;
+    return (JSON.parse(readFileSync(join(outDir, DATASET_FILE), "utf8")) as DatasetJson).fingerprint;
   } catch {
     return undefined;
-  }
-}
-
-/** Temporary folders of processes that are gone. */
-function removeLeftovers(outDir: string): void {
-  const parent = dirname(outDir);
-  const prefix = `.${basename(outDir)}.tmp-`;
-  if (!existsSync(parent)) return;
-  for (const name of readdirSync(parent)) {
-    const pid = name.startsWith(prefix) ? Number(name.slice(prefix.length)) : 0;
-    if (!Number.isInteger(pid) || pid <= 0) continue;
-    if (pid !== process.pid) {
-      try {
-        process.kill(pid, 0);
-        continue; // still at work
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "EPERM") continue;
-      }
-    }
-    rmSync(join(parent, name), { recursive: true, force: true });
   }
 }
 
@@ -167,11 +159,14 @@ function writeWhole(path: string, text: string): void {
   closeSync(file);
 }
 
+/** Puts the folder in the other's place. A crash in between costs the data set, which is made again then. */
 function replaceFolder(from: string, to: string): void {
-  const old = `${from}-old`;
-  if (existsSync(to)) renameSync(to, old);
+  if (!existsSync(to)) return renameSync(from, to);
+  const old = temporaryIn(dirname(to));
+  renameSync(to, old);
   renameSync(from, to);
   rmSync(old, { recursive: true, force: true });
+  release(old);
 }
 
 /** The compiled worker; when this file runs as TypeScript (tests, tsx), the worker does too, through tsx. */
@@ -182,12 +177,12 @@ function workerUrl(): URL {
   return new URL(`data:text/javascript,import { register } from ${JSON.stringify(tsx.href)}; register(); await import(${JSON.stringify(worker.href)});`);
 }
 
-function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onBytes: (bytes: number) => void): Promise<UnitResult[]> {
+function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onBytes: (bytes: number) => void, signal?: AbortSignal): Promise<UnitResult[]> {
   const url = workerUrl();
   const queue = [...jobs];
   const results: UnitResult[] = [];
   const threads: Worker[] = [];
-  return new Promise<UnitResult[]>((resolve, reject) => {
+  const ended = new Promise<UnitResult[]>((resolve, reject) => {
     for (let i = 0; i < count; i++) {
       const thread = new Worker(url, { workerData: { tokenizerDir } });
       threads.push(thread);
@@ -207,7 +202,8 @@ function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onByte
       });
       next();
     }
-  }).catch(async (error) => {
+  });
+  return unlessAborted(ended, signal).catch(async (error: unknown) => {
     await Promise.all(threads.map((thread) => thread.terminate()));
     throw error;
   });

@@ -26,8 +26,8 @@ export interface UnitResult {
   reading: Reading;
 }
 
-/** Reads, tokenises and writes one unit. The same job gives the same bytes on every machine. */
-export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void): Promise<UnitResult> {
+/** Reads, tokenises and writes one unit; `onBytes` is awaited and may end it. The same job gives the same bytes on every machine. */
+export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void | Promise<void>): Promise<UnitResult> {
   const type = tokenTypeOf(tokenizer.vocabSize);
   const name = String(job.unit.index).padStart(6, "0");
   const writer = (split: Split, chat: boolean) => new ShardWriter(job.dir, `${split}-${chat ? "chat-" : ""}${name}.bin`, chat, type);
@@ -35,6 +35,7 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
     train: [writer("train", false), writer("train", true)],
     heldout: [writer("heldout", false), writer("heldout", true)],
   };
+  using _files = { [Symbol.dispose]: () => Object.values(writers).flat().forEach((each) => each.discard()) };
   const result: UnitResult = { index: job.unit.index, shards: { train: [], heldout: [] }, documents: 0, lowestHash: 2 ** 32, reading: emptyReading() };
   const { reading } = result;
   const report = (broken: Broken) => leaveOut(reading, broken);
@@ -68,7 +69,7 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
       take(document, generated ? "train" : undefined);
       seen += part.source.kind === "builtin" || part.source.kind === "parquet" ? each : bytesOf(document);
       if (seen - told > 100_000) {
-        onBytes(seen - told);
+        await onBytes(seen - told);
         told = seen;
       }
     }
@@ -77,7 +78,7 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
       const to = Math.max(part.start === 0 ? 1 : 0, Math.floor(part.end * job.holdout));
       for await (const document of readPart({ ...part, start: from, end: to }, { ...options, split: "heldout" })) take(document, "heldout");
     }
-    onBytes(part.bytes - told);
+    await onBytes(part.bytes - told);
   }
   for (const split of ["train", "heldout"] as const)
     result.shards[split] = writers[split].map((writer) => writer.close()).filter((shard) => shard.tokens > 0);

@@ -57,11 +57,14 @@ export class ShardWriter {
 
   close(): Shard {
     this.write();
-    if (this.file !== undefined) {
-      fsyncSync(this.file);
-      closeSync(this.file);
-      this.file = undefined;
-    }
+    if (this.file !== undefined) fsyncSync(this.file);
+    this.discard();
     return { file: this.name, tokens: this.tokens, chat: this.chat };
+  }
+
+  /** Lets go of the file, whatever it holds. */
+  discard(): void {
+    if (this.file !== undefined) closeSync(this.file);
+    this.file = undefined;
   }
 }

@@ -1,14 +1,58 @@
-/** The trained model as a Hugging Face folder. */
-import { saveCheckpoint, tokenizerFiles } from "../checkpoint/index.ts";
-import { listParameters, parameterShapes } from "../model/index.ts";
-import type { PreparedRun } from "./prepare.ts";
+/** The trained model as a Hugging Face folder, written beside its run, then put where it shall be. */
+import { join } from "node:path";
+import { isDiskFault, saveCheckpoint, tokenizerFiles } from "../checkpoint/index.ts";
+import { SumbiError } from "../errors.ts";
+import { listParameters, type ModelConfig, parameterShapes } from "../model/index.ts";
+import { sizeOf } from "../tensor/index.ts";
+import type { ParameterStore, Phase, Recipe } from "../train/index.ts";
+import { copyModel, firstFree, type Out, putInto } from "./out.ts";
 
-/** Writes the model as a Hugging Face folder: bf16 weights, config.json, tokenizer, the resolved recipe. */
-export async function exportModel(run: PreparedRun, step: number): Promise<void> {
+/** What a model is written from. */
+export interface Trained {
+  /** The run's folder and id. */
+  dir: string;
+  id: string;
+  recipe: Recipe;
+  phases: readonly Phase[];
+  store: ParameterStore;
+  tokenizerDir: string;
+}
+
+/** Bytes of an exported model's weights. */
+export const exportBytes = (config: ModelConfig): number => [...parameterShapes(config).values()].reduce((sum, shape) => sum + 2 * sizeOf(shape), 0);
+
+/** Writes the model beside its run, as the folder `model` there. The folder. Throws CheckpointError. */
+export async function exportModel(run: Trained, step: number): Promise<string> {
+  const dir = await firstFree(join(run.dir, "model"), true);
+  await writeModel(run, step, dir, true);
+  return dir;
+}
+
+/**
+ * Writes the model beside its run and puts a copy where it shall be; when there is no room beside the run, writes it there directly.
+ * `model` says where it is whole, `fault` what kept it from its place.
+ */
+export async function placeModel(run: Trained, step: number, out: Out): Promise<{ model?: string; fault?: string }> {
+  let model: string | undefined;
+  try {
+    try {
+      model = await exportModel(run, step);
+    } catch (error) {
+      if (!isDiskFault(error)) throw error;
+    }
+    return { model: await putInto(out, (dir) => (model === undefined ? writeModel(run, step, dir, out.overwrite) : copyModel(model, dir, out.overwrite))) };
+  } catch (error) {
+    if (!(error instanceof SumbiError)) throw error;
+    return { model, fault: `the model could not be put into ${out.dir}: ${error.message}` };
+  }
+}
+
+/** Writes a Hugging Face folder: bf16 weights, config.json, tokenizer, the resolved recipe. */
+async function writeModel(run: Trained, step: number, dir: string, overwrite: boolean): Promise<void> {
   const phase = run.phases.findLast((p) => step > p.fromStep) ?? run.phases[0]!;
   const shapes = parameterShapes(phase.config);
   const originals = new Map(Array.from(listParameters(phase.config), (p) => [p.key, p.sameAs ?? p.key]));
-  await saveCheckpoint(run.out, {
+  await saveCheckpoint(dir, {
     config: {
       architectures: [ARCHITECTURES[phase.config.model_type]],
       ...phase.configJson,
@@ -18,7 +62,8 @@ export async function exportModel(run: PreparedRun, step: number): Promise<void>
     tensors: [...shapes].map(([key, shape]) => ({ key, shape, data: run.store.parameter(originals.get(key)!).data })),
     dtype: "bf16",
     files: { ...(await tokenizerFiles(run.tokenizerDir)), "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n` },
-    overwrite: true,
+    overwrite,
+    origin: { run: run.id, recipe: run.recipe.name, step },
   });
 }
 

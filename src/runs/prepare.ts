@@ -2,29 +2,39 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { join, resolve } from "node:path";
-import { findSources, loadTokenizer, prepareData } from "../data/index.ts";
-import { ConfigError, UsageError } from "../errors.ts";
-import { summarizeParameters } from "../model/index.ts";
+import { unlessAborted } from "../abort.ts";
+import { findSources, prepareData } from "../data/index.ts";
+import { UsageError } from "../errors.ts";
+import { bytes } from "../format.ts";
+import { listParameters, summarizeParameters } from "../model/index.ts";
 import { parseJson } from "../json.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
+import { sizeOf } from "../tensor/index.ts";
 import { applySettings, parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe, type StateStorage, storeOf, type TokenSource } from "../train/index.ts";
 import { describeRun, type Note } from "./describe.ts";
+import { exportBytes } from "./export.ts";
 import { hashOf } from "./hash.ts";
 import { checkMemory, lanesThatFit } from "./memory.ts";
+import { modelJsonOf, withTokenizer } from "./modelJson.ts";
+import { checkWritable, chooseOut, type Out } from "./out.ts";
 import { RunReader } from "./reader.ts";
 import { readRecipe } from "./recipes.ts";
+import { checkRoom, type Need, statesIn } from "./room.ts";
 import type { RunInfo } from "./schema.ts";
 import { sourceOf } from "./source.ts";
 import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
+import { sweep } from "./sweep.ts";
 import { prepareTokenizer } from "./tokenizer.ts";
-import { checkpointConfig, loadWeights } from "./weights.ts";
+import { loadWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 export interface TrainOptions {
   data?: string[];
   out?: string;
+  /** Whether a model that Sumbi put into `out` may be replaced. */
+  overwrite?: boolean;
   set?: string[];
   runs: string;
   /** true: the newest run of this recipe; a text: that run. */
@@ -41,7 +51,7 @@ export interface PreparedRun {
   storage: StateStorage;
   source: TokenSource;
   tokenizerDir: string;
-  out: string;
+  out: Out;
   resumed: boolean;
   /** What is to be said before the first step. */
   notes: Note[];
@@ -73,13 +83,23 @@ async function findRun(name: string, options: TrainOptions): Promise<RunInfo> {
   return parseJson(await readFile(join(options.runs, found.id, "run.json"), "utf8")) as RunInfo;
 }
 
-/** config.json's fields of the model to train: the recipe's, or those of the checkpoint it starts from. */
-async function modelJsonOf(recipe: Recipe): Promise<Record<string, unknown>> {
-  return typeof recipe.model === "string" ? checkpointConfig(recipe.model) : recipe.model;
+/** What a run will write: one state more than it keeps, the model beside the run and at its place. */
+async function needsOf(recipe: Recipe, base: Record<string, unknown>, runsDir: string, earlierId: string | undefined, out: string): Promise<Need[]> {
+  const { config } = phasesOf(recipe, base).at(-1)!;
+  let stateBytes = 0;
+  for (const { shape, sameAs } of listParameters(config)) if (!sameAs) stateBytes += 12 * sizeOf(shape);
+  const states = Math.max(1, recipe.save.keep + 1 - (earlierId === undefined ? 0 : await statesIn(join(runsDir, earlierId))));
+  const model = exportBytes(config);
+  return [
+    { dir: runsDir, bytes: states * stateBytes, what: `${states} state${states === 1 ? "" : "s"} of ${bytes(stateBytes)}` },
+    { dir: runsDir, bytes: model, what: "the model beside its run" },
+    { dir: out, bytes: model, what: "the model at its place" },
+  ];
 }
 
-/** Does everything up to the first step. Bad recipes and missing memory end it before any work. */
-export async function prepareRun(name: string, options: TrainOptions, gemmFlopsPerSec: () => Promise<number>, onProgress: OnProgress): Promise<PreparedRun> {
+/** Does everything up to the first step. Bad recipes, missing memory, a folder or disk that will not do end it before any work; so does `signal`, at any time. */
+export async function prepareRun(name: string, options: TrainOptions, gemmFlopsPerSec: () => Promise<number>, onProgress: OnProgress, signal?: AbortSignal): Promise<PreparedRun> {
+  if (options.runs.trim() === "") throw new UsageError("--runs: expected a folder, got an empty text");
   const earlier = options.resume ? await findRun(name, options) : undefined;
   if (earlier && (options.set?.length || options.data?.length))
     throw new UsageError("--resume: a run goes on with the recipe it began with; leave out --set and --data, or start a new run");
@@ -87,17 +107,16 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
   const base = await modelJsonOf(given);
   const recipe = { ...given, lanes: given.lanes ?? (earlier ? 1 : lanesThatFit(given, base)) };
   checkMemory(phasesOf(recipe, base), recipe);
+  const out = await chooseOut(options, earlier?.out, recipe.name);
+  await checkWritable(resolve(options.runs), `--runs ${options.runs}`);
+  await sweep(options.runs, out.dir);
+  const needs = await needsOf(recipe, base, resolve(options.runs), earlier?.id, out.dir);
+  await checkRoom(needs);
 
-  const tokenizerDir = await prepareTokenizer(recipe, options.runs, onProgress);
-  const tokenizer = await loadTokenizer(tokenizerDir);
-  if (tokenizer.vocabSize > Number(base["vocab_size"]))
-    throw new ConfigError(`train: expected a tokenizer of at most vocab_size ${String(base["vocab_size"])}, got ${tokenizer.vocabSize} from ${tokenizerDir}`);
-  const modelJson = {
-    ...base,
-    bos_token_id: tokenizer.bosId ?? null,
-    eos_token_id: tokenizer.eosIds.length === 1 ? tokenizer.eosIds[0] : tokenizer.eosIds,
-  };
+  const tokenizerDir = await prepareTokenizer(recipe, options.runs, onProgress, signal);
+  const modelJson = withTokenizer(base, tokenizerDir);
   const phases = phasesOf(recipe, modelJson);
+  signal?.throwIfAborted();
   const { paths, holdout, broken, workers } = recipe.data;
   const dataset = await prepareData({
     paths,
@@ -107,21 +126,22 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
     workers,
     onBroken: broken,
     onProgress,
+    signal,
   });
 
   const store = storeOf(phases);
   store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
   if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
 
-  const out = resolve(options.out ?? earlier?.out ?? join("models", recipe.name));
+  signal?.throwIfAborted();
   const writer = earlier
     ? await RunWriter.resume(options.runs, earlier.id)
     : await RunWriter.create(options.runs, {
         recipeName: recipe.name,
         recipe,
         parameters: summarizeParameters(phases[0]!.config),
-        machine: { cpu: cpus()[0]?.model ?? "unknown", threads: threads() || availableParallelism(), gemmFlopsPerSec: await gemmFlopsPerSec() },
-        out,
+        machine: { cpu: cpus()[0]?.model ?? "unknown", threads: threads() || availableParallelism(), gemmFlopsPerSec: await unlessAborted(gemmFlopsPerSec(), signal) },
+        out: out.dir,
       });
   const history = new StateHistory(join(writer.dir, "state"), recipe.save.keep, () => writer.check());
   return {

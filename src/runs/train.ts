@@ -1,10 +1,12 @@
 /** Trains a prepared run: the trainer's events become the run's log, states and model. */
 import { join } from "node:path";
+import { isDiskFault } from "../checkpoint/index.ts";
+import { SumbiError } from "../errors.ts";
 import { Trainer } from "../train/index.ts";
-import { exportModel } from "./export.ts";
+import { exportModel, placeModel, type Trained } from "./export.ts";
 import { Ledger } from "./ledger.ts";
 import type { PreparedRun } from "./prepare.ts";
-import type { RunRecord, StepRecord } from "./schema.ts";
+import type { EndReason, RunRecord, StepRecord } from "./schema.ts";
 import { Samples } from "./samples.ts";
 
 /** Steps between two records of the experts' load. */
@@ -13,50 +15,119 @@ const LOAD_EVERY = 10;
 export interface RunWatcher {
   step(record: StepRecord): void;
   record(record: RunRecord): void;
+  /** Training is over and the model is being written. */
+  exporting?(): void;
 }
 
-/** Trains a prepared run to its end or to `signal`, and writes the log, the states and the model. True when done. */
-export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: AbortSignal): Promise<boolean> {
+/** How a run ended. */
+export interface Outcome {
+  reason: EndReason;
+  step: number;
+  /** All steps of the recipe were made. */
+  allSteps: boolean;
+  /** Step of the newest state on disk; undefined when there is none. */
+  saved: number | undefined;
+  /** Where the model is, whole: at its place when done, beside its run when that failed. */
+  model?: string;
+  /** What went wrong, for people, in order. */
+  faults: string[];
+}
+
+/** Trains a prepared run to its end or to `signal`, and writes the log and the states, and the model when done. Throws only what is no SumbiError. */
+export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: AbortSignal): Promise<Outcome> {
   const { recipe, phases, store, writer, source, storage } = run;
+  const outcome: Outcome = { reason: "failed", step: 0, allSteps: false, saved: undefined, faults: [] };
+  let logFault: string | undefined;
+  /** A log that cannot be written is no reason to lose what is being trained. */
+  const log = (record: RunRecord) => {
+    try {
+      writer.write(record);
+      logFault = undefined;
+    } catch (error) {
+      if (!isDiskFault(error)) throw error;
+      if (logFault === undefined) watcher.record({ type: "event", step: record.step, level: "warn", message: `${error.message}; training goes on without it` });
+      logFault = error.message;
+    }
+  };
   const write = (record: RunRecord) => {
-    writer.write(record);
+    log(record);
     watcher.record(record);
   };
+  const event = (step: number, level: "info" | "warn" | "error", message: string) => write({ type: "event", step, level, message });
   const ledger = new Ledger({ cost: recipe.cost, phases, peak: writer.info.machine?.gemmFlopsPerSec ?? 0, earlierSeconds: run.earlierSeconds });
   const samples = new Samples(recipe, store, run.tokenizerDir);
-  const trainer = await Trainer.create(recipe, phases, store, source, storage, {
-    step(report) {
-      const record = ledger.step(report, trainer.totalSteps);
-      writer.write(record);
-      watcher.step(record);
-    },
-    load: (step, load, busiest) => step % LOAD_EVERY === 0 && write({ type: "load", step, load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)), busiest }),
-    async evaluated(step, loss, tokens) {
-      write({ type: "eval", step, loss, tokens });
-      const phase = phases.findLast((p) => step > p.fromStep) ?? phases[0]!;
-      for (const { prompt, text } of await samples.take(phase.config)) write({ type: "sample", step, prompt, text });
-    },
-    saved: (step) => write({ type: "checkpoint", step, path: join(writer.dir, "state") }),
-    phase: (phase) => write({ type: "event", step: phase.fromStep, level: "info", message: `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}` }),
-    event: (step, level, message) => write({ type: "event", step, level, message }),
-  });
-  for (const note of run.notes) write({ type: "event", step: trainer.progress.step, ...note });
-  if (run.resumed && (await trainer.resume())) write({ type: "event", step: trainer.progress.step, level: "info", message: `resumed at step ${trainer.progress.step}` });
-  signal.addEventListener("abort", () => trainer.stop(), { once: true });
   try {
-    const done = signal.aborted ? false : await trainer.run();
-    if (trainer.progress.step > 0) {
-      await exportModel(run, trainer.progress.step);
-      write({ type: "checkpoint", step: trainer.progress.step, path: run.out });
+    const trainer = await Trainer.create(recipe, phases, store, source, storage, {
+      step(report) {
+        const record = ledger.step(report, trainer.totalSteps);
+        log(record);
+        watcher.step(record);
+      },
+      load: (step, load, busiest) => step % LOAD_EVERY === 0 && write({ type: "load", step, load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)), busiest }),
+      async evaluated(step, loss, tokens) {
+        write({ type: "eval", step, loss, tokens });
+        const phase = phases.findLast((p) => step > p.fromStep) ?? phases[0]!;
+        for (const { prompt, text } of await samples.take(phase.config)) write({ type: "sample", step, prompt, text });
+      },
+      saved(step) {
+        outcome.saved = step;
+        write({ type: "checkpoint", step, path: join(writer.dir, "state") });
+      },
+      unsaved(step, error) {
+        if (!isDiskFault(error)) return false;
+        const kept = outcome.saved === undefined ? "no state is kept" : `the newest that is kept is of step ${outcome.saved}`;
+        event(step, "warn", `the state of step ${step} could not be saved: ${error.message}; ${kept}`);
+        return true;
+      },
+      phase: (phase) => event(phase.fromStep, "info", `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}`),
+      event,
+    });
+    for (const note of run.notes) write({ type: "event", step: trainer.progress.step, ...note });
+    try {
+      if (run.resumed && (await trainer.resume())) {
+        outcome.saved = trainer.progress.step;
+        event(trainer.progress.step, "info", `resumed at step ${trainer.progress.step}`);
+      }
+      signal.addEventListener("abort", () => trainer.stop(), { once: true });
+      const done = signal.aborted ? false : await trainer.run();
+      await finish(run, trainer.progress.step, done, outcome, watcher, write);
+    } catch (error) {
+      outcome.step = trainer.progress.step;
+      if (!(error instanceof SumbiError)) throw error;
+      outcome.faults.push(error.message);
     }
-    write({ type: "end", step: trainer.progress.step, reason: done ? "done" : "stopped" });
-    return done;
-  } catch (error) {
-    write({ type: "event", step: trainer.progress.step, level: "error", message: (error as Error).message });
-    write({ type: "end", step: trainer.progress.step, reason: "failed" });
-    throw error;
+    try {
+      for (const message of outcome.faults) event(outcome.step, "error", message);
+      write({ type: "end", step: outcome.step, reason: outcome.reason });
+    } catch (error) {
+      // Another process has taken the run over: then there is nothing more for this one to write.
+      if (!(error instanceof SumbiError)) throw error;
+    }
+    return outcome;
   } finally {
     await samples.close();
-    await writer.close();
+    await writer.close().catch((error: unknown) => {
+      if (!isDiskFault(error)) throw error;
+    });
   }
+}
+
+/** What follows the last step: the model of a run that is done; of one that was stopped only what could not be saved otherwise. */
+async function finish(run: PreparedRun, step: number, done: boolean, outcome: Outcome, watcher: RunWatcher, write: (record: RunRecord) => void): Promise<void> {
+  outcome.step = step;
+  outcome.allSteps = done;
+  const isSaved = outcome.saved === step || step === 0;
+  if (!done && isSaved) {
+    outcome.reason = "stopped";
+    return;
+  }
+  watcher.exporting?.();
+  const trained: Trained = { dir: run.writer.dir, id: run.writer.id, recipe: run.recipe, phases: run.phases, store: run.store, tokenizerDir: run.tokenizerDir };
+  if (done) {
+    const placed = await placeModel(trained, step, run.out);
+    outcome.model = placed.model;
+    if (placed.fault === undefined) outcome.reason = "done";
+    else outcome.faults.push(placed.fault);
+  } else outcome.model = await exportModel(trained, step);
+  if (outcome.model !== undefined) write({ type: "checkpoint", step, path: outcome.model });
 }

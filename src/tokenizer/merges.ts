@@ -9,8 +9,6 @@ export interface MergeOptions {
   minFrequency: number;
   /** No merged token gets longer than this many bytes. */
   maxTokenBytes: number;
-  /** Called after every merge; a promise is awaited, so that a page or terminal can draw. */
-  onMerge?: (done: number) => void;
 }
 
 /**
@@ -19,6 +17,12 @@ export interface MergeOptions {
  * where a merge changes a word, and a heap whose entries may be stale finds the next pair: O(changes · log pairs).
  */
 export function learnMerges(words: readonly Int32Array[], counts: ArrayLike<number>, options: MergeOptions): Merge[] {
+  const learning = mergeSteps(words, counts, options);
+  for (let step = learning.next(); ; step = learning.next()) if (step.done) return step.value;
+}
+
+/** `learnMerges` in small steps, so that others can have their turn in between; yields the number of merges so far. */
+export function* mergeSteps(words: readonly Int32Array[], counts: ArrayLike<number>, options: MergeOptions): Generator<number, Merge[]> {
   const idLimit = options.firstId + options.mergeCount;
   const keyOf = (left: number, right: number) => left * idLimit + right;
   const lengths = new Int32Array(idLimit).fill(1);
@@ -34,8 +38,10 @@ export function learnMerges(words: readonly Int32Array[], counts: ArrayLike<numb
     if (list === undefined) pairWords.set(key, [word]);
     else if (list[list.length - 1] !== word) list.push(word);
   };
-  for (let w = 0; w < ids.length; w++)
+  for (let w = 0; w < ids.length; w++) {
     for (let i = 0; i + 1 < sizes[w]; i++) change(keyOf(ids[w][i], ids[w][i + 1]), counts[w], w);
+    if (w % 1024 === 0) yield 0;
+  }
 
   const heap = new PairHeap();
   for (const [key, count] of pairCounts) heap.push(key, count);
@@ -92,7 +98,7 @@ export function learnMerges(words: readonly Int32Array[], counts: ArrayLike<numb
       const count = pairCounts.get(key) ?? 0;
       if (count > 0) heap.push(key, count);
     }
-    options.onMerge?.(merges.length);
+    yield merges.length;
   }
   return merges;
 }

@@ -1,8 +1,9 @@
+import { breather } from "../abort.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { BYTE_CHARS } from "./byteLevel.ts";
 import { CHAT_TEMPLATE } from "./chatTemplate.ts";
-import { learnMerges } from "./merges.ts";
+import { mergeSteps } from "./merges.ts";
 import { type DigitGroup, preTokenize, preTokenizerJson } from "./rules.ts";
 import { type AddedToken, BOS, EOS, FIRST_TOKENS, LAST_TOKENS, PAD } from "./special.ts";
 import { WordCounts } from "./wordCounts.ts";
@@ -24,6 +25,8 @@ export interface TrainTokenizerOptions {
   /** Length of all texts, for progress; 0 or undefined when unknown. */
   totalChars?: number;
   onProgress?: OnProgress;
+  /** Ends the work with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 export interface TrainedTokenizer {
@@ -69,11 +72,13 @@ export async function trainTokenizer(
     throw new ConfigError("tokenizer: expected added tokens that are not empty and differ from each other");
   const cut = preTokenize(digits);
   const counted = new WordCounts(maxWords);
+  const breathe = breather(options.signal);
   let chars = 0;
   for await (const text of texts) {
     for (const word of cut(text)) counted.add(word);
     chars += text.length;
     options.onProgress?.({ label: "counting words", done: chars, total: options.totalChars ?? 0, unit: "characters" });
+    await breathe();
   }
   if (counted.counts.size === 0) throw new DataError("tokenizer: expected some text to learn from, got none");
 
@@ -84,17 +89,17 @@ export async function trainTokenizer(
   const encoder = new TextEncoder();
   const sorted = [...counted.counts.entries()].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const mergeCount = vocabSize - reserved;
-  const merges = learnMerges(
+  const learning = mergeSteps(
     sorted.map(([word]) => Int32Array.from(encoder.encode(word), (byte) => byteIds[byte])),
     sorted.map(([, count]) => count),
-    {
-      firstId: firstByteId + 256,
-      mergeCount,
-      minFrequency,
-      maxTokenBytes,
-      onMerge: (done) => options.onProgress?.({ label: "learning merges", done, total: mergeCount, unit: "merges" }),
-    },
+    { firstId: firstByteId + 256, mergeCount, minFrequency, maxTokenBytes },
   );
+  let step = learning.next();
+  for (; !step.done; step = learning.next()) {
+    options.onProgress?.({ label: "learning merges", done: step.value, total: mergeCount, unit: "merges" });
+    await breathe();
+  }
+  const merges = step.value;
 
   const tokens = [...FIRST_TOKENS.map((token) => token.content), ...alphabet];
   const mergeStrings = merges.map(([left, right]): [string, string] => {

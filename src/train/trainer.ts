@@ -40,6 +40,8 @@ export interface TrainerEvents {
   load?(step: number, load: number[][], busiest: number): void;
   evaluated?(step: number, loss: number, tokens: number): void | Promise<void>;
   saved?(step: number): void;
+  /** A state after the first could not be saved. True: training goes on, and the next save tries again. */
+  unsaved?(step: number, error: Error): boolean;
   phase?(phase: Phase): void;
   event?(step: number, level: "info" | "warn" | "error", message: string): void;
 }
@@ -84,7 +86,7 @@ export class Trainer {
     return true;
   }
 
-  /** Ends the run after the step under way. */
+  /** Ends the run after the step under way, or in the middle of one, which is then done again at the next start. */
   stop(): void {
     this.stopped = true;
   }
@@ -93,6 +95,14 @@ export class Trainer {
     this.progress.balance = this.balance.toJson();
     await this.storage.save(this.progress);
     this.events.saved?.(this.progress.step);
+  }
+
+  async #trySave(): Promise<void> {
+    try {
+      await this.save();
+    } catch (error) {
+      if (!this.events.unsaved?.(this.progress.step, error as Error)) throw error;
+    }
   }
 
   async #enter(phase: Phase): Promise<void> {
@@ -111,17 +121,18 @@ export class Trainer {
     while (this.progress.step < this.totalSteps && !this.stopped) {
       const phase = this.phases.find((p) => this.progress.step < p.toStep)!;
       await this.#enter(phase);
+      if (this.stopped) break;
       if (!(await this.#step(phase))) continue;
       const { step } = this.progress;
       const last = step === this.totalSteps;
       if (step % this.recipe.evaluate.everySteps === 0 || last) await this.evaluate();
-      if (step % this.recipe.save.everySteps === 0 && !last && !this.stopped) await this.save();
+      if (step % this.recipe.save.everySteps === 0 && !last && !this.stopped) await this.#trySave();
     }
-    await this.save();
+    await this.#trySave();
     return this.progress.step >= this.totalSteps;
   }
 
-  /** One step; false when it was undone by a rollback. */
+  /** One step; false when it was undone by a rollback, or given up because the run was stopped. */
   async #step(phase: Phase): Promise<boolean> {
     const began = performance.now();
     const { step, tokens, sequences } = this.progress;
@@ -130,8 +141,10 @@ export class Trainer {
     const parts = knobs.batch / phase.microBatch;
     const program = this.#program!;
     await program.begin(parts);
-    for (let i = 0; i < parts; i++)
+    for (let i = 0; i < parts; i++) {
+      if (this.stopped) return false;
       await program.run(this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra), knobs.lambda);
+    }
     const losses = program.finish();
     const gradNorm = await this.optimizer.gradientNorm();
     const average = this.progress.averageLoss;
@@ -180,7 +193,7 @@ export class Trainer {
     if (!(await this.resume())) throw new SumbiError(`train: step ${step + 1} gave ${what}, and there is no saved state to go back to`);
     this.progress = { ...this.progress, rollbacks, sequences: nextSequence };
     this.events.event?.(step + 1, "warn", `step ${step + 1} gave ${what}: rolled back to step ${this.progress.step}, leaving out the batches in between`);
-    await this.save();
+    await this.#trySave();
   }
 
   /** Mean loss of the next-token prediction over the held-out windows, each token once; undefined when nothing is held out. */
