@@ -99,12 +99,12 @@ const REASONS: Record<string, string> = {
 
 /** Makes sure that a folder can be made and written, by trying; leaves nothing behind. Throws CheckpointError. */
 export async function checkWritable(dir: string, where: string): Promise<void> {
-  let missing = dir;
-  while (!existsSync(dirname(missing)) && missing !== dirname(missing)) missing = dirname(missing);
-  const isNew = !existsSync(dir);
+  const missing: string[] = [];
+  for (let at = dir; !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
   let probe: string | undefined;
   try {
-    await mkdir(dir, { recursive: true });
+    // One by one: Node's recursive mkdir gives another reason for a disk that is read-only.
+    for (const folder of missing) await mkdir(folder).catch((error: NodeJS.ErrnoException) => (error.code === "EEXIST" ? undefined : Promise.reject(error)));
     probe = temporaryIn(dir);
     await mkdir(probe);
     // The longest name that a model has.
@@ -117,8 +117,7 @@ export async function checkWritable(dir: string, where: string): Promise<void> {
       await rm(probe, { recursive: true, force: true }).catch(() => {});
       release(probe);
     }
-    // Folders made to try it go, up to the first that was there.
-    for (let at = dir; isNew && at.length >= missing.length; at = dirname(at)) await rmdir(at).catch(() => {});
+    for (const folder of missing.reverse()) await rmdir(folder).catch(() => {});
   }
 }
 
