@@ -158,6 +158,13 @@ export class TensorFolder {
         if (!file.tensors.has(key)) throw new CheckpointError(`${where}: expected in ${quoted(name)}, which does not have it`);
         fileOfKey.set(key, name);
       }
+      // what the index forgot is in the model all the same: transformers loads whole files
+      for (const [name, file] of files)
+        for (const key of file.tensors.keys()) {
+          const other = fileOfKey.get(key);
+          if (other === undefined) fileOfKey.set(key, name);
+          else if (other !== name) throw new CheckpointError(`${indexPath}: tensor ${quoted(key)}: expected it in one file, ${quoted(other)} and ${quoted(name)} have it`);
+        }
       return [files, fileOfKey];
     } catch (error) {
       await Promise.all([...files.values()].map((file) => file.close()));
@@ -187,6 +194,8 @@ export class Checkpoint extends TensorFolder {
 
   static override async open(dir: string): Promise<Checkpoint> {
     await checkFolder(dir);
+    if (await isThere(join(dir, "adapter_config.json")))
+      throw new CheckpointError(`${dir}: expected a whole model, found the adapter of another (adapter_config.json), which is not applied here. Merge it into its model first (PEFT's merge_and_unload)`);
     const config = await readJsonFile(join(dir, "config.json"));
     const [files, fileOfKey] = await TensorFolder.openFiles(dir);
     try {

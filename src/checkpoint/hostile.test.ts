@@ -178,6 +178,7 @@ test("any JSON as a header gives a good file or a CheckpointError", () => {
 describe("a folder", () => {
   const config = "{}";
   const good = safetensorsBytes({ a: entry("U8", [2], [0, 2]) }, Uint8Array.of(1, 2));
+  const two = safetensorsBytes({ a: entry("U8", [1], [0, 1]), b: entry("U8", [1], [1, 2]) }, Uint8Array.of(1, 2));
   const index = (map: unknown) => JSON.stringify({ metadata: {}, weight_map: map });
 
   test.each([
@@ -191,6 +192,8 @@ describe("a folder", () => {
     ["missing shard", { "config.json": config, "model.safetensors.index.json": index({ a: "model-00001-of-00001.safetensors" }) }, "index.json", /tensor "a": .*which is missing/],
     ["key missing in its shard", { "config.json": config, "m.safetensors": good, "model.safetensors.index.json": index({ a: "m.safetensors", b: "m.safetensors" }) }, "index.json", /tensor "b": expected in "m.safetensors", which does not have it/],
     ["truncated shard", { "config.json": config, "m.safetensors": good.slice(0, -1), "model.safetensors.index.json": index({ a: "m.safetensors" }) }, "m.safetensors", /tensor "a": .*truncated/],
+    ["a tensor in two shards", { "config.json": config, "m.safetensors": good, "n.safetensors": two, "model.safetensors.index.json": index({ a: "m.safetensors", b: "n.safetensors" }) }, "index.json", /tensor "a": expected it in one file, "m\.safetensors" and "n\.safetensors" have it/],
+    ["an adapter beside the weights", { "config.json": config, "model.safetensors": good, "adapter_config.json": "{}" }, "adapter_config.json", /expected a whole model, found the adapter of another .* Merge it into its model first/],
     ["nonsense FP8 block size", { "config.json": '{"quantization_config":{"quant_method":"fp8","weight_block_size":[0,128]}}', "model.safetensors": good }, "config.json", /weight_block_size/],
   ])("%s", async (_, files, file, message) => {
     writeFiles(dir, files);
@@ -206,6 +209,12 @@ describe("a folder", () => {
       await expectRefused(() => openCheckpoint(dir), "index.json", /tensor "a": expected a file inside the folder/);
     },
   );
+
+  test("what an index forgets is there all the same, since transformers loads whole files", async () => {
+    writeFiles(dir, { "config.json": config, "m.safetensors": two, "model.safetensors.index.json": index({ a: "m.safetensors" }) });
+    await using checkpoint = await openCheckpoint(dir);
+    expect(checkpoint.keys()).toEqual(["a", "b"]);
+  });
 
   test("links that lead out are refused, links within and the Hugging Face cache's are followed", async () => {
     writeFiles(temporary.dir, { "outside.safetensors": good });

@@ -9,26 +9,33 @@ export interface RopeFrequencies {
 
 const yarnScale = (factor: number, weight: number) => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1);
 
-/** Angles of a model's positions: plain, linear, llama3 (Llama 3.1's frequency bands) or YaRN (arXiv:2309.00071 §3). */
+const f32 = Math.fround;
+
+/**
+ * Angles of a model's positions: plain, linear, llama3 (Llama 3.1's frequency bands) or YaRN (arXiv:2309.00071 §3). Every step is rounded
+ * to f32 in transformers' order, since at position 30,000 a difference in the last bit turns a pair by a thousandth of a radian.
+ */
 export function ropeFrequencies(config: ModelConfig): RopeFrequencies {
   const rope = config.rope_parameters;
   const dim = headDims(config).rope;
-  const plain = Array.from({ length: dim / 2 }, (_, i) => rope.rope_theta ** ((-2 * i) / dim));
+  const theta = f32(rope.rope_theta);
+  const periods = Array.from({ length: dim / 2 }, (_, i) => f32(theta ** f32((2 * i) / dim)));
+  const plain = periods.map((period) => f32(1 / period));
   const done = (values: number[], attentionFactor = 1) => ({ inverse: Float32Array.from(values), attentionFactor });
   switch (rope.rope_type) {
     case "default":
       return done(plain);
     case "linear":
-      return done(plain.map((f) => f / rope.factor));
+      return done(plain.map((f) => f / f32(rope.factor)));
     case "llama3": {
       const { factor, low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = rope;
       return done(
         plain.map((f) => {
-          const turns = (original * f) / (2 * Math.PI);
-          if (turns < low) return f / factor;
-          if (turns > high) return f;
-          const kept = (turns - low) / (high - low);
-          return (1 - kept) * (f / factor) + kept * f;
+          const wave = f32(f32(2 * Math.PI) / f);
+          if (wave > f32(original / low)) return f / f32(factor);
+          if (wave < f32(original / high)) return f;
+          const kept = f32(f32(f32(original / wave) - f32(low)) / f32(high - low));
+          return f32(f32(f32(1 - kept) * f) / f32(factor)) + f32(kept * f);
         }),
       );
     }
@@ -39,9 +46,10 @@ export function ropeFrequencies(config: ModelConfig): RopeFrequencies {
       const low = Math.max(rope.truncate ? Math.floor(first) : first, 0);
       let high = Math.min(rope.truncate ? Math.ceil(last) : last, dim - 1);
       if (high === low) high += 0.001;
-      const values = plain.map((f, i) => {
-        const slowed = Math.min(Math.max((i - low) / (high - low), 0), 1);
-        return (f / rope.factor) * slowed + f * (1 - slowed);
+      const values = periods.map((period, i) => {
+        const slowed = f32(1 / f32(f32(rope.factor) * period));
+        const kept = f32(1 - Math.min(Math.max(f32(f32(i - f32(low)) / f32(high - low)), 0), 1));
+        return f32(slowed * f32(1 - kept)) + f32(f32(1 / period) * kept);
       });
       return done(values, rope.attention_factor ?? yarnAttentionFactor(config));
     }
