@@ -1,7 +1,7 @@
 export { atomicFile, atomicFolder, freeBytes, isDiskFault, recoverFolder, removeFolder, writeError, type AtomicOptions } from "./atomic.ts";
 export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 export { MANIFEST, type Manifest, type Origin, readManifest } from "./manifest.ts";
-export { type Judgement, judgeFolder, ownedFolder, type OwnedOptions, settleFolder } from "./owned.ts";
+export { checkTakeable, type Judgement, judgeFolder, ownedFolder, type OwnedOptions, settleFolder } from "./owned.ts";
 export { openCheckpoint, readJsonFile, TensorFolder, type Checkpoint, type TensorInfo } from "./checkpoint.ts";
 export {
   decodeBf16, decodeE4m3, decodeF16, E4M3_MAX, encodeBf16, encodeE4m3, encodeF16, firstNotFinite,
@@ -12,3 +12,4 @@ export { saveCheckpoint, SHARD_BYTES, writeShards, type SavedDType, type SavedTe
 export { tokenizerFiles } from "./files.ts";
 export { ModelWeights, type WeightOptions } from "./weights.ts";
 export { isRecord, quoted } from "./header.ts";
+export { checkWritable } from "./writable.ts";

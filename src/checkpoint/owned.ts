@@ -56,6 +56,20 @@ export async function judgeFolder(dir: string, kind: Origin["kind"]): Promise<Ju
   }
 }
 
+/** What is in the way, for people: `a model that Sumbi put there: that of run 2026… (tiny, step 200)`. */
+function described({ kind, run, recipe, step }: Manifest): string {
+  const from = [recipe, step === undefined ? undefined : `step ${step}`].filter((part) => part !== undefined).join(", ");
+  return `a ${kind} that Sumbi put there${run === undefined ? "" : `: that of run ${run}`}${from === "" ? "" : ` (${from})`}`;
+}
+
+/** Throws CheckpointError when files of this kind may not be put into a folder that a command line names; `where` is how: "--out m". */
+export async function checkTakeable(dir: string, kind: Origin["kind"], { where, overwrite }: { where: string; overwrite: boolean }): Promise<void> {
+  const judgement = await judgeFolder(dir, kind);
+  if (judgement.verdict === "foreign") throw new CheckpointError(`${where}: ${judgement.reason}; nothing in it is touched. Choose another folder with --out`);
+  if (judgement.verdict === "ours" && !overwrite)
+    throw new CheckpointError(`${where}: holds ${described(judgement.manifest)}. Choose another folder with --out, or replace that ${kind} with --overwrite`);
+}
+
 async function changedFiles(dir: string, manifest: Manifest): Promise<string[]> {
   const changed: string[] = [];
   for (const file of manifest.files) if ((await stateOf(dir, file)) === "changed") changed.push(file.name);

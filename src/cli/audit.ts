@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
@@ -11,6 +11,7 @@ import { count, percent, usd } from "../plan/audit/figures.ts";
 import { auditMarkdown, odds, SIGN } from "../plan/audit/markdown.ts";
 import { GRADES, VERDICTS, type AuditReport, type Band, type Check } from "../plan/audit/report.ts";
 import { CLAIMS, claimOf } from "../plan/claims/index.ts";
+import { writeOutput } from "./output.ts";
 
 /** `sumbi audit CLAIM`: whether a published claim adds up, and how far it can be believed. */
 export function register(program: Command): void {
@@ -25,7 +26,7 @@ export function register(program: Command): void {
       const { claim, config } = load(name);
       const report = audit(claim, { config });
       const document = () => auditMarkdown(report, `sumbi audit ${name}${options.markdown ? ` --markdown ${options.markdown}` : ""}`);
-      if (options.markdown) writeFileSync(options.markdown, document());
+      if (options.markdown) writeOutput("--markdown", options.markdown, document(), (text) => /^# Audit: .*\n\nMade by `sumbi audit /.test(text));
       process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : options.full ? auditMarkdown(report) : draw(report));
     });
 }

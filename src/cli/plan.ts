@@ -1,4 +1,3 @@
-import { writeFileSync } from "node:fs";
 import { Option, type Command } from "commander";
 import { ConfigError, UsageError } from "../errors.ts";
 import { energy } from "../plan/energy.ts";
@@ -18,6 +17,7 @@ import type { Chip, PlanQuestion, PlanResult, ScheduleName } from "../plan/types
 import { compareChips, drawComparison } from "./compare.ts";
 import { placeOf, placeText, type LawPlace } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";
+import { writeOutput } from "./output.ts";
 import { drawPhases, drawPlan, drawSources, type PlanExtras } from "./planView.ts";
 import { progressLine } from "./print.ts";
 import { byteRate, parseLayout, quantity, share, wholeQuantity } from "./quantities.ts";
@@ -249,7 +249,9 @@ function draw(question: PlanQuestion, result: PlanResult, options: PlanCommandOp
   const job = { ...jobOf(question, result.gpus), schedule: result.schedule };
   const { stages, sendSeconds } = stepDetails(job, result.layout);
   const schedule = simulate({ schedule: result.schedule, stages, pp: result.layout.pp, vp: result.layout.vp, microBatches: result.microBatches!, sendSeconds });
-  if (options.trace !== undefined) writeFileSync(options.trace, JSON.stringify(toTrace(schedule)));
-  if (options.timeline !== undefined)
-    writeFileSync(options.timeline, timelineSvg(schedule, { title: `${result.model}: ${result.schedule}, ${result.layout.pp} ranks, ${result.microBatches} micro-batches` }));
+  if (options.trace !== undefined) writeOutput("--trace", options.trace, JSON.stringify(toTrace(schedule)), (text) => /"traceEvents":\[\{"ph":"M","name":"process_name"/.test(text));
+  if (options.timeline !== undefined) {
+    const title = `${result.model}: ${result.schedule}, ${result.layout.pp} ranks, ${result.microBatches} micro-batches`;
+    writeOutput("--timeline", options.timeline, timelineSvg(schedule, { title }), (text) => /^<svg [^>]* role="img" [^>]*>\s*<title>[^<]* micro-batches<\/title>/.test(text));
+  }
 }

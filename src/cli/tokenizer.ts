@@ -1,10 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import { checkTakeable, checkWritable, ownedFolder } from "../checkpoint/index.ts";
 import { describeLeftOut, type Document, emptyReading, findSources, leaveOut, leftOutTotal, loadTokenizer, readDocuments } from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import { count, progressLine } from "./print.ts";
+import { listenForStop } from "./stop.ts";
 
 /** `sumbi tokenizer train` and `sumbi tokenizer encode`. */
 export function register(program: Command): void {
@@ -16,6 +19,7 @@ export function register(program: Command): void {
     .argument("<paths...>", "what to learn from")
     .requiredOption("--vocab-size <n>", "tokens in all", wholeNumber)
     .requiredOption("--out <dir>", "folder for tokenizer.json and tokenizer_config.json")
+    .option("--overwrite", "replace a tokenizer that Sumbi wrote into that folder before; nobody else's files are ever touched")
     .option("--digits <1|3>", "digits that may share a token: 3 as in V3, 1 for small models that calculate", wholeNumber, 3)
     .option("--min-frequency <n>", "pairs rarer than this are not merged", wholeNumber, 2)
     .option("--skip-broken", "leave out lines that cannot be read instead of ending")
@@ -23,7 +27,13 @@ export function register(program: Command): void {
     .exitOverride()
     .action(async (paths: string[], options) => {
       if (options.digits !== 1 && options.digits !== 3) throw new UsageError(`--digits: expected 1 or 3, got ${options.digits}`);
+      if (options.out.trim() === "") throw new UsageError("--out: expected a folder, got an empty text");
       const sources = findSources(paths);
+      const dir = resolve(options.out);
+      const where = `--out ${options.out}`;
+      await checkTakeable(dir, "tokenizer", { where, overwrite: options.overwrite === true });
+      await checkWritable(dir, where);
+      const stop = listenForStop(() => "ending; nothing has been written");
       const line = progressLine();
       const reading = emptyReading();
       const documents = readDocuments(paths, {
@@ -36,15 +46,19 @@ export function register(program: Command): void {
         minFrequency: options.minFrequency,
         totalChars: sources.reduce((sum, source) => sum + source.bytes, 0),
         onProgress: line,
+        signal: stop.signal,
+      }).finally(() => {
+        line.end();
+        stop.end();
       });
-      line.end();
       const skipped = leftOutTotal(reading);
       const left = describeLeftOut(reading);
       if (left !== undefined) process.stderr.write(`${left}\n`);
-      const dir = resolve(options.out);
-      mkdirSync(dir, { recursive: true });
-      writeWhole(join(dir, "tokenizer.json"), JSON.stringify(trained.tokenizerJson, null, 1));
-      writeWhole(join(dir, "tokenizer_config.json"), JSON.stringify(trained.tokenizerConfig, null, 2));
+      const write = async (folder: string) => {
+        await writeFile(join(folder, "tokenizer.json"), JSON.stringify(trained.tokenizerJson, null, 1));
+        await writeFile(join(folder, "tokenizer_config.json"), JSON.stringify(trained.tokenizerConfig, null, 2));
+      };
+      await ownedFolder(dir, write, { origin: { kind: "tokenizer" }, overwrite: options.overwrite });
       const { words, vocabSize } = trained;
       if (options.json) process.stdout.write(`${JSON.stringify({ out: dir, vocabSize, words, skipped })}\n`);
       else {
@@ -83,15 +97,4 @@ async function* textsOf(documents: AsyncIterable<Document>): AsyncGenerator<stri
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new UsageError(`expected a whole number, got ${text}`);
   return Number(text);
-}
-
-function writeWhole(path: string, text: string): void {
-  const temporary = join(dirname(path), `.${basename(path)}.tmp-${process.pid}`);
-  try {
-    writeFileSync(temporary, text);
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
 }

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
-import { saveCheckpoint } from "../checkpoint/index.ts";
+import { checkWritable, saveCheckpoint } from "../checkpoint/index.ts";
 import { CheckpointError, DiskError, UsageError } from "../errors.ts";
-import { checkWritable, chooseOut, copyModel, putInto } from "./out.ts";
+import { chooseOut, copyModel, putInto } from "./out.ts";
 import { checkRoom } from "./room.ts";
 
 const temporary = temporaryFolder();

@@ -1,8 +1,8 @@
 /** Where a run's model goes: judged before the first step, filled after the last. */
 import { constants, existsSync, realpathSync } from "node:fs";
-import { copyFile, mkdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { copyFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { judgeFolder, type Judgement, type Manifest, ownedFolder, readManifest, release, temporaryIn } from "../checkpoint/index.ts";
+import { checkTakeable, checkWritable, judgeFolder, type Judgement, ownedFolder, readManifest } from "../checkpoint/index.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 
 export interface Out {
@@ -43,12 +43,6 @@ async function defaultFor(recipeName: string, earlier: string | undefined, overw
   return firstFree(join(dirname(earlier), basename(defaultOut(recipeName))), overwrite);
 }
 
-/** What a model in the way is, for people: `the model of run 2026… (tiny, step 200)`. */
-function modelIn({ run, recipe, step }: Manifest): string {
-  const from = [recipe, step === undefined ? undefined : `step ${step}`].filter((part) => part !== undefined).join(", ");
-  return `a model that Sumbi put there${run === undefined ? "" : `: that of run ${run}`}${from === "" ? "" : ` (${from})`}`;
-}
-
 /**
  * The folder for a run's model: as asked, as the run began, or `models/<recipe>` with a number behind it when that is taken. Throws
  * CheckpointError when something stands there that must not be replaced, when it lies among the runs, or when it cannot be written.
@@ -60,10 +54,7 @@ export async function chooseOut(options: { out?: string; overwrite?: boolean; ru
   const dir = given !== undefined ? resolve(given) : await defaultFor(recipeName, earlier, overwrite);
   const where = options.out === undefined ? dir : `--out ${options.out}`;
   checkApart(dir, resolve(options.runs), where);
-  const judgement = await judgeFolder(dir, "model");
-  if (judgement.verdict === "foreign") throw new CheckpointError(`${where}: ${judgement.reason}; nothing in it is touched. Choose another folder with --out`);
-  if (judgement.verdict === "ours" && !overwrite)
-    throw new CheckpointError(`${where}: holds ${modelIn(judgement.manifest)}. Choose another folder with --out, or replace that model with --overwrite`);
+  await checkTakeable(dir, "model", { where, overwrite });
   await checkWritable(dir, where);
   return { dir, overwrite, byDefault: given === undefined };
 }
@@ -90,35 +81,6 @@ function checkApart(dir: string, runsDir: string, where: string): void {
   const inside = first !== undefined && (first === "cache" || existsSync(join(runs, first, "run.json")));
   if (below(model, runs) !== undefined || inside)
     throw new CheckpointError(`${where}: expected a folder apart from the runs in ${runsDir}, whose files come and go. Choose another folder with --out`);
-}
-
-const REASONS: Record<string, string> = {
-  EACCES: "it may not be written", EPERM: "it may not be written", EROFS: "the disk is read-only", ENOSPC: "the disk is full", EDQUOT: "the disk is full",
-  ENOTDIR: "part of the path is a file", EEXIST: "it is a file", ENAMETOOLONG: "the name is too long", ENOENT: "the path leads nowhere",
-};
-
-/** Makes sure that a folder can be made and written, by trying; leaves nothing behind. Throws CheckpointError. */
-export async function checkWritable(dir: string, where: string): Promise<void> {
-  const missing: string[] = [];
-  for (let at = dir; !existsSync(at) && at !== dirname(at); at = dirname(at)) missing.unshift(at);
-  let probe: string | undefined;
-  try {
-    // One by one: Node's recursive mkdir gives another reason for a disk that is read-only.
-    for (const folder of missing) await mkdir(folder).catch((error: NodeJS.ErrnoException) => (error.code === "EEXIST" ? undefined : Promise.reject(error)));
-    probe = temporaryIn(dir);
-    await mkdir(probe);
-    // The longest name that a model has.
-    await writeFile(join(probe, "model-00001-of-00001.safetensors.index.json"), "{}\n");
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-    throw new CheckpointError(`${where}: expected a folder that can be written, but ${REASONS[code] ?? "it cannot"} (${code}). Choose another folder`, { cause: error });
-  } finally {
-    if (probe !== undefined) {
-      await rm(probe, { recursive: true, force: true }).catch(() => {});
-      release(probe);
-    }
-    for (const folder of missing.reverse()) await rmdir(folder).catch(() => {});
-  }
 }
 
 /** Copies a written model into another folder, whole or not at all. Throws CheckpointError and changes nothing there when it cannot. */

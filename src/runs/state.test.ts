@@ -94,6 +94,19 @@ describe("StateHistory", () => {
     expect(await history.load(use, { upTo: 100_000_000 })).toMatchObject({ step: 95_000_000 });
   });
 
+  test("what somebody put beside a state outlives it, with the state, out of the others' way", async () => {
+    const history = new StateHistory(dir, 1);
+    await history.save(1, stateOf(1));
+    writeFiles(join(dir, "step-00000001"), { "NOTES.md": "best so far" });
+    await history.save(2, stateOf(2));
+    expect(readdirSync(dir).sort()).toEqual(["kept-step-00000001", "step-00000002"]);
+    expect(readdirSync(join(dir, "kept-step-00000001")).sort()).toEqual(["NOTES.md", "model.safetensors", "state.json"]);
+    writeFiles(join(dir, "step-00000002"), { "NOTES.md": "better" });
+    await history.save(2, stateOf(2));
+    expect(readdirSync(dir).sort()).toEqual(["kept-step-00000001", "kept-step-00000002", "step-00000002"]);
+    expect(readFileSync(join(dir, "kept-step-00000002", "NOTES.md"), "utf8")).toBe("better");
+  });
+
   test("a rollback forgets the steps that were given up", async () => {
     const history = new StateHistory(dir, 2);
     for (const step of [10, 20, 30, 15]) await history.save(step, stateOf(step));

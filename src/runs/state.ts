@@ -1,7 +1,8 @@
 /** Training states on disk: whole or not at all, and known by their checksums. */
 import { createHash } from "node:crypto";
-import { open, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { open, readdir, rename, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import { atomicFolder, isRecord, quoted, readJsonFile, recoverFolder, removeFolder, SHARD_BYTES, TensorFolder, writeShards } from "../checkpoint/index.ts";
@@ -130,10 +131,24 @@ export async function saveState(dir: string, { state, tensors }: TrainingState, 
   );
 }
 
+/** Names of the files that a state consists of. */
+const OWN_FILE = /^(?:state\.json|model(?:-\d{5,}-of-\d{5,})?\.safetensors|model\.safetensors\.index\.json)$/;
+
+/** What somebody else put into a state's folder. */
+const foreignIn = async (dir: string): Promise<string[]> => (await readdir(dir)).filter((name) => !OWN_FILE.test(name));
+
 async function refuseForeign(dir: string): Promise<void> {
-  const names = await readdir(dir);
-  if (names.length > 0 && !names.includes("state.json"))
-    throw new CheckpointError(`${dir}: holds files but no state.json; a folder that is not a training state is not replaced`);
+  const [name] = await foreignIn(dir);
+  if (name !== undefined) throw new CheckpointError(`${dir}: holds other files (${quoted(name)}); a folder that is not a training state is not replaced`);
+}
+
+/** Removes a state, or, when somebody put files of their own beside it, moves all of it out of the states' way: `kept-step-00000100`. */
+async function removeState(dir: string): Promise<void> {
+  if ((await foreignIn(dir)).length === 0) return removeFolder(dir);
+  for (let n = 1; ; n++) {
+    const kept = join(dirname(dir), `kept-${basename(dir)}${n === 1 ? "" : `-${n}`}`);
+    if (!existsSync(kept)) return rename(dir, kept);
+  }
 }
 
 /** Opens a training state and checks everything but the tensors' bytes, which are checked as they are read. Throws CheckpointError. */
@@ -182,6 +197,7 @@ export class StateHistory {
     if (!Number.isSafeInteger(step) || step < 0) throw new CheckpointError(`${this.dir}: expected a step number, got ${step}`);
     const dir = join(this.dir, stepName(step));
     this.confirm?.();
+    if (existsSync(dir) && (await foreignIn(dir)).length > 0) await removeState(dir);
     await saveState(dir, state, this.confirm);
     this.#known.add(step);
     // After a rollback, states of later steps belong to the run that was given up; they must not win at the next resume.
@@ -189,7 +205,7 @@ export class StateHistory {
     const upTo = states.filter((kept) => kept.step <= step);
     for (const given of [...states.filter((kept) => kept.step > step), ...upTo.slice(0, -this.keepLast)]) {
       this.confirm?.();
-      await removeFolder(given.dir);
+      await removeState(given.dir);
       this.#known.delete(given.step);
     }
     return dir;

@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
+import { keepForeign } from "./keepForeign.ts";
 import { quiet } from "./plan/site/quiet.ts";
 
 /** KaTeX's style sheet offers every font three times; all browsers of the last ten years read the first, woff2. */
@@ -12,14 +13,16 @@ const woff2Only: Plugin = {
   },
 };
 
+const OUT = fileURLToPath(new URL("../../dist/web", import.meta.url));
+
 export default defineConfig({
   root: fileURLToPath(new URL(".", import.meta.url)),
   esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "none" },
-  plugins: [woff2Only],
+  plugins: [woff2Only, keepForeign(OUT)],
   css: { postcss: { plugins: [] } },
   worker: { format: "es", plugins: () => [quiet] },
   build: {
-    outDir: fileURLToPath(new URL("../../dist/web", import.meta.url)),
+    outDir: OUT,
     emptyOutDir: true,
     target: "es2022",
     // The pages' policy allows no data: fonts and no inline code, so every asset is a file.
