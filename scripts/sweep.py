@@ -1,12 +1,14 @@
 """Checkpoints of the five architectures in several hundred variations, with the logits that transformers computes from each folder.
 
     python scripts/sweep.py /tmp/sweep && npx tsx scripts/sweep.ts /tmp/sweep
+    python scripts/sweep.py /tmp/sweep 300 1      (300 random ones more, from seed 1)
 
 Needs torch and transformers. A folder NAME holds config.json, model.safetensors and reference.safetensors (input_ids [T], logits [T, V]), or, where
 transformers does not load or run it or makes weights up, no logits and the reason in about.json. scripts/sweep.ts compares them with Sumbi's.
 """
 
 import json
+import random
 import shutil
 import sys
 import warnings
@@ -171,6 +173,50 @@ CHANGED = [
 KEPT = {"model_type", "architectures", "transformers_version", "dtype"}
 
 
+# What random models are drawn from.
+SIZES = {
+    "vocab_size": [29, 53, 64], "hidden_size": [12, 20, 24, 33], "intermediate_size": [16, 31], "num_hidden_layers": [1, 2, 3], "rms_norm_eps": [1e-6, 1e-5, 1e-2],
+    "tie_word_embeddings": [False, True], "max_position_embeddings": [16, 64, 4096], "attention_bias": [False, True], "mlp_bias": [False, True],
+}
+ROPES = {
+    "rope_type": ["default", "linear", "llama3", "yarn", "yarn"], "rope_theta": [2.0, 100.0, 10000.0, 1e6, 5e7], "factor": [1.0, 1.5, 8.0, 40.0], "low_freq_factor": [0.5, 1.0],
+    "high_freq_factor": [1.5, 4.0], "original_max_position_embeddings": [4, 16, 4096], "attention_factor": [None, 0.8], "beta_fast": [None, 8, 64], "beta_slow": [None, 0.1, 2],
+    "mscale": [None, 0.0, 0.5, 1.0], "mscale_all_dim": [None, 0.0, 0.5, 1.0], "truncate": [True, False],
+}
+OF_TYPE = {
+    "default": [], "linear": ["factor", "mscale_all_dim"], "llama3": ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
+    "yarn": ["factor", "original_max_position_embeddings", "attention_factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim", "truncate"],
+}
+MIXTURE = {
+    "num_attention_heads": [1, 2, 3], "q_lora_rank": [None, 6, 15], "kv_lora_rank": [6, 12], "qk_nope_head_dim": [2, 6, 8], "qk_rope_head_dim": [2, 4, 8], "v_head_dim": [2, 6, 10],
+    "moe_intermediate_size": [4, 9], "n_shared_experts": [0, 1, 2], "first_k_dense_replace": [0, 1, 2], "routed_scaling_factor": [0.5, 1.0, 2.5], "num_experts_per_tok": [1, 2, 4],
+    "norm_topk_prob": [False, True], "rope_interleave": [False, True], "topk_method": ["greedy", "group_limited_greedy"],
+}
+
+
+def random_fields(base, pick):
+    """Fields of one random model of an architecture."""
+    draw = lambda choices: {key: pick(values) for key, values in choices.items()}
+    fields, rope = draw(SIZES), draw(ROPES)
+    kept = OF_TYPE[rope["rope_type"]]
+    fields["rope_parameters"] = {k: v for k, v in rope.items() if k in ("rope_type", "rope_theta") or (k in kept and v is not None)}
+    if base in DEEPSEEK:
+        fields |= draw(MIXTURE)
+        fields["num_key_value_heads"] = fields["num_attention_heads"]
+        groups, each = pick([1, 2, 3]), pick([2, 4])
+        fields |= {"n_routed_experts": groups * each, "n_group": groups, "topk_group": pick(range(1, groups + 1))}
+        fields["hidden_size"] = fields["num_attention_heads"] * pick([5, 8, 12])
+        if base == "v2":
+            fields |= {"mlp_bias": False, "norm_topk_prob": False}
+    else:
+        keys, per = pick([1, 2, 3]), pick([1, 2, 3])
+        fields |= {"num_attention_heads": keys * per, "num_key_value_heads": keys, "hidden_size": keys * per * pick([2, 4, 6])}
+        if base != "qwen2":
+            fields["head_dim"] = pick([2, 4, 10])
+    known = set(BASES[base][0]().to_dict()) | {"rope_parameters"}
+    return {key: value for key, value in fields.items() if key in known}
+
+
 def write(folder, config, tensors):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
@@ -207,10 +253,12 @@ def built(base, fields):
     return config, model
 
 
-def main(out):
+def main(out, count=0, seed=1):
     shutil.rmtree(out, ignore_errors=True)
     impossible = 0
-    for bases, variations in BUILT:
+    generator = random.Random(seed)
+    drawn = [([base], {f"random-{i}": random_fields(base, generator.choice)}) for i in range(count) for base in [list(BASES)[i % len(BASES)]]]
+    for bases, variations in [*BUILT, *drawn]:
         for base in bases:
             for name, fields in variations.items():
                 folder = out / f"{base}.{name}"
@@ -244,4 +292,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
