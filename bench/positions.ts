@@ -1,7 +1,7 @@
 /**
  * Loss by position: whether a model is as good at the end of its context as at the start: npx tsx bench/positions.ts models/nano [windows] [--json FILE].
  * Held-out texts of the built-in corpora, each window as long as the context: "packed" fills it with short problems one after the other, as training does;
- * "conversation" is one long conversation from its first token on, which few fill to the end.
+ * "conversation" is one long conversation from its first token on, which few fill to the end; what is past in it is read, not measured, as in training.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -39,9 +39,9 @@ const series: Record<string, { from: number; to: number; tokens: number; loss: n
 for (const [name, windows] of Object.entries({ packed, conversation: conversations })) {
   const sums = bounds.slice(1).map(() => ({ tokens: 0, nats: 0 }));
   for (const ids of windows(Number(amount)))
-    for (const [position, { logprob }] of (await engine.score(ids, 0)).entries()) {
+    for (const [position, { logprob }] of (await engine.score(ids.map((id) => (id < 0 ? ~id : id)), 0)).entries()) {
       const sum = sums[bounds.findIndex((bound) => position < bound) - 1];
-      if (logprob === null || sum === undefined) continue;
+      if (logprob === null || sum === undefined || (ids[position] ?? 0) < 0) continue;
       sum.tokens++;
       sum.nats -= logprob;
     }

@@ -3,7 +3,7 @@
 // Python needs torch and transformers. Prints the largest difference relative to the largest logit; exits with 1 above 1e-4.
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
-import { openDecoder } from "../dist/serve/index.js";
+import { openDecoder } from "../dist/infer/index.js";
 import { parseConfig } from "../dist/model/index.js";
 import { loadTokenizer } from "../dist/data/index.js";
 import { readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ with torch.no_grad():
 print(json.dumps({"class": type(model).__name__, "missing": sorted(info["missing_keys"]), "ids": tokenizer(sys.argv[3], add_special_tokens=False)["input_ids"], "logits": logits.flatten().tolist()}))
 `;
 const theirs = JSON.parse(execFileSync(values.python, ["-c", script, dir, JSON.stringify(ids), values.text], { encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "ignore"] }));
-const largest = Math.max(...theirs.logits.map(Math.abs));
+const largest = theirs.logits.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
 const difference = theirs.logits.reduce((max, x, i) => Math.max(max, Math.abs(x - ours[i])), 0) / largest;
 const sameIds = JSON.stringify(theirs.ids) === JSON.stringify(ids);
 console.log(JSON.stringify({ model: dir, class: theirs.class, tokens: ids.length, missingKeys: theirs.missing, sameTokenIds: sameIds, relativeDifference: difference }));

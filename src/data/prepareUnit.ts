@@ -98,23 +98,35 @@ export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids:
     if (document.last && eosIds.length > 0) ids.push(eosIds[0]);
     return { ids, hash: hashText(document.text) };
   }
-  const encode = (count: number) => tokenizer.encodeChat(document.messages.slice(0, count), { keepThoughts: true });
-  const { ids, text } = encode(document.messages.length);
-  leaveUntrained(ids, document.messages, (count) => encode(count).ids);
+  const { ids, text } = tokenizer.encodeChat(document.messages, { keepThoughts: true });
+  if (document.messages.some(({ weight }) => weight === 0)) leaveUntrained(ids, text, document.messages, tokenizer);
   if (bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId);
   if (eosIds.length > 0 && !eosIds.includes(ids[ids.length - 1])) ids.push(eosIds[0]);
   return { ids, hash: hashText(text) };
 }
 
-/** Turns the ids of messages of weight 0 into ~id: those that each adds to what stands before it. */
-function leaveUntrained(ids: number[], messages: readonly TrainingMessage[], encode: (count: number) => number[]): void {
-  for (const [i, { weight }] of messages.entries()) {
-    if (weight !== 0) continue;
-    const before = i === 0 ? [] : encode(i);
-    const after = encode(i + 1);
-    const same = (id: number, at: number) => id === ids[at] || id === ~ids[at]!;
-    if (after.length > ids.length || !before.every(same) || !after.every(same))
+/** Turns the ids of messages of weight 0 into ~id: those of the text that each adds to what stands before it. Throws DataError if that cannot be told. */
+function leaveUntrained(ids: number[], text: string, messages: readonly TrainingMessage[], tokenizer: Tokenizer): void {
+  /** Bytes of the text before each token, and of all of it: where a message may begin or end. */
+  const starts = new Map<number, number>();
+  let bytes = 0;
+  for (const [at, id] of ids.entries()) {
+    starts.set(bytes, at);
+    bytes += tokenizer.bytesOf(id).length;
+  }
+  starts.set(bytes, ids.length);
+  const endOf = (count: number, i: number): number => {
+    if (count === 0) return 0;
+    const before = tokenizer.applyChatTemplate(messages.slice(0, count), { keepThoughts: true });
+    const at = text.startsWith(before) && bytes === Buffer.byteLength(text) ? starts.get(Buffer.byteLength(before)) : undefined;
+    if (at === undefined)
       throw new DataError(`messages[${i}].weight: expected a chat template that writes each message after those before it; this model's does not, so leave the weights out`);
-    for (let at = before.length; at < after.length; at++) ids[at] = ~after[at]!;
+    return at;
+  };
+  const untrained = (i: number): boolean => messages[i]?.weight === 0;
+  let from = 0;
+  for (let i = 0; i < messages.length; i++) {
+    if (untrained(i) && (i === 0 || !untrained(i - 1))) from = endOf(i, i);
+    if (untrained(i) && !untrained(i + 1)) for (let at = from, end = endOf(i + 1, i); at < end; at++) ids[at] = ~(ids[at] ?? 0);
   }
 }
