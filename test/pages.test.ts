@@ -327,7 +327,8 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
     it("asks for the server's key, keeps it as long as the tab, and sends it with everything", async () => {
       const served = server;
       server = await servePages({ ...where(), keys: ["right-key"] });
-      await RunWriter.create(join(folder, "runs"), { recipeName: "locked", recipe: {} }).then((writer) => writer.close());
+      const locked = await RunWriter.create(join(folder, "runs"), { recipeName: "locked", recipe: {} });
+      await locked.close();
       try {
         await visit("/", async (page) => {
           const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
@@ -363,6 +364,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         }, { forgive: /401/ });
       } finally {
         await server.close(0);
+        await rm(locked.dir, { recursive: true }); // the runs below are the only ones of their tests
         server = served;
       }
     });
