@@ -122,8 +122,21 @@ function behaviorOf(name: unknown): Behavior {
   return behavior;
 }
 
+function isolated(text: string, pattern: RegExp): string[] {
+  const pieces: string[] = [];
+  let done = 0;
+  for (const match of text.matchAll(pattern)) {
+    if (match.index > done) pieces.push(text.slice(done, match.index));
+    if (match[0] !== "") pieces.push(match[0]);
+    done = match.index + match[0].length;
+  }
+  if (done < text.length) pieces.push(text.slice(done));
+  return pieces;
+}
+
 /** Cuts at the matches of a pattern, as `NormalizedString::split` does; `invert` takes what lies between them as the matches. */
 function cutting(pattern: RegExp, behavior: Behavior, invert: boolean): Stage {
+  if (behavior === "Isolated") return (text) => isolated(text, pattern);
   return (text) => {
     const pieces: string[] = [];
     /** Whether the last piece given out, or removed, was a match. */
@@ -133,8 +146,7 @@ function cutting(pattern: RegExp, behavior: Behavior, invert: boolean): Stage {
     const give = (piece: string, matched: boolean): void => {
       const match = matched !== invert;
       const last = pieces.length - 1;
-      if (behavior === "Isolated") pieces.push(piece);
-      else if (behavior === "Removed") {
+      if (behavior === "Removed") {
         if (!match) pieces.push(piece);
       } else if (behavior === "Contiguous") {
         if (before === match) pieces[last] += piece;

@@ -155,12 +155,9 @@ export class Tokenizer {
     for (const token of this.model.encode([word])) {
       const id = this.model.tokens_to_ids.get(token);
       if (id === undefined) continue;
-      const first = String.fromCodePoint(token.codePointAt(0) ?? 0);
-      if (!this.controlIds.has(id) || first === token) out.push(id);
-      else {
-        this.encodeWord(first, out);
-        this.encodeWord(token.slice(first.length), out);
-      }
+      // what is one character cannot be undone
+      if (!this.controlIds.has(id) || token.length <= 1) out.push(id);
+      else for (const part of [token.slice(0, 1), token.slice(1)]) this.encodeWord(part, out);
     }
   }
 
