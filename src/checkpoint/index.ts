@@ -7,6 +7,7 @@ export {
   decodeBf16, decodeE4m3, decodeF16, E4M3_MAX, encodeBf16, encodeE4m3, encodeF16, firstNotFinite,
 } from "./floats.ts";
 export { dequantizeBlocks, FP8_BLOCK, quantizeBlocks, quantizeTiles, type Fp8Matrix } from "./fp8.ts";
+export { readRegularFile, readRegularText } from "./regularFile.ts";
 export { SafetensorsFile, writeSafetensors, type RawTensor } from "./safetensors.ts";
 export { saveCheckpoint, SHARD_BYTES, writeShards, type SavedDType, type SavedTensor, type SaveOptions } from "./save.ts";
 export { tokenizerFiles } from "./files.ts";

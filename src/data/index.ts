@@ -10,4 +10,5 @@ export { encodeDocument } from "./prepareUnit.ts";
 export { prepareData, type PrepareOptions } from "./prepare.ts";
 export { type BatchRequest, Dataset, openDataset } from "./dataset.ts";
 export type { Split } from "./shards.ts";
-export { loadTokenizer, tokenizerHash } from "./tokenizerFolder.ts";
+export { InterruptedError, within } from "./within.ts";
+export { loadTokenizer, readTokenizerFiles, tokenizerHash, tokenizerOf, type TokenizerFiles } from "./tokenizerFolder.ts";

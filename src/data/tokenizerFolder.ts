@@ -1,50 +1,59 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { readRegularText } from "../checkpoint/index.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 
-/** Larger files are refused unread; DeepSeek-V3's tokenizer.json has 7.8 MB. */
-const MAX_FILE_BYTES = 512e6;
+/** The files that make a tokenizer, and how large they may be; the largest tokenizer.json that is published has 33 MB, of 262,144 tokens. */
+const LIMIT_BYTES = { "tokenizer.json": 64e6, "tokenizer_config.json": 32e6, "chat_template.jinja": 2e6, "generation_config.json": 1e6 };
+type Name = keyof typeof LIMIT_BYTES;
 
-/** The tokenizer of a Hugging Face folder: tokenizer.json, tokenizer_config.json, chat_template.jinja, and the stop tokens of generation_config.json. Throws ConfigError naming the file. */
-export function loadTokenizer(dir: string): Tokenizer {
-  const json = readJson(dir, "tokenizer.json");
+/** What stood in a folder's tokenizer files when they were read. Missing ones are left out. */
+export interface TokenizerFiles {
+  dir: string;
+  texts: Partial<Record<Name, string>>;
+}
+
+/** Reads them, all of one moment. Throws ConfigError for what is no ordinary file, or too large. */
+export function readTokenizerFiles(dir: string): TokenizerFiles {
+  const texts: TokenizerFiles["texts"] = {};
+  for (const name of Object.keys(LIMIT_BYTES) as Name[]) {
+    const text = readRegularText(join(dir, name), LIMIT_BYTES[name]);
+    if (text !== undefined) texts[name] = text;
+  }
+  return { dir, texts };
+}
+
+/** The tokenizer that files make, and the stop tokens of generation_config.json. Throws ConfigError naming the file. */
+export function tokenizerOf({ dir, texts }: TokenizerFiles, options: { lazy?: boolean } = {}): Tokenizer {
+  const parsed = (name: Name): unknown => {
+    const text = texts[name];
+    try {
+      return text === undefined ? undefined : parseJson(text);
+    } catch (error) {
+      throw new ConfigError(`${join(dir, name)}: expected JSON, got ${(error as Error).message}`, { cause: error });
+    }
+  };
+  const json = parsed("tokenizer.json");
   if (json === undefined) throw new ConfigError(`${dir}: expected a tokenizer.json, found none`);
-  const template = join(dir, "chat_template.jinja");
-  const generation = readJson(dir, "generation_config.json") as { eos_token_id?: unknown } | undefined;
+  const generation = parsed("generation_config.json") as { eos_token_id?: unknown } | null | undefined;
   const stops = [generation?.eos_token_id].flat().filter((id): id is number => Number.isInteger(id) && (id as number) >= 0);
   try {
-    return new Tokenizer(json, readJson(dir, "tokenizer_config.json"), {
-      chatTemplate: existsSync(template) ? readFileSync(template, "utf8") : undefined,
-      extraEos: stops,
-    });
+    return new Tokenizer(json, parsed("tokenizer_config.json"), { chatTemplate: texts["chat_template.jinja"], extraEos: stops, ...options });
   } catch (error) {
     if (error instanceof ConfigError) throw new ConfigError(`${dir}: ${error.message}`, { cause: error });
     throw error;
   }
 }
 
+/** The tokenizer of a Hugging Face folder: tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json. Throws ConfigError naming the file. */
+export const loadTokenizer = (dir: string): Tokenizer => tokenizerOf(readTokenizerFiles(dir));
+
 /** Changes when the tokenizer of a folder does: the SHA-256 of its files. */
 export function tokenizerHash(dir: string): string {
+  const { texts } = readTokenizerFiles(dir);
   const hash = createHash("sha256");
-  for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"]) {
-    const path = join(dir, name);
-    hash.update(`${name}\0`);
-    if (existsSync(path)) hash.update(readFileSync(path));
-  }
+  for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] as const) hash.update(`${name}\0`).update(texts[name] ?? "");
   return hash.digest("hex");
-}
-
-function readJson(dir: string, name: string): unknown {
-  const path = join(dir, name);
-  if (!existsSync(path)) return undefined;
-  const { size } = statSync(path);
-  if (size > MAX_FILE_BYTES) throw new ConfigError(`${path}: expected at most ${MAX_FILE_BYTES / 1e6} MB, got ${Math.round(size / 1e6)} MB`);
-  try {
-    return parseJson(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new ConfigError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
-  }
 }

@@ -19,6 +19,8 @@ export interface ModelEngineOptions {
   maxWaiting?: number;
   /** Prompt tokens per forward pass, so that a long prompt neither blocks the others nor outlives its client. */
   prefillTokens?: number;
+  /** Closed with the engine. */
+  onClose?: () => Promise<void>;
 }
 
 /** For whom a sequence is, and what stops it. */
@@ -42,6 +44,7 @@ export class ModelEngine implements Engine {
   readonly #turn = new Gate(1);
   readonly #closing = new AbortController();
   readonly #maxWaiting: number;
+  readonly #onClose: (() => Promise<void>) | undefined;
 
   constructor(model: LanguageModel, options: ModelEngineOptions = {}) {
     this.#model = model;
@@ -50,6 +53,7 @@ export class ModelEngine implements Engine {
     this.#places = new Gate(places, shareOf(places));
     this.#maxWaiting = options.maxWaiting ?? 4096;
     this.#prefillTokens = options.prefillTokens ?? 256;
+    this.#onClose = options.onClose;
   }
 
   status(): { active: number; waiting: number } {
@@ -60,7 +64,7 @@ export class ModelEngine implements Engine {
     this.#closing.abort(new EngineClosedError());
     const leave = await this.#turn.enter();
     leave();
-    await this.#model.dispose?.();
+    await Promise.all([this.#model.dispose?.(), this.#onClose?.()]);
   }
 
   async *generate(request: GenerateRequest, signal?: AbortSignal, client?: string): AsyncGenerator<GeneratedToken, void> {

@@ -34,11 +34,11 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const { contextTokens } = bounds;
   const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> => encodeMessages(messages, request, served, signal);
   const fits = async (messages: readonly Message[]): Promise<boolean> =>
-    leastOf(messages, bounds) <= contextTokens && (await encode(messages)).ids.length + (asked ?? answerRoom(contextTokens)) <= contextTokens;
+    leastOf(messages, bounds) <= contextTokens && (await encode(messages)).count + (asked ?? answerRoom(contextTokens)) <= contextTokens;
   const { messages, dropped } = request.truncation === "auto" ? await keepNewest(request.messages, fits) : { messages: request.messages, dropped: 0 };
   checkLeast(leastOf(messages, bounds), bounds, "messages");
-  const { ids: prompt, opensThought: inThought } = await encode(messages);
-  const maxTokens = maxTokensFor(prompt.length, asked, served, "messages");
+  const { ids: prompt, count, opensThought: inThought } = await encode(messages);
+  const maxTokens = maxTokensFor(count, asked, served, "messages");
   const sampling = samplingsOf(request, served);
   const top = request.logprobs ? (request.top_logprobs ?? 0) : undefined;
   const stop = stopsOf(request);

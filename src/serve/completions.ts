@@ -1,5 +1,6 @@
-import type { Sampling, TokenScore } from "../infer/index.ts";
 import { ApiError, SumbiError } from "../errors.ts";
+import type { Sampling, TokenScore } from "../infer/index.ts";
+import type { Encoded } from "./encoder.ts";
 import { interleave } from "./interleave.ts";
 import { checkChoices, promptsOf, type CompletionRequest } from "./schema.ts";
 import { AnswerSize, checkId, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingsOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
@@ -36,23 +37,14 @@ export async function planCompletion(request: CompletionRequest, served: ServedM
   const n = request.n ?? 1;
   const given = promptsOf(request.prompt);
   checkChoices(given.length, n);
-  const { before, after } = tokenizer.surrounding;
-  const texts = await encodeTexts(given.filter((prompt) => typeof prompt === "string"), served, signal);
-  const prompts = given.map((prompt) => {
-    let ids: readonly number[];
-    if (typeof prompt === "string") ids = [...before, ...(texts.shift() ?? []), ...after];
-    else {
-      for (const id of prompt) checkId(id, served, "prompt");
-      ids = prompt;
-    }
+  const encoded = await encodePrompts(given, served, signal);
+  const prompts = encoded.map(({ ids, count, shown }, p): Prompt => {
     // a model must see something: an empty prompt is the beginning of a text
     const first = tokenizer.bosId ?? tokenizer.eosIds[0] ?? 0;
-    const promptIds = ids.length > 0 ? ids : [first];
-    const maxTokens = maxTokensFor(promptIds.length, request.max_tokens ?? 16, served, "prompt");
+    const maxTokens = maxTokensFor(Math.max(1, count), request.max_tokens ?? 16, served, "prompt");
+    const prompt = given[p] ?? "";
     const text = !request.echo ? "" : typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
-    // the ids around a text are no part of it
-    const shown = typeof prompt === "string" ? { from: before.length, to: promptIds.length - after.length } : { from: 0, to: promptIds.length };
-    return { ids: promptIds, text, shown, maxTokens };
+    return { ids: ids.length > 0 ? ids : [first], text, shown, maxTokens };
   });
   const sampling = samplingsOf(request, served);
   return {
@@ -68,13 +60,26 @@ export async function planCompletion(request: CompletionRequest, served: ServedM
   };
 }
 
-async function encodeTexts(texts: readonly string[], served: ServedModel, signal: AbortSignal | undefined): Promise<number[][]> {
+/** Texts become ids, with what the tokenizer puts around them; ids are checked. `shown` are those that stand for the text itself. */
+async function encodePrompts(given: readonly (string | number[])[], served: ServedModel, signal: AbortSignal | undefined): Promise<(Encoded & Pick<Prompt, "shown">)[]> {
+  const texts = given.filter((prompt) => typeof prompt === "string");
+  const { before, after } = served.tokenizer.surrounding;
+  let encoded: Encoded[];
   try {
-    return texts.length === 0 ? [] : await encoderOf(served).texts(texts, signal);
+    encoded = texts.length === 0 ? [] : await encoderOf(served).texts(texts, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
     throw new ApiError(400, `prompt: the model's tokenizer cannot use it: ${error.message}`, "invalid_request_error", "invalid_value", "prompt");
   }
+  let next = 0;
+  return given.map((prompt) => {
+    if (typeof prompt !== "string") {
+      for (const id of prompt) checkId(id, served, "prompt");
+      return { ids: prompt, count: prompt.length, shown: { from: 0, to: prompt.length } };
+    }
+    const { ids, count } = encoded[next++] ?? { ids: [], count: 0 };
+    return { ids: [...before, ...ids, ...after], count: before.length + count + after.length, shown: { from: before.length, to: before.length + ids.length } };
+  });
 }
 
 interface Prompt {

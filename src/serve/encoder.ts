@@ -1,18 +1,38 @@
-import type { ChatMessage, ChatTemplateOptions, EncodedChat } from "../tokenizer/index.ts";
+import type { ChatMessage, ChatTemplateOptions } from "../tokenizer/index.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 
-/** Makes ids of what people wrote. Somebody else's template and expressions do it: it may throw SumbiError and take its time. */
+/** Ids of a text. Of one that is too long to be used only the first may be there; `count` is of all. */
+export interface Encoded {
+  ids: number[];
+  count: number;
+}
+
+export interface EncodedPrompt extends Encoded {
+  /** The model goes on in a thought. */
+  opensThought: boolean;
+}
+
+/**
+ * Makes ids of what people wrote. Somebody else's template and expressions do it: it takes its time, and throws SumbiError where they
+ * refuse a text or do not end.
+ */
 export interface Encoder {
   /** A conversation by the model's template, of which only its own control tokens become such. */
-  chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal): Promise<Pick<EncodedChat, "ids" | "opensThought">>;
+  chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal): Promise<EncodedPrompt>;
   /** Texts to go on with, as they are: the text of a control token is that token. Nothing is put around them. */
-  texts(texts: readonly string[], signal?: AbortSignal): Promise<number[][]>;
+  texts(texts: readonly string[], signal?: AbortSignal): Promise<Encoded[]>;
   close(): Promise<void>;
 }
 
 /** Encodes where it is called: for tokenizers of one's own, and in a browser. */
-export const localEncoder = (tokenizer: Pick<ServeTokenizer, "encode" | "encodeChat">): Encoder => ({
-  chat: async (messages, options) => tokenizer.encodeChat(messages, options),
-  texts: async (texts) => texts.map((text) => tokenizer.encode(text)),
-  close: async () => undefined,
-});
+export const localEncoder = (tokenizer: Pick<ServeTokenizer, "encode" | "encodeChat">): Encoder => {
+  const counted = (ids: number[]): Encoded => ({ ids, count: ids.length });
+  return {
+    chat: async (messages, options) => {
+      const { ids, opensThought } = tokenizer.encodeChat(messages, options);
+      return { ...counted(ids), opensThought };
+    },
+    texts: async (texts) => texts.map((text) => counted(tokenizer.encode(text))),
+    close: async () => undefined,
+  };
+};

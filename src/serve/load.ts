@@ -2,13 +2,14 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readJsonFile, settleFolder } from "../checkpoint/index.ts";
-import { loadTokenizer } from "../data/index.ts";
+import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
 import { cacheBytesPerToken, flopsPerToken, summarizeParameters } from "../model/flops.ts";
 import type { OnProgress } from "../progress.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
+import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 
@@ -37,16 +38,26 @@ export function resolveModel(name: string): string {
 export async function loadServed(dir: string, open: OpenLanguageModel, options: LoadOptions = {}): Promise<ServedModel> {
   await settleFolder(dir);
   const config = parseConfig(await readJsonFile(join(dir, "config.json")), join(dir, "config.json"));
-  const tokenizer = loadTokenizer(dir);
+  const files = readTokenizerFiles(dir);
+  // only decodes: its process encodes
+  const tokenizer = tokenizerOf(files, { lazy: true });
   if (tokenizer.vocabSize > config.vocab_size)
     throw new ConfigError(`${dir}: the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`);
   for (const id of eosTokenIds(config)) if (!tokenizer.eosIds.includes(id)) tokenizer.eosIds.push(id);
-  const model = await open(dir, config, options.onProgress);
+  const defaults = samplingDefaults(await optionalJson(dir, "generation_config.json"));
+  const [opened, started] = await Promise.allSettled([open(dir, config, options.onProgress), startEncoder(files, { keepIds: config.max_position_embeddings })]);
+  if (opened.status === "rejected" || started.status === "rejected") {
+    if (opened.status === "fulfilled") await opened.value.dispose?.();
+    if (started.status === "fulfilled") await started.value.close();
+    throw opened.status === "rejected" ? opened.reason : (started as PromiseRejectedResult).reason;
+  }
+  const [model, encoder] = [opened.value, started.value];
   return {
-    engine: new ModelEngine(model, options),
+    engine: new ModelEngine(model, { ...options, onClose: () => encoder.close() }),
     tokenizer,
+    encoder,
     info: describe(dir, config, model, tokenizer.chatTemplate),
-    defaults: samplingDefaults(await optionalJson(dir, "generation_config.json")),
+    defaults,
   };
 }
 

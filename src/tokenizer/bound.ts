@@ -1,6 +1,7 @@
 /** How much text one token can stand for: what lets a text be called too long without cutting it into tokens. */
 import { BYTE_CHARS, bytesOfToken } from "./byteLevel.ts";
 import type { CheckedAddedToken, CheckedTokenizer } from "./check.ts";
+import { normalizerOf } from "./stages.ts";
 
 interface Step {
   type?: unknown;
@@ -16,16 +17,18 @@ const SHRINKS: Record<string, number> = { NFC: 9, NFD: 3, NFKC: 12, NFKD: 4, Low
  * Most UTF-8 bytes of a text that one token can stand for, so that n bytes are at least n / this many tokens. Infinity where text may
  * vanish: a normalizer that strips or replaces, cuts that drop what they match, a byte without a token.
  */
-export function bytesPerToken(json: CheckedTokenizer, added: readonly CheckedAddedToken[], normalize: (text: string) => string = (text) => text): number {
+export function bytesPerToken(json: CheckedTokenizer, added: readonly CheckedAddedToken[]): number {
   const { vocab } = json.model;
   const whole = BYTE_CHARS.every((char) => Object.hasOwn(vocab, char));
   const swallows = added.some((token) => token.lstrip || token.rstrip);
-  if (!whole || swallows || !isByteLevel(json.pre_tokenizer) || !keepsAll(json.pre_tokenizer)) return Infinity;
+  const shrink = shrinkOf(json.normalizer);
+  if (!whole || swallows || shrink === Infinity || !isByteLevel(json.pre_tokenizer) || !keepsAll(json.pre_tokenizer)) return Infinity;
   let longest = 1;
   for (const token of Object.keys(vocab)) longest = Math.max(longest, bytesOfToken(token)?.length ?? 0);
   const encoder = new TextEncoder();
-  for (const token of added) for (const text of [token.content, normalize(token.content)]) longest = Math.max(longest, encoder.encode(text).length);
-  return longest * shrinkOf(json.normalizer);
+  const normalize = normalizerOf(json.normalizer);
+  for (const token of added) for (const text of [token.content, normalize?.(token.content) ?? ""]) longest = Math.max(longest, encoder.encode(text).length);
+  return longest * shrink;
 }
 
 function shrinkOf(normalizer: Step | null): number {

@@ -1,13 +1,11 @@
 import { ConfigError, DataError } from "../errors.ts";
-import { type AddedToken, isControl, Matcher } from "./added.ts";
+import { isControl } from "./added.ts";
 import { bytesPerToken } from "./bound.ts";
 import { bytesOfToken } from "./byteLevel.ts";
-import { type CheckedTokenizer, checkTokenizerConfig, checkTokenizerJson, joinAddedTokens, templateText, tokenText } from "./check.ts";
-import { flat } from "./flat.ts";
-import { BPE } from "./library.ts";
+import { checkTokenizerConfig, checkTokenizerJson, joinAddedTokens, templateText, tokenText } from "./check.ts";
+import { Encoding } from "./encoding.ts";
 import { Marks, Shield } from "./shield.ts";
 import { THINK } from "./special.ts";
-import { normalizerOf, type Stage, stagesOf } from "./stages.ts";
 import { DecodeStream } from "./stream.ts";
 import { type Surrounding, surroundingOf } from "./surround.ts";
 import { ChatTemplate } from "./template.ts";
@@ -39,14 +37,18 @@ export interface EncodedChat {
   opensThought: boolean;
 }
 
-/** Ids of pieces up to this length are remembered, for so many pieces of each stage; then the memory starts afresh. */
-const CACHED_CHARS = 48;
-const CACHED_PIECES = 200_000;
+export interface TokenizerOptions {
+  /** In place of tokenizer_config.json's. */
+  chatTemplate?: string;
+  /** More ids that end an answer. */
+  extraEos?: readonly number[];
+  /** Prepares encoding when it is first asked for: for a tokenizer that only decodes. */
+  lazy?: boolean;
+}
 
 /**
- * A byte-level BPE tokenizer from the parsed tokenizer.json and tokenizer_config.json, in Node and in a browser.
- * Merging is @huggingface/tokenizers'; pieces already met are looked up (docs/decisions/030). Text from people never becomes
- * a control token (docs/decisions/033). Throws ConfigError when the files are broken or of a kind that it cannot do.
+ * A byte-level BPE tokenizer from the parsed tokenizer.json and tokenizer_config.json, in Node and in a browser. Text from people
+ * never becomes a control token (docs/decisions/033). Throws ConfigError when the files are broken or of a kind that it cannot do.
  */
 export class Tokenizer {
   /** One more than the highest id. */
@@ -60,35 +62,28 @@ export class Tokenizer {
   readonly chatTemplate: string | undefined;
   /** The ids put around a text that stands for itself: the `post_processor`'s, and the begin of text that `add_bos_token` asks for. */
   readonly surrounding: Surrounding;
-  private readonly model: BPE;
-  private readonly normalize: ((text: string) => string) | undefined;
-  /** What is done to a text before merging, stage by stage; each stage treats each piece by itself. */
-  private readonly stages: Stage[];
-  /** For each stage: a piece before it -> the ids that come of it in the end. */
-  private readonly known: Map<string, number[]>[];
   private readonly tokens: (string | undefined)[];
   private readonly bytes: (Uint8Array | undefined)[];
+  private readonly vocab: Readonly<Record<string, number>>;
   private readonly addedIds = new Map<string, number>();
   private readonly specialIds = new Set<number>();
   private readonly controlIds = new Set<number>();
-  private readonly finders: { all: Finder; words: Finder; control: Matcher };
   private readonly config: Record<string, unknown>;
+  private readonly makeEncoding: () => Encoding;
+  private madeEncoding: Encoding | undefined;
   private template: ChatTemplate | undefined;
   private marks: Marks | undefined;
 
-  constructor(tokenizerJson: unknown, tokenizerConfig: unknown = {}, options: { chatTemplate?: string; extraEos?: number[] } = {}) {
+  constructor(tokenizerJson: unknown, tokenizerConfig: unknown = {}, options: TokenizerOptions = {}) {
     const json = checkTokenizerJson(tokenizerJson);
     this.config = checkTokenizerConfig(tokenizerConfig);
     const added = joinAddedTokens(json, this.config);
-    this.normalize = normalizerOf(json.normalizer);
-    this.stages = stagesOf(json.pre_tokenizer);
-    this.known = this.stages.map(() => new Map());
-    this.model = modelOf(json);
+    this.vocab = json.model.vocab;
     this.vocabSize = added.size;
-    this.bytesPerToken = bytesPerToken(json, added.tokens, this.normalize);
+    this.bytesPerToken = bytesPerToken(json, added.tokens);
     this.tokens = new Array(added.size).fill(undefined);
     this.bytes = new Array(added.size).fill(undefined);
-    for (const [token, id] of Object.entries(json.model.vocab)) {
+    for (const [token, id] of Object.entries(this.vocab)) {
       this.tokens[id] = token;
       this.bytes[id] = bytesOfToken(token);
     }
@@ -100,12 +95,6 @@ export class Tokenizer {
       if (token.special) this.specialIds.add(token.id);
       if (isControl(token)) this.controlIds.add(token.id);
     }
-    const control = added.tokens.filter((token) => this.controlIds.has(token.id));
-    this.finders = {
-      all: new Finder(added.tokens, this.normalize),
-      words: new Finder(added.tokens.filter((token) => !this.controlIds.has(token.id)), this.normalize),
-      control: new Matcher(control.map((token) => [token.content, token])),
-    };
     this.bosId = this.idOfConfig("bos_token");
     this.padId = this.idOfConfig("pad_token");
     const eos = this.idOfConfig("eos_token");
@@ -114,6 +103,12 @@ export class Tokenizer {
     const { before, after } = surroundingOf(json.post_processor, added.size);
     const begin = this.config.add_bos_token === true && this.bosId !== undefined && before[0] !== this.bosId ? [this.bosId] : [];
     this.surrounding = { before: [...begin, ...before], after };
+    this.makeEncoding = () => new Encoding(json, added.tokens, this.controlIds);
+    if (!options.lazy) this.madeEncoding = this.makeEncoding();
+  }
+
+  private get encoding(): Encoding {
+    return (this.madeEncoding ??= this.makeEncoding());
   }
 
   /**
@@ -121,44 +116,7 @@ export class Tokenizer {
    * that token; false: it is text like any other, for text from strangers.
    */
   encode(text: string, options: { special?: boolean } = {}): number[] {
-    const ids: number[] = [];
-    this.encodeInto(ids, text, options.special === false ? this.finders.words : this.finders.all);
-    return ids;
-  }
-
-  private encodeInto(ids: number[], text: string, finder: Finder): void {
-    for (const part of finder.cut(text)) {
-      if (typeof part !== "string") ids.push(part.id);
-      else if (this.stages.length > 0) this.encodeFrom(0, part, ids);
-      else this.encodeWord(part, ids);
-    }
-  }
-
-  private encodeFrom(stage: number, piece: string, out: number[]): void {
-    const known = piece.length <= CACHED_CHARS ? this.known[stage] : undefined;
-    let ids = known?.get(piece);
-    if (ids === undefined) {
-      ids = known === undefined ? out : [];
-      const next = this.stages[stage]?.(piece) ?? [];
-      for (const part of next)
-        if (stage + 1 < this.stages.length) this.encodeFrom(stage + 1, part, ids);
-        else this.encodeWord(part, ids);
-      if (known === undefined) return;
-      if (known.size >= CACHED_PIECES) known.clear();
-      known.set(flat(piece), ids);
-    }
-    for (const id of ids) out.push(id);
-  }
-
-  /** Merges one word. Merges that spell a control token are undone at its first character. */
-  private encodeWord(word: string, out: number[]): void {
-    for (const token of this.model.encode([word])) {
-      const id = this.model.tokens_to_ids.get(token);
-      if (id === undefined) continue;
-      // what is one character cannot be undone
-      if (!this.controlIds.has(id) || token.length <= 1) out.push(id);
-      else for (const part of [token.slice(0, 1), token.slice(1)]) this.encodeWord(part, out);
-    }
+    return this.encoding.encode(text, options.special !== false);
   }
 
   /**
@@ -173,10 +131,7 @@ export class Tokenizer {
     const { variables = {} } = options;
     const covered = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, Object.hasOwn(variables, name) ? coverDeep(value, shield) : value]));
     const rendered = template.render({ ...covered, messages: messages.map((message) => coverMessage(message, shield)) }, shield);
-    const ids: number[] = [];
-    for (const part of this.finders.control.cut(rendered))
-      if (typeof part === "string") this.encodeInto(ids, shield.uncover(part), this.finders.words);
-      else ids.push(part.id);
+    const ids = this.encoding.encodeBetween(rendered, (part) => shield.uncover(part));
     return { ids, text: shield.uncover(rendered), opensThought: rendered.trimEnd().endsWith(THINK) };
   }
 
@@ -207,7 +162,7 @@ export class Tokenizer {
 
   /** The id of a vocabulary string or added token. */
   idOf(token: string): number | undefined {
-    return this.addedIds.get(token) ?? this.model.tokens_to_ids.get(token);
+    return this.addedIds.get(token) ?? (Object.hasOwn(this.vocab, token) ? this.vocab[token] : undefined);
   }
 
   isSpecial(id: number): boolean {
@@ -250,37 +205,6 @@ export class Tokenizer {
   private checkId(id: number): void {
     if (!Number.isInteger(id) || id < 0 || id >= this.vocabSize)
       throw new DataError(`tokenizer: expected an id from 0 to ${this.vocabSize - 1}, got ${id}`);
-  }
-}
-
-/** Looks for added tokens as Hugging Face does: first those that are taken as they stand, then, in the normalized text, the others. */
-class Finder {
-  private readonly asTheyStand: Matcher;
-  private readonly normalized: Matcher;
-
-  constructor(
-    tokens: readonly AddedToken[],
-    private readonly normalize: ((text: string) => string) | undefined,
-  ) {
-    this.asTheyStand = new Matcher(tokens.filter((token) => !token.normalized).map((token) => [token.content, token]));
-    const others = tokens.filter((token) => token.normalized).map((token) => [normalize?.(token.content) ?? token.content, token] as const);
-    this.normalized = new Matcher(others.filter(([text]) => text !== ""));
-  }
-
-  /** The tokens of a text, and the normalized stretches between them. */
-  *cut(text: string): Generator<string | AddedToken> {
-    for (const part of this.asTheyStand.cut(text)) {
-      if (typeof part !== "string") yield part;
-      else yield* this.normalized.cut(this.normalize?.(part) ?? part);
-    }
-  }
-}
-
-function modelOf(json: CheckedTokenizer): BPE {
-  try {
-    return new BPE(json.model);
-  } catch (error) {
-    throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
   }
 }
 
