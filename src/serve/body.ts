@@ -78,7 +78,10 @@ export async function withBody<T>(request: Request, options: { maxBytes: number;
   }
 }
 
-/** The body piece by piece. A reader that ends early leaves the rest to the server, which must still send its answer on this connection. */
+/**
+ * The body piece by piece. Where a reader ends early the rest is still taken in, and dropped: the client reads its answer only when it has sent
+ * all, and its next request comes behind. Who sends on for long is cut off by the server.
+ */
 async function* chunksOf(request: Request): AsyncGenerator<Uint8Array, void> {
   const reader = streamOf(request)?.getReader();
   if (!reader) return;
@@ -86,7 +89,20 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array, void> {
     reader.read().catch(() => {
       throw new ApiError(400, "The request's body broke off before it was whole", "invalid_request_error", "incomplete_body");
     });
-  for (let next = await read(); !next.done; next = await read()) yield next.value;
+  let whole = false;
+  try {
+    for (let next = await read(); !next.done; next = await read()) yield next.value;
+    whole = true;
+  } finally {
+    if (!whole) void drop(reader);
+  }
+}
+
+async function drop(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  for (;;) {
+    const next = await reader.read().catch(() => undefined);
+    if (next === undefined || next.done) return;
+  }
 }
 
 function streamOf(request: Request): ReadableStream<Uint8Array> | null {

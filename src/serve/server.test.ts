@@ -1,3 +1,4 @@
+import { Agent, request } from "node:http";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -117,4 +118,22 @@ describe("the AI SDK", () => {
       if (part.type === "text-delta" || part.type === "reasoning-delta") parts[part.type] = (parts[part.type] ?? "") + part.text;
     expect(parts).toEqual({ "text-delta": "because", "reasoning-delta": "so" });
   });
+});
+
+test("a connection whose request was refused before its end serves the next one", async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const post = (body: string): Promise<{ status: number | undefined; reused: boolean }> =>
+    new Promise((resolve, reject) => {
+      const sent = request(`${server.url}/v1/completions`, { method: "POST", agent, headers: { "content-type": "application/json", "content-length": body.length } }, (answer) => {
+        answer.resume().on("end", () => resolve({ status: answer.statusCode, reused: sent.reusedSocket }));
+      });
+      sent.on("error", reject).end(body);
+    });
+  const small = JSON.stringify({ prompt: "a", max_tokens: 1 });
+  expect(await post(small)).toEqual({ status: 200, reused: false });
+  for (const refused of [`{"prompt":${"[".repeat(1_000_000)}`, `{"prompt":[${"0,".repeat(2_000_000)}0]}`, " ".repeat(15_000_000)]) {
+    expect((await post(refused)).status).toBeGreaterThanOrEqual(400);
+    expect(await post(small)).toEqual({ status: 200, reused: true });
+  }
+  agent.destroy();
 });
