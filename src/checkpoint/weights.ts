@@ -47,12 +47,14 @@ export class ModelWeights {
     const shapes = new Map<string, readonly number[]>();
     const asked = mtp ? config : withoutMtp(config);
     refuseFew(folder, asked, sources);
-    for (const { key, shape } of listParameters(asked)) {
+    for (const { key, shape, sameAs } of listParameters(asked)) {
       const source = sources.get(key) ?? key;
       if (!folder.has(source)) throw new CheckpointError(`${folder.dir}: ${missing(key, shape)}`);
       const { shape: got } = folder.info(source);
       if (got.join() !== shape.join())
         throw new CheckpointError(`${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`);
+      if (sameAs !== undefined && !(await sameValues(folder, source, sources.get(sameAs) ?? sameAs)))
+        throw new CheckpointError(`${folder.dir}: ${source}: expected a copy of ${sameAs}, got other values: an MTP module with an embedding or a head of its own is not built`);
       shapes.set(key, shape);
     }
     const unused = refuseUnread(folder, config, shapes, mtp ? mtpDepth(config) : 0);
