@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { exportRun, RunReader, type RunInfo, type RunSummary, type StepRecord } from "../runs/index.ts";
+import { clearCache, exportRun, RunReader, type RunInfo, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
-import { dollars, parametersInWords } from "../format.ts";
+import { bytes, dollars, parametersInWords, plural } from "../format.ts";
 import { count, duration, shellCommand } from "./print.ts";
 import { shortPath } from "./trainEnd.ts";
 import { sparkline } from "./trainView.ts";
@@ -34,6 +34,19 @@ export function register(program: Command): void {
       for (const reason of skipped) process.stderr.write(`${pc.yellow("warn")}: a newer state was passed over: ${reason}\n`);
       if (options.json) process.stdout.write(`${JSON.stringify({ model, step, run: id })}\n`);
       else process.stdout.write(`the model of step ${step} is in ${shortPath(model)}. Talk to it: ${shellCommand("chat", shortPath(model))}\n`);
+    });
+  runs
+    .command("clear-cache")
+    .description("remove the tokens and tokenizers in the cache that no run here could be resumed with")
+    .option("--runs <dir>", "where runs are kept (default: runs)")
+    .option("--json", "one JSON object on stdout")
+    .exitOverride()
+    .action(async (_: object, command: Command) => {
+      const options = command.optsWithGlobals<{ runs: string; json?: boolean }>();
+      const cleared = await clearCache(options.runs);
+      if (options.json) return void process.stdout.write(`${JSON.stringify(cleared)}\n`);
+      const kept = [...(cleared.needed > 0 ? [`${cleared.needed} that runs here need`] : []), ...(cleared.recent > 0 ? [`${cleared.recent} opened within the last hour`] : [])];
+      process.stdout.write(`removed ${plural(cleared.removed, "data set")} (${bytes(cleared.bytes)})${kept.length > 0 ? `; kept ${kept.join(" and ")}` : ""}\n`);
     });
   runs
     .description("list the training runs here, or compare some of them")

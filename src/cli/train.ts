@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { measureGemmPeak } from "../runtime/index.ts";
 import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
+import { UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import { summarizeParameters } from "../model/index.ts";
 import { count, progressLine } from "./print.ts";
@@ -27,7 +28,8 @@ export function register(program: Command): void {
     .option("--out <dir>", "folder for the trained model (default models/<recipe's name>, with a number when that is taken)")
     .option("--overwrite", "let the model replace one that Sumbi wrote into that folder before; nobody else's files are ever touched")
     .option("--set <key=value...>", "change a recipe value: --set learningRate.stages.0.from=0.001 tokens=2e6")
-    .option("--resume [run]", "go on with the newest run of this recipe, or with a run by its id")
+    .option("--resume [run]", "go on with the newest run of this recipe, or with a run by its id; --set may change how it goes on")
+    .option("--resume-from <step>", "go on from the saved state of this step instead of the newest", stepOf)
     .option("--runs <dir>", "where runs are kept", "runs")
     .option("--no-web", "do not serve the live page")
     .option("--port <n>", "port of the live page (the next free one is taken)", (text) => portNumber(text), 8090)
@@ -81,5 +83,10 @@ export function register(program: Command): void {
     });
 }
 
+function stepOf(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--resume-from: expected a step number, got ${text}`);
+  return Number(text);
+}
+
 /** What a Ctrl-C before the first step means. */
-const earlier = ({ resume }: Flags): string => (resume ? "ending; nothing has been trained since the last save" : "ending; nothing has been trained yet, so there is nothing to save");
+const earlier = ({ resume, resumeFrom }: Flags): string => (resume || resumeFrom !== undefined ? "ending; nothing has been trained since the last save" : "ending; nothing has been trained yet, so there is nothing to save");

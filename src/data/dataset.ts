@@ -1,23 +1,46 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+/** A data set on disk, opened and read by window. */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { ConfigError, DataError } from "../errors.ts";
 import { fillInMiddle } from "./fim.ts";
 import { mix, permute } from "./random.ts";
-import type { DataReport } from "./report.ts";
-import { type Shard, type Split, type TokenType, unpackTokens } from "./shards.ts";
+import { validate } from "../validate.ts";
+import { type Shard, type Split, unpackTokens } from "./shards.ts";
 
 export const DATASET_FILE = "dataset.json";
 
-/** dataset.json: what the shards of a folder are. */
-export interface DatasetJson {
-  format: number;
-  fingerprint: string;
-  vocabSize: number;
-  tokenType: TokenType;
-  special: { bos: number | null; eos: number | null; fim: [number, number, number] | null };
-  report: DataReport;
-  sources: { path: string; bytes: number }[];
-  splits: Record<Split, Shard[]>;
+/** Changes when the same tokens would be written otherwise. */
+export const FORMAT = 4;
+const JSON_BYTES_MAX = 256 << 20;
+
+const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hex");
+const id = z.number().int().nonnegative();
+const shardSchema = z.object({
+  file: z.string().regex(/^[\w-]+\.bin$/, "expected a shard's file name"),
+  tokens: z.number().int().positive(),
+  chat: z.boolean(),
+  sha256: hex,
+});
+
+/** dataset.json: what the shards of a folder are. Nothing else stands in it: the same tokens are the same folder, whatever texts they came from. */
+const datasetSchema = z.object({
+  format: z.literal(FORMAT),
+  /** Of all the rest. */
+  hash: hex,
+  vocabSize: z.number().int().positive().max(2 ** 31),
+  tokenType: z.enum(["u16", "u32"]),
+  special: z.object({ bos: id.nullable(), eos: id.nullable(), fim: z.tuple([id, id, id]).nullable() }),
+  splits: z.object({ train: z.array(shardSchema), heldout: z.array(shardSchema) }),
+});
+export type DatasetJson = z.infer<typeof datasetSchema>;
+
+/** The hash of a data set: of its shards' hashes and all that is needed to read them. */
+export function contentHash({ format, vocabSize, tokenType, special, splits }: Omit<DatasetJson, "hash">): string {
+  const shards = (split: Split) => splits[split].map(({ file, tokens, chat, sha256 }) => [file, tokens, chat, sha256]);
+  const { bos, eos, fim } = special;
+  return createHash("sha256").update(JSON.stringify([format, vocabSize, tokenType, bos, eos, fim, shards("train"), shards("heldout")])).digest("hex");
 }
 
 export interface BatchRequest {
@@ -41,26 +64,28 @@ const MAX_OPEN_FILES = 64;
 /** Opens what prepareData made. Throws DataError if files are missing, cut short or of another kind. */
 export function openDataset(dir: string): Dataset {
   const path = join(dir, DATASET_FILE);
-  if (!existsSync(path)) throw new DataError(`${dir}: expected a ${DATASET_FILE}, found none`);
-  let json: DatasetJson;
-  try {
-    json = JSON.parse(readFileSync(path, "utf8")) as DatasetJson;
-  } catch (error) {
-    throw new DataError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
-  }
-  if (json?.format !== 3) throw new DataError(`${path}: expected format 3, got ${String(json?.format)}`);
-  if (json.tokenType !== "u16" && json.tokenType !== "u32") throw new DataError(`${path}: expected tokenType u16 or u32, got ${String(json.tokenType)}`);
+  const json = validate(datasetSchema, readJson(path), path, (message) => new DataError(message));
+  const hash = contentHash(json);
+  if (json.hash !== hash) throw new DataError(`${path}: hash: is not that of the rest of the file`);
   const bytesPerToken = json.tokenType === "u16" ? 2 : 4;
-  for (const split of ["train", "heldout"] as const) {
-    if (!Array.isArray(json.splits?.[split])) throw new DataError(`${path}: expected splits.${split} to be a list`);
-    for (const shard of json.splits[split]) {
-      if (typeof shard?.file !== "string" || !/^[\w-]+\.bin$/.test(shard.file)) throw new DataError(`${path}: expected a shard's file name, got ${JSON.stringify(shard?.file)}`);
-      const size = statSync(join(dir, shard.file), { throwIfNoEntry: false })?.size;
-      if (size !== shard.tokens * bytesPerToken)
-        throw new DataError(`${join(dir, shard.file)}: expected ${shard.tokens * bytesPerToken} bytes, ${size === undefined ? "the file is missing" : `got ${size}`}`);
-    }
+  for (const { file, tokens } of [...json.splits.train, ...json.splits.heldout]) {
+    const size = statSync(join(dir, file), { throwIfNoEntry: false })?.size;
+    if (size !== tokens * bytesPerToken)
+      throw new DataError(`${join(dir, file)}: expected ${tokens * bytesPerToken} bytes, ${size === undefined ? "the file is missing" : `got ${size}`}`);
   }
   return new Dataset(dir, json);
+}
+
+function readJson(path: string): unknown {
+  try {
+    const size = statSync(path, { throwIfNoEntry: false })?.size;
+    if (size === undefined) throw new DataError(`${path}: expected a data set's ${DATASET_FILE}, found none`);
+    if (size > JSON_BYTES_MAX) throw new DataError(`${path}: expected at most ${JSON_BYTES_MAX} bytes, got ${size}`);
+    return JSON.parse(readFileSync(path, "utf8")) as unknown;
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /**

@@ -18,7 +18,8 @@ export type Document = { text: string; first: boolean; last: boolean } | { messa
 export type OnBroken = "skip" | "fail";
 
 /** Why a line or row is left out, for counting. */
-export type Fault = "not UTF-8" | "not text" | "not JSON" | "too long" | "no text or messages" | "empty" | "a message of another shape";
+export const FAULTS = ["not UTF-8", "not text", "not JSON", "too long", "no text or messages", "empty", "a message of another shape"] as const;
+export type Fault = (typeof FAULTS)[number];
 
 /** A line or row left out; `line` counts from 1 (for parquet: the row). */
 export interface Broken {

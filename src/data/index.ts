@@ -3,11 +3,12 @@ export { arithmeticDocument, smalltalkDocument, type ChatDocument } from "./smal
 export { conversationDocument } from "./conversations.ts";
 export { readDocuments, type Broken, type Document, type Fault, type OnBroken, type ReadOptions } from "./documents.ts";
 export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
-export { findSources, type Source, type Survey, surveySources } from "./sources.ts";
+export { absolutePaths, findSources, type Source, type Survey, surveySources } from "./sources.ts";
 export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
-export { builtinHash } from "./builtin.ts";
 export { encodeDocument } from "./prepareUnit.ts";
-export { prepareData, type PrepareOptions } from "./prepare.ts";
+export { prepareData, type PreparedData, type PrepareOptions } from "./prepare.ts";
+export { type Cleared, clearShards, openShards, shardsDir } from "./cache.ts";
+export { areUnchanged, hashSources, stampOf } from "./contents.ts";
 export { type BatchRequest, Dataset, openDataset } from "./dataset.ts";
 export type { Split } from "./shards.ts";
 export { InterruptedError, within } from "./within.ts";

@@ -1,22 +1,24 @@
+/** Texts into shards: tokenised once, kept under the hash of what came out. */
 import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync, openSync, fsyncSync, closeSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { breather, unlessAborted } from "../abort.ts";
 import { release, removeLeftovers, temporaryIn } from "../checkpoint/index.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
-import { builtinHash } from "./builtin.ts";
-import { Dataset, DATASET_FILE, type DatasetJson, openDataset } from "./dataset.ts";
+import { openShards, readPrepared, shardsDir, storeShards, writePrepared } from "./cache.ts";
+import { areUnchanged, hashSources } from "./contents.ts";
+import { type Dataset, type DatasetJson, FORMAT, openDataset } from "./dataset.ts";
 import type { OnBroken } from "./documents.ts";
 import { prepareUnit, type UnitJob, type UnitResult } from "./prepareUnit.ts";
 import type { FromWorker } from "./prepareWorker.ts";
 import { tokenTypeOf } from "./shards.ts";
-import { reportOf } from "./report.ts";
-import { type Source, surveySources } from "./sources.ts";
+import { type DataReport, reportOf } from "./report.ts";
+import { surveySources } from "./sources.ts";
 import { loadTokenizer, tokenizerHash } from "./tokenizerFolder.ts";
 import { planUnits, UNIT_BYTES } from "./units.ts";
 
@@ -24,8 +26,10 @@ export interface PrepareOptions {
   /** Files, folders, globs, `builtin:name[:documents]`. */
   paths: readonly string[];
   tokenizerDir: string;
-  /** The data set's own folder: made, or replaced if it holds an older data set. */
-  outDir: string;
+  /** Folder of all shards that were made, each data set in one of its own: made when it is missing. */
+  cacheDir: string;
+  /** `hashSources` of the paths, when that is known. */
+  contents?: string;
   /** Share of the texts kept from training, chosen by their hash. Default 0.01. */
   holdout?: number;
   /** Threads; default one per processor core, fewer for little text. */
@@ -39,48 +43,53 @@ export interface PrepareOptions {
   unitBytes?: number;
 }
 
-/** Changes when the same sources would be written otherwise. */
-const FORMAT = 3;
 /** Less text than this for each thread is not worth starting it. */
 const BYTES_PER_WORKER = 4e6;
 
+export interface PreparedData {
+  dataset: Dataset;
+  report: DataReport;
+  /** The texts were written to while they were read: what came out is kept for this run, but not taken for what they say. */
+  disturbed: boolean;
+}
+
 /**
- * Tokenises sources once into shards on disk, and opens them. Sources, tokenizer and options unchanged (names, sizes,
- * times, hashes): what is there is used. The folder appears whole or not at all. Results depend on neither the number of
- * workers nor the machine. Throws DataError, ConfigError.
+ * Tokenises sources once into shards on disk, and opens them. Where the same bytes were tokenised before, by the same tokenizer with the same settings, what
+ * came out is used; names and times do not count. The shards are kept under their own hash: nothing replaces them, and several processes may
+ * prepare at once. Results depend on neither the number of workers nor the machine. Throws DataError, ConfigError.
  */
-export async function prepareData(options: PrepareOptions): Promise<Dataset> {
-  const { holdout = 0.01, onBroken = "fail", unitBytes = UNIT_BYTES } = options;
+export async function prepareData(options: PrepareOptions): Promise<PreparedData> {
+  const { holdout = 0.01, onBroken = "fail", unitBytes = UNIT_BYTES, onProgress, signal } = options;
   if (!(holdout >= 0 && holdout < 1)) throw new ConfigError(`data: expected holdout from 0 to below 1, got ${holdout}`);
   if (options.workers !== undefined && !(Number.isInteger(options.workers) && options.workers >= 1))
     throw new ConfigError(`data: expected workers of at least 1, got ${options.workers}`);
-  const outDir = resolve(options.outDir);
+  const cacheDir = resolve(options.cacheDir);
   const survey = surveySources(options.paths);
   const { sources } = survey;
-  const fingerprint = fingerprintOf(sources, { tokenizer: tokenizerHash(options.tokenizerDir), holdout, onBroken, unitBytes });
-  const existing = readExisting(outDir);
-  if (existing === fingerprint) {
+  const contents = options.contents ?? (await hashSources(sources, onProgress, signal));
+  const key = createHash("sha256").update(JSON.stringify([FORMAT, contents, tokenizerHash(options.tokenizerDir), holdout, onBroken, unitBytes])).digest("hex");
+  const known = readPrepared(cacheDir, key);
+  if (known !== undefined) {
     try {
-      return openDataset(outDir);
+      return { dataset: await openShards(cacheDir, known.shards, { onProgress, signal }), report: { ...known.report, ignored: survey.ignored }, disturbed: false };
     } catch (error) {
-      if (!(error instanceof DataError)) throw error; // damaged: made again below
+      if (!(error instanceof DataError)) throw error; // gone or damaged: made again below
     }
   }
   const tokenizer = loadTokenizer(options.tokenizerDir);
   const units = await planUnits(sources, unitBytes);
   const bytes = units.reduce((sum, unit) => sum + unit.bytes, 0);
   const workers = Math.max(1, Math.min(options.workers ?? Math.min(availableParallelism(), Math.ceil(bytes / BYTES_PER_WORKER)), units.length));
-  const { signal } = options;
   const breathe = breather(signal);
-  const temporary = temporaryIn(dirname(outDir));
-  await removeLeftovers(dirname(outDir), basename(outDir));
+  const temporary = temporaryIn(cacheDir);
+  await removeLeftovers(cacheDir);
   mkdirSync(temporary, { recursive: true });
   try {
     const run = async (heldoutBelow: number): Promise<UnitResult[]> => {
       let done = 0;
       const onBytes = (more: number) => {
         done += more;
-        options.onProgress?.({ label: "tokenising", done: Math.min(done, bytes), total: bytes, unit: "B" });
+        onProgress?.({ label: "tokenising", done: Math.min(done, bytes), total: bytes, unit: "B" });
       };
       const jobs = units.map((unit): UnitJob => ({ unit, dir: temporary, heldoutBelow, holdout, onBroken }));
       const results: UnitResult[] = [];
@@ -99,32 +108,19 @@ export async function prepareData(options: PrepareOptions): Promise<Dataset> {
       for (const file of readdirSync(temporary)) rmSync(join(temporary, file));
       results = await run(lowest + 1);
     }
-    const json: DatasetJson = {
-      format: FORMAT,
-      fingerprint,
-      vocabSize: tokenizer.vocabSize,
-      tokenType: tokenTypeOf(tokenizer.vocabSize),
-      special: specialOf(tokenizer),
-      report: reportOf(results.map((result) => result.reading), survey),
-      sources: sources.map(({ path, bytes }) => ({ path, bytes })),
-      splits: { train: results.flatMap((result) => result.shards.train), heldout: results.flatMap((result) => result.shards.heldout) },
-    };
-    if (json.splits.train.length === 0) throw new DataError(`data: expected text to train on in ${options.paths.join(", ")}, found none`);
-    writeWhole(join(temporary, DATASET_FILE), JSON.stringify(json, null, 1));
+    const splits = { train: results.flatMap((result) => result.shards.train), heldout: results.flatMap((result) => result.shards.heldout) };
+    if (splits.train.length === 0) throw new DataError(`data: expected text to train on in ${options.paths.join(", ")}, found none`);
+    const { vocabSize } = tokenizer;
     signal?.throwIfAborted();
-    replaceFolder(temporary, outDir);
+    const { hash } = await storeShards(temporary, cacheDir, { format: FORMAT, vocabSize, tokenType: tokenTypeOf(vocabSize), special: specialOf(tokenizer), splits });
+    const report = reportOf(results.map((result) => result.reading), survey);
+    const disturbed = !areUnchanged(sources);
+    if (!disturbed) writePrepared(cacheDir, key, { shards: hash, report });
+    return { dataset: openDataset(shardsDir(cacheDir, hash)), report, disturbed };
   } finally {
     rmSync(temporary, { recursive: true, force: true });
     release(temporary);
   }
-  return openDataset(outDir);
-}
-
-function fingerprintOf(sources: readonly Source[], rest: object): string {
-  const listed = sources.map(({ kind, path, bytes, mtimeMs, builtin }) => ({
-    kind, path, bytes, mtimeMs, builtin, hash: builtin && builtinHash(builtin.name),
-  }));
-  return createHash("sha256").update(JSON.stringify({ FORMAT, listed, ...rest })).digest("hex");
 }
 
 function specialOf(tokenizer: ReturnType<typeof loadTokenizer>): DatasetJson["special"] {
@@ -134,39 +130,6 @@ function specialOf(tokenizer: ReturnType<typeof loadTokenizer>): DatasetJson["sp
     eos: tokenizer.eosIds[0] ?? null,
     fim: fim.every((id) => id !== undefined) ? (fim as [number, number, number]) : null,
   };
-}
-
-/** Names of files that a data set consists of. */
-const OWN_FILE = /^(?:dataset\.json|(?:train|heldout)-(?:chat-)?\d{6,}\.bin)$/;
-
-/** The fingerprint of a data set in this folder; undefined if there is none that can be read. A folder with anything else in it is not ours to replace. */
-function readExisting(outDir: string): string | undefined {
-  if (!existsSync(outDir)) return undefined;
-  const foreign = statSync(outDir).isDirectory() ? readdirSync(outDir).filter((name) => !OWN_FILE.test(name)) : [outDir];
-  if (foreign.length > 0)
-    throw new DataError(`${outDir}: expected a data set or an empty folder, found other files (${foreign.slice(0, 3).join(", ")}); nothing was changed. Move them away`);
-  try {
-    return (JSON.parse(readFileSync(join(outDir, DATASET_FILE), "utf8")) as DatasetJson).fingerprint;
-  } catch {
-    return undefined;
-  }
-}
-
-function writeWhole(path: string, text: string): void {
-  writeFileSync(path, text);
-  const file = openSync(path, "r+");
-  fsyncSync(file);
-  closeSync(file);
-}
-
-/** Puts the folder in the other's place. A crash in between costs the data set, which is made again then. */
-function replaceFolder(from: string, to: string): void {
-  if (!existsSync(to)) return renameSync(from, to);
-  const old = temporaryIn(dirname(to));
-  renameSync(to, old);
-  renameSync(from, to);
-  rmSync(old, { recursive: true, force: true });
-  release(old);
 }
 
 /** The compiled worker; when this file runs as TypeScript (tests, tsx), the worker does too, through tsx. */

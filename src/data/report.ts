@@ -1,6 +1,7 @@
 /** What was read to make a data set, counted, so that it can be said before training begins. */
+import { z } from "zod";
 import { count, plural } from "../format.ts";
-import type { Broken, Fault } from "./documents.ts";
+import { type Broken, type Fault, FAULTS } from "./documents.ts";
 import type { SourceKind, Survey } from "./sources.ts";
 
 /** Counts of one unit's reading, or of all. */
@@ -16,13 +17,21 @@ export interface Reading {
   examples: Broken[];
 }
 
-/** Stored in dataset.json. */
-export interface DataReport extends Reading {
-  files: Record<SourceKind, number>;
-  bytes: number;
+const whole = z.number().int().nonnegative();
+
+/** Kept in the cache, for the next run on the same texts. */
+export const reportSchema = z.object({
+  texts: whole,
+  conversations: whole,
+  heldout: whole,
+  leftOut: z.partialRecord(z.enum(FAULTS), whole),
+  examples: z.array(z.object({ path: z.string(), line: whole, fault: z.enum(FAULTS), reason: z.string() })),
+  files: z.object({ text: whole, jsonl: whole, parquet: whole, builtin: whole } satisfies Record<SourceKind, unknown>),
+  bytes: z.number().nonnegative(),
   /** Files beside them of other extensions, by extension. */
-  ignored: Record<string, number>;
-}
+  ignored: z.record(z.string(), whole),
+});
+export type DataReport = z.infer<typeof reportSchema> & Reading;
 
 export const emptyReading = (): Reading => ({ texts: 0, conversations: 0, heldout: 0, leftOut: {}, examples: [] });
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
@@ -9,6 +10,8 @@ export interface Shard {
   tokens: number;
   /** Conversations: no FIM there. */
   chat: boolean;
+  /** Of the file's bytes. */
+  sha256: string;
 }
 
 export type TokenType = "u16" | "u32";
@@ -30,6 +33,7 @@ export class ShardWriter {
   private readonly buffer: Uint16Array | Uint32Array;
   private used = 0;
   private file: number | undefined;
+  private readonly hash = createHash("sha256");
 
   constructor(
     private readonly dir: string,
@@ -52,6 +56,7 @@ export class ShardWriter {
     this.file ??= openSync(join(this.dir, this.name), "wx");
     const bytes = new Uint8Array(this.buffer.buffer, 0, this.used * this.buffer.BYTES_PER_ELEMENT);
     for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+    this.hash.update(bytes);
     this.used = 0;
   }
 
@@ -59,7 +64,7 @@ export class ShardWriter {
     this.write();
     if (this.file !== undefined) fsyncSync(this.file);
     this.discard();
-    return { file: this.name, tokens: this.tokens, chat: this.chat };
+    return { file: this.name, tokens: this.tokens, chat: this.chat, sha256: this.hash.digest("hex") };
   }
 
   /** Lets go of the file, whatever it holds. */

@@ -1,6 +1,6 @@
-import { readdirSync, type Stats, statSync } from "node:fs";
-import { extname, join, resolve } from "node:path";
-import { globSync, isDynamicPattern } from "tinyglobby";
+import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
+import { extname, isAbsolute, join, resolve } from "node:path";
+import { escapePath, globSync, isDynamicPattern } from "tinyglobby";
 import { DataError } from "../errors.ts";
 import { BUILTINS, builtinCount, type BuiltinName } from "./builtin.ts";
 
@@ -13,6 +13,8 @@ export interface Source {
   path: string;
   bytes: number;
   mtimeMs: number;
+  /** When the file's entry changed last: unlike the other time, nobody can set it back. */
+  ctimeMs: number;
   builtin?: { name: BuiltinName; count: number };
 }
 
@@ -37,7 +39,7 @@ export function surveySources(paths: readonly string[]): Survey {
   const sources = new Map<string, Source>();
   const ignored = new Set<string>();
   const add = (path: string, kind: SourceKind, stats: Stats) => {
-    if (!sources.has(path)) sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs });
+    if (!sources.has(path)) sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs });
   };
   for (const path of paths) {
     if (path.startsWith("builtin:")) {
@@ -70,13 +72,22 @@ export function surveySources(paths: readonly string[]): Survey {
   return { sources: [...sources.values()], ignored: counts };
 }
 
+/** The same paths, so that they mean the same in any other working directory. */
+export function absolutePaths(paths: readonly string[]): string[] {
+  return paths.map((path) => {
+    if (path.startsWith("builtin:") || isAbsolute(path)) return path;
+    const isPattern = !existsSync(path) && isDynamicPattern(path);
+    return isPattern ? `${escapePath(process.cwd().replaceAll("\\", "/"))}/${path}` : resolve(path);
+  });
+}
+
 function builtinSource(path: string): Source {
   const [, name, count, ...rest] = path.split(":");
   if (!(name in BUILTINS) || rest.length > 0 || (count !== undefined && !/^[1-9]\d{0,9}$/.test(count)))
     throw new DataError(`${path}: expected builtin:NAME or builtin:NAME:DOCUMENTS with one of ${Object.keys(BUILTINS).join(", ")}`);
   const documents = builtinCount(name as BuiltinName, count === undefined ? undefined : Number(count));
   const builtin = BUILTINS[name as BuiltinName];
-  return { kind: "builtin", path, bytes: documents * builtin.bytesPerDocument, mtimeMs: 0, builtin: { name: name as BuiltinName, count: documents } };
+  return { kind: "builtin", path, bytes: documents * builtin.bytesPerDocument, mtimeMs: 0, ctimeMs: 0, builtin: { name: name as BuiltinName, count: documents } };
 }
 
 /** Files that can be read, to the bottom; the others are added to `ignored`. */

@@ -54,6 +54,6 @@ export const loadTokenizer = (dir: string): Tokenizer => tokenizerOf(readTokeniz
 export function tokenizerHash(dir: string): string {
   const { texts } = readTokenizerFiles(dir);
   const hash = createHash("sha256");
-  for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] as const) hash.update(`${name}\0`).update(texts[name] ?? "");
+  for (const name of Object.keys(LIMIT_BYTES) as Name[]) hash.update(`${name}\0`).update(texts[name] ?? "");
   return hash.digest("hex");
 }

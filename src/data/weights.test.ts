@@ -37,7 +37,7 @@ describe("messages of weight 0", () => {
   it("stay marked from a .jsonl file to the batch", async () => {
     const path = join(dir, "chat.jsonl");
     writeFileSync(path, Array.from({ length: 5 }, () => JSON.stringify({ messages })).join("\n"));
-    const dataset = await prepareData({ paths: [path], tokenizerDir, outDir: join(dir, "data"), holdout: 0, workers: 1 });
+    const { dataset } = await prepareData({ paths: [path], tokenizerDir, cacheDir: join(dir, "cache"), holdout: 0, workers: 1 });
     const one = encodeDocument({ messages }, tokenizer).ids;
     const ids = new Int32Array(one.length);
     dataset.read("train", one.length, ids);

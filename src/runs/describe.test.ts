@@ -25,11 +25,11 @@ async function notesOf(name: string, files: Record<string, string | Buffer>, rec
   mkdirSync(data);
   for (const [file, content] of Object.entries(files)) writeFileSync(join(data, file), content);
   const recipe = parseRecipe({ name: "t", model: { ...MODEL, vocab_size: 512, max_position_embeddings: 32 }, tokens: 4096, sequence: 32, batch: { end: 4 }, data: {}, learningRate: { warmupSteps: 2, stages: [{ from: 1e-3 }] }, ...recipeOver });
-  const dataset = await prepareData({ paths: [data], tokenizerDir, outDir: join(dir, `${name}-shards`), onBroken: "skip", holdout: 0.1 });
+  const prepared = await prepareData({ paths: [data], tokenizerDir, cacheDir: join(dir, "cache"), onBroken: "skip", holdout: 0.1 });
   try {
-    return describeRun(dataset, recipe, phasesOf(recipe, recipe.model as Record<string, unknown>));
+    return describeRun(prepared, recipe, phasesOf(recipe, recipe.model as Record<string, unknown>));
   } finally {
-    dataset.close();
+    prepared.dataset.close();
   }
 }
 const messages = (notes: Note[], level: Note["level"]): string[] => notes.filter((note) => note.level === level).map((note) => note.message);

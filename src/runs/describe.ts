@@ -1,5 +1,5 @@
 /** What a run was given to learn from, said before it begins: what was read, what was not, and what looks wrong. */
-import { type Dataset, type DataReport, describeLeftOut } from "../data/index.ts";
+import { type DataReport, describeLeftOut, type PreparedData } from "../data/index.ts";
 import { bytes, count, plural } from "../format.ts";
 import { type Phase, pretrainingSteps, type Recipe } from "../train/index.ts";
 
@@ -12,8 +12,7 @@ export interface Note {
 const EPOCHS_MAX = 20;
 
 /** Notes on a run's data and schedule, in the order in which they are to be read. */
-export function describeRun(dataset: Dataset, recipe: Recipe, phases: readonly Phase[]): Note[] {
-  const { report } = dataset.json;
+export function describeRun({ dataset, report, disturbed }: PreparedData, recipe: Recipe, phases: readonly Phase[]): Note[] {
   const train = dataset.tokens("train");
   const heldout = dataset.tokens("heldout");
   const tokens = phases.reduce((sum, phase) => sum + phase.tokens, 0);
@@ -24,6 +23,7 @@ export function describeRun(dataset: Dataset, recipe: Recipe, phases: readonly P
     info(`read ${filesOf(report)} (${bytes(report.bytes)}): ${contentsOf(report)}`),
     info(`${plural(train, "token")} to train on, ${epochs < 1 ? `${(epochs * 100).toFixed(0)} % of them used` : `read ${epochs.toFixed(1)} times`}; ${plural(heldout, "token")} held out`),
   ];
+  if (disturbed) notes.push(warn("the texts were written to while they were read; the run learns from what was read of them"));
   const left = describeLeftOut(report);
   if (left !== undefined) notes.push(warn(left));
   const ignored = Object.entries(report.ignored).sort((a, b) => b[1] - a[1]);

@@ -1,5 +1,5 @@
 /** The trained model as a Hugging Face folder, written beside its run, then put where it shall be. */
-import { join } from "node:path";
+import { isAbsolute, join, relative } from "node:path";
 import { isDiskFault, saveCheckpoint, tokenizerFiles } from "../checkpoint/index.ts";
 import { SumbiError } from "../errors.ts";
 import { listParameters, type ModelConfig, parameterShapes } from "../model/index.ts";
@@ -61,10 +61,24 @@ async function writeModel(run: Trained, step: number, dir: string, overwrite: bo
     },
     tensors: [...shapes].map(([key, shape]) => ({ key, shape, data: run.store.parameter(originals.get(key)!).data })),
     dtype: "bf16",
-    files: { ...(await tokenizerFiles(run.tokenizerDir)), "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n` },
+    files: { ...(await tokenizerFiles(run.tokenizerDir)), "recipe.json": `${JSON.stringify(portable(run.recipe), null, 2)}\n` },
     overwrite,
     origin: { run: run.id, recipe: run.recipe.name, step },
   });
+}
+
+/** The recipe with paths below the working directory relative to it: a model that is given away does not tell where its maker's files are. */
+function portable({ data, tokenizer, model, ...recipe }: Recipe): Recipe {
+  const short = (path: string): string => {
+    const way = isAbsolute(path) ? relative(process.cwd(), path) : "..";
+    return way === "" ? "." : way.startsWith("..") || isAbsolute(way) ? path : way.replaceAll("\\", "/");
+  };
+  return {
+    ...recipe,
+    model: typeof model === "string" ? short(model) : model,
+    tokenizer: "from" in tokenizer ? { from: short(tokenizer.from) } : tokenizer,
+    data: { ...data, paths: data.paths.map(short) },
+  };
 }
 
 const ARCHITECTURES: Record<string, string> = {

@@ -1,4 +1,5 @@
 /** A run: prepared, trained, logged, saved, resumed, exported, read again. */
+export { clearCache } from "./clear.ts";
 export { exportRun } from "./exportRun.ts";
 export { prepareRun, type PreparedRun, type TrainOptions } from "./prepare.ts";
 export { RunReader, type FollowOptions, type NumberedRecord } from "./reader.ts";

@@ -52,7 +52,22 @@ export type EndRecord = z.infer<typeof endRecord>;
 export type EndReason = EndRecord["reason"];
 export type RunRecord = z.infer<typeof runRecordSchema>;
 
-/** run.json: what a run is, written when it starts. */
+const hex = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 in hex");
+
+/** What a run is bound to, in run.json and in every state. */
+export const bindingSchema = z.object({
+  /** Of the tokenizer's files, which the run keeps in its folder. */
+  tokenizer: hex,
+  /** Of the data set: its shards, and how they are read. */
+  shards: hex,
+  /** Of the recipe without the keys that may change, and of the model's config. */
+  recipe: hex,
+  /** Of the parameters' names, shapes and places in the state. */
+  layout: hex,
+});
+export type Binding = z.infer<typeof bindingSchema>;
+
+/** run.json: what a run is, written when it starts; its recipe, when it is resumed with other settings. */
 export const runInfoSchema = z.object({
   /** ISO 8601. */
   startedAt: z.iso.datetime({ offset: true }),
@@ -64,6 +79,14 @@ export const runInfoSchema = z.object({
   machine: z.object({ cpu: z.string(), threads: count, gemmFlopsPerSec: z.number().nonnegative() }).optional(),
   /** Folder of the checkpoint that the run writes. */
   out: z.string().optional(),
+  /** config.json of the model, with the tokenizer's ids in it. */
+  model: z.record(z.string(), z.unknown()).optional(),
+  /** Missing in runs of older versions, which cannot be resumed. */
+  binding: bindingSchema.optional(),
+  /** Hashes of the texts that the run was begun with: of their files' names, sizes and times, and of what they say. */
+  texts: z.object({ stamp: hex, contents: hex }).optional(),
+  /** Settings that were changed by a resume: when, and each as `key before → after`. */
+  changes: z.array(z.object({ at: z.iso.datetime({ offset: true }), settings: z.array(z.string()) })).optional(),
 });
 /** The id is the name of the run's folder. */
 export type RunInfo = z.infer<typeof runInfoSchema> & { id: string };

@@ -1,5 +1,6 @@
 /** The trainer's tokens: windows of a data set, chosen by number and seed. */
-import { type Dataset, heldoutWindows } from "../data/index.ts";
+import { resolve } from "node:path";
+import { type Dataset, heldoutWindows, type PrepareOptions } from "../data/index.ts";
 import type { Recipe, TokenSource } from "../train/index.ts";
 
 export function sourceOf(dataset: Dataset, recipe: Recipe): TokenSource {
@@ -15,4 +16,9 @@ export function sourceOf(dataset: Dataset, recipe: Recipe): TokenSource {
     train: (first, batch, sequence, extra) => dataset.batch({ split: "train", first, batch, sequence, extra, seed, fimRate }),
     heldout: dataset.tokens("heldout") > 1 ? heldout : undefined,
   };
+}
+
+/** How a run's texts become shards. */
+export function dataOptions({ data: { paths, holdout, broken, workers } }: Recipe, tokenizerDir: string, runsDir: string): PrepareOptions {
+  return { paths, tokenizerDir, cacheDir: resolve(runsDir, "cache"), holdout, workers, onBroken: broken };
 }

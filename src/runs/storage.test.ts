@@ -5,6 +5,7 @@ import { temporaryFolder } from "../../test/folders.ts";
 import { newRun, newStore, recipeOf } from "../../test/train/fixture.ts";
 import { CheckpointError } from "../errors.ts";
 import { phasesOf, type Progress } from "../train/index.ts";
+import type { Binding } from "./schema.ts";
 import { saveState, StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
 
@@ -21,9 +22,11 @@ const progressAt = (step: number): Progress => ({
   balance: { updates: step, average: [Array.from({ length: 8 }, () => 1), Array.from({ length: 8 }, () => 1)] },
 });
 const EXPERT = "model.layers.1.mlp.experts.3.up_proj.weight";
+const hash = (digit: string) => digit.repeat(64);
+const binding: Binding = { tokenizer: hash("1"), shards: hash("2"), recipe: hash("3"), layout: hash("4") };
 const open = (options: { from?: number } = {}) => {
   const store = newStore(recipe);
-  return { store, storage: storageOf({ history: new StateHistory(dir, 3), store, phases, ...options }) };
+  return { store, storage: storageOf({ history: new StateHistory(dir, 3), store, phases, binding, ...options }) };
 };
 
 describe("a run's states", () => {
@@ -38,6 +41,9 @@ describe("a run's states", () => {
   });
 
   test.each([
+    ["no binding", { progress: progressAt(5), binding: null }, /state\.json: binding: expected object, got null/],
+    ["another tokenizer", { progress: progressAt(5), binding: { ...binding, tokenizer: hash("9") } }, /state\.json: binding: this state was trained with another tokenizer/],
+    ["other tokens and another recipe", { progress: progressAt(5), binding: { ...binding, shards: hash("9"), recipe: hash("9") } }, /this state was trained with other tokens and another recipe or model/],
     ["nothing", {}, /state\.json: progress: expected object, got undefined/],
     ["a step below 0", { progress: { ...progressAt(5), step: -3 } }, /state\.json: progress\.step: /],
     ["another step than its folder says", { progress: progressAt(6) }, /state\.json: progress\.step: expected 5 as its folder says, of at most 25, got 6/],
@@ -49,7 +55,7 @@ describe("a run's states", () => {
   ])("with %s are passed over, by file and field", async (_, state, message) => {
     const { store, storage } = open();
     await storage.save(progressAt(3));
-    await saveState(join(dir, "step-00000005"), { state, tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] })) });
+    await saveState(join(dir, "step-00000005"), { state: { binding, ...state }, tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] })) });
     const skipped: string[] = [];
     expect(await storage.load((reason) => skipped.push(reason))).toEqual(progressAt(3));
     expect(skipped).toEqual([expect.stringMatching(message)]);
@@ -59,8 +65,8 @@ describe("a run's states", () => {
   test("of another model's size, or without a tensor, are passed over", async () => {
     const { store, storage } = open();
     const tensors = (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] }));
-    await saveState(join(dir, "step-00000005"), { state: { progress: progressAt(5) }, tensors: tensors.map((t) => (t.key === "moment2" ? { ...t, shape: [7], data: t.data.slice(0, 7) } : t)) });
-    await saveState(join(dir, "step-00000004"), { state: { progress: progressAt(4) }, tensors: tensors.slice(0, 2) });
+    await saveState(join(dir, "step-00000005"), { state: { progress: progressAt(5), binding }, tensors: tensors.map((t) => (t.key === "moment2" ? { ...t, shape: [7], data: t.data.slice(0, 7) } : t)) });
+    await saveState(join(dir, "step-00000004"), { state: { progress: progressAt(4), binding }, tensors: tensors.slice(0, 2) });
     const skipped: string[] = [];
     await expect(storage.load((reason) => skipped.push(reason))).rejects.toThrow(/no state can be read/);
     expect(skipped).toEqual([expect.stringMatching(/"moment2": expected room for 7 values/), expect.stringMatching(/no tensor "moment2"/)]);
@@ -72,7 +78,7 @@ describe("a run's states", () => {
     const { data } = store.parameter(EXPERT);
     data.fill(NaN, 10, 110);
     await expect(storage.save(progressAt(5))).rejects.toThrow(`step 5: parameters: ${EXPERT}: 100 of ${data.length} values are NaN or infinite. The state is not saved; those before it are kept`);
-    await saveState(join(dir, "step-00000005"), { state: { progress: progressAt(5) }, tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] })) });
+    await saveState(join(dir, "step-00000005"), { state: { progress: progressAt(5), binding }, tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] })) });
     const again = open();
     const skipped: string[] = [];
     expect(await again.storage.load((reason) => skipped.push(reason))).toEqual(progressAt(3));
@@ -104,13 +110,13 @@ describe("a run's states", () => {
   test("a damaged one is told by the trainer, and training goes on from the one before with the same losses", async () => {
     const whole = await newRun(recipe);
     await whole.trainer.run();
-    const first = await newRun(recipe, { onStep: (r, trainer) => r.step === 12 && trainer.stop(), keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases }) });
+    const first = await newRun(recipe, { onStep: (r, trainer) => r.step === 12 && trainer.stop(), keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases, binding }) });
     await first.trainer.run();
     const path = join(dir, "step-00000012", "model.safetensors");
     const bytes = readFileSync(path);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     writeFileSync(path, bytes);
-    const second = await newRun(recipe, { keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases }) });
+    const second = await newRun(recipe, { keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases, binding }) });
     expect(await second.trainer.resume()).toBe(true);
     expect(second.trainer.progress.step).toBe(10);
     expect(second.messages).toEqual([expect.stringMatching(/a saved state is damaged and was passed over: .*step-00000012: tensor "moment1" is not as it was saved/)]);

@@ -5,30 +5,36 @@ import { CheckpointError } from "../errors.ts";
 import { isDeepseek } from "../model/index.ts";
 import { moeLayers, type ParameterStore, type Phase, type Progress, progressSchema, type StateStorage } from "../train/index.ts";
 import { validate } from "../validate.ts";
+import { difference } from "./binding.ts";
 import { describeNotFinite, whereNotFinite } from "./finite.ts";
+import { type Binding, bindingSchema } from "./schema.ts";
 import type { LoadedState, StateHistory } from "./state.ts";
 
 const ARRAYS = ["parameters", "moment1", "moment2"] as const;
 
-const savedSchema = z.object({ progress: progressSchema });
+const savedSchema = z.object({ progress: progressSchema, binding: bindingSchema });
 
 export interface StorageOptions {
   history: StateHistory;
   store: ParameterStore;
   phases: readonly Phase[];
+  /** What the run is bound to: states of anything else are none of this run's. */
+  binding: Binding;
   /** Begins from the state of this step and no other; later ones are given up with the next save. */
   from?: number;
 }
 
 /** A run's states. What is not finite is neither saved nor loaded; a state that is not whole is passed over for the one before. */
-export function storageOf({ history, store, phases, from }: StorageOptions): StateStorage {
+export function storageOf({ history, store, phases, binding, from }: StorageOptions): StateStorage {
   /** Later states are not looked at: they belong to a past that was given up. */
   let upTo = Infinity;
   let chosen = from;
 
   const read = async (state: LoadedState, step: number): Promise<Progress> => {
     const where = join(state.dir, "state.json");
-    const { progress } = validate(savedSchema, state.state, where, (message) => new CheckpointError(message));
+    const { progress, binding: its } = validate(savedSchema, state.state, where, (message) => new CheckpointError(message));
+    const other = difference(its, binding);
+    if (other !== undefined) throw new CheckpointError(`${where}: binding: this state was trained with ${other}`);
     checkProgress(progress, step, phases, where);
     for (const key of ARRAYS) await state.readInto(key, store[key]);
     refuseNotFinite(store, state.dir);
@@ -39,7 +45,7 @@ export function storageOf({ history, store, phases, from }: StorageOptions): Sta
     async save(progress) {
       refuseNotFinite(store, `step ${progress.step}`, "The state is not saved; those before it are kept");
       await history.save(progress.step, {
-        state: { progress },
+        state: { progress, binding },
         tensors: ARRAYS.map((key) => ({ key, shape: [store[key].length], data: store[key] })),
       });
       upTo = Infinity;

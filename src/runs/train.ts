@@ -82,12 +82,12 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       phase: (phase) => event(phase.fromStep, "info", `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}`),
       event,
     });
-    for (const note of run.notes) write({ type: "event", step: trainer.progress.step, ...note });
     try {
       if (run.resumed && (await trainer.resume())) {
         outcome.saved = trainer.progress.step;
         event(trainer.progress.step, "info", `resumed at step ${trainer.progress.step}`);
       }
+      for (const { level, message } of run.notes) event(trainer.progress.step, level, message);
       signal.addEventListener("abort", () => trainer.stop(), { once: true });
       const done = signal.aborted ? false : await trainer.run();
       await finish(run, trainer.progress.step, done, outcome, watcher, write);

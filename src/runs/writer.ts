@@ -41,8 +41,8 @@ export class RunWriter {
     return this.info.id;
   }
 
-  /** Creates runs/<id>/ with run.json and an empty log. Throws CheckpointError when the run exists. */
-  static async create(runsDir: string, run: NewRun): Promise<RunWriter> {
+  /** Creates runs/<id>/ with what `fill` puts there, run.json and an empty log. Throws CheckpointError when the run exists. */
+  static async create(runsDir: string, run: NewRun, fill: (dir: string) => Promise<void> = async () => {}): Promise<RunWriter> {
     const startedAt = run.startedAt ?? new Date().toISOString();
     const wanted = run.id ?? makeRunId(run.recipeName, new Date(startedAt));
     const id = await makeRunFolder(runsDir, checkRunId(wanted), run.id === undefined).catch(async (error: unknown) => {
@@ -52,6 +52,7 @@ export class RunWriter {
     const info: RunInfo = { ...run, id, startedAt };
     try {
       const lock = await RunLock.acquire(dir);
+      await fill(dir);
       await atomicFile(join(dir, "run.json"), textOf(info));
       return RunWriter.open(dir, info, lock);
     } catch (error) {

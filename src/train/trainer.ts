@@ -188,7 +188,7 @@ export class Trainer {
     const rollbacks = this.progress.rollbacks + 1;
     if (rollbacks > this.recipe.spike.rollbacks)
       throw new SumbiError(
-        `train: step ${step + 1} gave ${what}, after ${this.recipe.spike.rollbacks} rollbacks; the last good state is kept. Lower the learning rate, lengthen the warm-up or raise spike.rollbacks, then --resume`,
+        `train: step ${step + 1} gave ${what}, after ${this.recipe.spike.rollbacks} rollbacks; the last good state is kept. Go on with a lower learning rate or more rollbacks: --resume --set spike.rollbacks=${2 * this.recipe.spike.rollbacks + 1}`,
       );
     if (!(await this.resume())) throw new SumbiError(`train: step ${step + 1} gave ${what}, and there is no saved state to go back to`);
     this.progress = { ...this.progress, rollbacks, sequences: nextSequence };
