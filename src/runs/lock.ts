@@ -122,7 +122,7 @@ export class RunLock {
     if (this.#lost !== undefined) throw new CheckpointError(`${this.dir}: ${this.#lost}. This process stops here and writes nothing more`);
   }
 
-  #look(): string | undefined {
+  #look(attempt = 1): string | undefined {
     try {
       const newest = Math.max(0, ...numbersIn(readdirSync(this.dir)));
       if (newest > this.number) {
@@ -133,6 +133,8 @@ export class RunLock {
         return `${nameOf(this.number)} is gone or another's: somebody else may write the run`;
       return undefined;
     } catch (error) {
+      // This process may have slept between the list and the file, and the file be gone since.
+      if (attempt < 3) return this.#look(attempt + 1);
       return `the run's folder cannot be read (${(error as NodeJS.ErrnoException).code}): it was moved or removed`;
     }
   }
