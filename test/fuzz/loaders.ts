@@ -192,8 +192,8 @@ export const LOADERS: Loader[] = [
     share: 6,
     seeds: stateSeeds,
     async load(dir) {
-      const { phases } = SMALL;
-      await storageOf({ history: new StateHistory(join(dir, "state"), 2), store: storeOf(phases), phases, from: 20 }).load(() => {});
+      const { phases, binding } = SMALL;
+      await storageOf({ history: new StateHistory(join(dir, "state"), 2), store: storeOf(phases), phases, binding, from: 20 }).load(() => {});
     },
   },
   {

@@ -1,5 +1,6 @@
 // Mutations of files: by their structure where they have one, by their bytes everywhere.
 import { createHash } from "node:crypto";
+import { contentHash, type DatasetJson } from "../../src/data/dataset.ts";
 import { mutateJson } from "./json.ts";
 import type { Random } from "./random.ts";
 
@@ -103,11 +104,12 @@ const isJson = (line: string): boolean => {
 /** What a change has made long is not taken apart again: it would only cost time. */
 const TREE_MAX = 300_000;
 
-/** A state.json whose digest is right again: otherwise nothing behind the digest would ever be met. */
+/** A state.json or dataset.json whose digest is right again: otherwise nothing behind the digest would ever be met. */
 function mutateSealed(text: string, random: Random): string {
   const changed = mutateJson(text, random);
   try {
     const { digest: _, ...rest } = JSON.parse(changed) as Record<string, unknown>;
+    if ("hash" in rest) return JSON.stringify({ ...rest, hash: contentHash(rest as unknown as DatasetJson) });
     return JSON.stringify({ digest: createHash("sha256").update(JSON.stringify(rest)).digest("hex"), ...rest });
   } catch {
     return changed;

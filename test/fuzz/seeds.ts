@@ -1,5 +1,5 @@
 // Valid files to begin from: fixtures of the repository, and small ones made here the same way every time.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -125,7 +125,11 @@ const small = { name: "small", model: { ...MODEL, vocab_size: 320 }, tokens: 8 *
 
 /** A run of 25 steps that states are of. */
 const running = parseRecipe({ ...small, tokens: 8 * 16 * 25 });
-export const SMALL = { recipe: running, phases: phasesOf(running, running.model as Record<string, unknown>) };
+export const SMALL = {
+  recipe: running,
+  phases: phasesOf(running, running.model as Record<string, unknown>),
+  binding: { tokenizer: "1".repeat(64), shards: "2".repeat(64), recipe: "3".repeat(64), layout: "4".repeat(64) },
+};
 
 /** A recipe with its text, small enough to be prepared whole. */
 export const trainingSeeds = (): Seed[] => [{
@@ -145,20 +149,20 @@ export async function runSeeds(): Promise<Seed[]> {
     writer.write({ type: "end", step: 100, reason: "done" });
     await writer.close();
   });
-  const alive = json({ pid: 1, host: "elsewhere", at: 1_790_000_000_000 });
+  const owner = json({ host: "elsewhere", boot: "another boot", pid: 1, started: "1", token: "t", at: 1_790_000_000_000, beats: 3, released: false });
   return [{
-    files: { ...files, [`${id}/alive.json`]: alive },
-    changed: [[`${id}/run.json`, "json"], [`${id}/log.jsonl`, "jsonl"], [`${id}/log.jsonl`, "jsonl"], [`${id}/alive.json`, "json"]],
+    files: { ...files, [`${id}/writer-2.json`]: owner },
+    changed: [[`${id}/run.json`, "json"], [`${id}/log.jsonl`, "jsonl"], [`${id}/log.jsonl`, "jsonl"], [`${id}/writer-2.json`, "json"]],
   }];
 }
 
 export async function stateSeeds(): Promise<Seed[]> {
-  const { recipe, phases } = SMALL;
+  const { recipe, phases, binding } = SMALL;
   const store = storeOf(phases);
   store.initialize(recipe.seed, 0.05);
   const files = await made(async (dir) => {
     const average = Array.from({ length: 2 }, () => Array.from({ length: 8 }, () => 1));
-    await storageOf({ history: new StateHistory(join(dir, "state"), 1), store, phases }).save({
+    await storageOf({ history: new StateHistory(join(dir, "state"), 1), store, phases, binding }).save({
       step: 20, tokens: 2560, sequences: 160, averageLoss: 3.1, lossVariance: 0.1, spikes: 0, rollbacks: 0, seconds: 1.5, balance: { updates: 20, average },
     });
   });
@@ -169,10 +173,12 @@ export async function stateSeeds(): Promise<Seed[]> {
 export async function datasetSeeds(): Promise<Seed[]> {
   const files = await made(async (dir) => {
     writeFileSync(join(dir, "text.txt"), TEXT);
-    await prepareData({ paths: [join(dir, "text.txt")], tokenizerDir: TOKENIZERS[1] as string, outDir: join(dir, "data"), holdout: 0.2, workers: 1 });
-    rmSync(join(dir, "text.txt"));
+    const { dataset } = await prepareData({ paths: [join(dir, "text.txt")], tokenizerDir: TOKENIZERS[1] as string, cacheDir: join(dir, "cache"), holdout: 0.2, workers: 1 });
+    dataset.close();
+    renameSync(dataset.dir, join(dir, "data"));
+    for (const name of ["text.txt", "cache"]) rmSync(join(dir, name), { recursive: true });
   });
-  return [{ files, changed: Object.keys(files).flatMap((path): [string, FileKind][] => (path.endsWith(".json") ? [[path, "json"], [path, "json"], [path, "json"]] : [[path, "bytes"]])) }];
+  return [{ files, changed: Object.keys(files).flatMap((path): [string, FileKind][] => (path.endsWith(".json") ? [[path, "json"], [path, "sealed"], [path, "sealed"]] : [[path, "bytes"]])) }];
 }
 
 export function documentSeeds(): Seed[] {
