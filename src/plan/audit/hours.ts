@@ -30,6 +30,10 @@ export function combine(estimates: Estimate[]): { mean: number; sigma: number } 
 
 const normal = (x: number, mean: number, sigma: number) => Math.exp(-0.5 * ((x - mean) / sigma) ** 2) / sigma;
 
+/** How many times as likely the evidence is at x as at y; of logarithms, so that two impossible ones still compare. */
+const timesAsLikely = (x: number, y: number, { mean, sigma }: { mean: number; sigma: number }): number =>
+  Math.exp(Math.min(700, 0.5 * (((y - mean) / sigma) ** 2 - ((x - mean) / sigma) ** 2)));
+
 /**
  * Probability of the true hours: a mixture of "as stated" and "anything up to five times", weighed by independent estimates;
  * nothing below `floor` × stated (what the published kernels need). Bands are of hours; `asStated` is the first part's weight.
@@ -42,9 +46,11 @@ export function believe(stated: number, sums: Grade, lostTimeMissing: boolean, e
   const mass: number[] = [];
   let honest = 0;
   let sum = 0;
+  // Against the likeliest of these hours: evidence far from all of them would leave nothing but zeros.
+  const nearest = evidence ? Math.min(Math.log(8), Math.max(Math.log(Math.max(floor, 0.5)), evidence.mean)) : 0;
   for (let x = Math.log(0.5); x <= Math.log(8); x += STEP) {
     if (x < Math.log(Math.max(floor, 1e-9))) continue;
-    const seen = evidence ? normal(x, evidence.mean, evidence.sigma) : 1;
+    const seen = evidence ? timesAsLikely(x, nearest, evidence) : 1;
     const as = (PRIOR[sums] * normal(x, shift, STATED_SIGMA) * seen) / Math.sqrt(2 * Math.PI);
     const other = x >= from && x <= to ? ((1 - PRIOR[sums]) / (to - from)) * seen : 0;
     honest += as;
@@ -65,7 +71,7 @@ export function believe(stated: number, sums: Grade, lostTimeMissing: boolean, e
 export function likelihoodOfFactor(factor: number, estimates: Estimate[]): number {
   const evidence = combine(estimates);
   if (!evidence) return 1;
-  return normal(Math.log(factor), evidence.mean, evidence.sigma) / normal(0, evidence.mean, evidence.sigma);
+  return timesAsLikely(Math.log(factor), 0, evidence);
 }
 
 /** Worst grade of the checks that concern the claim's own sums. */
