@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { describe, expect, it, vi } from "vitest";
+import { PRESETS } from "../model/presets.ts";
 import { BAND_RESTS } from "../plan/band.ts";
 import { register as registerCompare } from "./compare.ts";
 import { register as registerPlan } from "./plan.ts";
@@ -91,6 +92,33 @@ describe("sumbi plan", () => {
     await expect(run("plan", "deepseek-v3", "--chip", "h800", "--legal-on", "2024-06-01")).rejects.toThrow(/H800.*could not be had in CN.*could be: .*h20/);
     await expect(run("plan", "deepseek-v3", "--to", "SG")).rejects.toThrow("expected --legal-on with the day");
     await expect(run("plan", "deepseek-v3", "--legal-on", "2025-06-01", "--headquarters", "Chnia")).rejects.toThrow("plan: --headquarters: expected a country's two letters or its name");
+  });
+
+  it("answers or refuses whatever numbers it is given", async () => {
+    await expect(run(...small, "--tokens", "1e30")).rejects.toThrow("tokens: expected at most 1000000000000000000, came 1e+30");
+    await expect(run(...small.slice(0, 6), "--gpus", "1e12")).rejects.toThrow("gpus: expected at most 1000000, came 1000000000000");
+    await expect(run(...small, "--sequence", "1e9")).rejects.toThrow("sequence: expected at most 100000000");
+    await expect(run(...small.slice(0, 6), "--gpus", "64", "--batch", "9007199254740991")).rejects.toThrow("batch: expected at most 100000000");
+    await expect(run(...small.slice(0, 6), "--days", "1e300")).rejects.toThrow("days: expected at most 36500");
+    await expect(run(...small.slice(0, 6), "--gpus", "1048576", "--layout", "pp=1048576")).rejects.toThrow("gpus: expected at most 1000000");
+    await expect(run(...v3.slice(0, 6), "--gpus", "65536", "--batch", "65536", "--schedule", "1f1b", "--layout", "pp=65536")).rejects.toThrow("pp: expected at most 61 stages");
+  });
+
+  it("plans 4,096 layers of 65,536 experts, but no more stages than can be played", async () => {
+    const file = join(dir, "deep.json");
+    writeFileSync(file, JSON.stringify({ ...PRESETS["deepseek-v3"]!.config, num_hidden_layers: 4096, n_routed_experts: 65_536, n_group: 1, topk_group: 1, hidden_size: 64, intermediate_size: 64, moe_intermediate_size: 2, vocab_size: 1000, num_nextn_predict_layers: 0 }));
+    const ask = ["plan", file, "--tokens", "1T", "--chip", "h100", "--gpus", "4096", "--batch", "4096", "--schedule", "1f1b"];
+    const plan = await json(...ask, "--layout", "pp=64,tp=1,ep=64,microBatch=1,recompute=full");
+    expect(plan.layout).toMatchObject({ pp: 64, ep: 64 });
+    expect(plan.stepSeconds).toBeGreaterThan(0);
+    await expect(run(...ask, "--layout", "pp=1024")).rejects.toThrow("pp: expected at most 512 stages, came 1024 (pp 1024); the nearest that works is pp 512");
+  });
+
+  it("draws no step of millions of events", async () => {
+    const svg = join(dir, "long.svg");
+    await expect(run("plan", "llama-3.1-8b", "--tokens", "1T", "--gpus", "8", "--batch", "800000", "--schedule", "1f1b", "--layout", "tp=1,pp=4,microBatch=1", "--timeline", svg))
+      .rejects.toThrow("a step of 400000 micro-batches over 4 stages has too many events to be drawn; the nearest that works is 50000 micro-batches");
+    expect(existsSync(svg)).toBe(false);
   });
 
   it("asks the export rules by day, place and seat", async () => {

@@ -87,7 +87,9 @@ test("caches grow, and hold as much as the context", async () => {
 
 test("a config.json that means millions of tensors is refused by counting them, and one too large to write as a graph too", async () => {
   const { dir, config } = await fixture("deepseek_v3");
-  const held = (await openCheckpoint(dir)).keys().length;
+  const checkpoint = await openCheckpoint(dir);
+  const held = checkpoint.keys().length;
+  await checkpoint.close();
   const huge = { ...config, num_hidden_layers: 4096, n_routed_experts: 65_536 } as typeof config;
   const expected = tensorCount({ ...huge, num_nextn_predict_layers: 0 } as typeof config);
   expect(expected).toBeGreaterThan(4095 * 65_536 * 3);

@@ -12,55 +12,74 @@ export function layoutText(layout: Layout): string {
   return [...sizes, ...(layout.zero > 0 ? [`ZeRO-${layout.zero}`] : []), `micro-batch ${layout.microBatch}`, ...redo].join(" · ");
 }
 
-/** Divisors of n, rising. */
-export function divisors(n: number): number[] {
+/** Divisors of n up to `most`, rising. */
+export function divisors(n: number, most = n): number[] {
   const low: number[] = [], high: number[] = [];
-  for (let d = 1; d * d <= n; d++)
+  for (let d = 1; d * d <= n && d <= most; d++)
     if (n % d === 0) {
       low.push(d);
-      if (d * d !== n) high.unshift(n / d);
+      if (d * d !== n && n / d <= most) high.push(n / d);
     }
-  return [...low, ...high];
+  return [...low, ...high.reverse()];
 }
+
+/** Nobody asks for a larger part of a layout; what is near is looked for up to here. */
+const MOST_PARTS = 2 ** 20;
+/** A model is cut into at most so many stages: the schedule is played event by event, and no published run has had more than a quarter of this. */
+export const MOST_STAGES = 512;
 
 const nearestOf = (values: number[], to: number): string => {
   const below = values.filter((v) => v < to).at(-1), above = values.find((v) => v > to);
   const both = [below, above].filter((v) => v !== undefined);
   return both.length === 2 ? `the nearest that work are ${both[0]} and ${both[1]}` : `the nearest that works is ${both[0] ?? 1}`;
 };
+const nearestDivisor = (n: number, to: number): string => nearestOf(divisors(n, MOST_PARTS), to);
 
 /** Why a layout cannot run a job, with the nearest that can; undefined where it can. Memory is another question. */
-export function layoutProblem(job: Job, layout: Layout): string | undefined {
+export const layoutProblem = (job: Job, layout: Layout): string | undefined => problemOf(job, layout)?.();
+
+/** Whether a layout can run a job: what a search asks of thousands, without looking for what is near. */
+export const layoutRuns = (job: Job, layout: Layout): boolean => problemOf(job, layout) === undefined;
+
+/** What is wrong with a layout, told only when asked: looking for what is near takes longer than judging. */
+function problemOf(job: Job, layout: Layout): (() => string) | undefined {
   const { architecture, cluster } = job;
   for (const key of ["dp", "tp", "cp", "pp", "vp", "ep", "microBatch"] as const) {
     const value = layout[key];
-    if (!Number.isSafeInteger(value) || value < 1) return `layout: ${key}: expected a whole number of 1 or more, came ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
+    if (!Number.isSafeInteger(value) || value < 1) return () => `layout: ${key}: expected a whole number of 1 or more, came ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
   }
   const { dp, tp, cp, pp, vp, ep, microBatch } = layout;
   const gpus = layoutGpus(layout);
-  if (gpus > cluster.gpus) {
-    const fit = Math.floor(cluster.gpus / (tp * cp * pp));
-    const instead = fit > 0 ? `dp ${fit} fits` : `tp · cp · pp alone is ${tp * cp * pp}`;
-    return `layout: expected dp · tp · cp · pp of at most the ${cluster.gpus} GPUs, came ${dp} · ${tp} · ${cp} · ${pp} = ${gpus}; ${instead}`;
-  }
-  if (job.batch % (dp * microBatch) !== 0) {
-    const rows = dp * microBatch;
-    const below = Math.floor(job.batch / rows) * rows, above = below + rows;
-    const fitting = divisors(job.batch).filter((d) => d % microBatch === 0).map((d) => d / microBatch);
-    const dps = fitting.length > 0 ? ` (or dp: ${nearestOf(fitting, dp)})` : "";
-    return `batch: expected a multiple of dp · micro-batch = ${dp} · ${microBatch} = ${rows}, came ${job.batch}; ${below > 0 ? `the nearest that work are ${below} and ${above}` : `the nearest that works is ${above}`}${dps}`;
-  }
+  if (gpus > cluster.gpus)
+    return () => {
+      const fit = Math.floor(cluster.gpus / (tp * cp * pp));
+      const instead = fit > 0 ? `dp ${fit} fits` : `tp · cp · pp alone is ${tp * cp * pp}`;
+      return `layout: expected dp · tp · cp · pp of at most the ${cluster.gpus} GPUs, came ${dp} · ${tp} · ${cp} · ${pp} = ${gpus}; ${instead}`;
+    };
+  if (job.batch % (dp * microBatch) !== 0)
+    return () => {
+      const rows = dp * microBatch;
+      const below = Math.floor(job.batch / rows) * rows, above = below + rows;
+      const fitting = divisors(job.batch, MOST_PARTS).filter((d) => d % microBatch === 0).map((d) => d / microBatch);
+      const dps = fitting.length > 0 ? ` (or dp: ${nearestOf(fitting, dp)})` : "";
+      return `batch: expected a multiple of dp · micro-batch = ${dp} · ${microBatch} = ${rows}, came ${job.batch}; ${below > 0 ? `the nearest that work are ${below} and ${above}` : `the nearest that works is ${above}`}${dps}`;
+    };
   if (job.sequence % (cp * (job.sequenceParallel === false ? 1 : tp)) !== 0)
-    return `sequence: expected a multiple of cp · tp = ${cp * tp}, came ${job.sequence}; the nearest that works is ${Math.ceil(job.sequence / (cp * tp)) * cp * tp}`;
+    return () => `sequence: expected a multiple of cp · tp = ${cp * tp}, came ${job.sequence}; the nearest that works is ${Math.ceil(job.sequence / (cp * tp)) * cp * tp}`;
   for (const { attention, ffn } of architecture.layers) {
-    if (attention.heads % tp !== 0) return `layout: tp: expected a divisor of the ${attention.heads} heads of ${architecture.name}, came ${tp}; ${nearestOf(divisors(attention.heads), tp)}`;
+    if (attention.heads % tp !== 0) return () => `layout: tp: expected a divisor of the ${attention.heads} heads of ${architecture.name}, came ${tp}; ${nearestDivisor(attention.heads, tp)}`;
     const width = ffn.kind === "dense" ? ffn.width : Math.max(ffn.width * ffn.shared, tp);
-    if (width % tp !== 0) return `layout: tp: expected a divisor of the feed-forward width ${width} of ${architecture.name}, came ${tp}; ${nearestOf(divisors(width), tp)}`;
-    if (ffn.kind === "moe" && ffn.experts % ep !== 0) return `layout: ep: expected a divisor of the ${ffn.experts} experts of ${architecture.name}, came ${ep}; ${nearestOf(divisors(ffn.experts), ep)}`;
+    if (width % tp !== 0) return () => `layout: tp: expected a divisor of the feed-forward width ${width} of ${architecture.name}, came ${tp}; ${nearestDivisor(width, tp)}`;
+    if (ffn.kind === "moe" && ffn.experts % ep !== 0) return () => `layout: ep: expected a divisor of the ${ffn.experts} experts of ${architecture.name}, came ${ep}; ${nearestDivisor(ffn.experts, ep)}`;
   }
-  if (ep > 1 && !architecture.layers.some(({ ffn }) => ffn.kind === "moe")) return `layout: ep: expected 1, since ${architecture.name} has no experts, came ${ep}; the nearest that works is 1`;
-  if ((dp * cp * tp) % ep !== 0) return `layout: ep: expected a divisor of dp · cp · tp = ${dp * cp * tp}, came ${ep}; ${nearestOf(divisors(dp * cp * tp), ep)}`;
-  const stages = stageCount(job.schedule, pp, vp), layers = layerCount(architecture);
-  if (stages > layers) return `layout: pp: expected at most ${layers} stages, one a layer of ${architecture.name}, came ${stages} (pp ${pp}${vp > 1 ? ` · vp ${vp}` : ""}); the nearest that works is pp ${Math.max(1, Math.floor(layers / (stages / pp)))}`;
-  return shapeProblem({ schedule: job.schedule, pp, vp, microBatches: job.batch / (dp * microBatch) });
+  if (ep > 1 && !architecture.layers.some(({ ffn }) => ffn.kind === "moe")) return () => `layout: ep: expected 1, since ${architecture.name} has no experts, came ${ep}; the nearest that works is 1`;
+  if ((dp * cp * tp) % ep !== 0) return () => `layout: ep: expected a divisor of dp · cp · tp = ${dp * cp * tp}, came ${ep}; ${nearestDivisor(dp * cp * tp, ep)}`;
+  const stages = stageCount(job.schedule, pp, vp), layers = layerCount(architecture), most = Math.min(layers, MOST_STAGES);
+  if (stages > most)
+    return () => {
+      const what = stages > layers ? `at most ${layers} stages, one a layer of ${architecture.name}` : `at most ${MOST_STAGES} stages`;
+      return `layout: pp: expected ${what}, came ${stages} (pp ${pp}${vp > 1 ? ` · vp ${vp}` : ""}); the nearest that works is pp ${Math.max(1, Math.floor(most / (stages / pp)))}`;
+    };
+  const problem = shapeProblem({ schedule: job.schedule, pp, vp, microBatches: job.batch / (dp * microBatch) });
+  return problem === undefined ? undefined : () => problem;
 }

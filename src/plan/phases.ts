@@ -4,7 +4,7 @@ import { clusterOf } from "./cluster.ts";
 import { layoutText } from "./layouts.ts";
 import { plan } from "./plan.ts";
 import { rentalRate } from "./prices.ts";
-import { questionArchitecture } from "./question.ts";
+import { checkQuestion, questionArchitecture } from "./question.ts";
 import { rollout } from "./rollouts.ts";
 import { measuredShare, SERVING_SOURCES, type Speculation } from "./serving.ts";
 import type { PlanQuestion, PlanResult, Source } from "./types.ts";
@@ -75,6 +75,7 @@ const switching: Source = { title: "Time to switch between rollouts and training
  */
 export function planPhases(question: PlanQuestion & { gpus: number }, specs: PhaseSpec[], options: PhaseOptions = {}): PhasesResult {
   if (specs.length === 0) throw new ConfigError("phases: expected at least one phase");
+  checkQuestion(question);
   const phases: PhaseResult[] = [];
   const sources: Source[] = [];
   const rate = question.usdPerGpuHour ?? rentalRate(question.chip).usdPerGpuHour;

@@ -9,7 +9,7 @@ import { divisors, layoutProblem, layoutText } from "./layouts.ts";
 import { lines } from "./money.ts";
 import { rentalRate } from "./prices.ts";
 import { checkQuestion, jobOf, questionArchitecture } from "./question.ts";
-import { searchLayouts } from "./search.ts";
+import { SearchEnded, searchLayouts } from "./search.ts";
 import { usableBytes } from "./step.ts";
 import type { Job, Layout, PlanQuestion, PlanResult, Runner, ScheduleName, Source, StepEstimate } from "./types.ts";
 
@@ -101,7 +101,7 @@ function bestOf(question: PlanQuestion, job: Job): Found {
         found.runnersUp = runnersUp;
       } else others.push({ step: best, slower: 0, why: "" }, ...runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })));
     } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
+      if (!(error instanceof ConfigError) || (error instanceof SearchEnded && !found.best)) throw error;
       found.problem = error.message;
     }
   }
@@ -218,7 +218,7 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
       try {
         known.set(i, onGpus(question, counts[i]));
       } catch (error) {
-        if (!(error instanceof ConfigError)) throw error;
+        if (!(error instanceof ConfigError) || error instanceof SearchEnded) throw error;
         problem ??= error;
         known.set(i, undefined);
       }

@@ -1,7 +1,8 @@
 import { ConfigError } from "../errors.ts";
 import { layerCount } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
-import { divisors, layoutProblem, layoutText } from "./layouts.ts";
+import { divisors, layoutProblem, layoutRuns, layoutText, MOST_STAGES } from "./layouts.ts";
+import { stageCount } from "./stages.ts";
 import { busiestRankSeconds, estimateStep, stepMemory, usableBytes, type TimedWorks } from "./step.ts";
 import type { Job, Layout, MemoryBytes, Runner, StepEstimate } from "./types.ts";
 
@@ -13,6 +14,9 @@ export interface Searched {
   candidates: number;
   timed: number;
 }
+
+/** A search that looked at all it may and found nothing: asking again with other schedules or counts would take as long. */
+export class SearchEnded extends ConfigError {}
 
 export interface SearchOptions {
   constants?: Constants;
@@ -29,36 +33,68 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
   const { constants = CONSTANTS, runnersUp = 8 } = options;
   const cache: TimedWorks = new Map();
   const kinds = candidates(job, fixed);
-  const bounded: { kind: number; dp: number; bound: number }[] = [];
+  const count = kinds.reduce((sum, { dps }) => sum + dps.length, 0);
+  if (count === 0) throw new ConfigError(noCandidate(job, fixed));
+  // Millions of them in a large question: numbers in arrays, not objects.
+  const kindOf = new Int32Array(count), dpOf = new Int32Array(count), bounds = new Float64Array(count);
+  let at = 0;
   kinds.forEach(({ layout, dps }, kind) => {
     let busiest = 0, of = 0;
     for (const dp of dps) {
       // With ZeRO-3 a micro-batch's time depends on dp; else it is the same for all.
       if (of === 0 || layout.zero === 3) busiest = busiestRankSeconds(job, { ...layout, dp }, constants, cache);
       of = dp;
-      bounded.push({ kind, dp, bound: busiest * (job.batch / (dp * layout.microBatch)) });
+      kindOf[at] = kind;
+      dpOf[at] = dp;
+      bounds[at++] = busiest * (job.batch / (dp * layout.microBatch));
     }
   });
-  bounded.sort((a, b) => a.bound - b.bound);
-  if (bounded.length === 0) throw new ConfigError(noCandidate(job, fixed));
+  const order = Uint32Array.from({ length: count }, (_, i) => i).sort((a, b) => bounds[a]! - bounds[b]! || a - b);
   let best: StepEstimate | undefined;
   const fitting: StepEstimate[] = [];
-  const over: { layout: Layout; bound: number; memory: MemoryBytes }[] = [];
-  for (const { kind, dp, bound } of bounded) {
+  const over: Over[] = [];
+  let least: Over | undefined;
+  let effort = 0;
+  for (const i of order) {
+    const bound = bounds[i]!;
     if (best && bound >= best.stepSeconds) break;
-    const layout = { ...kinds[kind]!.layout, dp };
+    const layout = { ...kinds[kindOf[i]!]!.layout, dp: dpOf[i]! };
+    // A schedule's work goes with the square of its stages.
+    effort += 1 + (stageCount(job.schedule, layout.pp, layout.vp) / 64) ** 2;
+    if (effort > MOST_EFFORT) {
+      if (!best) throw new SearchEnded(`${nothingFits(job, least)}. Thousands of the fastest of ${count.toLocaleString("en-US")} layouts were looked at; fix a part of it, such as --layout pp=8`);
+      break;
+    }
     const memory = stepMemory(job, layout);
     if (memory.total > usableBytes(job)) {
-      over.push({ layout, bound, memory });
+      const found = { layout, bound, memory };
+      if (over.length < MOST_SHOWN) over.push(found);
+      if (!least || memory.total < least.memory.total) least = found;
       continue;
     }
     const step = estimateStep(job, layout, constants, cache);
     fitting.push(step);
     if (!best || step.stepSeconds < best.stepSeconds) best = step;
   }
-  if (!best) throw new ConfigError(nothingFits(job, over));
-  return { best, runnersUp: losers(job, best, fitting, over, constants, cache, runnersUp), candidates: bounded.length, timed: fitting.length };
+  if (!best) throw new ConfigError(nothingFits(job, least));
+  return { best, runnersUp: losers(job, best, fitting, over, constants, cache, runnersUp), candidates: count, timed: fitting.length };
 }
+
+/** A layout that does not fit. */
+interface Over {
+  layout: Layout;
+  bound: number;
+  memory: MemoryBytes;
+}
+
+/** Layouts of up to 64 stages judged in full at most. Published models' answers stand after some hundreds to 8,000; what needs more is no model of this world. */
+const MOST_EFFORT = 24_000;
+/** Of those that do not fit, the fastest are kept, to be told of. */
+const MOST_SHOWN = 256;
+/** Pipelines longer than this are asked about only where a question fixes them. */
+const MOST_SEARCHED_PP = 256;
+/** Of many divisors of a batch the largest: fewer replicas leave most GPUs idle. */
+const MOST_DPS = 64;
 
 /** All layouts worth asking about, without and with their dp: powers of two and divisors within the cluster, each valid. */
 function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: number[] }[] {
@@ -72,7 +108,7 @@ function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: nu
   const tps = pick("tp", powers(Math.min(gpus, node, 16)));
   const cps = pick("cp", job.sequence > 16384 ? powers(Math.min(gpus, 64, job.sequence / 4096)) : [1]);
   const perRank = schedule === "dualpipev" ? 2 : 1;
-  const pps = pick("pp", [...new Set([...powers(Math.min(gpus, layers / perRank)), ...divisors(layers).filter((d) => d * perRank <= layers && d <= gpus && d <= 128)])].sort((a, b) => a - b));
+  const pps = pick("pp", [...new Set([...powers(Math.min(gpus, layers / perRank, MOST_SEARCHED_PP)), ...divisors(layers).filter((d) => d * perRank <= layers && d <= gpus && d <= 128)])].sort((a, b) => a - b));
   const eps = pick("ep", moe?.kind === "moe" ? divisors(moe.experts).filter((d) => (d & (d - 1)) === 0 || d === moe.experts) : [1]);
   const microBatches = pick("microBatch", [1, 2, 4, 8]);
   const recomputes = pick("recompute", ["none", "selective", "full"]);
@@ -81,15 +117,15 @@ function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: nu
   for (const tp of tps) for (const cp of cps) for (const pp of pps) {
     const room = Math.floor(gpus / (tp * cp * pp));
     if (room < 1) continue;
-    const vps = pick("vp", schedule === "interleaved" && pp > 1 ? [1, 2, 3, 4, 6, 8].filter((v) => pp * v <= layers) : [1]);
+    const vps = pick("vp", schedule === "interleaved" && pp > 1 ? [1, 2, 3, 4, 6, 8].filter((v) => pp * v <= Math.min(layers, MOST_STAGES)) : [1]);
     const zeros = pick("zero", pp === 1 ? [1, 3] : [1]);
     for (const microBatch of microBatches) {
       if (batch % microBatch !== 0) continue;
-      if (!dps.has(microBatch)) dps.set(microBatch, divisors(batch / microBatch));
-      const fitting = pick("dp", dps.get(microBatch)!.filter((d) => d <= room));
+      if (!dps.has(microBatch)) dps.set(microBatch, divisors(batch / microBatch, gpus));
+      const fitting = pick("dp", (dps.get(microBatch) ?? []).filter((d) => d <= room).slice(-MOST_DPS));
       for (const ep of eps) for (const vp of vps) for (const zero of zeros) {
         const shape: Layout = { dp: 1, tp, cp, pp, vp, ep, zero, microBatch, recompute: "none" };
-        const valid = fitting.filter((dp) => layoutProblem(job, { ...shape, dp }) === undefined);
+        const valid = fitting.filter((dp) => layoutRuns(job, { ...shape, dp }));
         if (valid.length > 0) for (const recompute of recomputes) found.push({ layout: { ...shape, recompute }, dps: valid });
       }
     }
@@ -107,7 +143,7 @@ const NAMES: Record<keyof StepEstimate["parts"], string> = {
 };
 
 /** The best of each kind (tp, cp, pp, vp, ep, recomputation), and the fastest that do not fit. */
-function losers(job: Job, best: StepEstimate, fitting: StepEstimate[], over: { layout: Layout; bound: number; memory: MemoryBytes }[], constants: Constants, cache: TimedWorks, most: number): Runner[] {
+function losers(job: Job, best: StepEstimate, fitting: StepEstimate[], over: Over[], constants: Constants, cache: TimedWorks, most: number): Runner[] {
   const kind = ({ tp, cp, pp, vp, ep, recompute }: Layout) => [tp, cp, pp, vp, ep, recompute].join();
   const seen = new Set([kind(best.layout)]);
   const runners: Runner[] = [];
@@ -145,9 +181,10 @@ function noCandidate(job: Job, fixed: Partial<Layout>): string {
   return layoutProblem(job, whole) ?? `layout: no layout of ${job.cluster.gpus} GPUs divides a batch of ${job.batch} as asked; leave out some of ${Object.keys(fixed).join(", ")}`;
 }
 
-function nothingFits(job: Job, over: { layout: Layout; memory: MemoryBytes }[]): string {
+function nothingFits(job: Job, least: Over | undefined): string {
   const { chip, gpus } = job.cluster;
-  const least = over.reduce((a, b) => (b.memory.total < a.memory.total ? b : a));
+  const where = `layout: expected ${job.architecture.name} to fit into ${gpus} × ${GB(chip.hbmBytes)} (${chip.name})`;
+  if (!least) return where;
   const more = gpus * 2 ** Math.ceil(Math.log2(Math.max(2, least.memory.total / chip.hbmBytes)));
-  return `layout: expected ${job.architecture.name} to fit into ${gpus} × ${GB(chip.hbmBytes)} (${chip.name}); the nearest, ${layoutText(least.layout)}, needs ${GB(least.memory.total)} a GPU, ${GB(least.memory.total - chip.hbmBytes)} too much; try about ${more} GPUs or chips of more memory`;
+  return `${where}; the nearest, ${layoutText(least.layout)}, needs ${GB(least.memory.total)} a GPU, ${GB(least.memory.total - chip.hbmBytes)} too much; try about ${more} GPUs or chips of more memory`;
 }

@@ -70,33 +70,66 @@ function split(architecture: Architecture, stages: number, sequence: number, mtp
   });
 }
 
-/** Ends of contiguous non-empty parts: least largest sum, then least sum of squares; the last part also carries `tail`. */
-function partition(flops: number[], parts: number, tail: number): number[] {
+/**
+ * Ends of contiguous non-empty parts: least largest sum, then least sum of squares; the last part also carries `tail`. Of equals the one whose
+ * last part begins first, and so on back.
+ */
+export function partition(flops: readonly number[], parts: number, tail: number): number[] {
   const n = flops.length;
-  const until = [0];
-  for (const f of flops) until.push(until.at(-1)! + f);
-  const cost = (from: number, to: number, part: number) => until[to] - until[from] + (part === parts - 1 ? tail : 0);
-  // worst[p][i]: least possible largest sum of parts 0..p over the first i layers
-  const worst = Array.from({ length: parts }, () => new Float64Array(n + 1).fill(Infinity));
-  for (let p = 0; p < parts; p++)
-    for (let i = p + 1; i <= n - (parts - 1 - p); i++)
-      if (p === 0) worst[p][i] = cost(0, i, p);
-      else for (let j = p; j < i; j++) worst[p][i] = Math.min(worst[p][i], Math.max(worst[p - 1][j], cost(j, i, p)));
-  const limit = worst[parts - 1][n] * (1 + 1e-9);
-  const squares = Array.from({ length: parts }, () => new Float64Array(n + 1).fill(Infinity));
-  const from = Array.from({ length: parts }, () => new Int32Array(n + 1));
-  for (let p = 0; p < parts; p++)
-    for (let i = p + 1; i <= n - (parts - 1 - p); i++)
-      for (let j = p === 0 ? 0 : p; j < (p === 0 ? 1 : i); j++) {
+  const until = new Float64Array(n + 1);
+  flops.forEach((f, i) => (until[i + 1] = until[i]! + f));
+  const cost = (from: number, to: number, part: number) => until[to]! - until[from]! + (part === parts - 1 ? tail : 0);
+  const limit = leastLargest(cost, n, parts) * (1 + 1e-9);
+  // squares[i]: least sum of squares of parts 0..p over the first i layers; from[p·(n+1) + i]: where the last of them begins.
+  let squares = new Float64Array(n + 1).fill(Infinity);
+  const from = new Int32Array(parts * (n + 1));
+  for (let p = 0; p < parts; p++) {
+    const next = new Float64Array(n + 1).fill(Infinity);
+    for (let i = p + 1; i <= n - (parts - 1 - p); i++) {
+      if (p === 0) {
+        const own = cost(0, i, p);
+        if (own <= limit) next[i] = own * own;
+        continue;
+      }
+      // Beyond a fair share of the work, a longer last part only costs more, however evenly the others share the rest: then the search ends.
+      const fair = cost(0, i, p) / (p + 1);
+      for (let j = i - 1; j >= p; j--) {
         const own = cost(j, i, p);
-        if (own > limit) continue;
-        const total = own * own + (p === 0 ? 0 : squares[p - 1][j]);
-        if (total < squares[p][i]) {
-          squares[p][i] = total;
-          from[p][i] = j;
+        if (own > limit || (own >= fair && own * own + until[j]! ** 2 / p > next[i]! * (1 + 1e-9))) break;
+        const total = own * own + squares[j]!;
+        if (total <= next[i]! && total < Infinity) {
+          next[i] = total;
+          from[p * (n + 1) + i] = j;
         }
       }
+    }
+    squares = next;
+  }
   const ends: number[] = [];
-  for (let p = parts - 1, i = n; p >= 0; i = from[p][i], p--) ends.unshift(i);
+  for (let p = parts - 1, i = n; p >= 0; i = from[p * (n + 1) + i]!, p--) ends.unshift(i);
   return ends;
+}
+
+/** The least bound that contiguous non-empty parts can keep: halved down to the number itself, each guess tried by filling parts from the front. */
+function leastLargest(cost: (from: number, to: number, part: number) => number, n: number, parts: number): number {
+  const keeps = (bound: number): boolean => {
+    let from = 0;
+    for (let p = 0; p < parts; p++) {
+      const most = n - (parts - 1 - p);
+      let to = from;
+      if (p === parts - 1) return n > from && cost(from, n, p) <= bound;
+      while (to < most && cost(from, to + 1, p) <= bound) to++;
+      if (to === from) return false;
+      from = to;
+    }
+    return true;
+  };
+  let low = 0;
+  let high = cost(0, n, parts - 1);
+  while (true) {
+    const middle = low + (high - low) / 2;
+    if (middle <= low || middle >= high) return keeps(low) ? low : high;
+    if (keeps(middle)) high = middle;
+    else low = middle;
+  }
 }

@@ -151,8 +151,9 @@ interface TimedWork {
 export type TimedWorks = Map<string, TimedWork>;
 
 function timedWork(job: Job, layout: Layout, constants: Constants, cache?: TimedWorks): TimedWork {
-  const { tp, cp, ep, microBatch, recompute, zero, dp } = layout;
-  const key = `${tp} ${cp} ${ep} ${microBatch} ${recompute} ${zero === 3 ? dp : ""}`;
+  const { tp, cp, ep, microBatch, recompute } = layout;
+  if (layout.zero === 3) return sharded(timedWork(job, { ...layout, zero: 1 }, constants, cache), job, layout, constants);
+  const key = `${tp} ${cp} ${ep} ${microBatch} ${recompute}`;
   const known = cache?.get(key);
   if (known) return known;
   const work = modelWork(job, layout);
@@ -166,13 +167,28 @@ function timedWork(job: Job, layout: Layout, constants: Constants, cache?: Timed
       const bytes = (w.sharedParameters + w.expertParameters) * (HALF + 2 * job.bytes.gradient);
       backwardWeight.memoryBound += bytes / (job.cluster.chip.hbmBytesPerSec * constants.memoryShare);
     }
-    if (zero === 3) shardedParameters(w, job, layout, constants, { forward, backwardInput, backwardWeight });
     passes.set(w, { forward, backwardInput, backwardWeight });
-    sums.set(w, { all: total(forward) + total(backwardInput) + total(backwardWeight), ep: forward.ep + backwardInput.ep });
+    sums.set(w, sumOf(passes.get(w)!));
   }
   const timed = { work, passes, sums };
   cache?.set(key, timed);
   return timed;
+}
+
+type Passes = Record<"forward" | "backwardInput" | "backwardWeight", PassSeconds>;
+const sumOf = ({ forward, backwardInput, backwardWeight }: Passes) => ({ all: total(forward) + total(backwardInput) + total(backwardWeight), ep: forward.ep + backwardInput.ep });
+
+/** The same work where ZeRO-3 spreads the parameters: the time then depends on dp too, so it is made anew from what is remembered without it. */
+function sharded({ work, passes: whole }: TimedWork, job: Job, layout: Layout, constants: Constants): TimedWork {
+  const passes: TimedWork["passes"] = new Map();
+  const sums: TimedWork["sums"] = new Map();
+  for (const [w, { forward, backwardInput, backwardWeight }] of whole) {
+    const own = { forward: { ...forward }, backwardInput: { ...backwardInput }, backwardWeight: { ...backwardWeight } };
+    shardedParameters(w, job, layout, constants, own);
+    passes.set(w, own);
+    sums.set(w, sumOf(own));
+  }
+  return { work, passes, sums };
 }
 
 const stagesOf = (job: Job, { pp, vp }: Layout): Stage[] =>

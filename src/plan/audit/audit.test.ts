@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { CLAIMS, claimOf } from "../claims/index.ts";
+import { simulate } from "../schedule/index.ts";
 import type { Chip } from "../types.ts";
 import { audit, type World } from "./audit.ts";
 import { parseClaim, type Claim, type ClaimInput } from "./claim.ts";
-import { believe } from "./hours.ts";
+import { believe, likelihoodOfFactor } from "./hours.ts";
 import { auditMarkdown } from "./markdown.ts";
+import { pairsOf } from "./physics.ts";
 import { normalQuantile, quantiles } from "./programme.ts";
 import { GRADES, type AuditReport } from "./report.ts";
 import { realWorld } from "./world.ts";
@@ -194,6 +196,11 @@ describe("the bands' arithmetic", () => {
     const against = believe(100, "ok", false, [{ name: "a", ratio: 2.5, sigma: 0.1 }, { name: "b", ratio: 2.5, sigma: 0.1 }]);
     expect(against.asStated).toBeLessThan(0.01);
     expect(against.p50).toBeGreaterThan(200);
+    // Estimates that no hours of these could explain still compare, and the nearest hours are believed.
+    const absurd = [{ name: "a", ratio: 1e6, sigma: 0.05 }];
+    expect(believe(100, "ok", false, absurd).p50).toBeGreaterThan(400);
+    expect(likelihoodOfFactor(2, absurd)).toBeGreaterThan(1);
+    expect(likelihoodOfFactor(2, [{ name: "a", ratio: 1e-6, sigma: 0.05 }])).toBeLessThan(1);
     expect(believe(100, "ok", false, [], 1.5).p10).toBeGreaterThanOrEqual(149);
   });
 });
@@ -249,5 +256,20 @@ describe("the other claims that ship", () => {
   it("DeepSeek-V2 and Llama 2 add up", () => {
     const plain = { predict: () => undefined };
     for (const name of ["deepseek-v2", "llama-2-70b"]) expect(run(claimOf(name), plain).verdict.label, name).toBe("adds up");
+  });
+});
+
+describe("long steps", () => {
+  it("pairs of a step too long to play follow from a shorter one", () => {
+    const played = (schedule: "dualpipe" | "dualpipev", pp: number, microBatches: number) => {
+      const stage = { forward: 1, backwardInput: 1, backwardWeight: 1, pair: 2.5 };
+      const stages = Array.from({ length: schedule === "dualpipev" ? 2 * pp : pp }, () => stage);
+      const counts = new Array<number>(pp).fill(0);
+      for (const { kind, rank } of simulate({ schedule, stages, pp, vp: 1, microBatches, sendSeconds: 0 }).events) if (kind === "FB") counts[rank]!++;
+      return counts;
+    };
+    for (const [pp, microBatches] of [[2, 30], [4, 60], [8, 66], [16, 120]] as const) expect(pairsOf("dualpipe", pp, microBatches)).toEqual(played("dualpipe", pp, microBatches));
+    for (const [pp, microBatches] of [[2, 31], [3, 40], [8, 67], [8, 100]] as const) expect(pairsOf("dualpipev", pp, microBatches)).toEqual(played("dualpipev", pp, microBatches));
+    expect(Math.min(...pairsOf("dualpipe", 16, 2 ** 40))).toBeGreaterThan(2 ** 39);
   });
 });

@@ -1,3 +1,4 @@
+import { MOST_STAGES } from "../layouts.ts";
 import { shapeProblem, simulate } from "../schedule/index.ts";
 import type { MemoryBytes, Source } from "../types.ts";
 import { count, gradeUpTo, percent, trim, whole } from "./figures.ts";
@@ -77,7 +78,7 @@ export function checkPairs(subject: Subject): Check[] {
   const floor = kernelFloorHours(subject);
   const { pp = 1 } = claim.layout ?? {};
   const schedule = claim.schedule;
-  if (!seconds || !floor || !claim.trace || (schedule !== "dualpipe" && schedule !== "dualpipev")) return [];
+  if (!seconds || !floor || !claim.trace || (schedule !== "dualpipe" && schedule !== "dualpipev") || pp > MOST_STAGES) return [];
   if (shapeProblem({ schedule, pp, vp: 1, microBatches: floor.microBatches }) !== undefined) return [];
   const count_ = pairsOf(schedule, pp, floor.microBatches);
   const [least, most] = [Math.min(...count_), Math.max(...count_)];
@@ -95,8 +96,13 @@ export function checkPairs(subject: Subject): Check[] {
   }];
 }
 
-/** Pairs that each rank runs, by simulating the schedule with stages of equal length. */
-function pairsOf(schedule: "dualpipe" | "dualpipev", pp: number, microBatches: number): number[] {
+/** Pairs that each rank runs, by simulating the schedule with stages of equal length; of a long step a shorter one is, and each micro-batch more is a pair more a chunk. */
+export function pairsOf(schedule: "dualpipe" | "dualpipev", pp: number, microBatches: number): number[] {
+  const played = 4 * pp + (microBatches % 2);
+  if (microBatches > played) {
+    const more = (microBatches - played) * (schedule === "dualpipev" ? 2 : 1);
+    return pairsOf(schedule, pp, played).map((pairs) => pairs + more);
+  }
   const key = `${schedule} ${pp} ${microBatches}`;
   const known = PAIRS.get(key);
   if (known) return known;

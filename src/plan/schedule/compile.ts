@@ -1,3 +1,4 @@
+import { ConfigError } from "../../errors.ts";
 import { B, BW, F, FB, ITEM, W, heldPeaks, programsOf } from "./programs.ts";
 import type { ScheduleShape } from "./shape.ts";
 import { rankOf, stagesOf } from "./shape.ts";
@@ -33,6 +34,8 @@ export const COSTS = 5;
 /** Orders kept for the next call: a search asks for the same shape with other times again and again. */
 const kept = new Map<string, Compiled>();
 const MOST_KEPT_ITEMS = 2_000_000;
+/** A step of more micro-batches at stages would fill memory; a step's time is continued from shorter ones. */
+const MOST_ITEMS = 4_000_000;
 let keptItems = 0;
 
 export function compile(shape: ScheduleShape): Compiled {
@@ -57,6 +60,8 @@ export function compile(shape: ScheduleShape): Compiled {
 function order(shape: ScheduleShape): Compiled {
   const { pp, microBatches: m } = shape;
   const stages = stagesOf(shape);
+  if (stages * m > MOST_ITEMS)
+    throw new ConfigError(`schedule ${shape.schedule}: a step of ${m} micro-batches over ${stages} stages is too long to be played event by event; the nearest that works is ${Math.floor(MOST_ITEMS / stages)} micro-batches`);
   const programs = programsOf(shape);
   const count = programs.reduce((sum, program) => sum + program.length / ITEM, 0);
   const ints = () => new Int32Array(count);

@@ -1,10 +1,13 @@
 import { ConfigError } from "../../errors.ts";
 import type { KindSeconds, ScheduleEvent, ScheduleInput, ScheduleResult } from "../types.ts";
-import { B, BW, F, FB, KIND_NAMES, W, heldPeaks, programsOf } from "./programs.ts";
+import { B, BW, F, FB, KIND_NAMES, W, heldPeaks, programsOf, type Program } from "./programs.ts";
 import type { Compiled } from "./compile.ts";
 import { COSTS, compile } from "./compile.ts";
 import type { ScheduleShape } from "./shape.ts";
 import { checkInput, chunksOf, shapeProblem, stagesOf } from "./shape.ts";
+
+/** Micro-batches at stages of a step that is drawn: more make a file that nothing opens. */
+const MOST_EVENTS = 200_000;
 
 /**
  * One step of a pipeline, event by event, in seconds: every rank follows a fixed order, each item starts when its rank is free and what it needs has
@@ -13,6 +16,10 @@ import { checkInput, chunksOf, shapeProblem, stagesOf } from "./shape.ts";
  */
 export function simulate(input: ScheduleInput, options: { events?: boolean } = {}): ScheduleResult {
   checkInput(input);
+  if (options.events !== false && stagesOf(input) * input.microBatches > MOST_EVENTS)
+    throw new ConfigError(
+      `schedule ${input.schedule}: a step of ${input.microBatches} micro-batches over ${stagesOf(input)} stages has too many events to be drawn; the nearest that works is ${Math.floor(MOST_EVENTS / stagesOf(input))} micro-batches (a smaller batch, or more pipelines)`,
+    );
   const order = compile(input);
   const table = costTable(input);
   const ends = run(order, table, input.sendSeconds, input.pp);
@@ -61,7 +68,27 @@ export function activationBytes(shape: ScheduleShape, bytesOfStage: number[], ke
   const problem = shapeProblem(shape);
   if (problem !== undefined) throw new ConfigError(problem);
   if (bytesOfStage.length !== stagesOf(shape)) throw new ConfigError(`activationBytes: expected ${stagesOf(shape)} stages, got ${bytesOfStage.length}`);
-  return heldPeaks(programsOf(shape), (stage) => bytesOfStage[stage]!, keptForWeights);
+  return heldPeaks(keptPrograms(shape), (stage) => bytesOfStage[stage]!, keptForWeights);
+}
+
+/** Orders of work of shapes that a search asks about again and again with other weights. */
+const programs = new Map<string, Program[]>();
+let keptNumbers = 0;
+const MOST_KEPT_NUMBERS = 8_000_000;
+
+function keptPrograms(shape: ScheduleShape): Program[] {
+  const key = `${shape.schedule}/${shape.pp}/${shape.vp}/${shape.microBatches}`;
+  const found = programs.get(key);
+  if (found) return found;
+  const made = programsOf(shape);
+  const numbers = made.reduce((sum, program) => sum + program.length, 0);
+  if (keptNumbers + numbers > MOST_KEPT_NUMBERS) {
+    programs.clear();
+    keptNumbers = 0;
+  }
+  programs.set(key, made);
+  keptNumbers += numbers;
+  return made;
 }
 
 /** Seconds of a step by kind, mean over ranks; they sum to the step: DeepSeek's table of 1F, 1B, 1W, 1F1B and bubble (arXiv:2505.09343). */

@@ -7,7 +7,7 @@ import { Stack } from "./figures/Stack.tsx";
 import { Timeline } from "./figures/Timeline.tsx";
 import { count, days, gigabytes, layoutText, type Money, money, seconds, whyText } from "./format.ts";
 import type { Form } from "./form.ts";
-import type { Answer, Drawn, Point } from "./messages.ts";
+import type { Answer, Drawn, Point, Undrawn } from "./messages.ts";
 import { Phases } from "./Phases.tsx";
 import { SourceList, Sources } from "./Sources.tsx";
 
@@ -34,7 +34,7 @@ const MEMORY = [
 
 interface Props {
   answer: Answer;
-  timeline: Drawn | null;
+  timeline: Drawn | Undrawn | null;
   points: Point[];
   /** How many plans for the plot are still being worked out. */
   left: number;
@@ -101,7 +101,11 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
       </Figure>
 
       <Figure id="pipeline" title="Pipeline" help="One step as the schedule's simulation plays it">
-        {timeline ? <Timeline result={timeline.timeline} /> : <p class="faint ghost-note">{result.layout.pp > 1 ? "Drawing the schedule…" : "This layout has no pipeline."}</p>}
+        {timeline && "timeline" in timeline ? (
+          <Timeline result={timeline.timeline} />
+        ) : (
+          <p class="faint ghost-note">{timeline ? timeline.why : result.layout.pp > 1 ? "Drawing the schedule…" : "This layout has no pipeline."}</p>
+        )}
       </Figure>
 
       <Figure id="cost" title="What it costs" help="The final run is what is usually quoted; the programme is what it takes to get there">

@@ -7,7 +7,7 @@ import { Controls, slim } from "./Controls.tsx";
 import { fileStem, save, toCsv } from "./download.ts";
 import { count, days, money } from "./format.ts";
 import { type Fault, fromQuery, type Form, read, toQuery } from "./form.ts";
-import type { Answer, Catalogue, Drawn, Point, Reply } from "./messages.ts";
+import type { Answer, Catalogue, Drawn, Point, Reply, Undrawn } from "./messages.ts";
 import { planPath } from "./paths.ts";
 import { picture } from "./picture.ts";
 import { AnswerView } from "./AnswerView.tsx";
@@ -22,7 +22,7 @@ export function PlanPage() {
   const written = useRef(query);
   const [catalogue, setCatalogue] = useState<Catalogue | null>(null);
   const [answer, setAnswer] = useState<Answer | null>(null);
-  const [timeline, setTimeline] = useState<Drawn | null>(null);
+  const [timeline, setTimeline] = useState<Drawn | Undrawn | null>(null);
   const [points, setPoints] = useState<{ points: Point[]; left: number }>({ points: [], left: 0 });
   const [planned, setPlanned] = useState<Fault[]>([]);
   const typed = useMemo(() => read(form).faults, [form]);
@@ -180,7 +180,7 @@ export function PlanPage() {
               >
                 PNG
               </button>
-              {timeline && (
+              {timeline && "trace" in timeline && (
                 <button type="button" class="quiet small" title="Opens in Perfetto (ui.perfetto.dev) and in chrome://tracing" onClick={() => save(`${fileStem(answer)}.trace.json`, timeline.trace, "application/json")}>
                   Trace
                 </button>

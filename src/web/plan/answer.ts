@@ -12,12 +12,13 @@ import { type Currency, exchangeRate, purchasePrice, rentalRate } from "../../pl
 import { jobOf } from "../../plan/question.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
 import { stepDetails } from "../../plan/step.ts";
-import type { Chip, Layout, PlanQuestion, PlanResult } from "../../plan/types.ts";
+import { ConfigError } from "../../errors.ts";
+import type { Chip, Layout, PlanQuestion, PlanResult, ScheduleResult } from "../../plan/types.ts";
 import { FormError, ownedHours, questionOf } from "./question.ts";
 import type { Form } from "./form.ts";
 import { count, days, layoutText, whyText } from "./format.ts";
 import { lawful, lawOf } from "./law.ts";
-import type { Answer, Catalogue, Drawn, MoneyLine, Point } from "./messages.ts";
+import type { Answer, Catalogue, Drawn, MoneyLine, Point, Undrawn } from "./messages.ts";
 
 const CURRENCIES: Currency[] = ["USD", "RMB", "KRW"];
 
@@ -116,14 +117,20 @@ const gridIn = (country: string): string | undefined => {
   }
 };
 
-/** The answer's step, played; null without a pipeline. */
-export function timeline({ form, result }: Answer): Drawn | null {
+/** The answer's step, played; null without a pipeline, and why it is not drawn where it is too long for that. */
+export function timeline({ form, result }: Answer): Drawn | Undrawn | null {
   if (result.layout.pp < 2) return null;
   const { question } = questionOf(form);
   const job = jobOf({ ...question, schedule: result.schedule, precision: result.precision }, result.gpus);
   const { stages, sendSeconds } = stepDetails(job, result.layout);
   const microBatches = job.batch / (result.layout.dp * result.layout.microBatch);
-  const played = simulate({ schedule: result.schedule, stages, pp: result.layout.pp, vp: result.layout.vp, microBatches, sendSeconds });
+  let played: ScheduleResult;
+  try {
+    played = simulate({ schedule: result.schedule, stages, pp: result.layout.pp, vp: result.layout.vp, microBatches, sendSeconds });
+  } catch (error) {
+    if (error instanceof ConfigError) return { why: error.message };
+    throw error;
+  }
   return { timeline: played, trace: JSON.stringify(toTrace(played, { pipeline: `${result.model} on ${result.gpus} ${result.chip}` })) };
 }
 

@@ -52,6 +52,11 @@ export interface Drawn {
   trace: string;
 }
 
+/** Why a step is not drawn. */
+export interface Undrawn {
+  why: string;
+}
+
 /** One searched plan on the plot of cost against time. */
 export interface Point {
   /** "here": this question's own layouts; "gpus": other counts of the same chip; "chips": other chips. */
@@ -77,7 +82,7 @@ export type Request = { id: number } & ({ kind: "catalogue" } | { kind: "plan"; 
 export type Reply = { id: number } & (
   | { kind: "catalogue"; catalogue: Catalogue }
   | { kind: "answer"; answer: Answer }
-  | { kind: "timeline"; drawn: Drawn | null }
+  | { kind: "timeline"; drawn: Drawn | Undrawn | null }
   | { kind: "points"; points: Point[]; left: number }
   | { kind: "faults"; faults: Fault[] }
   | { kind: "progress"; done: number; total: number; note: string }
