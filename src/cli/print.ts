@@ -26,6 +26,7 @@ export function progressLine(): OnProgress & { end(): void } {
   let label = "";
   let started = Date.now();
   let drawn = 0;
+  let full = false;
   const draw: OnProgress = (p) => {
     const now = Date.now();
     if (p.label !== label) {
@@ -33,11 +34,13 @@ export function progressLine(): OnProgress & { end(): void } {
       label = p.label;
       started = now;
       drawn = 0;
+      full = false;
     }
-    const last = p.total > 0 && p.done >= p.total;
+    const last = p.total > 0 && p.done >= p.total && !full;
     if (now - drawn < (tty ? 100 : 10_000) && !(last && (tty || drawn > 0))) return;
     if (drawn === 0 && !tty && now - started < 2_000) return;
     drawn = now;
+    full ||= last;
     const seconds = (now - started) / 1000;
     const share = p.total > 0 ? p.done / p.total : 0;
     const eta = share > 0 && share < 1 ? ` · ${duration((seconds * (1 - share)) / share)} left` : "";

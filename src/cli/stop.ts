@@ -18,20 +18,26 @@ const SAME_MS = 1_000;
 export function listenForStop(saying: () => string): Stop {
   const controller = new AbortController();
   let askedAt = 0;
+  let hungUp = false;
   const ask = () => {
     askedAt = performance.now();
     process.stderr.write(`\n${saying()}\n`);
     controller.abort(new StopError("stopped"));
   };
   const onSignal = (name: NodeJS.Signals) => {
+    hungUp ||= name === "SIGHUP";
     if (!controller.signal.aborted) ask();
     else if (["SIGINT", "SIGBREAK"].includes(name) && performance.now() - askedAt > SAME_MS) process.exit(130);
   };
   const onPipe = () => {
     if (!controller.signal.aborted) ask();
   };
-  // A terminal that was closed takes no more words; that must not end what is being saved.
-  const onMute = () => {};
+  // A terminal that was closed takes no more words; that must not end what is being saved. At the end Node would want to reset that
+  // terminal and abort: the hang-up itself ends the process before.
+  const onMute = () => {
+    if (hungUp) process.once("exit", () => process.kill(process.pid, "SIGHUP"));
+    hungUp = false;
+  };
   for (const name of SIGNALS) process.on(name, onSignal);
   process.stdout.on("error", onPipe);
   process.stderr.on("error", onMute);
