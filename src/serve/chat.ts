@@ -66,7 +66,7 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
 /** Messages as the model reads them. Throws ApiError 400 when its template cannot use them. */
 async function encodeMessages(messages: readonly Message[], request: ChatRequest, served: ServedModel, signal: AbortSignal | undefined): ReturnType<Encoder["chat"]> {
   try {
-    return await encoderOf(served).chat(messages.map(templateMessage), { addGenerationPrompt: true, thinking: thinkingOf(request) }, signal);
+    return await encoderOf(served).chat(messages.map(templateMessage), { addGenerationPrompt: true, thinking: thinkingOf(request), mostTokens: served.engine.limits.contextTokens }, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
     throw new ApiError(400, `messages: the model's chat template cannot use them: ${error.message}`, "invalid_request_error", "invalid_value", "messages");

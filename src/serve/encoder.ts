@@ -1,7 +1,7 @@
 import type { ChatMessage, ChatTemplateOptions } from "../tokenizer/index.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 
-/** Ids of a text. Of one that is too long to be used only the first may be there; `count` is of all. */
+/** Ids of a text. Of one that is too long to be used only the first may be there; `count` is of all, or of those that there are at least. */
 export interface Encoded {
   ids: number[];
   count: number;
@@ -14,13 +14,13 @@ export interface EncodedPrompt extends Encoded {
 
 /**
  * Makes ids of what people wrote. Somebody else's template and expressions do it: it takes its time, and throws SumbiError where they
- * refuse a text or do not end.
+ * refuse a text or do not end. Clients take turns.
  */
 export interface Encoder {
   /** A conversation by the model's template, of which only its own control tokens become such. */
-  chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal): Promise<EncodedPrompt>;
+  chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal, client?: string): Promise<EncodedPrompt>;
   /** Texts to go on with, as they are: the text of a control token is that token. Nothing is put around them. */
-  texts(texts: readonly string[], signal?: AbortSignal): Promise<Encoded[]>;
+  texts(texts: readonly string[], signal?: AbortSignal, client?: string): Promise<Encoded[]>;
   close(): Promise<void>;
 }
 
@@ -29,8 +29,8 @@ export const localEncoder = (tokenizer: Pick<ServeTokenizer, "encode" | "encodeC
   const counted = (ids: number[]): Encoded => ({ ids, count: ids.length });
   return {
     chat: async (messages, options) => {
-      const { ids, opensThought } = tokenizer.encodeChat(messages, options);
-      return { ...counted(ids), opensThought };
+      const { ids, least, opensThought } = tokenizer.encodeChat(messages, options);
+      return { ids, count: least ?? ids.length, opensThought };
     },
     texts: async (texts) => texts.map((text) => counted(tokenizer.encode(text))),
     close: async () => undefined,

@@ -52,8 +52,8 @@ function encode(job: Job): SentIds[] {
     const by = tokenizer;
     return texts.map((text) => sent(by.encode(text)));
   }
-  const { ids, opensThought } = tokenizer.encodeChat(job.messages, job.options);
-  return [{ ...sent(ids), opensThought }];
+  const { ids, least, opensThought } = tokenizer.encodeChat(job.messages, job.options);
+  return [{ ...sent(ids), ...(least === undefined ? {} : { count: least }), opensThought }];
 }
 
 function answer(millis: number, work: () => SentIds[]): void {

@@ -54,14 +54,14 @@ class ProcessEncoder implements Encoder {
     this.#memoryMiB = options.memoryMiB ?? Math.ceil(REQUEST_MIB + (chars * HEAP_BYTES_A_BYTE) / 2 ** 20);
   }
 
-  async chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal): Promise<EncodedPrompt> {
-    const [sent] = await this.#ask({ messages, options }, signal);
+  async chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal, client?: string): Promise<EncodedPrompt> {
+    const [sent] = await this.#ask({ messages, options }, signal, client);
     if (sent === undefined) throw new Error("encoder: an answer without ids");
     return { ...received(sent), opensThought: sent.opensThought === true };
   }
 
-  async texts(texts: readonly string[], signal?: AbortSignal): Promise<Encoded[]> {
-    return (await this.#ask({ texts }, signal)).map(received);
+  async texts(texts: readonly string[], signal?: AbortSignal, client?: string): Promise<Encoded[]> {
+    return (await this.#ask({ texts }, signal, client)).map(received);
   }
 
   async close(): Promise<void> {
@@ -93,8 +93,8 @@ class ProcessEncoder implements Encoder {
     return running;
   }
 
-  async #ask(job: Job, signal: AbortSignal | undefined): Promise<SentIds[]> {
-    const leave = await this.#turn.enter(signal);
+  async #ask(job: Job, signal: AbortSignal | undefined, client: string | undefined): Promise<SentIds[]> {
+    const leave = await this.#turn.enter(signal, client);
     if (signal?.aborted) {
       leave();
       throw signal.reason;

@@ -24,6 +24,8 @@ export interface ChatTemplateOptions {
   thinking?: boolean;
   /** Keeps the thoughts of earlier turns: for training text. */
   keepThoughts?: boolean;
+  /** `encodeChat` leaves a conversation that must be longer than this unencoded. */
+  mostTokens?: number;
   /** More variables for the template. */
   variables?: Record<string, unknown>;
 }
@@ -31,6 +33,8 @@ export interface ChatTemplateOptions {
 /** A conversation as a model is given it. */
 export interface EncodedChat {
   ids: number[];
+  /** Only of a conversation left unencoded, which has no ids: the fewest it can have. */
+  least?: number;
   /** What the template wrote. */
   text: string;
   /** It ends in a `<think>` of the template's: the model goes on in a thought. */
@@ -131,8 +135,10 @@ export class Tokenizer {
     const { variables = {} } = options;
     const covered = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, Object.hasOwn(variables, name) ? coverDeep(value, shield) : value]));
     const rendered = template.render({ ...covered, messages: messages.map((message) => coverMessage(message, shield)) }, shield);
-    const ids = this.encoding.encodeBetween(rendered, (part) => shield.uncover(part));
-    return { ids, text: shield.uncover(rendered), opensThought: rendered.trimEnd().endsWith(THINK) };
+    const chat = { text: shield.uncover(rendered), opensThought: rendered.trimEnd().endsWith(THINK) };
+    const least = Math.ceil(chat.text.length / this.bytesPerToken);
+    if (least > (options.mostTokens ?? Infinity)) return { ...chat, ids: [], least };
+    return { ...chat, ids: this.encoding.encodeBetween(rendered, (part) => shield.uncover(part)) };
   }
 
   /** Ids -> text; bytes that are no UTF-8 become U+FFFD. Throws DataError for an id outside the vocabulary. */
