@@ -174,7 +174,7 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await box.fill("{ not json");
       await page.getByRole("button", { name: "Use it" }).click();
       await page.getByText("This is not JSON").waitFor();
-      await box.fill(JSON.stringify({ model_type: "qwen3", vocab_size: 1000, hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 8, num_attention_heads: 8, head_dim: 64 }));
+      await box.fill(JSON.stringify({ model_type: "qwen3", vocab_size: 1000, hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 8, num_attention_heads: 8, num_key_value_heads: 8, head_dim: 64 }));
       await page.getByRole("button", { name: "Use it" }).click();
       await page.locator(".headline", { hasText: "qwen3" }).waitFor();
       await page.getByRole("button", { name: "own chip" }).click();
