@@ -3,11 +3,14 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { checkTakeable, checkWritable, ownedFolder } from "../checkpoint/index.ts";
-import { describeLeftOut, type Document, emptyReading, findSources, leaveOut, leftOutTotal, loadTokenizer, readDocuments } from "../data/index.ts";
+import { describeLeftOut, type Document, emptyReading, findSources, leaveOut, leftOutTotal, loadTokenizer, readDocuments, within } from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import { count, progressLine } from "./print.ts";
 import { listenForStop } from "./stop.ts";
+
+/** Whatever the tokenizer's expressions are. */
+const ENCODE_MILLIS = 60_000;
 
 /** `sumbi tokenizer train` and `sumbi tokenizer encode`. */
 export function register(program: Command): void {
@@ -78,7 +81,7 @@ export function register(program: Command): void {
       if (!existsSync(model)) throw new ConfigError(`${model}: expected a folder with a tokenizer.json; there is nothing of that name`);
       const loaded = loadTokenizer(model);
       const input = text ?? readFileSync(0, "utf8");
-      const ids = loaded.encode(input, { special: options.special });
+      const ids = within(ENCODE_MILLIS, "tokenizer encode", () => loaded.encode(input, { special: options.special }));
       if (options.json) process.stdout.write(`${JSON.stringify({ ids, tokens: ids.map((id) => loaded.tokenOf(id)) })}\n`);
       else {
         for (const id of ids) process.stdout.write(`${String(id).padStart(7)}  ${JSON.stringify(loaded.decode([id]))}\n`);

@@ -6,6 +6,7 @@ import { hashText } from "./random.ts";
 import { emptyReading, leaveOut, type Reading } from "./report.ts";
 import { type Shard, ShardWriter, type Split, tokenTypeOf } from "./shards.ts";
 import type { Unit } from "./units.ts";
+import { within } from "./within.ts";
 
 export interface UnitJob {
   unit: Unit;
@@ -17,6 +18,11 @@ export interface UnitJob {
   onBroken: OnBroken;
 }
 
+/** Text that is encoded in one go, and the longest that it may take whatever the tokenizer's expressions are: a minute, and more for much. */
+const GROUP_CHARS = 65_536;
+const GROUP_MILLIS = 60_000;
+const GROUP_CHARS_PER_MILLI = 100;
+
 export interface UnitResult {
   index: number;
   shards: Record<Split, Shard[]>;
@@ -26,8 +32,11 @@ export interface UnitResult {
   reading: Reading;
 }
 
-/** Reads, tokenises and writes one unit; `onBytes` is awaited and may end it. The same job gives the same bytes on every machine. */
-export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void | Promise<void>): Promise<UnitResult> {
+/**
+ * Reads, tokenises and writes one unit; `onBytes` is awaited and may end it. The same job gives the same bytes on every machine.
+ * Throws InterruptedError when a group of documents takes longer than `groupMillis` and some to encode.
+ */
+export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void | Promise<void>, groupMillis: number = GROUP_MILLIS): Promise<UnitResult> {
   const type = tokenTypeOf(tokenizer.vocabSize);
   const name = String(job.unit.index).padStart(6, "0");
   const writer = (split: Split, chat: boolean) => new ShardWriter(job.dir, `${split}-${chat ? "chat-" : ""}${name}.bin`, chat, type);
@@ -40,8 +49,22 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
   const { reading } = result;
   const report = (broken: Broken) => leaveOut(reading, broken);
   let heldoutCounted = false;
-  const take = (document: Document, split: Split | undefined) => {
-    const encoded = encodeDocument(document, tokenizer);
+  /** Documents that are encoded together, under one deadline. */
+  const group: { document: Document; split: Split | undefined }[] = [];
+  let groupChars = 0;
+  const take = (document: Document, split: Split | undefined, path: string) => {
+    group.push({ document, split });
+    groupChars += bytesOf(document);
+    if (groupChars >= GROUP_CHARS) encodeGroup(path);
+  };
+  const encodeGroup = (path: string) => {
+    const millis = Math.ceil(groupMillis + groupChars / GROUP_CHARS_PER_MILLI);
+    const encoded = within(millis, `${path}: tokenising`, () => group.map(({ document }) => encodeDocument(document, tokenizer)));
+    for (const [i, { document, split }] of group.entries()) write(document, split, encoded[i] ?? { ids: [], hash: 0 });
+    group.length = 0;
+    groupChars = 0;
+  };
+  const write = (document: Document, split: Split | undefined, encoded: { ids: number[]; hash: number }) => {
     result.documents++;
     if (split === undefined) {
       split = encoded.hash < job.heldoutBelow ? "heldout" : "train";
@@ -66,7 +89,7 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
     let told = 0;
     const options = { onBroken: job.onBroken, report };
     for await (const document of readPart(part, { ...options, split: "train" })) {
-      take(document, generated ? "train" : undefined);
+      take(document, generated ? "train" : undefined, part.source.path);
       seen += part.source.kind === "builtin" || part.source.kind === "parquet" ? each : bytesOf(document);
       if (seen - told > 100_000) {
         await onBytes(seen - told);
@@ -76,8 +99,9 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
     if (generated && job.holdout > 0) {
       const from = Math.floor(part.start * job.holdout);
       const to = Math.max(part.start === 0 ? 1 : 0, Math.floor(part.end * job.holdout));
-      for await (const document of readPart({ ...part, start: from, end: to }, { ...options, split: "heldout" })) take(document, "heldout");
+      for await (const document of readPart({ ...part, start: from, end: to }, { ...options, split: "heldout" })) take(document, "heldout", part.source.path);
     }
+    encodeGroup(part.source.path);
     await onBytes(part.bytes - told);
   }
   for (const split of ["train", "heldout"] as const)

@@ -25,9 +25,8 @@ export function bytesPerToken(json: CheckedTokenizer, added: readonly CheckedAdd
   if (!whole || swallows || shrink === Infinity || !isByteLevel(json.pre_tokenizer) || !keepsAll(json.pre_tokenizer)) return Infinity;
   let longest = 1;
   for (const token of Object.keys(vocab)) longest = Math.max(longest, bytesOfToken(token)?.length ?? 0);
-  const encoder = new TextEncoder();
   const normalize = normalizerOf(json.normalizer);
-  for (const token of added) for (const text of [token.content, normalize?.(token.content) ?? ""]) longest = Math.max(longest, encoder.encode(text).length);
+  for (const token of added) for (const text of [token.content, normalize?.(token.content) ?? ""]) if (text.length * 3 > longest) longest = Math.max(longest, utf8Bytes(text));
   return longest * shrink;
 }
 
@@ -49,3 +48,14 @@ function keepsAll(step: Step | null): boolean {
 /** Whether text is cut into bytes, of which each has a token, before merging. */
 const isByteLevel = (step: Step | null): boolean =>
   step?.type === "ByteLevel" || (step?.type === "Sequence" && Array.isArray(step.pretokenizers) && step.pretokenizers.some((part: Step) => isByteLevel(part)));
+
+/** Bytes of a text of whole characters in UTF-8. */
+function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    // of a pair, the halves have two each
+    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit < 0xe000) ? 2 : 3;
+  }
+  return bytes;
+}

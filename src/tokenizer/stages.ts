@@ -15,6 +15,8 @@ interface Rule {
   [option: string]: unknown;
 }
 
+/** The longest that is published has about 500. */
+const MAX_EXPRESSION_CHARS = 16_384;
 /** Rules nested deeper, or more of them, are no tokenizer's. */
 const MAX_RULES = 64;
 
@@ -99,6 +101,8 @@ export function normalizerOf(rule: unknown): ((text: string) => string) | undefi
 function expression(rule: Rule, where: string, Translate: new (rule: object) => { pattern: RegExp | null }): RegExp {
   const { Regex, String: text } = (rule.pattern ?? {}) as { Regex?: unknown; String?: unknown };
   if (typeof (Regex ?? text) !== "string") throw new ConfigError(`tokenizer.json: ${where}.pattern: expected {Regex} or {String}, got ${JSON.stringify(rule.pattern ?? null).slice(0, 60)}`);
+  const { length } = (Regex ?? text) as string;
+  if (length > MAX_EXPRESSION_CHARS) throw new ConfigError(`tokenizer.json: ${where}.pattern: expected at most ${MAX_EXPRESSION_CHARS} characters, got ${length}`);
   try {
     const { pattern } = new Translate({ ...rule, invert: false, pattern: typeof Regex === "string" ? { Regex: folded(Regex) } : { String: text } });
     if (!(pattern instanceof RegExp)) throw new Error("it could not be translated");

@@ -67,6 +67,7 @@ export class Tokenizer {
   /** The ids put around a text that stands for itself: the `post_processor`'s, and the begin of text that `add_bos_token` asks for. */
   readonly surrounding: Surrounding;
   private readonly tokens: (string | undefined)[];
+  /** Of tokens in the byte alphabet; those of others are their text's. */
   private readonly bytes: (Uint8Array | undefined)[];
   private readonly vocab: Readonly<Record<string, number>>;
   private readonly addedIds = new Map<string, number>();
@@ -91,10 +92,9 @@ export class Tokenizer {
       this.tokens[id] = token;
       this.bytes[id] = bytesOfToken(token);
     }
-    const encoder = new TextEncoder();
     for (const token of added.tokens) {
       this.tokens[token.id] = token.content;
-      this.bytes[token.id] = encoder.encode(token.content);
+      this.bytes[token.id] = undefined;
       this.addedIds.set(token.content, token.id);
       if (token.special) this.specialIds.add(token.id);
       if (isControl(token)) this.controlIds.add(token.id);
