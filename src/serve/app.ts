@@ -1,10 +1,9 @@
 /** The routes: OpenAI's API, the pages and what they ask for. */
 import { Hono, type Context } from "hono";
 import { ApiError } from "../errors.ts";
-import type { Engine } from "../infer/index.ts";
 import { BodyMemory, withBody } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
-import { clientOf } from "./client.ts";
+import { clientOf, incomingOf } from "./client.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { guard, type GuardOptions } from "./guard.ts";
@@ -13,7 +12,7 @@ import { answerOtherMethods, dropHeadBody } from "./methods.ts";
 import { parseRequest, type ParseRequest, type Requests } from "./parse.ts";
 import { RequestQueue, type QueueOptions } from "./queue.ts";
 import { runRoutes, type RunSource } from "./runs.ts";
-import { boundsOf, type ServedModel } from "./served.ts";
+import { boundsOf, encoderOf, type ServedModel } from "./served.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 
 export interface AppOptions extends GuardOptions {
@@ -108,8 +107,8 @@ function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options
     c.req.raw.signal.addEventListener("abort", leave, { once: true });
     let streams = false;
     try {
-      const request = await withBody(c.req.raw, { maxBytes, memory, client }, (bytes) => parse(kind, bytes, bounds));
-      const work = await plan(request, { ...model, engine: engineFor(model.engine, client) }, left.signal);
+      const request = await withBody(c.req.raw, { maxBytes, memory, client, incoming: incomingOf(c) }, (bytes) => parse(kind, bytes, bounds));
+      const work = await plan(request, servedTo(client, model), left.signal);
       await stay.turn(left.signal);
       if (!work.stream) return c.json(await work.whole(left.signal));
       streams = true;
@@ -117,6 +116,8 @@ function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options
       return c.body(events, 200, SSE_HEADERS);
     } finally {
       if (!streams) leave();
+      // What a refused request still sends is taken in and dropped, so that the next one on its connection is read.
+      incomingOf(c)?.resume();
     }
   };
 
@@ -136,11 +137,23 @@ function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options
   );
 }
 
-/** An engine as one client uses it. */
-const engineFor = (engine: Engine, client: string): Engine => ({
-  limits: engine.limits,
-  generate: (request, signal) => engine.generate(request, signal, client),
-  score: (tokens, top, signal) => engine.score(tokens, top, signal, client),
-  status: () => engine.status(),
-  close: () => engine.close(),
-});
+/** A model as one client uses it: what it asks for waits for that client's turn. */
+function servedTo(client: string, model: ServedModel): ServedModel {
+  const { engine } = model;
+  const encoder = encoderOf(model);
+  return {
+    ...model,
+    engine: {
+      limits: engine.limits,
+      generate: (request, signal) => engine.generate(request, signal, client),
+      score: (tokens, top, signal) => engine.score(tokens, top, signal, client),
+      status: () => engine.status(),
+      close: () => engine.close(),
+    },
+    encoder: {
+      chat: (messages, options, signal) => encoder.chat(messages, options, signal, client),
+      texts: (texts, signal) => encoder.texts(texts, signal, client),
+      close: () => encoder.close(),
+    },
+  };
+}

@@ -32,7 +32,7 @@ const refusalOf = (work: () => unknown): ApiError => {
 
 describe("what cannot fit is refused unread", () => {
   const zeros = (n: number): unknown[] => new Array(n).fill(0);
-  test.each<[string, () => unknown, string, string]>([
+  test.each<[string, () => unknown, string, string | null]>([
     ["token ids over the context", () => parseCompletion({ prompt: guarded(zeros(1e6), 1) }, bounds), "context_length_exceeded", "prompt"],
     ["token ids over the context, one of them wrong", () => parseCompletion({ prompt: guarded([...zeros(1e6), "x"], 1) }, bounds), "context_length_exceeded", "prompt"],
     ["one list of many over the context", () => parseCompletion({ prompt: [[1], guarded(zeros(1e6), 0)] }, bounds), "context_length_exceeded", "prompt"],
@@ -41,6 +41,7 @@ describe("what cannot fit is refused unread", () => {
     ["more messages than the context has tokens", () => parseChat({ messages: guarded(new Array(1e6).fill(messages[0]), 0) }, bounds), "context_length_exceeded", "messages"],
     ["messages over the context together", () => parseChat({ messages: new Array(40).fill({ role: "user", content: "x".repeat(20) }) }, bounds), "context_length_exceeded", "messages"],
     ["more biases than tokens", () => parseChat({ messages, logit_bias: Object.fromEntries(zeros(VOCAB + 1).map((_, i) => [i, 1])) }, bounds), "invalid_value", "logit_bias"],
+    ["more parameters than anybody knows", () => parseChat({ messages, ...Object.fromEntries(zeros(300).map((_, i) => [`k${i}`, i])) }, bounds), "invalid_value", null],
     ["more stops than are allowed", () => parseChat({ messages, stop: guarded(new Array(1e6).fill("x"), 20) }, bounds), "invalid_value", "stop"],
     ["a stop of any length", () => parseChat({ messages, stop: "x".repeat(1025) }, bounds), "invalid_value", "stop"],
     ["more modalities than there are", () => parseChat({ messages, modalities: guarded(new Array(1e6).fill("text"), 20) }, bounds), "invalid_value", "modalities"],
@@ -63,10 +64,9 @@ describe("what may fit is let through to be cut into tokens", () => {
     ["a text of the longest tokens", () => parseCompletion({ prompt: "<assistant>".repeat(CONTEXT) }, bounds)],
     ["token ids as many as the context", () => parseCompletion({ prompt: new Array(CONTEXT).fill(0) }, bounds)],
     ["a bias for every token", () => parseChat({ messages, logit_bias: Object.fromEntries(Array.from({ length: VOCAB }, (_, i) => [i, -1])) }, bounds)],
-    // templates leave out the thoughts of earlier answers, and may trim
+    // templates leave out the thoughts of earlier answers
     ["long thoughts of earlier answers", () => parseChat({ messages: [...messages, { role: "assistant", content: `<think>${"so ".repeat(1e5)}</think>yes` }, ...messages] }, bounds)],
     ["long thoughts apart", () => parseChat({ messages: [...messages, { role: "assistant", reasoning_content: "so ".repeat(1e5), content: null }, ...messages] }, bounds)],
-    ["white space", () => parseChat({ messages: [{ role: "user", content: "\n".repeat(1e6) }] }, bounds)],
     ["short messages that a template may run together", () => parseChat({ messages: new Array(CONTEXT).fill(messages[0]) }, bounds)],
     ["anything, where a token may stand for any text", () => parseCompletion({ prompt: "x".repeat(1e6) }, { ...bounds, bytesPerToken: Infinity })],
   ])("%s", (_, work) => {
@@ -96,6 +96,7 @@ describe("a request that cannot fit", () => {
     ["completions", `{"prompt":"${"7".repeat(4e6)}"}`, "context_length_exceeded", 400],
     ["completions", `{"prompt":"${"a".repeat(1e6)}"}`, "context_length_exceeded", 400],
     ["chat/completions", `{"messages":[{"role":"user","content":"${"a".repeat(1e6)}"}]}`, "context_length_exceeded", 400],
+    ["chat/completions", `{"messages":[{"role":"user","content":"${"\\n".repeat(1e6)}"}]}`, "context_length_exceeded", 400],
     ["chat/completions", `{"truncation":"auto","messages":[{"role":"user","content":"hi"},{"role":"user","content":"${"a".repeat(1e6)}"}]}`, "context_length_exceeded", 400],
     ["chat/completions", `{"truncation":"auto","messages":[${'{"role":"user","content":"x"},'.repeat(1e5)}{}]}`, "invalid_value", 400],
     ["chat/completions", `{"messages":[${'{"role":"user","content":"x"},'.repeat(1e5)}{}]}`, "context_length_exceeded", 400],

@@ -1,5 +1,6 @@
 /** Whose request it is: of all that one client asks at once, only so much is answered before it is somebody else's turn. */
 import type { Context } from "hono";
+import type { Incoming } from "./body.ts";
 
 const NAME = "client";
 
@@ -10,9 +11,12 @@ export const setClient = (c: Context, name: string): void => c.set(NAME, name);
 export function clientOf(c: Context): string {
   const known = c.get(NAME) as string | undefined;
   if (known !== undefined) return known;
-  const { incoming } = (c.env ?? {}) as { incoming?: { socket?: { remoteAddress?: string } } };
-  return networkOf(incoming?.socket?.remoteAddress ?? "somebody");
+  return networkOf(incomingOf(c)?.socket.remoteAddress ?? "somebody");
 }
+
+/** Node's own request behind a request, which `listen` hands over; none elsewhere. */
+export const incomingOf = (c: Context): (Incoming & { socket: { remoteAddress?: string } }) | undefined =>
+  (c.env as { incoming?: Incoming & { socket: { remoteAddress?: string } } } | undefined)?.incoming;
 
 /** An address that one person has: of IPv6 the first four of eight groups, since a line is given all that follow. */
 export function networkOf(address: string): string {

@@ -18,7 +18,9 @@ export function guard(options: GuardOptions): MiddlewareHandler {
   const hosts = new Set((options.hosts ?? []).map((h) => h.toLowerCase()));
   const origins = new Set(options.origins ?? []);
   return async (c, next) => {
-    const header = c.req.header("host") ?? new URL(c.req.url).host;
+    const { username, password, host: urlHost } = new URL(c.req.url);
+    if (username !== "" || password !== "") throw new ApiError(400, "The request's address has a name or a password in it", "invalid_request_error", "invalid_url");
+    const header = c.req.header("host") ?? urlHost;
     const host = hostName(header);
     if (host === undefined || !(isLocalName(host) || isAddress(host) || hosts.has(host)))
       throw new ApiError(403, `Host: expected localhost, an IP address or a name given with --allow-host, got '${header.slice(0, 200)}'`, "invalid_request_error", "host_not_allowed");

@@ -10,6 +10,7 @@ const MAX_CHOICES = 2048;
 const MAX_STOPS = 64;
 const MAX_STOP_CHARS = 1024;
 const MAX_LOGPROBS = 20;
+const MAX_PARAMETERS = 256;
 const MAX_MESSAGES = 16_384;
 /** Most parts of one message's content. */
 const MAX_PARTS = 1024;
@@ -162,11 +163,11 @@ export function leastOf(messages: readonly ChatRequest["messages"][number][], bo
   return Math.max(messages.length, leastTokens(messages.reduce((sum, message) => sum + shownChars(message), 0), bounds));
 }
 
-/** Characters of a message that any chat template shows: thoughts of earlier answers may be dropped, and white space trimmed. */
+/** Characters of a message that a chat template shows: all but the thoughts of earlier answers, which many drop. */
 function shownChars(message: ChatRequest["messages"][number]): number {
   const text = contentText(message.content);
   const thought = message.role === "assistant" ? text.lastIndexOf(THINK_CLOSE) : -1;
-  return (thought < 0 ? text : text.slice(thought + THINK_CLOSE.length)).trim().length;
+  return (thought < 0 ? text : text.slice(thought + THINK_CLOSE.length)).length;
 }
 
 /** The content of a message as one text. */
@@ -175,6 +176,7 @@ export function contentText(content: ChatRequest["messages"][number]["content"])
 }
 
 function parse<T>(schema: z.ZodType<T>, kind: string, body: unknown): T {
+  if (moreKeysThan(body, MAX_PARAMETERS)) throw new ApiError(400, `body: expected at most ${MAX_PARAMETERS} parameters, got more`, "invalid_request_error", "invalid_value");
   const result = schema.safeParse(body);
   if (!result.success) throw fault(kind, body, result.error.issues[0]?.path ?? []);
   return result.data;
@@ -221,11 +223,15 @@ function checkPrompt(prompt: unknown, bounds: RequestBounds): asserts prompt is 
 
 /** At most one bias for each token: counted before any is looked at. */
 function checkBias(bias: unknown, bounds: RequestBounds): void {
-  if (typeof bias !== "object" || bias === null) return;
+  if (moreKeysThan(bias, bounds.vocabSize))
+    throw new ApiError(400, `logit_bias: expected at most ${bounds.vocabSize} biases, one for each token, got more`, "invalid_request_error", "invalid_value", "logit_bias");
+}
+
+function moreKeysThan(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   let count = 0;
-  for (const _ in bias)
-    if (++count > bounds.vocabSize)
-      throw new ApiError(400, `logit_bias: expected at most ${bounds.vocabSize} biases, one for each token, got more`, "invalid_request_error", "invalid_value", "logit_bias");
+  for (const _ in value) if (++count > most) return true;
+  return false;
 }
 
 function isBias(value: unknown): boolean {
