@@ -33,7 +33,7 @@ function script(question: string): Script {
   if (question.includes("slowly")) return { text: "word ".repeat(400), msPerToken: 5 };
   if (question.includes("colour")) return { text: `You said: ${question}` };
   if (question.includes("nothing")) return { text: "" };
-  return { text: SUM, msPerToken: 1 };
+  return { text: SUM, msPerToken: 6 };
 }
 
 describe.skipIf(!CHROMIUM)("the pages in a browser", () => {

@@ -113,8 +113,8 @@ describe("a model's folder", () => {
     const both = await Promise.all(["one", "two"].map((runs) => train(runs, "--out", "same", ...SETTINGS).ended));
     expect(both.map(({ code }) => code).sort()).toEqual([0, 1]);
     const loser = both.find(({ code }) => code === 1)!;
-    expect(loser.err).toMatch(/same: exists already|holds a model that Sumbi put there/);
-    expect(loser.err).toMatch(/the model of step 10 is whole in (one|two)/);
+    // Told at its end, or before its first step when the other had ended by then.
+    expect(loser.err).toMatch(/exists already|holds a model that Sumbi put there/);
     const winner = ["one", "two"][both.findIndex(({ code }) => code === 0)]!;
     expect(json("same", "sumbi.json")).toMatchObject({ run: runsIn(winner)[0] });
     expect(readdirSync(dir).filter((name) => name.startsWith("."))).toEqual([]);
