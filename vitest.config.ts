@@ -7,6 +7,8 @@ export default defineConfig(({ mode }) => ({
     pool: "forks",
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     env: mode === "full" ? { SUMBI_TEST: "full" } : {},
+    // A browser and many processes share two cores there; what fails twice more has failed. A test that needed another try says so.
+    retry: process.env["CI"] ? 2 : 0,
     // Only a hang takes so long, also on one slow core that others use too.
     testTimeout: 600_000,
     hookTimeout: 600_000,
