@@ -193,6 +193,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await side.getByRole("button", { name: "Delete “second colour”" }).click();
         await side.getByRole("button", { name: "Delete", exact: true }).click();
         await page.reload();
+        await side.locator(".pick").first().waitFor();
         expect(await side.locator(".pick").allInnerTexts()).toEqual(["renamed"]);
       }));
 
