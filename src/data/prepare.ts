@@ -1,15 +1,14 @@
 /** Texts into shards: tokenised once, kept under the hash of what came out. */
 import { createHash } from "node:crypto";
-import { createRequire } from "node:module";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { breather, unlessAborted } from "../abort.ts";
 import { release, removeLeftovers, temporaryIn } from "../checkpoint/index.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
+import { threadUrl } from "../thread.ts";
 import { openShards, readPrepared, shardsDir, storeShards, writePrepared } from "./cache.ts";
 import { areUnchanged, hashSources } from "./contents.ts";
 import { type Dataset, type DatasetJson, FORMAT, openDataset } from "./dataset.ts";
@@ -132,16 +131,8 @@ function specialOf(tokenizer: ReturnType<typeof loadTokenizer>): DatasetJson["sp
   };
 }
 
-/** The compiled worker; when this file runs as TypeScript (tests, tsx), the worker does too, through tsx. */
-function workerUrl(): URL {
-  if (!import.meta.url.endsWith(".ts")) return new URL("./prepareWorker.js", import.meta.url);
-  const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx/esm/api").replace(/\.cjs$/, ".mjs"));
-  const worker = new URL("./prepareWorker.ts", import.meta.url);
-  return new URL(`data:text/javascript,import { register } from ${JSON.stringify(tsx.href)}; register(); await import(${JSON.stringify(worker.href)});`);
-}
-
 function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onBytes: (bytes: number) => void, signal?: AbortSignal): Promise<UnitResult[]> {
-  const url = workerUrl();
+  const url = threadUrl(import.meta.url, "prepareWorker");
   const queue = [...jobs];
   const results: UnitResult[] = [];
   const threads: Worker[] = [];
