@@ -108,9 +108,9 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
   const sideways = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
   describe("chat", () => {
-    it("answers an example with its thought, maths and figures, and keeps the chat over a reload", { retry: 2 }, () =>
+    it("answers an example with its thought, maths and figures, and keeps the chat over a reload", () =>
       visit("/", async (page) => {
-        // The thought lasts some tenths of a second: a busy machine may look only after it, so the page keeps watch itself, and may try again.
+        // The thought lasts some tenths of a second: a busy machine may look only after it, so the page keeps watch itself.
         await page.evaluate(() => {
           const watch = new MutationObserver(() => document.body.innerText.includes("Thinking for") && document.body.setAttribute("data-thought", ""));
           watch.observe(document.body, { childList: true, subtree: true, characterData: true });
