@@ -1,9 +1,8 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError } from "../errors.ts";
-import { parseJson } from "../json.ts";
 import { parseConfig, type ModelConfig } from "../model/config.ts";
 import { audit } from "../plan/audit/audit.ts";
 import { claimConfig, parseClaim, type Claim } from "../plan/audit/claim.ts";
@@ -11,6 +10,7 @@ import { count, percent, usd } from "../plan/audit/figures.ts";
 import { auditMarkdown, odds, SIGN } from "../plan/audit/markdown.ts";
 import { GRADES, VERDICTS, type AuditReport, type Band, type Check } from "../plan/audit/report.ts";
 import { CLAIMS, claimOf } from "../plan/claims/index.ts";
+import { readJson } from "./models.ts";
 import { writeOutput } from "./output.ts";
 
 /** `sumbi audit CLAIM`: whether a published claim adds up, and how far it can be believed. */
@@ -51,14 +51,6 @@ function load(name: string): { claim: Claim; config: ModelConfig } {
       return parseConfig(readJson(file), file);
     }),
   };
-}
-
-function readJson(file: string): unknown {
-  try {
-    return parseJson(readFileSync(file, "utf8"));
-  } catch (error) {
-    throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
-  }
 }
 
 const PAINT: Record<Check["grade"], (text: string) => string> = {

@@ -21,7 +21,8 @@ export function loadChip(name: string): Chip {
   return name.endsWith(".json") && existsSync(name) ? parseChip(readJson(name), name) : chipOf(name);
 }
 
-function readJson(file: string): unknown {
+/** A JSON file that somebody else wrote. Throws ConfigError naming it. */
+export function readJson(file: string): unknown {
   try {
     return parseJson(readFileSync(file, "utf8"));
   } catch (error) {

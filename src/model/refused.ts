@@ -1,8 +1,5 @@
 /** What config.json may ask for and Sumbi does not build: refused by name, since ignoring it would compute something else. */
-import type { Fault } from "./rope-parameters.ts";
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+import { type Fault, isObject } from "./rope-parameters.ts";
 
 /** Fields of other attention and of layers that differ. `layers` is num_hidden_layers, when that could be read. */
 export function refuseUnbuilt(raw: Record<string, unknown>, type: string, layers: number | undefined, fault: Fault): void {

@@ -23,7 +23,7 @@ export type Fault = (field: string, expected: string, came: unknown) => void;
 const TYPES = ["default", "linear", "llama3", "yarn"] as const;
 const THETA = 10_000;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** What Python calls false: transformers takes such a rope_scaling for none. */
