@@ -16,7 +16,9 @@ const began = Date.now();
 let tokens = 0;
 for (let i = 0; i < Number(amount); i++) {
   const problem = arithmeticProblem(77, i, "heldout");
-  const prompt = served.tokenizer.encodeChat([{ role: "user", content: problem.question }], { addGenerationPrompt: true }).ids;
+  const prompt = served.tokenizer.encodeChat([{ role: "user", content: problem.question }], {
+    addGenerationPrompt: true,
+  }).ids;
   const ids: number[] = [];
   for await (const token of served.engine.generate({
     prompt,
@@ -31,13 +33,20 @@ for (let i = 0; i < Number(amount); i++) {
   const score = byKind.get(problem.kind) ?? { asked: 0, right: 0 };
   byKind.set(problem.kind, { asked: score.asked + 1, right: score.right + Number(right) });
   if (!right) wrong.push({ question: problem.question, said, expected: problem.expected });
-  if ((i + 1) % 50 === 0) process.stderr.write(`${i + 1} asked, ${wrong.length} wrong, ${((Date.now() - began) / 1000).toFixed(0)} s\n`);
+  if ((i + 1) % 50 === 0)
+    process.stderr.write(`${i + 1} asked, ${wrong.length} wrong, ${((Date.now() - began) / 1000).toFixed(0)} s\n`);
 }
 const asked = Number(amount);
 const result = {
-  model, asked, right: asked - wrong.length, share: (asked - wrong.length) / asked,
-  kinds: Object.fromEntries([...byKind].sort().map(([kind, s]) => [kind, { ...s, share: Math.round((1000 * s.right) / s.asked) / 1000 }])),
-  tokens, seconds: (Date.now() - began) / 1000,
+  model,
+  asked,
+  right: asked - wrong.length,
+  share: (asked - wrong.length) / asked,
+  kinds: Object.fromEntries(
+    [...byKind].sort().map(([kind, s]) => [kind, { ...s, share: Math.round((1000 * s.right) / s.asked) / 1000 }]),
+  ),
+  tokens,
+  seconds: (Date.now() - began) / 1000,
   wrong: wrong.slice(0, 10),
 };
 const json = JSON.stringify(result, null, 2);

@@ -30,7 +30,12 @@ for (let c = 0; c < Number(amount); c++) {
     const maxTokens = Math.min(400, engine.limits.contextTokens - prompt.length);
     if (maxTokens < 1) break;
     const ids: number[] = [];
-    for await (const token of engine.generate({ prompt, maxTokens, sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 }, stopIds: tokenizer.eosIds }))
+    for await (const token of engine.generate({
+      prompt,
+      maxTokens,
+      sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 },
+      stopIds: tokenizer.eosIds,
+    }))
       if (token.finish !== "stop") ids.push(token.id);
     const said = tokenizer.decode(ids);
     const right = checkArithmetic(problem, said);
@@ -46,8 +51,17 @@ for (let c = 0; c < Number(amount); c++) {
 const asked = byTurn.reduce((n, row) => n + row.asked, 0);
 const right = byTurn.reduce((n, row) => n + row.right, 0);
 const result = {
-  model, conversations: Number(amount), kinds: kinds ?? "all", asked, right, share: right / asked, wholeConversationsRight: whole,
-  turns: byTurn.map(({ promptTokens, ...row }) => ({ ...row, promptTokens: Math.round(promptTokens / Math.max(1, row.asked)) })),
+  model,
+  conversations: Number(amount),
+  kinds: kinds ?? "all",
+  asked,
+  right,
+  share: right / asked,
+  wholeConversationsRight: whole,
+  turns: byTurn.map(({ promptTokens, ...row }) => ({
+    ...row,
+    promptTokens: Math.round(promptTokens / Math.max(1, row.asked)),
+  })),
   seconds: (Date.now() - began) / 1000,
   wrong: wrong.slice(0, 10),
 };

@@ -7,9 +7,9 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { ModelEngine, openDecoder, SAMPLING_DEFAULTS } from "../src/infer/index.ts";
 import { parseConfig } from "../src/model/index.ts";
 import { setThreads } from "../src/runtime/index.ts";
-import { ModelEngine, openDecoder, SAMPLING_DEFAULTS } from "../src/infer/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,7 +35,8 @@ async function main(): Promise<void> {
   const measure = async (): Promise<number> => {
     const sampling = { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 };
     let first = 0;
-    for await (const _ of engine.generate({ prompt: ids, maxTokens: tokens, sampling, stopIds: [] })) first ||= performance.now();
+    for await (const _ of engine.generate({ prompt: ids, maxTokens: tokens, sampling, stopIds: [] }))
+      first ||= performance.now();
     return (1000 * (tokens - 1)) / (performance.now() - first);
   };
   await measure();
@@ -64,8 +65,22 @@ async function main(): Promise<void> {
 
 function peer(python: string): { tokensPerSecond: number; variant: string } {
   const script = fileURLToPath(new URL("peers/decode.py", import.meta.url));
-  const args = [script, dir, "--prompt", String(prompt), "--tokens", String(tokens), "--threads", String(threads), "--repeats", "1"];
-  const run = spawnSync(python, values.compile ? args : [...args, "--skip-compile"], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const args = [
+    script,
+    dir,
+    "--prompt",
+    String(prompt),
+    "--tokens",
+    String(tokens),
+    "--threads",
+    String(threads),
+    "--repeats",
+    "1",
+  ];
+  const run = spawnSync(python, values.compile ? args : [...args, "--skip-compile"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   if (run.status !== 0) throw new Error(`${python} ${script} ended with ${run.status}`);
   return JSON.parse(run.stdout) as { tokensPerSecond: number; variant: string };
 }

@@ -34,31 +34,97 @@ function* hostileRequests(): Generator<Hostile> {
   const chat = "/v1/chat/completions";
   yield { name: "7M zeros and a text", path: completion, body: `{"prompt":[${"0,".repeat(7e6)}"x"]}` };
   yield { name: "500,000 zeros and a text (1 MB)", path: completion, body: `{"prompt":[${"0,".repeat(5e5)}"x"]}` };
-  yield { name: "a million zeros in lists", path: completion, body: `{"prompt":[${new Array(1000).fill(`[${"0,".repeat(1000)}0]`).join(",")},["x"]]}` };
-  for (const [name, text] of [["newlines", "\\n"], ["emoji", "😀"], ["digits", "7"], ["spaces", " "], ["escapes", "\\u0000"]] as const) {
+  yield {
+    name: "a million zeros in lists",
+    path: completion,
+    body: `{"prompt":[${new Array(1000).fill(`[${"0,".repeat(1000)}0]`).join(",")},["x"]]}`,
+  };
+  for (const [name, text] of [
+    ["newlines", "\\n"],
+    ["emoji", "😀"],
+    ["digits", "7"],
+    ["spaces", " "],
+    ["escapes", "\\u0000"],
+  ] as const) {
     const many = text.repeat(Math.floor((15 * MIB) / Buffer.byteLength(text)));
     yield { name: `15 MB of ${name}`, path: completion, body: `{"prompt":"${many}"}` };
-    yield { name: `15 MB of ${name}, in a chat`, path: chat, body: `{"messages":[{"role":"user","content":"${many}"}]}` };
-    yield { name: `15 MB of ${name}, in a chat that may be shortened`, path: chat, body: `{"truncation":"auto","messages":[{"role":"user","content":"hi"},{"role":"user","content":"${many}"}]}` };
+    yield {
+      name: `15 MB of ${name}, in a chat`,
+      path: chat,
+      body: `{"messages":[{"role":"user","content":"${many}"}]}`,
+    };
+    yield {
+      name: `15 MB of ${name}, in a chat that may be shortened`,
+      path: chat,
+      body: `{"truncation":"auto","messages":[{"role":"user","content":"hi"},{"role":"user","content":"${many}"}]}`,
+    };
   }
   const message = '{"role":"user","content":"x"},';
-  yield { name: "500,000 messages", path: chat, body: `{"messages":[${message.repeat(499_999)}${message.slice(0, -1)}]}` };
-  yield { name: "16,000 messages of 1 kB, may be shortened", path: chat, body: `{"truncation":"auto","max_tokens":1,"messages":[${new Array(16_000).fill(`{"role":"user","content":"${"x".repeat(900)}"}`).join(",")}]}` };
-  yield { name: "a thought of 15 MB in the past", path: chat, body: `{"max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"<think>${"so ".repeat(5e6)}</think>y"},{"role":"user","content":"x"}]}` };
-  yield { name: "1.2M biases", path: chat, body: `{"messages":[${message.slice(0, -1)}],"logit_bias":{${Array.from({ length: 1.2e6 }, (_, i) => `"${i}":1`).join(",")}}}` };
-  yield { name: "400,000 biases", path: chat, body: `{"messages":[${message.slice(0, -1)}],"logit_bias":{${Array.from({ length: 4e5 }, (_, i) => `"${i}":1`).join(",")}}}` };
-  yield { name: "400,000 unknown parameters", path: chat, body: `{"messages":[${message.slice(0, -1)}],${Array.from({ length: 4e5 }, (_, i) => `"k${i}":{}`).join(",")}}` };
+  yield {
+    name: "500,000 messages",
+    path: chat,
+    body: `{"messages":[${message.repeat(499_999)}${message.slice(0, -1)}]}`,
+  };
+  yield {
+    name: "16,000 messages of 1 kB, may be shortened",
+    path: chat,
+    body: `{"truncation":"auto","max_tokens":1,"messages":[${new Array(16_000).fill(`{"role":"user","content":"${"x".repeat(900)}"}`).join(",")}]}`,
+  };
+  yield {
+    name: "a thought of 15 MB in the past",
+    path: chat,
+    body: `{"max_tokens":1,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"<think>${"so ".repeat(5e6)}</think>y"},{"role":"user","content":"x"}]}`,
+  };
+  yield {
+    name: "1.2M biases",
+    path: chat,
+    body: `{"messages":[${message.slice(0, -1)}],"logit_bias":{${Array.from({ length: 1.2e6 }, (_, i) => `"${i}":1`).join(",")}}}`,
+  };
+  yield {
+    name: "400,000 biases",
+    path: chat,
+    body: `{"messages":[${message.slice(0, -1)}],"logit_bias":{${Array.from({ length: 4e5 }, (_, i) => `"${i}":1`).join(",")}}}`,
+  };
+  yield {
+    name: "400,000 unknown parameters",
+    path: chat,
+    body: `{"messages":[${message.slice(0, -1)}],${Array.from({ length: 4e5 }, (_, i) => `"k${i}":{}`).join(",")}}`,
+  };
   yield { name: "1 MB of a", path: completion, body: `{"prompt":"${"a".repeat(MIB)}"}` };
-  yield { name: "1 MB of a, in chunks of 100 bytes", path: completion, body: `{"prompt":"${"a".repeat(MIB)}"}`, chunkBytes: 100 };
-  yield { name: "1 MB of a, in chunks of a byte", path: completion, body: `{"prompt":"${"a".repeat(MIB)}"}`, chunkBytes: 1 };
-  yield { name: "25 kB of a, nearly a context", path: completion, body: `{"prompt":"${"a".repeat(25_000)}","max_tokens":1}` };
-  yield { name: "2,000 texts of 8 kB", path: completion, body: `{"max_tokens":1,"prompt":[${new Array(2000).fill(`"${"ab".repeat(4000)}"`).join(",")}]}` };
-  yield { name: "2,000 answers", path: completion, body: `{"max_tokens":1,"prompt":[${new Array(2000).fill('"x"').join(",")}]}` };
+  yield {
+    name: "1 MB of a, in chunks of 100 bytes",
+    path: completion,
+    body: `{"prompt":"${"a".repeat(MIB)}"}`,
+    chunkBytes: 100,
+  };
+  yield {
+    name: "1 MB of a, in chunks of a byte",
+    path: completion,
+    body: `{"prompt":"${"a".repeat(MIB)}"}`,
+    chunkBytes: 1,
+  };
+  yield {
+    name: "25 kB of a, nearly a context",
+    path: completion,
+    body: `{"prompt":"${"a".repeat(25_000)}","max_tokens":1}`,
+  };
+  yield {
+    name: "2,000 texts of 8 kB",
+    path: completion,
+    body: `{"max_tokens":1,"prompt":[${new Array(2000).fill(`"${"ab".repeat(4000)}"`).join(",")}]}`,
+  };
+  yield {
+    name: "2,000 answers",
+    path: completion,
+    body: `{"max_tokens":1,"prompt":[${new Array(2000).fill('"x"').join(",")}]}`,
+  };
   yield { name: "a stop text of 15 MB", path: completion, body: `{"prompt":"x","stop":"${"a".repeat(15e6)}"}` };
   const lists = "[".repeat(1e5) + "]".repeat(1e5);
   const objects = '{"a":'.repeat(1e5) + "1" + "}".repeat(1e5);
-  for (const field of ["prompt", "stop", "logit_bias", "stream_options", "metadata"]) yield { name: `lists 100,000 deep as ${field}`, path: completion, body: `{"${field}":${lists}}` };
-  for (const field of ["messages", "tools", "response_format", "unknown"]) yield { name: `objects 100,000 deep as ${field}`, path: chat, body: `{"${field}":${objects}}` };
+  for (const field of ["prompt", "stop", "logit_bias", "stream_options", "metadata"])
+    yield { name: `lists 100,000 deep as ${field}`, path: completion, body: `{"${field}":${lists}}` };
+  for (const field of ["messages", "tools", "response_format", "unknown"])
+    yield { name: `objects 100,000 deep as ${field}`, path: chat, body: `{"${field}":${objects}}` };
   yield { name: "15 MB of opening brackets", path: chat, body: "[".repeat(15e6) };
 }
 
@@ -102,13 +168,20 @@ function send(port: number, { path, body, chunkBytes }: Hostile): Promise<{ stat
     const pieces = chunkBytes === undefined ? Buffer.from(body) : inChunks(Buffer.from(body), chunkBytes);
     const begun = performance.now();
     const socket = connect(port, "127.0.0.1", () => {
-      socket.write(`POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${chunkBytes ? "Transfer-Encoding: chunked" : `Content-Length: ${pieces.length}`}\r\n\r\n`);
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${chunkBytes ? "Transfer-Encoding: chunked" : `Content-Length: ${pieces.length}`}\r\n\r\n`,
+      );
       socket.write(pieces);
     });
     let answer = "";
     socket.on("data", (data) => (answer += data.toString("latin1")));
     socket.on("error", () => undefined);
-    socket.on("close", () => resolve({ status: Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0), seconds: (performance.now() - begun) / 1000 }));
+    socket.on("close", () =>
+      resolve({
+        status: Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0),
+        seconds: (performance.now() - begun) / 1000,
+      }),
+    );
   });
 }
 
@@ -124,9 +197,14 @@ function peakMemory(pid: number | undefined): number | undefined {
 function serve(model: string): Promise<{ process: ChildProcess; url: string; port: number }> {
   const main = new URL("../src/cli/main.ts", import.meta.url).href;
   const code = `const { main } = await import(${JSON.stringify(main)}); process.exitCode = await main(["node", "sumbi", "serve", ${JSON.stringify(model)}, "--port", "0", "--json"]);`;
-  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"], cwd: fileURLToPath(new URL("..", import.meta.url)) });
+  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], {
+    stdio: ["ignore", "pipe", "inherit"],
+    cwd: fileURLToPath(new URL("..", import.meta.url)),
+  });
   return new Promise((resolve, reject) => {
-    child.stdout?.once("data", (data) => resolve({ process: child, ...(JSON.parse(String(data)) as { url: string; port: number }) }));
+    child.stdout?.once("data", (data) =>
+      resolve({ process: child, ...(JSON.parse(String(data)) as { url: string; port: number }) }),
+    );
     child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
   });
 }
@@ -134,13 +212,22 @@ function serve(model: string): Promise<{ process: ChildProcess; url: string; por
 const rounded = (x: number, digits = 1): number => Math.round(x * 10 ** digits) / 10 ** digits;
 const latencyOf = (times: number[]): Latency => {
   const sorted = [...times].sort((a, b) => a - b);
-  return { polls: sorted.length, medianMs: rounded(sorted[sorted.length >> 1] ?? 0), worstMs: rounded(sorted.at(-1) ?? 0) };
+  return {
+    polls: sorted.length,
+    medianMs: rounded(sorted[sorted.length >> 1] ?? 0),
+    worstMs: rounded(sorted.at(-1) ?? 0),
+  };
 };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { "at-once": { type: "string", default: "4" }, rounds: { type: "string", default: "2" }, only: { type: "string" }, out: { type: "string" } },
+    options: {
+      "at-once": { type: "string", default: "4" },
+      rounds: { type: "string", default: "2" },
+      only: { type: "string" },
+      out: { type: "string" },
+    },
   });
   const [model = "models/nano"] = positionals;
   const server = await serve(model);
@@ -152,7 +239,10 @@ async function main(): Promise<void> {
       poller.postMessage(word);
     });
   const rows: object[] = [];
-  const say = (name: string, latency: Latency, what: string): void => console.log(`${name.padEnd(52)} ${`${latency.worstMs} ms`.padStart(10)} worst ${`${latency.medianMs} ms`.padStart(8)} median  ${what}`);
+  const say = (name: string, latency: Latency, what: string): void =>
+    console.log(
+      `${name.padEnd(52)} ${`${latency.worstMs} ms`.padStart(10)} worst ${`${latency.medianMs} ms`.padStart(8)} median  ${what}`,
+    );
   await new Promise((resolve) => setTimeout(resolve, 2000));
   await report();
   await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -163,12 +253,24 @@ async function main(): Promise<void> {
     for (const atOnce of [1, Number(values["at-once"])]) {
       await report();
       const answers: { status: number; seconds: number }[] = [];
-      for (let round = 0; round < Number(values.rounds); round++) answers.push(...(await Promise.all(Array.from({ length: atOnce }, () => send(server.port, hostile)))));
+      for (let round = 0; round < Number(values.rounds); round++)
+        answers.push(...(await Promise.all(Array.from({ length: atOnce }, () => send(server.port, hostile)))));
       const latency = await report();
       const statuses = [...new Set(answers.map(({ status }) => status))];
       const seconds = rounded(Math.max(...answers.map((answer) => answer.seconds)), 2);
-      say(`${hostile.name}${atOnce > 1 ? `, ${atOnce} at once` : ""}`, latency, `answered ${statuses.join(", ")} within ${seconds} s`);
-      rows.push({ name: hostile.name, megabytes: rounded(Buffer.byteLength(hostile.body) / 1e6, 2), atOnce, statuses, seconds, health: latency });
+      say(
+        `${hostile.name}${atOnce > 1 ? `, ${atOnce} at once` : ""}`,
+        latency,
+        `answered ${statuses.join(", ")} within ${seconds} s`,
+      );
+      rows.push({
+        name: hostile.name,
+        megabytes: rounded(Buffer.byteLength(hostile.body) / 1e6, 2),
+        atOnce,
+        statuses,
+        seconds,
+        health: latency,
+      });
       if (server.process.exitCode !== null) throw new Error("the server ended");
     }
   }
@@ -176,7 +278,13 @@ async function main(): Promise<void> {
     what: "/health while hostile requests are under way",
     command: `npx tsx bench/hostile.ts ${model} --at-once ${values["at-once"]} --rounds ${values.rounds}`,
     model,
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, kernel: release(), node: process.version, loadAverage: rounded(loadavg()[0] ?? 0) },
+    machine: {
+      cpu: cpus()[0]?.model,
+      cores: cpus().length,
+      kernel: release(),
+      node: process.version,
+      loadAverage: rounded(loadavg()[0] ?? 0),
+    },
     idle,
     worstMs: Math.max(...rows.map((row) => (row as { health: Latency }).health.worstMs)),
     serverPeakMB: peakMemory(server.process.pid),

@@ -8,7 +8,10 @@ import { parseArgs } from "node:util";
 import { arithmeticDocument, conversationDocument, encodeDocument, loadTokenizer } from "../src/data/index.ts";
 import { loadModel, resolveModel } from "../src/serve/index.ts";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: "string" }, context: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "string" }, context: { type: "string" } },
+});
 const [model = "models/nano", amount = "100"] = positionals;
 const { engine } = await loadModel(resolveModel(model));
 const tokenizer = loadTokenizer(resolveModel(model));
@@ -31,7 +34,8 @@ function* packed(count: number): Generator<number[]> {
 
 /** One conversation each, cut at the context. */
 function* conversations(count: number): Generator<number[]> {
-  for (let i = 0; i < count; i++) yield encodeDocument(conversationDocument(SEED, i, "heldout"), tokenizer).ids.slice(0, context);
+  for (let i = 0; i < count; i++)
+    yield encodeDocument(conversationDocument(SEED, i, "heldout"), tokenizer).ids.slice(0, context);
 }
 
 const round = (x: number): number => Math.round(x * 1e4) / 1e4;
@@ -39,13 +43,23 @@ const series: Record<string, { from: number; to: number; tokens: number; loss: n
 for (const [name, windows] of Object.entries({ packed, conversation: conversations })) {
   const sums = bounds.slice(1).map(() => ({ tokens: 0, nats: 0 }));
   for (const ids of windows(Number(amount)))
-    for (const [position, { logprob }] of (await engine.score(ids.map((id) => (id < 0 ? ~id : id)), 0)).entries()) {
+    for (const [position, { logprob }] of (
+      await engine.score(
+        ids.map((id) => (id < 0 ? ~id : id)),
+        0,
+      )
+    ).entries()) {
       const sum = sums[bounds.findIndex((bound) => position < bound) - 1];
       if (logprob === null || sum === undefined || (ids[position] ?? 0) < 0) continue;
       sum.tokens++;
       sum.nats -= logprob;
     }
-  series[name] = sums.map(({ tokens, nats }, i) => ({ from: bounds[i] ?? 0, to: bounds[i + 1] ?? 0, tokens, loss: round(nats / Math.max(1, tokens)) }));
+  series[name] = sums.map(({ tokens, nats }, i) => ({
+    from: bounds[i] ?? 0,
+    to: bounds[i + 1] ?? 0,
+    tokens,
+    loss: round(nats / Math.max(1, tokens)),
+  }));
 }
 const json = JSON.stringify({ model, context, windows: Number(amount), series }, null, 2);
 if (values.json) writeFileSync(values.json, `${json}\n`);

@@ -8,20 +8,46 @@ import { arithmeticDocument, loadTokenizer } from "../src/data/index.ts";
 import { mtpDepth } from "../src/model/index.ts";
 import { compile } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { byteRange, parametersOf, parseRecipe, phasesOf, storeOf, traceTraining, WeightQuantizer } from "../src/train/index.ts";
+import {
+  byteRange,
+  parametersOf,
+  parseRecipe,
+  phasesOf,
+  storeOf,
+  traceTraining,
+  WeightQuantizer,
+} from "../src/train/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { sequences: { type: "string", default: "4" }, length: { type: "string", default: "256" }, batches: { type: "string", default: "4" }, json: { type: "string" } },
+  options: {
+    sequences: { type: "string", default: "4" },
+    length: { type: "string", default: "256" },
+    batches: { type: "string", default: "4" },
+    json: { type: "string" },
+  },
 });
 const [folder = "models/nano"] = positionals;
-const [sequences, length, batches] = [values.sequences, values.length, values.batches].map(Number) as [number, number, number];
+const [sequences, length, batches] = [values.sequences, values.length, values.batches].map(Number) as [
+  number,
+  number,
+  number,
+];
 
 const checkpoint = await openCheckpoint(folder);
-const recipe = parseRecipe({ name: "precision", model: checkpoint.config, data: {}, tokens: 1e9, sequence: length, batch: { end: sequences }, learningRate: { stages: [{ from: 1e-3 }] } });
+const recipe = parseRecipe({
+  name: "precision",
+  model: checkpoint.config,
+  data: {},
+  tokens: 1e9,
+  sequence: length,
+  batch: { end: sequences },
+  learningRate: { stages: [{ from: 1e-3 }] },
+});
 const phase = phasesOf(recipe, recipe.model as Record<string, unknown>)[0]!;
 const store = storeOf([phase]);
-for (const key of store.keys()) (store.parameter(key).data as Float32Array).set((await checkpoint.readF32(key)).data as Float32Array);
+for (const key of store.keys())
+  (store.parameter(key).data as Float32Array).set((await checkpoint.readF32(key)).data as Float32Array);
 await checkpoint.close();
 
 const tokenizer = loadTokenizer(folder);
@@ -37,7 +63,12 @@ async function gradientsIn(precision: "f32" | "fp8" | "int8"): Promise<Gradients
   const quantizer = await WeightQuantizer.create(onnx, store, range);
   await quantizer.run();
   const executable = await compile(onnx.bytes, { name: precision });
-  const feeds: Record<string, t.HostTensor> = { ...parametersOf(onnx, store), ...quantizer.tensors, lambda: t.f32([], [0.3]), share: t.f32([], [1]) };
+  const feeds: Record<string, t.HostTensor> = {
+    ...parametersOf(onnx, store),
+    ...quantizer.tensors,
+    lambda: t.f32([], [0.3]),
+    share: t.f32([], [1]),
+  };
   const out: Gradients[] = [];
   for (let b = 0; b < batches; b++) {
     const own = ids.slice(b * sequences * width, (b + 1) * sequences * width);
@@ -63,13 +94,27 @@ function apart(a: Gradients[], b: Gradients[], counts: (name: string) => boolean
 }
 
 const exact = await gradientsIn("f32");
-const kindOf = (name: string): string => name.replace(/^d .*layers\.\d+\./, "").replace(/^d /, "").replace(/experts\.\d+/, "experts.*").replace(/\.weight$/, "");
-const kinds = [...new Set(Object.keys(exact[0]!).filter((name) => name.startsWith("d ")).map(kindOf))].sort();
+const kindOf = (name: string): string =>
+  name
+    .replace(/^d .*layers\.\d+\./, "")
+    .replace(/^d /, "")
+    .replace(/experts\.\d+/, "experts.*")
+    .replace(/\.weight$/, "");
+const kinds = [
+  ...new Set(
+    Object.keys(exact[0]!)
+      .filter((name) => name.startsWith("d "))
+      .map(kindOf),
+  ),
+].sort();
 const result: Record<string, unknown> = { model: folder, sequences, length, batches };
 for (const precision of ["fp8", "int8"] as const) {
   const found = await gradientsIn(precision);
   const round = (x: number) => Math.round(1e4 * x) / 1e4;
-  result[precision] = { all: round(apart(found, exact, () => true)), kinds: Object.fromEntries(kinds.map((kind) => [kind, round(apart(found, exact, (name) => kindOf(name) === kind))])) };
+  result[precision] = {
+    all: round(apart(found, exact, () => true)),
+    kinds: Object.fromEntries(kinds.map((kind) => [kind, round(apart(found, exact, (name) => kindOf(name) === kind))])),
+  };
 }
 const text = JSON.stringify(result, null, 2);
 if (values.json) writeFileSync(values.json, `${text}\n`);

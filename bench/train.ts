@@ -22,13 +22,22 @@ const { values, positionals } = parseArgs({
     lanes: { type: "string" },
     precisions: { type: "string" },
     rounds: { type: "string", default: "2" },
-    variants: { type: "string", default: "lean-grouped-compiled-f32-ddp,lean-grouped-eager-f32-ddp,lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16" },
+    variants: {
+      type: "string",
+      default:
+        "lean-grouped-compiled-f32-ddp,lean-grouped-eager-f32-ddp,lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16",
+    },
     json: { type: "string" },
     ours: { type: "boolean", default: false },
   },
 });
 const [name = "nano"] = positionals;
-const [batch, steps, threads, rounds] = [values.batch, values.steps, values.threads, values.rounds].map(Number) as [number, number, number, number];
+const [batch, steps, threads, rounds] = [values.batch, values.steps, values.threads, values.rounds].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
 
 interface Measured {
   tokensPerSecond: number;
@@ -40,7 +49,13 @@ interface Measured {
 /** Trains on made-up ids in this process and prints what it measured. */
 async function ours(): Promise<void> {
   setThreads(threads);
-  const open = parseRecipe({ ...readRecipe(name).json, batch: { end: batch }, microBatch: batch, tokens: 1e9, ...(values.precisions ? { precision: values.precisions } : {}) });
+  const open = parseRecipe({
+    ...readRecipe(name).json,
+    batch: { end: batch },
+    microBatch: batch,
+    tokens: 1e9,
+    ...(values.precisions ? { precision: values.precisions } : {}),
+  });
   const recipe = { ...open, lanes: values.lanes ? Number(values.lanes) : suitableLanes(open, threads) };
   const phases = phasesOf(recipe, recipe.model as Record<string, unknown>);
   const { config, sequence } = phases[0]!;
@@ -54,7 +69,13 @@ async function ours(): Promise<void> {
     recipe,
     phases,
     store,
-    { train: (first, count, length, extra) => Int32Array.from({ length: count * (length + extra) }, (_, i) => (Math.imul(i + first * 7919, 2654435761) >>> 9) % config.vocab_size) },
+    {
+      train: (first, count, length, extra) =>
+        Int32Array.from(
+          { length: count * (length + extra) },
+          (_, i) => (Math.imul(i + first * 7919, 2654435761) >>> 9) % config.vocab_size,
+        ),
+    },
     { save: async () => {}, load: async () => undefined },
     {
       phase: () => (compileSeconds = (performance.now() - began) / 1000),
@@ -72,9 +93,21 @@ async function ours(): Promise<void> {
   const peak = (await measureGemmPeak()).flopsPerSec;
   console.log(
     JSON.stringify({
-      peer: "sumbi", tokensPerSecond: (batch * sequence) / median, bestTokensPerSecond: (batch * sequence) / timed[0]!, stepSeconds: median,
-      peakRssBytes: maxRSS * 1024, compileSeconds, flopsPerSec: flopsPerStep / median, gemmFlopsPerSec: peak, gemmShare: flopsPerStep / median / peak,
-      batch, sequence, steps, threads, lanes: recipe.lanes, precision: recipe.precision,
+      peer: "sumbi",
+      tokensPerSecond: (batch * sequence) / median,
+      bestTokensPerSecond: (batch * sequence) / timed[0]!,
+      stepSeconds: median,
+      peakRssBytes: maxRSS * 1024,
+      compileSeconds,
+      flopsPerSec: flopsPerStep / median,
+      gemmFlopsPerSec: peak,
+      gemmShare: flopsPerStep / median / peak,
+      batch,
+      sequence,
+      steps,
+      threads,
+      lanes: recipe.lanes,
+      precision: recipe.precision,
     }),
   );
   process.exit(0);
@@ -82,7 +115,10 @@ async function ours(): Promise<void> {
 
 function run(command: string, args: string[]): Measured {
   const done = spawnSync(command, args, { encoding: "utf8", maxBuffer: 1 << 26 });
-  const line = done.stdout.trim().split("\n").findLast((l) => l.startsWith("{"));
+  const line = done.stdout
+    .trim()
+    .split("\n")
+    .findLast((l) => l.startsWith("{"));
   if (line === undefined) throw new Error(`${command} ${args.join(" ")}: ${done.stderr.slice(-500)}`);
   return JSON.parse(line) as Measured;
 }
@@ -106,11 +142,29 @@ else {
   const measure = (peer: string, command: string, args: string[]): Measured => {
     const measured = run(command, [...args, "--batch", `${batch}`, "--steps", `${steps}`, "--threads", `${threads}`]);
     (results[peer] ??= []).push(measured);
-    process.stderr.write(`${peer}: ${measured.tokensPerSecond.toFixed(0)} tokens/s, ${(measured.peakRssBytes / 1e6).toFixed(0)} MB\n`);
+    process.stderr.write(
+      `${peer}: ${measured.tokensPerSecond.toFixed(0)} tokens/s, ${(measured.peakRssBytes / 1e6).toFixed(0)} MB\n`,
+    );
     return measured;
   };
-  const own = (precision: string) => measure(`sumbi ${precision}`, process.execPath, [...process.execArgv, self, name, "--ours", "--precisions", precision]);
-  const other = (peer: string) => measure(peer, values.python!, [fileURLToPath(new URL("peers/train.py", import.meta.url)), config, "--peer", peer, "--sequence", `${sequence}`]);
+  const own = (precision: string) =>
+    measure(`sumbi ${precision}`, process.execPath, [
+      ...process.execArgv,
+      self,
+      name,
+      "--ours",
+      "--precisions",
+      precision,
+    ]);
+  const other = (peer: string) =>
+    measure(peer, values.python!, [
+      fileURLToPath(new URL("peers/train.py", import.meta.url)),
+      config,
+      "--peer",
+      peer,
+      "--sequence",
+      `${sequence}`,
+    ]);
   // The machine's speed drifts, so each peer is compared with the runs of ours just before it, and the median of the rounds counts.
   const pairs: Record<string, Record<string, number[]>> = {};
   for (let round = 0; round < rounds; round++) {
@@ -118,10 +172,13 @@ else {
     for (const peer of peers) {
       const ours = precisions.map(own);
       const theirs = other(peer);
-      ours.forEach((one, i) => ((pairs[precisions[i]!] ??= {})[peer] ??= []).push(one.tokensPerSecond / theirs.tokensPerSecond));
+      ours.forEach((one, i) =>
+        ((pairs[precisions[i]!] ??= {})[peer] ??= []).push(one.tokensPerSecond / theirs.tokensPerSecond),
+      );
     }
   }
-  const best = (peer: string): Measured => results[peer]!.reduce((a, b) => (a.tokensPerSecond > b.tokensPerSecond ? a : b));
+  const best = (peer: string): Measured =>
+    results[peer]!.reduce((a, b) => (a.tokensPerSecond > b.tokensPerSecond ? a : b));
   const compared = (precision: string) => {
     const sumbi = best(`sumbi ${precision}`);
     if (peers.length === 0) return { sumbi };
@@ -140,7 +197,12 @@ else {
   const report = {
     what: `training ${name}`,
     date: new Date().toISOString().slice(0, 10),
-    machine: { cpu: cpus()[0]?.model, cores: cpus().length, kernel: execFileSync("uname", ["-r"], { encoding: "utf8" }).trim(), node: process.version },
+    machine: {
+      cpu: cpus()[0]?.model,
+      cores: cpus().length,
+      kernel: execFileSync("uname", ["-r"], { encoding: "utf8" }).trim(),
+      node: process.version,
+    },
     ...Object.fromEntries(precisions.map((precision) => [precision, compared(precision)])),
     peers: Object.fromEntries(peers.map((peer) => [peer, best(peer)])),
     all: results,

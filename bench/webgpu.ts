@@ -8,11 +8,19 @@ import { createRequire } from "node:module";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { readRecipe } from "../src/runs/index.ts";
 import { modelBuilder, mtpDepth, trainingLoss } from "../src/model/index.ts";
-import { compile, type CompileOptions, type Provider, setThreads, type Tensors } from "../src/runtime/index.ts";
+import { readRecipe } from "../src/runs/index.ts";
+import { type CompileOptions, compile, type Provider, setThreads, type Tensors } from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
-import { type ParameterStore, parseRecipe, type Phase, phasesOf, type Recipe, storeOf, traceTraining } from "../src/train/index.ts";
+import {
+  type ParameterStore,
+  type Phase,
+  parseRecipe,
+  phasesOf,
+  type Recipe,
+  storeOf,
+  traceTraining,
+} from "../src/train/index.ts";
 
 const LIMIT = 1e-3;
 
@@ -33,8 +41,16 @@ const rounds = Number(values.rounds);
 
 /** A model in which the matrix products, not the number of kernels, take the time: about 220M parameters. */
 const LARGE = {
-  hidden_size: 1024, intermediate_size: 4096, moe_intermediate_size: 512, num_hidden_layers: 8, num_attention_heads: 8,
-  num_key_value_heads: 8, kv_lora_rank: 256, qk_nope_head_dim: 64, qk_rope_head_dim: 32, v_head_dim: 64,
+  hidden_size: 1024,
+  intermediate_size: 4096,
+  moe_intermediate_size: 512,
+  num_hidden_layers: 8,
+  num_attention_heads: 8,
+  num_key_value_heads: 8,
+  kv_lora_rank: 256,
+  qk_nope_head_dim: 64,
+  qk_rope_head_dim: 32,
+  v_head_dim: 64,
 };
 
 interface Graph {
@@ -53,7 +69,10 @@ function graphsOf(phase: Phase, recipe: Recipe, store: ParameterStore): Graph[] 
   };
   return [
     { what: "forward, weights fed", onnx: (target) => forward(target) },
-    { what: "forward, weights in the graph", onnx: (target) => forward(target, (key) => t.constant(store.parameter(key))) },
+    {
+      what: "forward, weights in the graph",
+      onnx: (target) => forward(target, (key) => t.constant(store.parameter(key))),
+    },
     { what: "training step, weights fed", onnx: (target) => traceTraining(phase, recipe, false, { target }).onnx },
   ];
 }
@@ -63,7 +82,9 @@ function inputsOf(graph: t.OnnxGraph, phase: Phase, store: ParameterStore): Tens
   let state = 12345;
   const draw = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32;
   const { microBatch, sequence, config } = phase;
-  const all = Array.from({ length: microBatch * (sequence + 1 + mtpDepth(config)) }, () => Math.floor(draw() * config.vocab_size));
+  const all = Array.from({ length: microBatch * (sequence + 1 + mtpDepth(config)) }, () =>
+    Math.floor(draw() * config.vocab_size),
+  );
   return Object.fromEntries(
     Object.entries(graph.inputs).map(([name, { shape }]): [string, t.HostTensor] => {
       if (name === "ids") return [name, t.i64(shape as number[], all.slice(0, t.sizeOf(shape as number[])))];
@@ -87,7 +108,10 @@ async function measure(graph: Graph, provider: Provider, phase: Phase, store: Pa
   const onnx = graph.onnx(provider);
   const [executable, compileSeconds] = await timed(() => compile(onnx.bytes, optionsOf(graph, provider)));
   const outputs = Object.fromEntries(
-    Object.entries(onnx.outputs).map(([name, { shape }]) => [name, t.f32(shape as number[], new Float32Array(t.sizeOf(shape as number[])))]),
+    Object.entries(onnx.outputs).map(([name, { shape }]) => [
+      name,
+      t.f32(shape as number[], new Float32Array(t.sizeOf(shape as number[]))),
+    ]),
   );
   const inputs = inputsOf(onnx, phase, store);
   const binding = executable.bind(inputs, outputs);
@@ -128,8 +152,12 @@ async function placement(graph: Graph, phase: Phase, store: ParameterStore) {
     await executable.run(inputs);
     await executable.run(inputs);
     executable.dispose();
-    const events = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), "utf8")) as
-      { cat: string; name: string; dur: number; args: { op_name?: string; provider?: string } }[];
+    const events = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), "utf8")) as {
+      cat: string;
+      name: string;
+      dur: number;
+      args: { op_name?: string; provider?: string };
+    }[];
     const kernels = events.filter(({ cat, name }) => cat === "Node" && name.endsWith("_kernel_time"));
     const providers: Record<string, { kernels: number; hostMilliseconds: number }> = {};
     const operators: Record<string, number> = {};
@@ -141,7 +169,8 @@ async function placement(graph: Graph, phase: Phase, store: ParameterStore) {
       const copy = args.op_name!.startsWith("Memcpy");
       if (provider === "CPU" || copy) operators[args.op_name!] = (operators[args.op_name!] ?? 0) + 1;
     }
-    for (const total of Object.values(providers)) total.hostMilliseconds = Math.round(total.hostMilliseconds * 100) / 100;
+    for (const total of Object.values(providers))
+      total.hostMilliseconds = Math.round(total.hostMilliseconds * 100) / 100;
     return { providers, notOnGpu: Object.fromEntries(Object.entries(operators).sort((a, b) => b[1] - a[1])) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -186,7 +215,11 @@ async function main(): Promise<void> {
     for (const graph of graphsOf(phase, recipe, store)) {
       process.stderr.write(`${size}: ${graph.what}\n`);
       const result: Record<string, unknown> = {
-        size, what: graph.what, parameters: store.parameters.length, batch: phase.microBatch, sequence: phase.sequence,
+        size,
+        what: graph.what,
+        parameters: store.parameters.length,
+        batch: phase.microBatch,
+        sequence: phase.sequence,
       };
       cases.push(result);
       try {
@@ -194,7 +227,8 @@ async function main(): Promise<void> {
         result["cpu"] = cpu.report;
         const webgpu = await measure(graph, "webgpu", phase, store);
         result["webgpu"] = webgpu.report;
-        result["speedup"] = Math.round((cpu.report.medianMilliseconds / webgpu.report.medianMilliseconds) * 1000) / 1000;
+        result["speedup"] =
+          Math.round((cpu.report.medianMilliseconds / webgpu.report.medianMilliseconds) * 1000) / 1000;
         const error = errors(cpu.outputs, webgpu.outputs);
         result["error"] = error;
         right &&= error.worst <= LIMIT;

@@ -18,11 +18,23 @@ const series = runs.flatMap((run, i) => {
     const record = JSON.parse(line);
     byStep.set(`${record.type} ${record.step}`, record);
   }
-  const of = (type, value) => [...byStep.values()].filter((r) => r.type === type).map((r) => [r.step, value(r)]).sort((a, b) => a[0] - b[0]);
+  const of = (type, value) =>
+    [...byStep.values()]
+      .filter((r) => r.type === type)
+      .map((r) => [r.step, value(r)])
+      .sort((a, b) => a[0] - b[0]);
   const color = COLORS[i % COLORS.length];
   if (kind === "busiest") return [{ label, color, width: 2, points: of("load", (r) => r.busiest) }];
   return [
-    { label: `${label}, training`, color, width: 1, points: smooth(of("step", (r) => r.mainLoss), 0.05) },
+    {
+      label: `${label}, training`,
+      color,
+      width: 1,
+      points: smooth(
+        of("step", (r) => r.mainLoss),
+        0.05,
+      ),
+    },
     { label: `${label}, held out`, color, width: 2.5, dash: "6 3", points: of("eval", (r) => r.loss) },
   ];
 });
@@ -40,16 +52,30 @@ const yMax = Math.min(Math.max(...all.map((p) => p[1])), kind === "loss" ? 5 : I
 const x = (v) => L + (v / xMax) * (W - L - R);
 const y = (v) => H - B - ((Math.min(v, yMax) - yMin) / (yMax - yMin)) * (H - T - B);
 const ticks = (max, min = 0) => {
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((s) => (max - min) / s <= 7) ?? 10000;
-  return Array.from({ length: Math.floor((max - min) / step) + 1 }, (_, i) => Math.round((Math.ceil(min / step) * step + i * step) * 1000) / 1000).filter((t) => t <= max);
+  const step =
+    [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((s) => (max - min) / s <= 7) ?? 10000;
+  return Array.from(
+    { length: Math.floor((max - min) / step) + 1 },
+    (_, i) => Math.round((Math.ceil(min / step) * step + i * step) * 1000) / 1000,
+  ).filter((t) => t <= max);
 };
-const text = (at, words, extra = "") => `<text x="${at[0]}" y="${at[1]}" font-size="12" fill="#555" ${extra}>${words}</text>`;
+const text = (at, words, extra = "") =>
+  `<text x="${at[0]}" y="${at[1]}" font-size="12" fill="#555" ${extra}>${words}</text>`;
 const parts = [
-  ...ticks(yMax, yMin).map((t) => `<line x1="${L}" x2="${W - R}" y1="${y(t)}" y2="${y(t)}" stroke="#ddd"/>${text([L - 8, y(t) + 4], t, 'text-anchor="end"')}`),
+  ...ticks(yMax, yMin).map(
+    (t) =>
+      `<line x1="${L}" x2="${W - R}" y1="${y(t)}" y2="${y(t)}" stroke="#ddd"/>${text([L - 8, y(t) + 4], t, 'text-anchor="end"')}`,
+  ),
   ...ticks(xMax).map((t) => text([x(t), H - B + 18], t, 'text-anchor="middle"')),
   text([(L + W - R) / 2, H - 12], "step", 'text-anchor="middle"'),
-  text([16, (T + H - B) / 2], kind === "loss" ? "loss, nats per token" : "busiest expert, × mean", `text-anchor="middle" transform="rotate(-90 16 ${(T + H - B) / 2})"`),
-  ...(kind === "busiest" && yMax > 1.5 ? [`<line x1="${L}" x2="${W - R}" y1="${y(1.5)}" y2="${y(1.5)}" stroke="#888" stroke-dasharray="2 4"/>`] : []),
+  text(
+    [16, (T + H - B) / 2],
+    kind === "loss" ? "loss, nats per token" : "busiest expert, × mean",
+    `text-anchor="middle" transform="rotate(-90 16 ${(T + H - B) / 2})"`,
+  ),
+  ...(kind === "busiest" && yMax > 1.5
+    ? [`<line x1="${L}" x2="${W - R}" y1="${y(1.5)}" y2="${y(1.5)}" stroke="#888" stroke-dasharray="2 4"/>`]
+    : []),
   ...series.map(
     (s) =>
       `<polyline fill="none" stroke="${s.color}" stroke-width="${s.width}" ${s.dash ? `stroke-dasharray="${s.dash}"` : ""} points="${s.points.map((p) => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" ")}"/>`,
@@ -59,5 +85,8 @@ const parts = [
       `<line x1="${W - 230}" x2="${W - 200}" y1="${T + 14 + i * 18}" y2="${T + 14 + i * 18}" stroke="${s.color}" stroke-width="${s.width}" ${s.dash ? `stroke-dasharray="${s.dash}"` : ""}/>${text([W - 192, T + 18 + i * 18], s.label)}`,
   ),
 ];
-writeFileSync(out, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${H}" font-family="system-ui, sans-serif"><rect width="${W}" height="${H}" fill="#fff"/>${parts.join("\n")}</svg>\n`);
+writeFileSync(
+  out,
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${H}" font-family="system-ui, sans-serif"><rect width="${W}" height="${H}" fill="#fff"/>${parts.join("\n")}</svg>\n`,
+);
 console.log(out);

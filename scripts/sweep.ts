@@ -25,7 +25,11 @@ async function referenceOf(dir: string): Promise<Reference> {
   const ids = Array.from((await file.read("input_ids")).data as BigInt64Array, Number);
   const logits = file.tensors.has("logits") ? ((await file.read("logits")).data as Float32Array) : undefined;
   await file.close();
-  return { ids, logits, reason: (JSON.parse(readFileSync(join(dir, "about.json"), "utf8")) as { reason?: string }).reason };
+  return {
+    ids,
+    logits,
+    reason: (JSON.parse(readFileSync(join(dir, "about.json"), "utf8")) as { reason?: string }).reason,
+  };
 }
 
 async function computed(dir: string, ids: number[]): Promise<Float32Array> {
@@ -41,7 +45,8 @@ async function computed(dir: string, ids: number[]): Promise<Float32Array> {
 
 /** Largest difference over the largest expected value; a shorter context is compared as far as it goes. */
 function apart(actual: Float32Array, expected: Float32Array): number {
-  let worst = 0, scale = 0;
+  let worst = 0,
+    scale = 0;
   for (const [i, value] of actual.entries()) {
     worst = Math.max(worst, Number.isNaN(value) ? Infinity : Math.abs(value - (expected[i] ?? NaN)));
     scale = Math.max(scale, Math.abs(expected[i] ?? NaN));
@@ -52,9 +57,15 @@ function apart(actual: Float32Array, expected: Float32Array): number {
 const [root, flag] = process.argv.slice(2);
 if (root === undefined || !existsSync(root)) throw new Error("usage: npx tsx scripts/sweep.ts FOLDER [--refused]");
 const names = readdirSync(root).sort();
-const groups: Record<"equal" | "refused" | "refused by both" | "computed by us alone" | "wrong" | "failed", string[]> = {
-  equal: [], refused: [], "refused by both": [], "computed by us alone": [], wrong: [], failed: [],
-};
+const groups: Record<"equal" | "refused" | "refused by both" | "computed by us alone" | "wrong" | "failed", string[]> =
+  {
+    equal: [],
+    refused: [],
+    "refused by both": [],
+    "computed by us alone": [],
+    wrong: [],
+    failed: [],
+  };
 let largest = 0;
 for (const name of names) {
   const dir = join(root, name);
@@ -69,10 +80,18 @@ for (const name of names) {
     }
   } catch (error) {
     if (!(error instanceof SumbiError)) groups.failed.push(`${name}: ${(error as Error).stack}`);
-    else groups[logits === undefined ? "refused by both" : "refused"].push(`${name}: ${error.message.replaceAll(root, "").slice(0, 160)}`);
+    else
+      groups[logits === undefined ? "refused by both" : "refused"].push(
+        `${name}: ${error.message.replaceAll(root, "").slice(0, 160)}`,
+      );
   }
 }
 if (flag === "--refused") for (const line of [...groups.refused, ...groups["refused by both"]]) console.log(line);
-for (const kind of ["computed by us alone", "wrong", "failed"] as const) for (const line of groups[kind]) console.log(`${kind}: ${line}`);
-console.log(`${names.length} checkpoints: ${Object.entries(groups).map(([kind, list]) => `${list.length} ${kind}`).join(", ")}; equal to ${largest.toExponential(1)} or better`);
+for (const kind of ["computed by us alone", "wrong", "failed"] as const)
+  for (const line of groups[kind]) console.log(`${kind}: ${line}`);
+console.log(
+  `${names.length} checkpoints: ${Object.entries(groups)
+    .map(([kind, list]) => `${list.length} ${kind}`)
+    .join(", ")}; equal to ${largest.toExponential(1)} or better`,
+);
 process.exitCode = groups.wrong.length + groups.failed.length > 0 ? 1 : 0;

@@ -11,7 +11,12 @@ export function duration(seconds: number): string {
 
 /** `671.0B`, `24.1M`, `9.6K`: counts, for people. */
 export function count(n: number): string {
-  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+  for (const [unit, size] of [
+    ["T", 1e12],
+    ["B", 1e9],
+    ["M", 1e6],
+    ["K", 1e3],
+  ] as const)
     if (Math.abs(n) >= size) return `${(n / size).toFixed(1)}${unit}`;
   return String(Math.round(n * 100) / 100);
 }
@@ -21,7 +26,12 @@ export const plural = (n: number, one: string, many = `${one}s`): string => `${c
 
 /** `1.5 GB`, decimal units. */
 export function bytes(n: number): string {
-  for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const)
+  for (const [unit, size] of [
+    ["TB", 1e12],
+    ["GB", 1e9],
+    ["MB", 1e6],
+    ["kB", 1e3],
+  ] as const)
     if (n >= size) return `${(n / size).toFixed(1)} ${unit}`;
   return `${n} B`;
 }

@@ -1,9 +1,10 @@
 /** Sumbi as a library: open a model and talk to it, train one, serve one. Rooms have their own entries: sumbi/tensor, sumbi/model, … */
-export * from "./errors.ts";
-export type { OnProgress, Progress } from "./progress.ts";
+
 export { openCheckpoint, saveCheckpoint } from "./checkpoint/index.ts";
 export { loadTokenizer, openDataset, prepareData, readDocuments } from "./data/index.ts";
-export { countParameters, flopsPerToken, parseConfig, presetConfig, type ModelConfig } from "./model/index.ts";
-export { parseRecipe, Trainer, type Recipe } from "./train/index.ts";
-export { type Engine } from "./infer/index.ts";
+export * from "./errors.ts";
+export type { Engine } from "./infer/index.ts";
+export { countParameters, flopsPerToken, type ModelConfig, parseConfig, presetConfig } from "./model/index.ts";
+export type { OnProgress, Progress } from "./progress.ts";
 export { createApp, listen, loadModel } from "./serve/index.ts";
+export { parseRecipe, type Recipe, Trainer } from "./train/index.ts";

@@ -21,10 +21,26 @@ export class JsonBoundError extends Error {
   }
 }
 
-const QUOTE = 34, STAR = 42, COMMA = 44, SLASH = 47, COLON = 58, OPEN_LIST = 91, BACKSLASH = 92, CLOSE_LIST = 93, OPEN_OBJECT = 123, CLOSE_OBJECT = 125, LINE_FEED = 10;
+const QUOTE = 34,
+  STAR = 42,
+  COMMA = 44,
+  SLASH = 47,
+  COLON = 58,
+  OPEN_LIST = 91,
+  BACKSLASH = 92,
+  CLOSE_LIST = 93,
+  OPEN_OBJECT = 123,
+  CLOSE_OBJECT = 125,
+  LINE_FEED = 10;
 
 /** Where the walk stands: between tokens, in a text, behind its backslash, behind a slash, in a comment of a line or a block, behind its star. */
-const BETWEEN = 0, TEXT = 1, ESCAPE = 2, AFTER_SLASH = 3, LINE = 4, BLOCK = 5, AFTER_STAR = 6;
+const BETWEEN = 0,
+  TEXT = 1,
+  ESCAPE = 2,
+  AFTER_SLASH = 3,
+  LINE = 4,
+  BLOCK = 5,
+  AFTER_STAR = 6;
 
 /**
  * Walks over JSON, with or without comments, as its UTF-8 bytes come and throws JsonBoundError as soon as a bound is passed.
@@ -94,7 +110,8 @@ export function briefJson(value: unknown, chars = 100, levels = MOST_LEVELS): st
   if (levels === 0) return "…";
   const parts: string[] = [];
   if (Array.isArray(value)) {
-    for (const item of value.slice(0, MOST_ITEMS)) parts.push(item === undefined ? "null" : briefJson(item, chars, levels - 1));
+    for (const item of value.slice(0, MOST_ITEMS))
+      parts.push(item === undefined ? "null" : briefJson(item, chars, levels - 1));
     return `[${parts.join(",")}${value.length > MOST_ITEMS ? ",…" : ""}]`;
   }
   for (const key in value) {

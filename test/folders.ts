@@ -9,8 +9,15 @@ export function temporaryFolder(): { dir: string; [Symbol.dispose](): void } {
 }
 
 /** Tests only: the bytes of a safetensors file with any header, right or wrong. */
-export function safetensorsBytes(header: unknown, data: Uint8Array = new Uint8Array(0), headerBytes?: bigint): Uint8Array {
-  const json = header instanceof Uint8Array ? header : new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
+export function safetensorsBytes(
+  header: unknown,
+  data: Uint8Array = new Uint8Array(0),
+  headerBytes?: bigint,
+): Uint8Array {
+  const json =
+    header instanceof Uint8Array
+      ? header
+      : new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const bytes = new Uint8Array(8 + json.length + data.length);
   new DataView(bytes.buffer).setBigUint64(0, headerBytes ?? BigInt(json.length), true);
   bytes.set(json, 8);

@@ -10,5 +10,9 @@ it("never prints as money what is no number", () => {
     expect(usd(n)).toBe("–");
   }
   expect(dollars(0.00421)).toBe("$0.0042");
-  expect([plural(1, "text"), plural(2500, "text"), plural(0, "corpus", "corpora")]).toEqual(["1 text", "2.5K texts", "0 corpora"]);
+  expect([plural(1, "text"), plural(2500, "text"), plural(0, "corpus", "corpora")]).toEqual([
+    "1 text",
+    "2.5K texts",
+    "0 corpora",
+  ]);
 });

@@ -2,7 +2,13 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { arithmeticDocument, arithmeticProblem, checkArithmetic, encodeDocument, loadTokenizer } from "../src/data/index.ts";
+import {
+  arithmeticDocument,
+  arithmeticProblem,
+  checkArithmetic,
+  encodeDocument,
+  loadTokenizer,
+} from "../src/data/index.ts";
 import { readRecipe } from "../src/runs/index.ts";
 import { createApp, loadModel, type ServedModel } from "../src/serve/index.ts";
 import { parseRecipe, phasesOf } from "../src/train/index.ts";
@@ -37,11 +43,20 @@ describe.skipIf(!existsSync(join(dir, "config.json")))("the bundled model", () =
     for (let i = 0; i < 10; i++) {
       const problem = arithmeticProblem(SEED, i, "heldout", ["add"]);
       messages.push({ role: "user", content: problem.question });
-      const response = await app.request("/v1/chat/completions", { method: "POST", body: JSON.stringify({ messages, temperature: 0 }), headers: { "content-type": "application/json" } });
-      const { choices } = (await response.json()) as { choices: { message: { content: string }; finish_reason: string }[] };
+      const response = await app.request("/v1/chat/completions", {
+        method: "POST",
+        body: JSON.stringify({ messages, temperature: 0 }),
+        headers: { "content-type": "application/json" },
+      });
+      const { choices } = (await response.json()) as {
+        choices: { message: { content: string }; finish_reason: string }[];
+      };
       const [choice] = choices;
       expect(choice?.finish_reason).toBe("stop");
-      expect(checkArithmetic(problem, choice?.message.content ?? ""), `${problem.question} -> ${choice?.message.content}`).toBe(true);
+      expect(
+        checkArithmetic(problem, choice?.message.content ?? ""),
+        `${problem.question} -> ${choice?.message.content}`,
+      ).toBe(true);
       messages.push({ role: "assistant", content: choice?.message.content ?? "" });
     }
   });
@@ -52,9 +67,11 @@ describe.skipIf(!existsSync(join(dir, "config.json")))("the bundled model", () =
     const nats = { start: 0, end: 0 };
     for (let window = 0, i = 0; window < 8; window++) {
       const ids: number[] = [];
-      while (ids.length < contextTokens) ids.push(...encodeDocument(arithmeticDocument(SEED, i++, "heldout"), tokenizer).ids);
+      while (ids.length < contextTokens)
+        ids.push(...encodeDocument(arithmeticDocument(SEED, i++, "heldout"), tokenizer).ids);
       const scores = await served.engine.score(ids.slice(0, contextTokens), 0);
-      const mean = (from: number, to: number) => scores.slice(from, to).reduce((sum, { logprob }) => sum - (logprob ?? 0), 0) / (to - from);
+      const mean = (from: number, to: number) =>
+        scores.slice(from, to).reduce((sum, { logprob }) => sum - (logprob ?? 0), 0) / (to - from);
       nats.start += mean(1, 257) / 8;
       nats.end += mean(contextTokens - 256, contextTokens) / 8;
     }

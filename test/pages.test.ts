@@ -61,7 +61,11 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
   });
 
   /** Opens a page in a fresh profile; fails when it logged an error, broke its security policy or asked for anything from elsewhere. */
-  async function visit(path: string, look: (page: Page) => Promise<void>, options: BrowserContextOptions & { forgive?: RegExp } = {}): Promise<void> {
+  async function visit(
+    path: string,
+    look: (page: Page) => Promise<void>,
+    options: BrowserContextOptions & { forgive?: RegExp } = {},
+  ): Promise<void> {
     const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(25_000);
@@ -101,18 +105,23 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
   const nameless = (page: Page) =>
     page.evaluate(() =>
       [...document.querySelectorAll<HTMLElement>("button, input, select, textarea, a[href]")]
-        .filter((e) => !(e.getAttribute("aria-label") || e.textContent?.trim() || (e as HTMLInputElement).labels?.length))
+        .filter(
+          (e) => !(e.getAttribute("aria-label") || e.textContent?.trim() || (e as HTMLInputElement).labels?.length),
+        )
         .map((e) => e.outerHTML.slice(0, 120)),
     );
 
-  const sideways = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const sideways = (page: Page) =>
+    page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
   describe("chat", () => {
     it("answers an example with its thought, maths and figures, and keeps the chat over a reload", () =>
       visit("/", async (page) => {
         // The thought lasts some tenths of a second: a busy machine may look only after it, so the page keeps watch itself.
         await page.evaluate(() => {
-          const watch = new MutationObserver(() => document.body.innerText.includes("Thinking for") && document.body.setAttribute("data-thought", ""));
+          const watch = new MutationObserver(
+            () => document.body.innerText.includes("Thinking for") && document.body.setAttribute("data-thought", ""),
+          );
           watch.observe(document.body, { childList: true, subtree: true, characterData: true });
         });
         await page.getByRole("button", { name: "What is 347 + 586?" }).click();
@@ -158,7 +167,9 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await finished(page, 0);
         await ask(page, "which colour?");
         await finished(page, 1);
-        expect(server.engine.prompts.at(-1)).toMatch(/user:my colour is red.*assistant:You said: my colour is red.*user:which colour\?/s);
+        expect(server.engine.prompts.at(-1)).toMatch(
+          /user:my colour is red.*assistant:You said: my colour is red.*user:which colour\?/s,
+        );
         await answers(page).nth(1).getByRole("button", { name: "Answer again" }).click();
         await page.getByText("2/2").waitFor();
         await page.getByRole("button", { name: "The answer before" }).click();
@@ -198,38 +209,52 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }));
 
     it("never runs or loads what the model writes", () =>
-      visit("/", async (page) => {
-        await ask(page, "something hostile");
-        await finished(page, 0);
-        await page.locator(".math-inline .katex").first().waitFor();
-        await page.waitForTimeout(200);
-        expect(await page.evaluate(() => (window as unknown as { hacked?: number }).hacked)).toBeUndefined();
-        expect(await page.locator(".answer").locator("script, img, iframe, style, [onerror], [onload], a[href^=javascript]").count()).toBe(0);
-        expect(await page.locator(".answer").innerText()).toContain("<script>window.hacked = 1</script>");
-        const link = page.getByRole("link", { name: "ok" });
-        expect([await link.getAttribute("href"), await link.getAttribute("rel"), await link.getAttribute("target")]).toEqual([
-          "https://example.com/",
-          "noopener noreferrer nofollow",
-          "_blank",
-        ]);
-        // Should anything slip through all the same, the page's policy stops it: plain strings are refused as HTML.
-        const refused = await page.evaluate(() => {
-          try {
-            document.createElement("div").innerHTML = "<img src=x onerror='window.hacked=8'>";
-            return false;
-          } catch {
-            return true;
-          }
-        });
-        expect(refused).toBe(true);
-      }, { forgive: /TrustedHTML|Trusted Type/i }));
+      visit(
+        "/",
+        async (page) => {
+          await ask(page, "something hostile");
+          await finished(page, 0);
+          await page.locator(".math-inline .katex").first().waitFor();
+          await page.waitForTimeout(200);
+          expect(await page.evaluate(() => (window as unknown as { hacked?: number }).hacked)).toBeUndefined();
+          expect(
+            await page
+              .locator(".answer")
+              .locator("script, img, iframe, style, [onerror], [onload], a[href^=javascript]")
+              .count(),
+          ).toBe(0);
+          expect(await page.locator(".answer").innerText()).toContain("<script>window.hacked = 1</script>");
+          const link = page.getByRole("link", { name: "ok" });
+          expect([
+            await link.getAttribute("href"),
+            await link.getAttribute("rel"),
+            await link.getAttribute("target"),
+          ]).toEqual(["https://example.com/", "noopener noreferrer nofollow", "_blank"]);
+          // Should anything slip through all the same, the page's policy stops it: plain strings are refused as HTML.
+          const refused = await page.evaluate(() => {
+            try {
+              document.createElement("div").innerHTML = "<img src=x onerror='window.hacked=8'>";
+              return false;
+            } catch {
+              return true;
+            }
+          });
+          expect(refused).toBe(true);
+        },
+        { forgive: /TrustedHTML|Trusted Type/i },
+      ));
 
     it("sends the settings, and explains an answer that was cut off", () =>
       visit("/", async (page) => {
         await page.getByRole("button", { name: "Settings" }).click();
         const auto = page.locator("dialog input[type=checkbox]");
         for (const i of [0, 1, 2, 3]) await auto.nth(i).uncheck();
-        for (const [name, value] of [["Temperature", "0"], ["Top-p", "0.5"], ["Most tokens in an answer", "6"], ["Seed", "42"]]) {
+        for (const [name, value] of [
+          ["Temperature", "0"],
+          ["Top-p", "0.5"],
+          ["Most tokens in an answer", "6"],
+          ["Seed", "42"],
+        ]) {
           await page.getByLabel(`${name}, as a number`).fill(value);
           await page.getByLabel(`${name}, as a number`).press("Tab");
         }
@@ -245,15 +270,19 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }));
 
     it("says what to do when the context is full, and when nothing was said", () =>
-      visit("/", async (page) => {
-        await ask(page, "long colour ".repeat(400));
-        const failure = page.locator(".failure[data-kind=context]");
-        await failure.getByText("no longer fits in the model's context").waitFor();
-        expect(await failure.innerText()).toContain("4096 tokens");
-        await failure.getByRole("button", { name: "New chat" }).click();
-        await ask(page, "say nothing");
-        await page.getByText("ended its answer without a word").waitFor();
-      }, { forgive: /400/ }));
+      visit(
+        "/",
+        async (page) => {
+          await ask(page, "long colour ".repeat(400));
+          const failure = page.locator(".failure[data-kind=context]");
+          await failure.getByText("no longer fits in the model's context").waitFor();
+          expect(await failure.innerText()).toContain("4096 tokens");
+          await failure.getByRole("button", { name: "New chat" }).click();
+          await ask(page, "say nothing");
+          await page.getByText("ended its answer without a word").waitFor();
+        },
+        { forgive: /400/ },
+      ));
 
     it("leaves the oldest turns out of a long chat and says so, never without room for an answer", () =>
       visit("/", async (page) => {
@@ -265,7 +294,10 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         expect(await page.getByText("left out").count()).toBe(0);
         await ask(page, "which colour?");
         await finished(page, 2);
-        await answers(page).nth(2).getByText("The model's context is full: the 2 oldest messages were left out of what it read.").waitFor();
+        await answers(page)
+          .nth(2)
+          .getByText("The model's context is full: the 2 oldest messages were left out of what it read.")
+          .waitFor();
         expect(server.engine.prompts.at(-1)).not.toContain("a first story");
         expect(server.engine.prompts.at(-1)).toContain("a second story");
         expect(server.engine.requests.at(-1)!.maxTokens).toBeGreaterThanOrEqual(1024);
@@ -292,33 +324,41 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }));
 
     it("tells that the server is gone, and goes on when it is back", () =>
-      visit("/", async (page) => {
-        await ask(page, "first colour");
-        await finished(page, 0);
-        const { port } = server;
-        await server.close(0);
-        try {
-          await ask(page, "second colour");
-          await page.locator(".failure[data-kind=unreachable]").waitFor();
-          await page.locator(".model-name.down").waitFor();
-          await shot(page, "chat-gone");
-        } finally {
-          server = await servePages({ ...where(), port });
-        }
-        await page.locator(".failure").getByRole("button", { name: "Try again" }).click();
-        await answers(page).nth(1).getByText("You said: second colour").waitFor();
-        await page.locator(".model-name.up").waitFor();
-      }, { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ }));
+      visit(
+        "/",
+        async (page) => {
+          await ask(page, "first colour");
+          await finished(page, 0);
+          const { port } = server;
+          await server.close(0);
+          try {
+            await ask(page, "second colour");
+            await page.locator(".failure[data-kind=unreachable]").waitFor();
+            await page.locator(".model-name.down").waitFor();
+            await shot(page, "chat-gone");
+          } finally {
+            server = await servePages({ ...where(), port });
+          }
+          await page.locator(".failure").getByRole("button", { name: "Try again" }).click();
+          await answers(page).nth(1).getByText("You said: second colour").waitFor();
+          await page.locator(".model-name.up").waitFor();
+        },
+        { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ },
+      ));
 
     it("sends its reader to the runs where a server has no model", async () => {
       const served = server;
       server = await servePages({ ...where(), withModel: false });
       try {
-        await visit("/", async (page) => {
-          await page.getByText("No model to talk to here").waitFor();
-          await page.getByRole("link", { name: "runs", exact: true }).click();
-          await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-        }, { forgive: /404/ });
+        await visit(
+          "/",
+          async (page) => {
+            await page.getByText("No model to talk to here").waitFor();
+            await page.getByRole("link", { name: "runs", exact: true }).click();
+            await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+          },
+          { forgive: /404/ },
+        );
       } finally {
         await server.close(0);
         server = served;
@@ -331,38 +371,48 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       const locked = await RunWriter.create(join(folder, "runs"), { recipeName: "locked", recipe: {} });
       await locked.close();
       try {
-        await visit("/", async (page) => {
-          const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
-          const enter = async (key: string) => {
-            await dialog.getByLabel("API key").fill(key);
-            await page.keyboard.press("Enter");
-          };
-          await dialog.waitFor();
-          expect(await nameless(page)).toEqual([]);
-          await enter("wrong key");
-          await dialog.getByText("no spaces").waitFor();
-          await enter("wrong-key");
-          await dialog.getByText("did not take this key").waitFor();
-          await page.keyboard.press("Escape");
-          await dialog.waitFor({ state: "hidden" });
-          await page.getByRole("button", { name: "Enter it" }).click();
-          await enter("right-key");
-          await dialog.waitFor({ state: "hidden" });
-          await ask(page, "my colour is red");
-          await finished(page, 0);
-          expect(await answers(page).first().innerText()).toContain("You said: my colour is red");
-          await page.reload();
-          await ask(page, "a colour");
-          await answers(page).getByText("You said: a colour").waitFor();
-          await page.getByRole("link", { name: "Runs", exact: true }).click();
-          await page.getByRole("link", { name: /locked/ }).first().click();
-          await page.getByRole("heading", { name: /locked/ }).first().waitFor();
-          expect(await dialog.count()).toBe(0);
-          // another tab has not been told the key
-          const other = await page.context().newPage();
-          await other.goto(`${server.url}/runs`);
-          await other.getByRole("dialog", { name: "This server asks for a key" }).waitFor();
-        }, { forgive: /401/ });
+        await visit(
+          "/",
+          async (page) => {
+            const dialog = page.getByRole("dialog", { name: "This server asks for a key" });
+            const enter = async (key: string) => {
+              await dialog.getByLabel("API key").fill(key);
+              await page.keyboard.press("Enter");
+            };
+            await dialog.waitFor();
+            expect(await nameless(page)).toEqual([]);
+            await enter("wrong key");
+            await dialog.getByText("no spaces").waitFor();
+            await enter("wrong-key");
+            await dialog.getByText("did not take this key").waitFor();
+            await page.keyboard.press("Escape");
+            await dialog.waitFor({ state: "hidden" });
+            await page.getByRole("button", { name: "Enter it" }).click();
+            await enter("right-key");
+            await dialog.waitFor({ state: "hidden" });
+            await ask(page, "my colour is red");
+            await finished(page, 0);
+            expect(await answers(page).first().innerText()).toContain("You said: my colour is red");
+            await page.reload();
+            await ask(page, "a colour");
+            await answers(page).getByText("You said: a colour").waitFor();
+            await page.getByRole("link", { name: "Runs", exact: true }).click();
+            await page
+              .getByRole("link", { name: /locked/ })
+              .first()
+              .click();
+            await page
+              .getByRole("heading", { name: /locked/ })
+              .first()
+              .waitFor();
+            expect(await dialog.count()).toBe(0);
+            // another tab has not been told the key
+            const other = await page.context().newPage();
+            await other.goto(`${server.url}/runs`);
+            await other.getByRole("dialog", { name: "This server asks for a key" }).waitFor();
+          },
+          { forgive: /401/ },
+        );
       } finally {
         await server.close(0);
         await rm(locked.dir, { recursive: true }); // the runs below are the only ones of their tests
@@ -371,38 +421,61 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
     });
 
     it("is light or dark by the system or by choice, and remembers", () =>
-      visit("/", async (page) => {
-        const shade = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-        expect(await shade()).toBe("rgb(16, 22, 26)");
-        await page.getByRole("button", { name: /^Colours/ }).click();
-        expect(await shade()).toBe("rgb(251, 251, 249)");
-        await page.reload();
-        expect(await shade()).toBe("rgb(251, 251, 249)");
-      }, { colorScheme: "dark" }));
+      visit(
+        "/",
+        async (page) => {
+          const shade = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+          expect(await shade()).toBe("rgb(16, 22, 26)");
+          await page.getByRole("button", { name: /^Colours/ }).click();
+          expect(await shade()).toBe("rgb(251, 251, 249)");
+          await page.reload();
+          expect(await shade()).toBe("rgb(251, 251, 249)");
+        },
+        { colorScheme: "dark" },
+      ));
 
     it("fits a phone, with its chats in a drawer", () =>
-      visit("/", async (page) => {
-        await ask(page, "a colour");
-        await finished(page, 0);
-        expect(await sideways(page)).toBe(0);
-        await page.getByRole("button", { name: "Chats", exact: true }).click();
-        await page.getByRole("button", { name: "New chat" }).click();
-        await page.getByText("nothing you write leaves it").waitFor();
-        expect(await sideways(page)).toBe(0);
-      }, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true }));
+      visit(
+        "/",
+        async (page) => {
+          await ask(page, "a colour");
+          await finished(page, 0);
+          expect(await sideways(page)).toBe(0);
+          await page.getByRole("button", { name: "Chats", exact: true }).click();
+          await page.getByRole("button", { name: "New chat" }).click();
+          await page.getByText("nothing you write leaves it").waitFor();
+          expect(await sideways(page)).toBe(0);
+        },
+        { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true },
+      ));
   });
 
   describe("runs", () => {
     const recipe = (lr: number) => ({ model: { first_k_dense_replace: 1 }, optimizer: { name: "muon", lr }, seed: 1 });
-    const about = { machine: { cpu: "test", threads: 2, gemmFlopsPerSec: 3e11 }, parameters: { total: 9_000_000, active: 3_000_000 } };
+    const about = {
+      machine: { cpu: "test", threads: 2, gemmFlopsPerSec: 3e11 },
+      parameters: { total: 9_000_000, active: 3_000_000 },
+    };
     let live: RunWriter;
 
     beforeAll(async () => {
-      const done = await RunWriter.create(join(folder, "runs"), { id: "done", recipeName: "nano", recipe: recipe(0.01), ...about, startedAt: "2026-11-20T10:00:00Z" });
+      const done = await RunWriter.create(join(folder, "runs"), {
+        id: "done",
+        recipeName: "nano",
+        recipe: recipe(0.01),
+        ...about,
+        startedAt: "2026-11-20T10:00:00Z",
+      });
       for (let step = 1; step <= 100; step++) for (const record of stepRecords(step, 100)) done.write(record);
       done.write({ type: "end", step: 100, reason: "done" });
       await done.close();
-      live = await RunWriter.create(join(folder, "runs"), { id: "live", recipeName: "nano-hot", recipe: recipe(0.02), ...about, startedAt: "2026-11-21T10:00:00Z" });
+      live = await RunWriter.create(join(folder, "runs"), {
+        id: "live",
+        recipeName: "nano-hot",
+        recipe: recipe(0.02),
+        ...about,
+        startedAt: "2026-11-21T10:00:00Z",
+      });
       for (let step = 1; step <= 40; step++) for (const record of stepRecords(step, 100)) live.write(record);
       // Layer 2, expert 3 is the busiest.
       live.write({ type: "load", step: 40, load: [Array(8).fill(1), [0, 1, 1, 3, 1, 1, 1, 1]], busiest: 3 });
@@ -422,7 +495,9 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await page.getByText("2 runs compared").waitFor();
         expect(new URL(page.url()).search).toBe("?compare=live,done");
         await page.locator(".chart canvas").first().waitFor();
-        await expect.poll(() => page.locator(".recipe tbody tr").allInnerTexts()).toEqual([expect.stringMatching(/^optimizer\.lr\s+0\.02\s+0\.01$/)]);
+        await expect
+          .poll(() => page.locator(".recipe tbody tr").allInnerTexts())
+          .toEqual([expect.stringMatching(/^optimizer\.lr\s+0\.02\s+0\.01$/)]);
         expect(await nameless(page)).toEqual([]);
         await page.goBack();
         await rows.nth(1).locator(".run-name").click();
@@ -431,30 +506,39 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }));
 
     it("follows a run that is being trained, also over the loss of its server", () =>
-      visit("/runs/live", async (page) => {
-        await page.getByText("step 40 of 100").waitFor();
-        await page.getByText("live", { exact: true }).waitFor();
-        const tile = (name: string) => page.locator(".tiles > div", { has: page.getByText(name, { exact: true }) }).locator("dd").first().innerText();
-        expect(await tile("Left")).toBe("47 s");
-        expect(await tile("Energy so far")).toBe("1240 J");
-        expect(await tile("Share of GEMM peak")).toMatch(/^5\d %$/);
-        for (const record of stepRecords(41, 100)) live.write(record);
-        await page.getByText("step 41 of 100").waitFor();
-        live.write({ type: "event", step: 41, level: "warn", message: "a spike" });
-        await page.getByText("a spike").waitFor();
+      visit(
+        "/runs/live",
+        async (page) => {
+          await page.getByText("step 40 of 100").waitFor();
+          await page.getByText("live", { exact: true }).waitFor();
+          const tile = (name: string) =>
+            page
+              .locator(".tiles > div", { has: page.getByText(name, { exact: true }) })
+              .locator("dd")
+              .first()
+              .innerText();
+          expect(await tile("Left")).toBe("47 s");
+          expect(await tile("Energy so far")).toBe("1240 J");
+          expect(await tile("Share of GEMM peak")).toMatch(/^5\d %$/);
+          for (const record of stepRecords(41, 100)) live.write(record);
+          await page.getByText("step 41 of 100").waitFor();
+          live.write({ type: "event", step: 41, level: "warn", message: "a spike" });
+          await page.getByText("a spike").waitFor();
 
-        const { port } = server;
-        await server.close(0);
-        await page.getByText("cannot be reached").waitFor();
-        for (const record of stepRecords(42, 100)) live.write(record);
-        server = await servePages({ ...where(), port });
-        await page.getByText("step 42 of 100").waitFor();
-        expect(await page.getByText("cannot be reached").count()).toBe(0);
-        // Killed and resumed from step 41: its steps come again, and the last ones count.
-        for (const record of stepRecords(41, 100, { base: 4 })) live.write(record);
-        await page.getByText("step 41 of 100").waitFor();
-        expect(await page.title()).toMatch(/^\d\.\d+ · nano-hot/);
-      }, { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ }));
+          const { port } = server;
+          await server.close(0);
+          await page.getByText("cannot be reached").waitFor();
+          for (const record of stepRecords(42, 100)) live.write(record);
+          server = await servePages({ ...where(), port });
+          await page.getByText("step 42 of 100").waitFor();
+          expect(await page.getByText("cannot be reached").count()).toBe(0);
+          // Killed and resumed from step 41: its steps come again, and the last ones count.
+          for (const record of stepRecords(41, 100, { base: 4 })) live.write(record);
+          await page.getByText("step 41 of 100").waitFor();
+          expect(await page.title()).toMatch(/^\d\.\d+ · nano-hot/);
+        },
+        { forgive: /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY/ },
+      ));
 
     it("colours idle experts blue and busy ones orange, and tells each one's load", () =>
       visit("/runs/live", async (page) => {
@@ -463,7 +547,12 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         expect(await map.getAttribute("aria-label")).toContain("expert 3 of layer 2, has 3.00 times the mean");
         const colour = (layer: number, expert: number) =>
           map.evaluate(
-            (canvas: HTMLCanvasElement, [l, e]) => [...canvas.getContext("2d")!.getImageData(((e + 0.5) / 8) * canvas.width, ((l + 0.5) / 2) * canvas.height, 1, 1).data.slice(0, 3)],
+            (canvas: HTMLCanvasElement, [l, e]) => [
+              ...canvas
+                .getContext("2d")!
+                .getImageData(((e + 0.5) / 8) * canvas.width, ((l + 0.5) / 2) * canvas.height, 1, 1)
+                .data.slice(0, 3),
+            ],
             [layer, expert],
           );
         expect(await colour(1, 0)).toEqual([8, 48, 107]);
@@ -494,14 +583,18 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }));
 
     it("says when there is no such run, and fits a phone", () =>
-      visit("/runs/none", async (page) => {
-        await page.getByText("There is no run of this name").waitFor();
-        await page.goto(`${server.url}/runs/live`);
-        await page.locator(".chart canvas").first().waitFor();
-        expect(await sideways(page)).toBe(0);
-        await page.goto(`${server.url}/runs`);
-        await page.locator(".run-table").waitFor();
-        expect(await sideways(page)).toBe(0);
-      }, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, forgive: /404/ }));
+      visit(
+        "/runs/none",
+        async (page) => {
+          await page.getByText("There is no run of this name").waitFor();
+          await page.goto(`${server.url}/runs/live`);
+          await page.locator(".chart canvas").first().waitFor();
+          expect(await sideways(page)).toBe(0);
+          await page.goto(`${server.url}/runs`);
+          await page.locator(".run-table").waitFor();
+          expect(await sideways(page)).toBe(0);
+        },
+        { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, forgive: /404/ },
+      ));
   });
 });

@@ -1,5 +1,5 @@
-import { createServer, type Server } from "node:http";
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
@@ -32,10 +32,23 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
     folder = await mkdtemp(join(tmpdir(), "sumbi-plan-"));
     await mkdir(join(folder, "runs"));
     await Promise.all([
-      build({ configFile: config("../src/web/vite.config.ts"), build: { outDir: join(folder, "web") }, logLevel: "error" }),
-      build({ configFile: config("../src/web/plan/site/vite.config.ts"), mode: "site", build: { outDir: join(folder, "host/some/where") }, logLevel: "error" }),
+      build({
+        configFile: config("../src/web/vite.config.ts"),
+        build: { outDir: join(folder, "web") },
+        logLevel: "error",
+      }),
+      build({
+        configFile: config("../src/web/plan/site/vite.config.ts"),
+        mode: "site",
+        build: { outDir: join(folder, "host/some/where") },
+        logLevel: "error",
+      }),
     ]);
-    server = await servePages({ script: () => ({ text: "" }), pagesDir: join(folder, "web"), runsDir: join(folder, "runs") });
+    server = await servePages({
+      script: () => ({ text: "" }),
+      pagesDir: join(folder, "web"),
+      runsDir: join(folder, "runs"),
+    });
     files = await serveFiles(join(folder, "host"));
     browser = await launchBrowser();
   });
@@ -48,7 +61,11 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
   });
 
   /** Opens a page in a fresh profile; fails when it logged an error, broke its policy or asked for anything from elsewhere. */
-  async function visit(url: string, look: (page: Page) => Promise<void>, options: BrowserContextOptions = {}): Promise<void> {
+  async function visit(
+    url: string,
+    look: (page: Page) => Promise<void>,
+    options: BrowserContextOptions = {},
+  ): Promise<void> {
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(25_000);
@@ -61,7 +78,9 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await page.goto(url);
       await look(page);
       expect(faults).toEqual([]);
-      expect(asked.filter((to) => !to.startsWith(server.url) && !to.startsWith(files.url) && !to.startsWith("blob:"))).toEqual([]);
+      expect(
+        asked.filter((to) => !to.startsWith(server.url) && !to.startsWith(files.url) && !to.startsWith("blob:")),
+      ).toEqual([]);
       // No server has a hand in the answer.
       expect(asked.filter((to) => /\/(api|v1)\//.test(to))).toEqual([]);
     } catch (error) {
@@ -73,23 +92,33 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
   }
 
   async function shot(page: Page, name: string): Promise<void> {
-    if (process.env.SUMBI_SHOTS) await page.screenshot({ path: join(process.env.SUMBI_SHOTS, `${name}.png`), fullPage: true });
+    if (process.env.SUMBI_SHOTS)
+      await page.screenshot({ path: join(process.env.SUMBI_SHOTS, `${name}.png`), fullPage: true });
   }
 
-  const tile = (page: Page, name: string) => page.locator(".answer-tiles > div", { hasText: name }).locator("dd").first();
+  const tile = (page: Page, name: string) =>
+    page.locator(".answer-tiles > div", { hasText: name }).locator("dd").first();
   const answered = (page: Page, gpus: string) => page.locator(".headline", { hasText: `on ${gpus} ` }).waitFor();
   /** "2.788 M" -> 2788000 */
-  const number = (text: string) => Number(/[\d.,]+/.exec(text)![0].replaceAll(",", "")) * ({ K: 1e3, M: 1e6, B: 1e9 }[/[KMB]/.exec(text)?.[0] ?? ""] ?? 1);
-  const sideways = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const number = (text: string) =>
+    Number(/[\d.,]+/.exec(text)![0].replaceAll(",", "")) *
+    ({ K: 1e3, M: 1e6, B: 1e9 }[/[KMB]/.exec(text)?.[0] ?? ""] ?? 1);
+  const sideways = (page: Page) =>
+    page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   const nameless = (page: Page) =>
     page.evaluate(() =>
       [...document.querySelectorAll<HTMLElement>("button, input, select, textarea, a[href], [tabindex]")]
-        .filter((e) => !(e.getAttribute("aria-label") || e.textContent?.trim() || (e as HTMLInputElement).labels?.length))
+        .filter(
+          (e) => !(e.getAttribute("aria-label") || e.textContent?.trim() || (e as HTMLInputElement).labels?.length),
+        )
         .map((e) => e.outerHTML.slice(0, 120)),
     );
 
   async function download(page: Page, name: string): Promise<{ file: string; bytes: Buffer }> {
-    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name, exact: true }).click()]);
+    const [file] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name, exact: true }).click(),
+    ]);
     return { file: file.suggestedFilename(), bytes: await readFile(await file.path()) };
   }
 
@@ -110,7 +139,10 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await timeline.hover({ position: { x: box.width / 2, y: 5 } });
       await page.getByText(/^rank 0, micro-batch \d+/).waitFor();
       // The final run and the whole programme are two lines.
-      expect(await page.locator(".money-line h3").allInnerTexts()).toEqual([expect.stringMatching(/^final run/i), expect.stringMatching(/programme/i)]);
+      expect(await page.locator(".money-line h3").allInnerTexts()).toEqual([
+        expect.stringMatching(/^final run/i),
+        expect.stringMatching(/programme/i),
+      ]);
       // All of its phases are searched only when asked for.
       await page.getByRole("button", { name: "Work out every phase" }).click();
       await page.getByText(/^Working on pretraining/).waitFor();
@@ -126,7 +158,11 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await expect.poll(() => law.innerText()).toMatch(/^no licence needed/);
       await page.locator("details.group summary", { hasText: "Law" }).click();
       await page.getByLabel("The firm's seat").selectOption("CN");
-      await expect.poll(() => law.innerText()).toMatch(/^licence needed\s+H20 to Singapore for a firm seated in China on 2025-06-01: .*a letter to NVIDIA of 2025-04-09/s);
+      await expect
+        .poll(() => law.innerText())
+        .toMatch(
+          /^licence needed\s+H20 to Singapore for a firm seated in China on 2025-06-01: .*a letter to NVIDIA of 2025-04-09/s,
+        );
       expect(new URL(page.url()).searchParams.get("seat")).toBe("CN");
     }));
 
@@ -174,7 +210,18 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await box.fill("{ not json");
       await page.getByRole("button", { name: "Use it" }).click();
       await page.getByText("This is not JSON").waitFor();
-      await box.fill(JSON.stringify({ model_type: "qwen3", vocab_size: 1000, hidden_size: 512, intermediate_size: 2048, num_hidden_layers: 8, num_attention_heads: 8, num_key_value_heads: 8, head_dim: 64 }));
+      await box.fill(
+        JSON.stringify({
+          model_type: "qwen3",
+          vocab_size: 1000,
+          hidden_size: 512,
+          intermediate_size: 2048,
+          num_hidden_layers: 8,
+          num_attention_heads: 8,
+          num_key_value_heads: 8,
+          head_dim: 64,
+        }),
+      );
       await page.getByRole("button", { name: "Use it" }).click();
       await page.locator(".headline", { hasText: "qwen3" }).waitFor();
       await page.getByRole("button", { name: "own chip" }).click();
@@ -191,12 +238,17 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       const rows = csv.bytes.toString().trim().split("\r\n");
       expect(rows[0]).toMatch(/^what,model,chip,gpus,tokens,gpuHours,days,usd/);
       expect(rows[1]).toMatch(/^answer,deepseek-v3,h800,2048,14800000000000,/);
-      const json = JSON.parse((await download(page, "JSON")).bytes.toString()) as { question: { model: string }; answer: { gpuHours: number; layout: { pp: number } } };
+      const json = JSON.parse((await download(page, "JSON")).bytes.toString()) as {
+        question: { model: string };
+        answer: { gpuHours: number; layout: { pp: number } };
+      };
       expect([json.question.model, json.answer.layout.pp]).toEqual(["deepseek-v3", 16]);
       const png = await download(page, "PNG");
       expect(png.bytes.subarray(1, 4).toString()).toBe("PNG");
       expect(png.bytes.length).toBeGreaterThan(50_000);
-      const trace = JSON.parse((await download(page, "Trace")).bytes.toString()) as { traceEvents: { ph: string; tid: number }[] };
+      const trace = JSON.parse((await download(page, "Trace")).bytes.toString()) as {
+        traceEvents: { ph: string; tid: number }[];
+      };
       expect(new Set(trace.traceEvents.filter((e) => e.ph === "X").map((e) => e.tid)).size).toBe(16);
     }));
 
@@ -214,7 +266,10 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
       await page.keyboard.press("Escape");
       expect(await nameless(page)).toEqual([]);
       await page.getByText(CHANCE_RESTS).waitFor();
-      await page.getByText(/from 2023-03-01 to 2023-10-22 \(ended by a letter to NVIDIA of 2023-10-23\)/).first().waitFor();
+      await page
+        .getByText(/from 2023-03-01 to 2023-10-22 \(ended by a letter to NVIDIA of 2023-10-23\)/)
+        .first()
+        .waitFor();
       await shot(page, "audit");
       await page.getByRole("link", { name: "DeepSeek-R1" }).click();
       await page.getByRole("heading", { level: 1, name: "DeepSeek-R1" }).waitFor();
@@ -241,24 +296,36 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
     }));
 
   it("fits a phone, in the dark", () =>
-    visit(server.url + SMALL, async (page) => {
-      await answered(page, "64");
-      expect(await sideways(page)).toBe(0);
-      await shot(page, "plan-narrow");
-      await page.getByRole("link", { name: "Audit" }).click();
-      await page.getByRole("heading", { level: 1, name: "DeepSeek-V3" }).waitFor();
-      expect(await sideways(page)).toBe(0);
-    }, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, colorScheme: "dark" }));
+    visit(
+      server.url + SMALL,
+      async (page) => {
+        await answered(page, "64");
+        expect(await sideways(page)).toBe(0);
+        await shot(page, "plan-narrow");
+        await page.getByRole("link", { name: "Audit" }).click();
+        await page.getByRole("heading", { level: 1, name: "DeepSeek-V3" }).waitFor();
+        expect(await sideways(page)).toBe(0);
+      },
+      { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, colorScheme: "dark" },
+    ));
 });
 
-const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+const TYPES: Record<string, string> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
 
 /** A file server of the plainest kind: a folder's index.html, or the file itself. */
 async function serveFiles(root: string): Promise<{ url: string; close: () => void }> {
   const server: Server = createServer((request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url!, "http://x").pathname));
     readFile(join(root, path.endsWith("/") ? `${path}index.html` : path)).then(
-      (bytes) => response.writeHead(200, { "content-type": TYPES[extname(path) || ".html"] ?? "application/octet-stream" }).end(bytes),
+      (bytes) =>
+        response
+          .writeHead(200, { "content-type": TYPES[extname(path) || ".html"] ?? "application/octet-stream" })
+          .end(bytes),
       () => response.writeHead(404).end(),
     );
   });

@@ -10,7 +10,9 @@ import { CHROMIUM, launchBrowser } from "./support/browser.ts";
  * system's choice; the model is the bundled one, and what it says is its own.
  */
 const root = fileURLToPath(new URL("..", import.meta.url));
-const words = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { start: string } }).scripts.start.split(" ");
+const words = (
+  JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { start: string } }
+).scripts.start.split(" ");
 const bundled = existsSync(join(root, "models/nano/config.json"));
 
 describe.skipIf(!bundled || !CHROMIUM)("npm start", () => {
@@ -19,7 +21,10 @@ describe.skipIf(!bundled || !CHROMIUM)("npm start", () => {
 
   it("serves the bundled model, and its chat answers in a browser", async () => {
     expect(words[0]).toBe("node");
-    server = spawn(process.execPath, [...words.slice(1), "--port", "0", "--json"], { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    server = spawn(process.execPath, [...words.slice(1), "--port", "0", "--json"], {
+      cwd: root,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     const url = await firstUrl(server);
     const browser = await launchBrowser();
     try {

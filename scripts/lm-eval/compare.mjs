@@ -15,7 +15,10 @@ const [left, right] = process.argv.slice(2).map((dir) => {
   return samples;
 });
 
-let likelihoods = 0, texts = 0, different = 0, worst = 0;
+let likelihoods = 0,
+  texts = 0,
+  different = 0,
+  worst = 0;
 for (const [key, answers] of left)
   answers.forEach((a, i) => {
     const b = right.get(key)?.[i];

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pathToFileURL, fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
+import { RunWriter } from "../runs/index.ts";
 import { atomicFile, atomicFolder, recoverFolder, removeFolder } from "./atomic.ts";
 import { openCheckpoint } from "./checkpoint.ts";
-import { RunWriter } from "../runs/index.ts";
 import { saveCheckpoint } from "./save.ts";
 
 const temporary = temporaryFolder();
@@ -74,7 +74,12 @@ describe("atomicFolder", () => {
   test("writers of one folder take turns", async () => {
     const failing = () => Promise.reject(new RangeError("mine"));
     const writes = [fillWith("x"), failing, fillWith("y"), fillWith("z")].map((fill) => atomicFolder(dir, fill));
-    expect((await Promise.allSettled(writes)).map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+    expect((await Promise.allSettled(writes)).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+      "fulfilled",
+    ]);
     expect(content()).toBe("z");
     expect(readdirSync(root)).toEqual(["model"]);
   });
@@ -98,7 +103,12 @@ describe("after a crash", () => {
     ["with nothing but the old one", { old: "old" }, "old"],
   ])("%s", async (_, states, expected) => {
     for (const [state, text] of Object.entries(states)) {
-      const name = state === "model" ? "model" : state === "tmp" ? `.model.sumbi-tmp-${DEAD_PID}-0a1b2c3d` : `.model.sumbi-${state}`;
+      const name =
+        state === "model"
+          ? "model"
+          : state === "tmp"
+            ? `.model.sumbi-tmp-${DEAD_PID}-0a1b2c3d`
+            : `.model.sumbi-${state}`;
       mkdirSync(join(root, name));
       writeFileSync(join(root, name, "a.txt"), text);
     }
@@ -150,9 +160,13 @@ describe("after a crash", () => {
     let reached = 0;
     for (let round = 0; round < 3; round++) {
       const first = reached + 1;
-      const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script, String(first), dir], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
+      const child = spawn(
+        process.execPath,
+        ["--import", "tsx", "--input-type=module", "-e", script, String(first), dir],
+        {
+          stdio: ["ignore", "pipe", "inherit"],
+        },
+      );
       await once(child.stdout, "data");
       await new Promise((resolve) => setTimeout(resolve, 7 * round));
       child.kill("SIGKILL");
@@ -172,9 +186,14 @@ describe("after a crash", () => {
 describe("a full disk", () => {
   test("as the system reports it", async () => {
     await atomicFolder(dir, fillWith("old"));
-    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", syscall: "write" });
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+      code: "ENOSPC",
+      syscall: "write",
+    });
     const failing = atomicFolder(dir, () => Promise.reject(full), { neededBytes: 5 });
-    await expect(failing).rejects.toThrow(/model: the disk is full, 5 bytes needed, \d+ bytes free; nothing was changed/);
+    await expect(failing).rejects.toThrow(
+      /model: the disk is full, 5 bytes needed, \d+ bytes free; nothing was changed/,
+    );
     await expect(failing).rejects.toBeInstanceOf(CheckpointError);
     expect(content()).toBe("old");
     expect(readdirSync(root)).toEqual(["model"]);
@@ -199,9 +218,13 @@ describe("a full disk", () => {
     };
     await save(1000, 1);
     await expect(save(400_000, 2)).rejects.toThrow(/model: the disk is full, 1\d{6} bytes needed, \d{6,7} bytes free/);
-    const unforeseen = atomicFolder(join(mount, "model"), (into) => writeFile(join(into, "config.json"), "x".repeat(2 ** 21)));
+    const unforeseen = atomicFolder(join(mount, "model"), (into) =>
+      writeFile(join(into, "config.json"), "x".repeat(2 ** 21)),
+    );
     await expect(unforeseen).rejects.toThrow(/the disk is full, \d+ bytes free; nothing was changed/);
-    await expect(atomicFile(join(mount, "f"), new Uint8Array(2 ** 21))).rejects.toThrow(/f: the disk is full, 2097152 bytes needed/);
+    await expect(atomicFile(join(mount, "f"), new Uint8Array(2 ** 21))).rejects.toThrow(
+      /f: the disk is full, 2097152 bytes needed/,
+    );
     expect(readdirSync(mount)).toEqual(["model"]);
     await using checkpoint = await openCheckpoint(join(mount, "model"));
     expect(new Set((await checkpoint.readF32("w")).data)).toEqual(new Set([1]));

@@ -26,7 +26,9 @@ export const isSystemError = (error: unknown): error is NodeJS.ErrnoException =>
 
 /** Whether an error means that the disk refused: full, read-only, closed to us. */
 export const isDiskFault = (error: unknown): error is Error =>
-  error instanceof DiskError || (error instanceof CheckpointError && isSystemError(error.cause)) || isSystemError(error);
+  error instanceof DiskError ||
+  (error instanceof CheckpointError && isSystemError(error.cause)) ||
+  isSystemError(error);
 
 export async function exists(path: string): Promise<boolean> {
   try {
@@ -95,7 +97,9 @@ export async function writeError(error: unknown, path: string, neededBytes?: num
   if (code === "ENOSPC" || code === "EDQUOT") {
     const free = await freeBytes(path).catch(() => undefined);
     const needed = neededBytes === undefined ? "" : `, ${neededBytes} bytes needed`;
-    return new DiskError(`${path}: the disk is full${needed}, ${free ?? "unknown"} bytes free; nothing was changed`, { cause: error });
+    return new DiskError(`${path}: the disk is full${needed}, ${free ?? "unknown"} bytes free; nothing was changed`, {
+      cause: error,
+    });
   }
   return new DiskError(`${path}: cannot be written: ${code ?? (error as Error).message}`, { cause: error });
 }
@@ -104,7 +108,9 @@ export async function checkSpace(path: string, neededBytes: number | undefined):
   if (neededBytes === undefined) return;
   const free = await freeBytes(path);
   if (neededBytes > free)
-    throw new DiskError(`${path}: the disk is full, ${neededBytes} bytes needed, ${free} bytes free; nothing was changed`);
+    throw new DiskError(
+      `${path}: the disk is full, ${neededBytes} bytes needed, ${free} bytes free; nothing was changed`,
+    );
 }
 
 /** The folder that a link names, or the absolute path itself while nothing is there. */
@@ -149,7 +155,12 @@ export async function atomicFolder(
 export function inTurn<T>(dir: string, write: (target: string) => Promise<T>): Promise<T> {
   const target = resolveTarget(dir);
   const written = (lastWrite.get(target) ?? Promise.resolve()).then(() => write(target));
-  const settled = written.then(() => {}, () => {}).then(() => void (lastWrite.get(target) === settled && lastWrite.delete(target)));
+  const settled = written
+    .then(
+      () => {},
+      () => {},
+    )
+    .then(() => void (lastWrite.get(target) === settled && lastWrite.delete(target)));
   lastWrite.set(target, settled);
   return written;
 }

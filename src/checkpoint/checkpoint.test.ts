@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -9,7 +9,7 @@ import { tokenizerFiles } from "./files.ts";
 import { decodeBf16, decodeF16, encodeBf16, encodeF16 } from "./floats.ts";
 import { dequantizeBlocks, quantizeBlocks } from "./fp8.ts";
 import { writeSafetensors } from "./safetensors.ts";
-import { saveCheckpoint, type SavedTensor } from "./save.ts";
+import { type SavedTensor, saveCheckpoint } from "./save.ts";
 
 const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -20,11 +20,17 @@ beforeEach(() => void (dir = join(temporary.dir, `model-${count++}`)));
 const bytesOf = (x: ArrayBufferView): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
 const ramp = (n: number, start = 0): Float32Array => new Float32Array(n).map((_, i) => Math.sin(start + i));
 const readAll = (folder: string): Record<string, string> =>
-  Object.fromEntries(readdirSync(folder).sort().map((name) => [name, readFileSync(join(folder, name), "hex")]));
+  Object.fromEntries(
+    readdirSync(folder)
+      .sort()
+      .map((name) => [name, readFileSync(join(folder, name), "hex")]),
+  );
 
 test("anything saved is read back, rounded as its dtype says, over any number of shards", async () => {
   const tensor = fc.record({
-    key: fc.string({ minLength: 1, maxLength: 8, unit: "binary" }).filter((key) => key !== "__metadata__" && !key.endsWith("_scale_inv")),
+    key: fc
+      .string({ minLength: 1, maxLength: 8, unit: "binary" })
+      .filter((key) => key !== "__metadata__" && !key.endsWith("_scale_inv")),
     shape: fc.array(fc.nat(4), { maxLength: 3 }),
     seed: fc.float({ noNaN: true, noDefaultInfinity: true }),
   });
@@ -36,16 +42,29 @@ test("anything saved is read back, rounded as its dtype says, over any number of
         const size = shape.reduce((a, b) => a * b, 1);
         return { key, shape, data: Float32Array.from({ length: size }, (_, i) => seed * (1 + i / 7)) };
       });
-      await saveCheckpoint(dir, { config: { n: 1 }, tensors: saved, dtype: checkpointDType, shardBytes, overwrite: true });
+      await saveCheckpoint(dir, {
+        config: { n: 1 },
+        tensors: saved,
+        dtype: checkpointDType,
+        shardBytes,
+        overwrite: true,
+      });
       await using checkpoint = await openCheckpoint(dir);
       expect(checkpoint.keys()).toEqual(saved.map(({ key }) => key).sort());
       for (const { key, shape, data } of saved) {
         const expected =
-          checkpointDType === "f32" ? data : checkpointDType === "bf16" ? decodeBf16(encodeBf16(data)) : decodeF16(encodeF16(data));
+          checkpointDType === "f32"
+            ? data
+            : checkpointDType === "bf16"
+              ? decodeBf16(encodeBf16(data))
+              : decodeF16(encodeF16(data));
         const read = await checkpoint.readF32(key);
         expect(read.shape).toEqual(shape);
         expect(bytesOf(read.data)).toEqual(bytesOf(expected));
-        expect(checkpoint.info(key)).toMatchObject({ dtype: checkpointDType, bytes: data.length * (checkpointDType === "f32" ? 4 : 2) });
+        expect(checkpoint.info(key)).toMatchObject({
+          dtype: checkpointDType,
+          bytes: data.length * (checkpointDType === "f32" ? 4 : 2),
+        });
       }
     }),
     { numRuns: 20 },
@@ -61,9 +80,20 @@ describe("saveCheckpoint", () => {
   ];
 
   test("writes the layout that Hugging Face's tools expect", async () => {
-    await saveCheckpoint(dir, { config: { model_type: "deepseek_v3" }, tensors: tensors(), dtype: "bf16", shardBytes: 20, files: { "tokenizer.json": "{}" } });
+    await saveCheckpoint(dir, {
+      config: { model_type: "deepseek_v3" },
+      tensors: tensors(),
+      dtype: "bf16",
+      shardBytes: 20,
+      files: { "tokenizer.json": "{}" },
+    });
     expect(readdirSync(dir).sort()).toEqual([
-      "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", "sumbi.json", "tokenizer.json",
+      "config.json",
+      "model-00001-of-00002.safetensors",
+      "model-00002-of-00002.safetensors",
+      "model.safetensors.index.json",
+      "sumbi.json",
+      "tokenizer.json",
     ]);
     expect(JSON.parse(readFileSync(join(dir, "model.safetensors.index.json"), "utf8"))).toEqual({
       metadata: { total_size: 12 + 8 + 8 + 2 },
@@ -120,7 +150,12 @@ describe("saveCheckpoint", () => {
 
   test("replaces a checkpoint only when asked, and someone's own folder never", async () => {
     const save = (value: number, overwrite?: boolean) =>
-      saveCheckpoint(dir, { config: { value }, tensors: [{ key: "w", shape: [1], data: Float32Array.of(value) }], dtype: "f32", overwrite });
+      saveCheckpoint(dir, {
+        config: { value },
+        tensors: [{ key: "w", shape: [1], data: Float32Array.of(value) }],
+        dtype: "f32",
+        overwrite,
+      });
     mkdirSync(dir);
     await save(1);
     await expect(save(2)).rejects.toThrow(/exists already/);
@@ -131,15 +166,33 @@ describe("saveCheckpoint", () => {
     mkdirSync(own);
     writeFiles(own, { "thesis.txt": "ten years" });
     const onOwn = saveCheckpoint(own, { config: {}, tensors: [], dtype: "f32", overwrite: true });
-    await expect(onOwn).rejects.toThrow(/holds files that Sumbi did not put there \(thesis\.txt\); nothing in it was changed/);
+    await expect(onOwn).rejects.toThrow(
+      /holds files that Sumbi did not put there \(thesis\.txt\); nothing in it was changed/,
+    );
     expect(readdirSync(own)).toEqual(["thesis.txt"]);
     expect(readdirSync(temporary.dir).filter((name) => name.startsWith("."))).toEqual([]);
   });
 
   test.each([
     ["too few values", [{ key: "w", shape: [3], data: ramp(2) }], {}, /tensor "w": expected 3 values for \[3\], got 2/],
-    ["a name given twice", [{ key: "w", shape: [1], data: ramp(1) }, { key: "w", shape: [1], data: ramp(1) }], {}, /"w" is given twice/],
-    ["a name given twice, in two shards", [{ key: "w", shape: [1], data: ramp(1) }, { key: "w", shape: [1], data: ramp(1) }], { shardBytes: 1 }, /two tensors have the same name/],
+    [
+      "a name given twice",
+      [
+        { key: "w", shape: [1], data: ramp(1) },
+        { key: "w", shape: [1], data: ramp(1) },
+      ],
+      {},
+      /"w" is given twice/,
+    ],
+    [
+      "a name given twice, in two shards",
+      [
+        { key: "w", shape: [1], data: ramp(1) },
+        { key: "w", shape: [1], data: ramp(1) },
+      ],
+      { shardBytes: 1 },
+      /two tensors have the same name/,
+    ],
     ["the metadata's name", [{ key: "__metadata__", shape: [1], data: ramp(1) }], {}, /given twice/],
     ["a file that climbs out", [], { files: { "../x": "" } }, /expected a plain file name, got "..\/x"/],
   ])("%s is refused and leaves nothing", async (_, bad, options, message) => {
@@ -181,7 +234,9 @@ describe("reading", () => {
     expect(full.data).toBe(room);
     expect(Buffer.compare(bytesOf(room), bytesOf(x))).toBe(0);
     expect(Buffer.compare(bytesOf(decoded.data), bytesOf(decodeBf16(encodeBf16(x))))).toBe(0);
-    await expect(checkpoint.readF32("full", new Float32Array(3))).rejects.toThrow(/expected room for 4300011 values, got 3/);
+    await expect(checkpoint.readF32("full", new Float32Array(3))).rejects.toThrow(
+      /expected room for 4300011 values, got 3/,
+    );
   });
 
   test("a tensor that is not there", async () => {
@@ -194,7 +249,12 @@ describe("reading", () => {
 
   test("tokenizerFiles takes what belongs to the tokenizer and nothing else", async () => {
     mkdirSync(dir);
-    writeFiles(dir, { "tokenizer.json": "{}", "chat_template.jinja": "{{x}}", "model.safetensors": "x", "notes.md": "" });
+    writeFiles(dir, {
+      "tokenizer.json": "{}",
+      "chat_template.jinja": "{{x}}",
+      "model.safetensors": "x",
+      "notes.md": "",
+    });
     const files = await tokenizerFiles(dir);
     expect(Object.keys(files)).toEqual(["chat_template.jinja", "tokenizer.json"]);
     expect(new TextDecoder().decode(files["chat_template.jinja"])).toBe("{{x}}");

@@ -1,13 +1,20 @@
 /** Folders of safetensors, open for random access: any, and Hugging Face's with a config.json. */
 import { realpath, stat } from "node:fs/promises";
-import { dirname, basename, join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { DTYPES, sizeOf, type DType, type HostTensor } from "../tensor/dtype.ts";
+import { DTYPES, type DType, type HostTensor, sizeOf } from "../tensor/dtype.ts";
 import { decodeBf16, decodeF16 } from "./floats.ts";
 import { dequantizeBlocks } from "./fp8.ts";
 import { HEADER_BYTES_MAX, isRecord, parseStrictJson, quoted } from "./header.ts";
 import { settleFolder } from "./owned.ts";
-import { blockOfScales, isActivationScale, isKept, parseQuantization, UNSAID, type Quantization } from "./quantization.ts";
+import {
+  blockOfScales,
+  isActivationScale,
+  isKept,
+  parseQuantization,
+  type Quantization,
+  UNSAID,
+} from "./quantization.ts";
 import { allocate, readSmallFile, SafetensorsFile } from "./safetensors.ts";
 
 const CONFIG_BYTES_MAX = 16 * 2 ** 20;
@@ -40,7 +47,8 @@ export class TensorFolder {
   }
 
   private isScale(key: string): boolean {
-    if (isActivationScale(key)) return this.quantization.method !== undefined || this.isFp8(key.replace(/[^.]*$/, "weight"));
+    if (isActivationScale(key))
+      return this.quantization.method !== undefined || this.isFp8(key.replace(/[^.]*$/, "weight"));
     return SCALE_SUFFIXES.some((suffix) => key.endsWith(suffix) && this.isFp8(key.slice(0, -suffix.length)));
   }
 
@@ -80,7 +88,8 @@ export class TensorFolder {
     const { dtype, shape, begin, end } = file.entry(key);
     const size = sizeOf(shape);
     if (!DTYPES[dtype].float) throw new CheckpointError(`${where}: expected floating-point numbers, got ${dtype}`);
-    if (out && out.length !== size) throw new CheckpointError(`${where}: expected room for ${size} values, got ${out.length}`);
+    if (out && out.length !== size)
+      throw new CheckpointError(`${where}: expected room for ${size} values, got ${out.length}`);
     const data = out ?? new Float32Array(allocate(size * 4, where));
     if (dtype === "f32") await file.readBytes(key, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
     else if (dtype === "f8e4m3") await this.readFp8(key, data, where);
@@ -97,20 +106,30 @@ export class TensorFolder {
   }
 
   private async readFp8(key: string, out: Float32Array, where: string): Promise<void> {
-    if (isKept(this.quantization, key)) throw new CheckpointError(`${where}: expected a tensor that is not FP8, since config.json lists its module as not quantized`);
+    if (isKept(this.quantization, key))
+      throw new CheckpointError(
+        `${where}: expected a tensor that is not FP8, since config.json lists its module as not quantized`,
+      );
     const [scaleKey, another] = SCALE_SUFFIXES.map((suffix) => key + suffix).filter((name) => this.has(name));
     if (scaleKey === undefined)
       throw new CheckpointError(
         `${where}: expected its scales (${quoted(`${key}${SCALE_SUFFIXES[0]}`)} or ${quoted(`${key}${SCALE_SUFFIXES[1]}`)}), found none. ` +
           `If it was cast to FP8 without scales, cast it back to bf16 first`,
       );
-    if (another !== undefined) throw new CheckpointError(`${where}: expected scales of one kind, got both ${quoted(scaleKey)} and ${quoted(another)}`);
+    if (another !== undefined)
+      throw new CheckpointError(
+        `${where}: expected scales of one kind, got both ${quoted(scaleKey)} and ${quoted(another)}`,
+      );
     const { shape } = this.info(key);
     if (shape.length !== 2) throw new CheckpointError(`${where}: expected an FP8 matrix, got shape [${shape}]`);
     const scales = this.info(scaleKey);
     const block = blockOfScales(shape, scales.shape, this.quantization);
-    if (block === undefined) throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} ${this.scaleShapes(shape)}, got [${scales.shape}]`);
-    if (scales.dtype === "f8e4m3") throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} in f32, got ${scales.dtype}`);
+    if (block === undefined)
+      throw new CheckpointError(
+        `${where}: expected ${quoted(scaleKey)} ${this.scaleShapes(shape)}, got [${scales.shape}]`,
+      );
+    if (scales.dtype === "f8e4m3")
+      throw new CheckpointError(`${where}: expected ${quoted(scaleKey)} in f32, got ${scales.dtype}`);
     const scaleInv = (await this.readF32(scaleKey)).data;
     const codes = (await this.read(key)).data as Uint8Array;
     const [rows = 0, cols = 0] = shape;
@@ -120,8 +139,12 @@ export class TensorFolder {
   /** The shapes that scales of an FP8 tensor may have, in words. */
   private scaleShapes([rows = 0, cols = 0]: readonly number[]): string {
     const { block, blocksOnly } = this.quantization;
-    const grid = block && `of shape [${Math.ceil(rows / block[0])},${Math.ceil(cols / block[1])}] (one per ${block[0]} × ${block[1]} block)`;
-    return [grid, ...(blocksOnly ? [] : [`of one value, or of shape [${rows}] or [${rows},1]`])].filter(Boolean).join(", ");
+    const grid =
+      block &&
+      `of shape [${Math.ceil(rows / block[0])},${Math.ceil(cols / block[1])}] (one per ${block[0]} × ${block[1]} block)`;
+    return [grid, ...(blocksOnly ? [] : [`of one value, or of shape [${rows}] or [${rows},1]`])]
+      .filter(Boolean)
+      .join(", ");
   }
 
   /** Closes the files; reading afterwards fails. */
@@ -155,7 +178,8 @@ export class TensorFolder {
           file = await SafetensorsFile.open(await insideFolder(root, name, where));
           files.set(name, file);
         }
-        if (!file.tensors.has(key)) throw new CheckpointError(`${where}: expected in ${quoted(name)}, which does not have it`);
+        if (!file.tensors.has(key))
+          throw new CheckpointError(`${where}: expected in ${quoted(name)}, which does not have it`);
         fileOfKey.set(key, name);
       }
       // what the index forgot is in the model all the same: transformers loads whole files
@@ -163,7 +187,10 @@ export class TensorFolder {
         for (const key of file.tensors.keys()) {
           const other = fileOfKey.get(key);
           if (other === undefined) fileOfKey.set(key, name);
-          else if (other !== name) throw new CheckpointError(`${indexPath}: tensor ${quoted(key)}: expected it in one file, ${quoted(other)} and ${quoted(name)} have it`);
+          else if (other !== name)
+            throw new CheckpointError(
+              `${indexPath}: tensor ${quoted(key)}: expected it in one file, ${quoted(other)} and ${quoted(name)} have it`,
+            );
         }
       return [files, fileOfKey];
     } catch (error) {
@@ -195,7 +222,9 @@ export class Checkpoint extends TensorFolder {
   static override async open(dir: string): Promise<Checkpoint> {
     await checkFolder(dir);
     if (await isThere(join(dir, "adapter_config.json")))
-      throw new CheckpointError(`${dir}: expected a whole model, found the adapter of another (adapter_config.json), which is not applied here. Merge it into its model first (PEFT's merge_and_unload)`);
+      throw new CheckpointError(
+        `${dir}: expected a whole model, found the adapter of another (adapter_config.json), which is not applied here. Merge it into its model first (PEFT's merge_and_unload)`,
+      );
     const config = await readJsonFile(join(dir, "config.json"));
     const [files, fileOfKey] = await TensorFolder.openFiles(dir);
     try {
@@ -233,16 +262,23 @@ async function checkFolder(dir: string): Promise<void> {
   if (!found.isDirectory()) throw new CheckpointError(`${dir}: expected a model folder, found a file`);
 }
 
-const isThere = (path: string): Promise<boolean> => stat(path).then(() => true, () => false);
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 async function readIndex(path: string): Promise<[key: string, file: string][]> {
   const { weight_map: map } = await readJsonFile(path, HEADER_BYTES_MAX);
-  if (!isRecord(map)) throw new CheckpointError(`${path}: expected weight_map, an object from tensor names to files, got ${quoted(map)}`);
+  if (!isRecord(map))
+    throw new CheckpointError(`${path}: expected weight_map, an object from tensor names to files, got ${quoted(map)}`);
   for (const [key, name] of Object.entries(map)) {
     const segments = typeof name === "string" ? name.split("/") : [];
     const plain = segments.every((part) => part !== "" && part !== "." && part !== ".." && !/[\\:\0]/.test(part));
     if (segments.length === 0 || !plain)
-      throw new CheckpointError(`${path}: tensor ${quoted(key)}: expected a file inside the folder, got ${quoted(name)}`);
+      throw new CheckpointError(
+        `${path}: tensor ${quoted(key)}: expected a file inside the folder, got ${quoted(name)}`,
+      );
   }
   return Object.entries(map) as [string, string][];
 }

@@ -33,7 +33,11 @@ export async function tokenizerFiles(dir: string): Promise<Record<string, Uint8A
   });
   const files: Record<string, Uint8Array> = {};
   for (const name of names.sort())
-    if (CARRIED_FILES.has(name)) files[name] = name === GENERATION ? await generationFile(join(dir, name)) : await readSmallFile(join(dir, name), CARRIED_BYTES_MAX);
+    if (CARRIED_FILES.has(name))
+      files[name] =
+        name === GENERATION
+          ? await generationFile(join(dir, name))
+          : await readSmallFile(join(dir, name), CARRIED_BYTES_MAX);
   return files;
 }
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { decodeE4m3, encodeBf16, encodeE4m3, encodeF16 } from "./floats.ts";
 
 // Written by scripts/make-checkpoint-fixture.py with the Python library.
@@ -13,15 +13,26 @@ interface Expected {
   bytesSha256: string;
   f32Sha256?: string;
 }
-const expected = (JSON.parse(readFileSync(`${fixtures}/fixture.json`, "utf8")) as { tensors: Record<string, Expected> }).tensors;
+const expected = (JSON.parse(readFileSync(`${fixtures}/fixture.json`, "utf8")) as { tensors: Record<string, Expected> })
+  .tensors;
 
 const TORCH_NAMES: Record<string, string> = {
-  f32: "float32", f64: "float64", f16: "float16", bf16: "bfloat16", f8e4m3: "float8_e4m3fn", i64: "int64", i32: "int32",
-  u8: "uint8", i8: "int8", bool: "bool",
+  f32: "float32",
+  f64: "float64",
+  f16: "float16",
+  bf16: "bfloat16",
+  f8e4m3: "float8_e4m3fn",
+  i64: "int64",
+  i32: "int32",
+  u8: "uint8",
+  i8: "int8",
+  bool: "bool",
 };
 
 const sha256 = (x: ArrayBufferView): string =>
-  createHash("sha256").update(new Uint8Array(x.buffer, x.byteOffset, x.byteLength)).digest("hex");
+  createHash("sha256")
+    .update(new Uint8Array(x.buffer, x.byteOffset, x.byteLength))
+    .digest("hex");
 
 const oneNaN = (x: Float32Array): Float32Array => {
   const bits = new Int32Array(x.slice().buffer);
@@ -34,7 +45,11 @@ beforeAll(async () => void (checkpoint = await openCheckpoint(`${fixtures}/pytho
 afterAll(() => checkpoint.close());
 
 test("lists what Python saved, over two shards, the FP8 scales aside", () => {
-  expect(checkpoint.keys()).toEqual(Object.keys(expected).filter((key) => key !== "layer.weight_scale_inv").sort());
+  expect(checkpoint.keys()).toEqual(
+    Object.keys(expected)
+      .filter((key) => key !== "layer.weight_scale_inv")
+      .sort(),
+  );
   expect(new Set(checkpoint.keys().map((key) => checkpoint.info(key).file)).size).toBe(2);
   expect(checkpoint.config).toEqual({ model_type: "deepseek_v3" });
 });
@@ -46,11 +61,16 @@ test.each(Object.keys(expected))("%s: the same bytes as in Python", async (key) 
   expect(sha256(tensor.data)).toBe(expected[key].bytesSha256);
 });
 
-test.each(Object.keys(expected).filter((key) => expected[key].f32Sha256))("%s: the same values as PyTorch's as float32", async (key) => {
-  // codes without scales are no weights: they are decoded only by who asks for them
-  const values = key.endsWith(".f8") ? decodeE4m3((await checkpoint.read(key)).data as Uint8Array) : (await checkpoint.readF32(key)).data;
-  expect(sha256(oneNaN(values))).toBe(expected[key].f32Sha256);
-});
+test.each(Object.keys(expected).filter((key) => expected[key].f32Sha256))(
+  "%s: the same values as PyTorch's as float32",
+  async (key) => {
+    // codes without scales are no weights: they are decoded only by who asks for them
+    const values = key.endsWith(".f8")
+      ? decodeE4m3((await checkpoint.read(key)).data as Uint8Array)
+      : (await checkpoint.readF32(key)).data;
+    expect(sha256(oneNaN(values))).toBe(expected[key].f32Sha256);
+  },
+);
 
 test("integers are not read as floats by mistake", async () => {
   await expect(checkpoint.readF32("ints.i64")).rejects.toThrow(/"ints.i64": expected floating-point numbers, got i64/);

@@ -4,9 +4,33 @@ import { decodeBf16, decodeE4m3, decodeF16, e4m3Code, encodeBf16, encodeE4m3, en
 
 const float = fc.float({ noNaN: true });
 const formats = [
-  { name: "bf16", codes: 65536, make: (n: number) => new Uint16Array(n), decode: decodeBf16, encode: encodeBf16, largest: 3.3895313892515355e38, overflow: Infinity },
-  { name: "f16", codes: 65536, make: (n: number) => new Uint16Array(n), decode: decodeF16, encode: encodeF16, largest: 65504, overflow: Infinity },
-  { name: "e4m3", codes: 256, make: (n: number) => new Uint8Array(n), decode: decodeE4m3, encode: encodeE4m3, largest: 448, overflow: 448 },
+  {
+    name: "bf16",
+    codes: 65536,
+    make: (n: number) => new Uint16Array(n),
+    decode: decodeBf16,
+    encode: encodeBf16,
+    largest: 3.3895313892515355e38,
+    overflow: Infinity,
+  },
+  {
+    name: "f16",
+    codes: 65536,
+    make: (n: number) => new Uint16Array(n),
+    decode: decodeF16,
+    encode: encodeF16,
+    largest: 65504,
+    overflow: Infinity,
+  },
+  {
+    name: "e4m3",
+    codes: 256,
+    make: (n: number) => new Uint8Array(n),
+    decode: decodeE4m3,
+    encode: encodeE4m3,
+    largest: 448,
+    overflow: 448,
+  },
 ] as unknown as {
   name: string;
   codes: number;
@@ -74,8 +98,12 @@ describe.each(formats)("$name", ({ codes, make, decode, encode, largest, overflo
 });
 
 test("known values", () => {
-  expect([...encodeBf16(Float32Array.of(1, -2, 3.140625, 1.00390625, 1.01171875))]).toEqual([0x3f80, 0xc000, 0x4049, 0x3f80, 0x3f82]);
-  expect([...encodeF16(Float32Array.of(1, 65519, 65520, -(2 ** -24), 2 ** -25, 1.5 * 2 ** -24))]).toEqual([0x3c00, 0x7bff, 0x7c00, 0x8001, 0, 2]);
+  expect([...encodeBf16(Float32Array.of(1, -2, 3.140625, 1.00390625, 1.01171875))]).toEqual([
+    0x3f80, 0xc000, 0x4049, 0x3f80, 0x3f82,
+  ]);
+  expect([...encodeF16(Float32Array.of(1, 65519, 65520, -(2 ** -24), 2 ** -25, 1.5 * 2 ** -24))]).toEqual([
+    0x3c00, 0x7bff, 0x7c00, 0x8001, 0, 2,
+  ]);
   expect([1, 448, 1e9, -Infinity, 2 ** -9, 2 ** -10, 1.5 * 2 ** -9, 17, 19].map(e4m3Code)).toEqual([
     0x38, 0x7e, 0x7e, 0xfe, 1, 0, 2, 0x58, 0x5a,
   ]);

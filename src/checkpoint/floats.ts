@@ -33,8 +33,7 @@ export function encodeBf16(x: Float32Array, out: Uint16Array = new Uint16Array(x
   const bits = bitsOf(x);
   for (let i = 0; i < bits.length; i++) {
     const b = bits[i];
-    out[i] =
-      (b & 0x7fffffff) > F32_INFINITY_BITS ? (b >>> 16) | 0x40 : ((b + 0x7fff + ((b >>> 16) & 1)) | 0) >>> 16;
+    out[i] = (b & 0x7fffffff) > F32_INFINITY_BITS ? (b >>> 16) | 0x40 : ((b + 0x7fff + ((b >>> 16) & 1)) | 0) >>> 16;
   }
   return out;
 }

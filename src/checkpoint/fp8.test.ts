@@ -5,13 +5,21 @@ import { e4m3Value } from "./floats.ts";
 import { dequantizeBlocks, quantizeBlocks, quantizeTiles } from "./fp8.ts";
 
 const matrix = fc
-  .tuple(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 11 }), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 5 }))
+  .tuple(
+    fc.integer({ min: 1, max: 9 }),
+    fc.integer({ min: 1, max: 11 }),
+    fc.integer({ min: 1, max: 4 }),
+    fc.integer({ min: 1, max: 5 }),
+  )
   .chain(([rows, cols, blockRows, blockCols]) =>
     fc.record({
       rows: fc.constant(rows),
       cols: fc.constant(cols),
       block: fc.constant([blockRows, blockCols] as const),
-      x: fc.array(fc.float({ noNaN: true, noDefaultInfinity: true, min: -Math.fround(1e30), max: Math.fround(1e30) }), { minLength: rows * cols, maxLength: rows * cols }),
+      x: fc.array(fc.float({ noNaN: true, noDefaultInfinity: true, min: -Math.fround(1e30), max: Math.fround(1e30) }), {
+        minLength: rows * cols,
+        maxLength: rows * cols,
+      }),
     }),
   );
 
@@ -26,7 +34,9 @@ test("a block's largest value becomes 448 and the rest keeps e4m3's relative pre
           const i = row * cols + col;
           const scale = quantized.scaleInv[Math.floor(row / block[0]) * scaleCols + Math.floor(col / block[1])];
           // 3 fraction bits: half a step is 2^-4 of the value, or 2^-10 of the scale among the subnormals.
-          expect(Math.abs(back[i] - x[i])).toBeLessThanOrEqual(Math.max(Math.abs(x[i]) * 2 ** -4, scale * 2 ** -10) * 1.00001);
+          expect(Math.abs(back[i] - x[i])).toBeLessThanOrEqual(
+            Math.max(Math.abs(x[i]) * 2 ** -4, scale * 2 ** -10) * 1.00001,
+          );
           expect(Math.abs(e4m3Value(quantized.codes[i]))).toBeLessThanOrEqual(448);
         }
     }),

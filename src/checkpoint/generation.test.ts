@@ -15,19 +15,24 @@ interface Case {
 }
 const { cases } = JSON.parse(readFileSync(fixture, "utf8")) as { cases: Case[] };
 
-test.each(cases.map((each) => [JSON.stringify(each.given), each] as const))("%s is exported so that transformers saves it again", async (_, { given, refused, exported }) => {
-  using folder = temporaryFolder();
-  const dir = join(folder.dir, "m");
-  mkdirSync(dir);
-  writeFiles(dir, { "generation_config.json": JSON.stringify(given) });
-  const files = await tokenizerFiles(dir);
-  const written = JSON.parse(new TextDecoder().decode(files["generation_config.json"])) as object;
-  expect(written).toEqual(exported);
-  expect(consistentGeneration(exported)).toEqual(exported);
-  if (refused) expect(exported).not.toEqual(given);
-});
+test.each(cases.map((each) => [JSON.stringify(each.given), each] as const))(
+  "%s is exported so that transformers saves it again",
+  async (_, { given, refused, exported }) => {
+    using folder = temporaryFolder();
+    const dir = join(folder.dir, "m");
+    mkdirSync(dir);
+    writeFiles(dir, { "generation_config.json": JSON.stringify(given) });
+    const files = await tokenizerFiles(dir);
+    const written = JSON.parse(new TextDecoder().decode(files["generation_config.json"])) as object;
+    expect(written).toEqual(exported);
+    expect(consistentGeneration(exported)).toEqual(exported);
+    if (refused) expect(exported).not.toEqual(given);
+  },
+);
 
 test("the bundled model's does not contradict itself", () => {
-  const given = JSON.parse(readFileSync(new URL("../../models/nano/generation_config.json", import.meta.url), "utf8")) as Record<string, unknown>;
+  const given = JSON.parse(
+    readFileSync(new URL("../../models/nano/generation_config.json", import.meta.url), "utf8"),
+  ) as Record<string, unknown>;
   expect(consistentGeneration(given)).toEqual(given);
 });

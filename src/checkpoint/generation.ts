@@ -2,7 +2,14 @@
 
 /** What only drawing uses, with transformers' value for "not set". */
 const DRAWING: Record<string, unknown> = {
-  temperature: 1, top_p: 1, top_k: 50, min_p: null, top_h: null, typical_p: 1, epsilon_cutoff: 0, eta_cutoff: 0,
+  temperature: 1,
+  top_p: 1,
+  top_k: 50,
+  min_p: null,
+  top_h: null,
+  typical_p: 1,
+  epsilon_cutoff: 0,
+  eta_cutoff: 0,
 };
 /** What only beams use. */
 const BEAMS: Record<string, unknown> = { early_stopping: false, length_penalty: 1 };
@@ -21,7 +28,8 @@ export function consistentGeneration(given: Record<string, unknown>): Record<str
   else if (config.do_sample == null && isSet(config, DRAWING)) config.do_sample = true;
   if (config.do_sample !== true) {
     drop(Object.keys(DRAWING));
-    if (typeof config.num_return_sequences === "number" && config.num_return_sequences > 1) drop(["num_return_sequences"]);
+    if (typeof config.num_return_sequences === "number" && config.num_return_sequences > 1)
+      drop(["num_return_sequences"]);
   }
   if (config.num_beams == null || config.num_beams === 1) drop(Object.keys(BEAMS));
   if (typeof config.pad_token_id === "number" && config.pad_token_id < 0) drop(["pad_token_id"]);

@@ -92,9 +92,13 @@ function parseEntry(key: string, value: unknown, dataBytes: number, where: strin
   }
   if (end < begin) throw fail(`data_offsets [${begin}, ${end}] run backwards`);
   if (end > dataBytes)
-    throw fail(`data_offsets [${begin}, ${end}] pass the end of the file, which holds ${dataBytes} bytes of data (truncated?)`);
+    throw fail(
+      `data_offsets [${begin}, ${end}] pass the end of the file, which holds ${dataBytes} bytes of data (truncated?)`,
+    );
   if (end - begin !== bytes)
-    throw fail(`${value.dtype} [${shape.slice(0, 16)}] takes ${bytes} bytes, data_offsets [${begin}, ${end}] hold ${end - begin}`);
+    throw fail(
+      `${value.dtype} [${shape.slice(0, 16)}] takes ${bytes} bytes, data_offsets [${begin}, ${end}] hold ${end - begin}`,
+    );
   return { key, dtype, shape: shape as number[], begin, end };
 }
 
@@ -105,7 +109,8 @@ function parseEntry(key: string, value: unknown, dataBytes: number, where: strin
  */
 export function parseHeader(json: Uint8Array, dataBytes: number, where: string): Header {
   const parsed = parseStrictJson(json, `${where}: header`);
-  if (!isRecord(parsed)) throw new CheckpointError(`${where}: expected the header to be a JSON object, got ${quoted(parsed)}`);
+  if (!isRecord(parsed))
+    throw new CheckpointError(`${where}: expected the header to be a JSON object, got ${quoted(parsed)}`);
   const tensors = new Map<string, TensorEntry>();
   let metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(parsed)) {
@@ -119,13 +124,19 @@ export function parseHeader(json: Uint8Array, dataBytes: number, where: string):
   let previous = "";
   for (const entry of [...tensors.values()].sort((a, b) => a.begin - b.begin || a.end - b.end)) {
     const fail = (message: string) => new CheckpointError(`${where}: tensor ${quoted(entry.key)}: ${message}`);
-    if (entry.begin < position) throw fail(`data_offsets [${entry.begin}, ${entry.end}] overlap tensor ${quoted(previous)}`);
-    if (entry.begin > position) throw fail(`data_offsets [${entry.begin}, ${entry.end}] leave a hole of ${entry.begin - position} bytes before them`);
+    if (entry.begin < position)
+      throw fail(`data_offsets [${entry.begin}, ${entry.end}] overlap tensor ${quoted(previous)}`);
+    if (entry.begin > position)
+      throw fail(
+        `data_offsets [${entry.begin}, ${entry.end}] leave a hole of ${entry.begin - position} bytes before them`,
+      );
     position = entry.end;
     previous = entry.key;
   }
   if (position !== dataBytes)
-    throw new CheckpointError(`${where}: ${dataBytes - position} bytes at the end belong to no tensor (the last one is ${quoted(previous)})`);
+    throw new CheckpointError(
+      `${where}: ${dataBytes - position} bytes at the end belong to no tensor (the last one is ${quoted(previous)})`,
+    );
   return { tensors, metadata };
 }
 
@@ -142,13 +153,17 @@ export function encodeHeader(
     if (seen.has(key)) throw new CheckpointError(`${where}: tensor ${quoted(key)} is given twice`);
     seen.add(key);
     const end = shape.reduce((bytes, size) => bytes * size, DTYPES[dtype].bytes) + position;
-    parts.push(`${JSON.stringify(key)}:${JSON.stringify({ dtype: NAME_OF_DTYPE.get(dtype), shape, data_offsets: [position, end] })}`);
+    parts.push(
+      `${JSON.stringify(key)}:${JSON.stringify({ dtype: NAME_OF_DTYPE.get(dtype), shape, data_offsets: [position, end] })}`,
+    );
     position = end;
   }
   const json = new TextEncoder().encode(`{${parts.join(",")}}`);
   const padded = Math.ceil(json.length / 8) * 8;
   if (padded > HEADER_BYTES_MAX)
-    throw new CheckpointError(`${where}: ${tensors.length} tensors need a header of ${padded} bytes, over the limit of ${HEADER_BYTES_MAX}`);
+    throw new CheckpointError(
+      `${where}: ${tensors.length} tensors need a header of ${padded} bytes, over the limit of ${HEADER_BYTES_MAX}`,
+    );
   const bytes = new Uint8Array(8 + padded).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
   bytes.set(json, 8);

@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } fro
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { safetensorsBytes, temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { parseHeader } from "./header.ts";
 import { SafetensorsFile } from "./safetensors.ts";
 import { saveCheckpoint } from "./save.ts";
-import { safetensorsBytes, temporaryFolder, writeFiles } from "../../test/folders.ts";
 
 const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -62,7 +62,11 @@ describe("the header's JSON", () => {
     ["an array", "[]", /to be a JSON object/],
     ["null", "null", /to be a JSON object/],
     ["a number", "7", /to be a JSON object/],
-    ["a repeated tensor", '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', /"a" appears twice/],
+    [
+      "a repeated tensor",
+      '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+      /"a" appears twice/,
+    ],
     ["a repeated tensor, spelled otherwise", '{"a":1,"\\u0061":2}', /"a" appears twice/],
     ["a repeated field", '{"a":{"dtype":"U8","dtype":"F32","shape":[],"data_offsets":[0,4]}}', /"dtype" appears twice/],
     ["deep nesting", "[".repeat(200_000) + "]".repeat(200_000), /header/],
@@ -126,7 +130,12 @@ describe("a tensor's entry", () => {
 
 test("a right header is read whatever the order of its tensors", async () => {
   const path = join(dir, "good.safetensors");
-  const header = { b: entry("U8", [2], [4, 6]), empty: entry("F32", [0, 3], [4, 4]), a: entry("I32", [1], [0, 4]), __metadata__: { format: "pt" } };
+  const header = {
+    b: entry("U8", [2], [4, 6]),
+    empty: entry("F32", [0, 3], [4, 4]),
+    a: entry("I32", [1], [0, 4]),
+    __metadata__: { format: "pt" },
+  };
   writeFileSync(path, safetensorsBytes(header, Uint8Array.of(1, 2, 0, 0, 7, 8)));
   const file = await SafetensorsFile.open(path);
   expect((await file.read("b")).data).toEqual(Uint8Array.of(7, 8));
@@ -136,7 +145,11 @@ test("a right header is read whatever the order of its tensors", async () => {
 });
 
 test("any change of one byte in a header gives a good file or a CheckpointError", () => {
-  const header = JSON.stringify({ __metadata__: { format: "pt" }, "a.weight": entry("BF16", [2, 3], [0, 12]), "b.weight": entry("F32", [2], [12, 20]) });
+  const header = JSON.stringify({
+    __metadata__: { format: "pt" },
+    "a.weight": entry("BF16", [2, 3], [0, 12]),
+    "b.weight": entry("F32", [2], [12, 20]),
+  });
   const bytes = new TextEncoder().encode(header);
   fc.assert(
     fc.property(fc.nat(bytes.length - 1), fc.nat(255), fc.nat(40), (at, value, dataBytes) => {
@@ -159,7 +172,10 @@ test("any JSON as a header gives a good file or a CheckpointError", () => {
   const numbers = fc.oneof(fc.array(number, { maxLength: 4 }), fc.tuple(number, number));
   const tensor = fc.oneof(
     fc.jsonValue(),
-    fc.record({ dtype: fc.constantFrom("U8", "F32", "BF16", "X"), shape: numbers, data_offsets: numbers }, { requiredKeys: [] }),
+    fc.record(
+      { dtype: fc.constantFrom("U8", "F32", "BF16", "X"), shape: numbers, data_offsets: numbers },
+      { requiredKeys: [] },
+    ),
   );
   fc.assert(
     fc.property(fc.dictionary(fc.string(), tensor), fc.nat(20), (header, dataBytes) => {
@@ -184,43 +200,134 @@ describe("a folder", () => {
   test.each([
     ["no config.json", { "model.safetensors": good }, "config.json", /no such file/],
     ["config.json that is no JSON", { "model.safetensors": good, "config.json": "{" }, "config.json", /expected JSON/],
-    ["config.json that is a list", { "model.safetensors": good, "config.json": "[]" }, "config.json", /expected a JSON object/],
-    ["config.json with a repeated key", { "model.safetensors": good, "config.json": '{"a":1,"a":2}' }, "config.json", /appears twice/],
+    [
+      "config.json that is a list",
+      { "model.safetensors": good, "config.json": "[]" },
+      "config.json",
+      /expected a JSON object/,
+    ],
+    [
+      "config.json with a repeated key",
+      { "model.safetensors": good, "config.json": '{"a":1,"a":2}' },
+      "config.json",
+      /appears twice/,
+    ],
     ["no weights", { "config.json": config }, "", /found neither/],
-    ["index without weight_map", { "config.json": config, "model.safetensors.index.json": "{}" }, "index.json", /expected weight_map/],
-    ["index with a repeated tensor", { "config.json": config, "model.safetensors.index.json": '{"weight_map":{"a":"x","a":"y"}}' }, "index.json", /"a" appears twice/],
-    ["missing shard", { "config.json": config, "model.safetensors.index.json": index({ a: "model-00001-of-00001.safetensors" }) }, "index.json", /tensor "a": .*which is missing/],
-    ["key missing in its shard", { "config.json": config, "m.safetensors": good, "model.safetensors.index.json": index({ a: "m.safetensors", b: "m.safetensors" }) }, "index.json", /tensor "b": expected in "m.safetensors", which does not have it/],
-    ["truncated shard", { "config.json": config, "m.safetensors": good.slice(0, -1), "model.safetensors.index.json": index({ a: "m.safetensors" }) }, "m.safetensors", /tensor "a": .*truncated/],
-    ["a tensor in two shards", { "config.json": config, "m.safetensors": good, "n.safetensors": two, "model.safetensors.index.json": index({ a: "m.safetensors", b: "n.safetensors" }) }, "index.json", /tensor "a": expected it in one file, "m\.safetensors" and "n\.safetensors" have it/],
-    ["an adapter beside the weights", { "config.json": config, "model.safetensors": good, "adapter_config.json": "{}" }, "adapter_config.json", /expected a whole model, found the adapter of another .* Merge it into its model first/],
-    ["nonsense FP8 block size", { "config.json": '{"quantization_config":{"quant_method":"fp8","weight_block_size":[0,128]}}', "model.safetensors": good }, "config.json", /weight_block_size/],
+    [
+      "index without weight_map",
+      { "config.json": config, "model.safetensors.index.json": "{}" },
+      "index.json",
+      /expected weight_map/,
+    ],
+    [
+      "index with a repeated tensor",
+      { "config.json": config, "model.safetensors.index.json": '{"weight_map":{"a":"x","a":"y"}}' },
+      "index.json",
+      /"a" appears twice/,
+    ],
+    [
+      "missing shard",
+      { "config.json": config, "model.safetensors.index.json": index({ a: "model-00001-of-00001.safetensors" }) },
+      "index.json",
+      /tensor "a": .*which is missing/,
+    ],
+    [
+      "key missing in its shard",
+      {
+        "config.json": config,
+        "m.safetensors": good,
+        "model.safetensors.index.json": index({ a: "m.safetensors", b: "m.safetensors" }),
+      },
+      "index.json",
+      /tensor "b": expected in "m.safetensors", which does not have it/,
+    ],
+    [
+      "truncated shard",
+      {
+        "config.json": config,
+        "m.safetensors": good.slice(0, -1),
+        "model.safetensors.index.json": index({ a: "m.safetensors" }),
+      },
+      "m.safetensors",
+      /tensor "a": .*truncated/,
+    ],
+    [
+      "a tensor in two shards",
+      {
+        "config.json": config,
+        "m.safetensors": good,
+        "n.safetensors": two,
+        "model.safetensors.index.json": index({ a: "m.safetensors", b: "n.safetensors" }),
+      },
+      "index.json",
+      /tensor "a": expected it in one file, "m\.safetensors" and "n\.safetensors" have it/,
+    ],
+    [
+      "an adapter beside the weights",
+      { "config.json": config, "model.safetensors": good, "adapter_config.json": "{}" },
+      "adapter_config.json",
+      /expected a whole model, found the adapter of another .* Merge it into its model first/,
+    ],
+    [
+      "nonsense FP8 block size",
+      {
+        "config.json": '{"quantization_config":{"quant_method":"fp8","weight_block_size":[0,128]}}',
+        "model.safetensors": good,
+      },
+      "config.json",
+      /weight_block_size/,
+    ],
   ])("%s", async (_, files, file, message) => {
     writeFiles(dir, files);
     await expectRefused(() => openCheckpoint(dir), join(dir, ""), message);
     await expectRefused(() => openCheckpoint(dir), file, message);
   });
 
-  test.each(["../m.safetensors", "/etc/passwd", "sub/../../m.safetensors", "..", ".", "", "a//b", "..\\m", "C:m", "a\0b", 7, null, ["m"]].map((name) => ({ name })))(
-    "index naming $name",
-    async ({ name }) => {
-      writeFiles(temporary.dir, { "m.safetensors": good });
-      writeFiles(dir, { "config.json": config, "model.safetensors.index.json": index({ a: name }) });
-      await expectRefused(() => openCheckpoint(dir), "index.json", /tensor "a": expected a file inside the folder/);
-    },
-  );
+  test.each(
+    [
+      "../m.safetensors",
+      "/etc/passwd",
+      "sub/../../m.safetensors",
+      "..",
+      ".",
+      "",
+      "a//b",
+      "..\\m",
+      "C:m",
+      "a\0b",
+      7,
+      null,
+      ["m"],
+    ].map((name) => ({ name })),
+  )("index naming $name", async ({ name }) => {
+    writeFiles(temporary.dir, { "m.safetensors": good });
+    writeFiles(dir, { "config.json": config, "model.safetensors.index.json": index({ a: name }) });
+    await expectRefused(() => openCheckpoint(dir), "index.json", /tensor "a": expected a file inside the folder/);
+  });
 
   test("what an index forgets is there all the same, since transformers loads whole files", async () => {
-    writeFiles(dir, { "config.json": config, "m.safetensors": two, "model.safetensors.index.json": index({ a: "m.safetensors" }) });
+    writeFiles(dir, {
+      "config.json": config,
+      "m.safetensors": two,
+      "model.safetensors.index.json": index({ a: "m.safetensors" }),
+    });
     await using checkpoint = await openCheckpoint(dir);
     expect(checkpoint.keys()).toEqual(["a", "b"]);
   });
 
   test("links that lead out are refused, links within and the Hugging Face cache's are followed", async () => {
     writeFiles(temporary.dir, { "outside.safetensors": good });
-    writeFiles(dir, { "config.json": config, "real.safetensors": good, "model.safetensors.index.json": index({ a: "link.safetensors" }) });
+    writeFiles(dir, {
+      "config.json": config,
+      "real.safetensors": good,
+      "model.safetensors.index.json": index({ a: "link.safetensors" }),
+    });
     symlinkSync("../outside.safetensors", join(dir, "link.safetensors"));
-    await expectRefused(() => openCheckpoint(dir), "index.json", /tensor "a": "link.safetensors" is a link that leads out/);
+    await expectRefused(
+      () => openCheckpoint(dir),
+      "index.json",
+      /tensor "a": "link.safetensors" is a link that leads out/,
+    );
     symlinkSync("../outside.safetensors", join(dir, "model.safetensors"));
     await expectRefused(() => openCheckpoint(dir), dir, /"model.safetensors" is a link that leads out/);
 
@@ -242,13 +349,25 @@ describe("a folder", () => {
     }
     mkdirSync(join(dir, "sub", "model.safetensors"), { recursive: true });
     writeFiles(join(dir, "sub"), { "config.json": config });
-    await expectRefused(() => openCheckpoint(join(dir, "sub")), "model.safetensors", /expected a file|cannot be opened/);
+    await expectRefused(
+      () => openCheckpoint(join(dir, "sub")),
+      "model.safetensors",
+      /expected a file|cannot be opened/,
+    );
     await expectRefused(() => openCheckpoint(join(dir, "gone")), "gone", /no such folder/);
-    await expectRefused(() => openCheckpoint(join(dir, "config.json")), "config.json", /expected a model folder, found a file/);
+    await expectRefused(
+      () => openCheckpoint(join(dir, "config.json")),
+      "config.json",
+      /expected a model folder, found a file/,
+    );
   });
 
   test("a file that shrinks after it was opened names the tensor that is cut", async () => {
-    await saveCheckpoint(join(dir, "m"), { config: {}, dtype: "f32", tensors: [{ key: "w", shape: [1000], data: new Float32Array(1000) }] });
+    await saveCheckpoint(join(dir, "m"), {
+      config: {},
+      dtype: "f32",
+      tensors: [{ key: "w", shape: [1000], data: new Float32Array(1000) }],
+    });
     await using checkpoint = await openCheckpoint(join(dir, "m"));
     truncateSync(join(dir, "m", "model.safetensors"), 2000);
     await expectRefused(() => checkpoint.read("w"), "model.safetensors", /tensor "w": .*truncated/);
@@ -258,10 +377,17 @@ describe("a folder", () => {
   test("a sparse file of eight terabytes is no reason to run out of memory", async () => {
     const size = 2 ** 43;
     const path = join(dir, "model.safetensors");
-    writeFiles(dir, { "config.json": config, "model.safetensors": safetensorsBytes({ w: entry("U8", [size], [0, size]) }) });
+    writeFiles(dir, {
+      "config.json": config,
+      "model.safetensors": safetensorsBytes({ w: entry("U8", [size], [0, size]) }),
+    });
     truncateSync(path, readFileSync(path).length + size);
     await using checkpoint = await openCheckpoint(dir);
-    await expectRefused(() => checkpoint.read("w"), "model.safetensors", /tensor "w": 8796093022208 bytes do not fit in memory/);
+    await expectRefused(
+      () => checkpoint.read("w"),
+      "model.safetensors",
+      /tensor "w": 8796093022208 bytes do not fit in memory/,
+    );
   });
 });
 
@@ -278,7 +404,11 @@ describe("FP8 scales", () => {
 
   test.each([
     ["missing", fp8(undefined), /tensor "w": expected its scales \("w_scale_inv" or "w_scale"\), found none/],
-    ["of another shape", fp8({ dtype: "F32", shape: [1, 2], bytes: 8 }), /tensor "w": expected "w_scale_inv" of shape \[1,1\].*got \[1,2\]/],
+    [
+      "of another shape",
+      fp8({ dtype: "F32", shape: [1, 2], bytes: 8 }),
+      /tensor "w": expected "w_scale_inv" of shape \[1,1\].*got \[1,2\]/,
+    ],
     ["of integers", fp8({ dtype: "I32", shape: [1, 1], bytes: 4 }), /tensor "w_scale_inv": expected floating-point/],
     ["in fp8 themselves", fp8({ dtype: "F8_E4M3", shape: [1, 1], bytes: 1 }), /expected "w_scale_inv" in f32/],
     ["of a vector", fp8({ dtype: "F32", shape: [1, 1], bytes: 4 }, [6]), /expected an FP8 matrix/],

@@ -7,7 +7,7 @@ import { release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
 let dir = "";
-beforeEach(() => void (dir = join(temporary.dir, String(Math.random())), mkdirSync(dir)));
+beforeEach(() => void ((dir = join(temporary.dir, String(Math.random()))), mkdirSync(dir)));
 
 /** No process has this id: the largest Linux allows is 4,194,304. */
 const DEAD_PID = 4_999_999;
@@ -46,7 +46,14 @@ describe("removeLeftovers", () => {
   });
 
   test("leaves everything that does not bear such a name", async () => {
-    const names = ["model", ".git", ".sumbi-tmp", `sumbi-tmp-${DEAD_PID}-0a1b2c3d`, `.sumbi-tmp-${DEAD_PID}-0a1b2c3d.txt`, `.sumbi-tmp-x-0a1b2c3d`].map(make);
+    const names = [
+      "model",
+      ".git",
+      ".sumbi-tmp",
+      `sumbi-tmp-${DEAD_PID}-0a1b2c3d`,
+      `.sumbi-tmp-${DEAD_PID}-0a1b2c3d.txt`,
+      `.sumbi-tmp-x-0a1b2c3d`,
+    ].map(make);
     await removeLeftovers(dir);
     expect(readdirSync(dir).sort()).toEqual(names.sort());
   });

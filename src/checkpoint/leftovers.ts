@@ -22,7 +22,13 @@ function said(read: () => string): string {
  * that share a name, have numbers of their own.
  */
 const HERE = createHash("sha256")
-  .update([hostname(), said(() => readFileSync("/etc/machine-id", "utf8")), said(() => readlinkSync("/proc/self/ns/pid"))].join("\0"))
+  .update(
+    [
+      hostname(),
+      said(() => readFileSync("/etc/machine-id", "utf8")),
+      said(() => readlinkSync("/proc/self/ns/pid")),
+    ].join("\0"),
+  )
   .digest("hex")
   .slice(0, 8);
 

@@ -47,7 +47,9 @@ export async function readManifest(dir: string): Promise<Manifest | undefined> {
   const parsed = schema.safeParse(parseStrictJson(await readSmallFile(path, MANIFEST_BYTES_MAX), path));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new CheckpointError(`${path}: not a list of files that Sumbi wrote: ${quoted(issue?.path.join(".") ?? "")}: ${issue?.message ?? ""}`);
+  throw new CheckpointError(
+    `${path}: not a list of files that Sumbi wrote: ${quoted(issue?.path.join(".") ?? "")}: ${issue?.message ?? ""}`,
+  );
 }
 
 /** Lists a folder's files with their sizes and hashes, in the order of their names; the text of its sumbi.json. */

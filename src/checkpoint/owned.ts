@@ -2,7 +2,18 @@
 import { lstat, mkdir, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { checkSpace, codeOf, exists, inTurn, isMissing, isSystemError, recoverFolder, syncFolder, syncTree, writeError } from "./atomic.ts";
+import {
+  checkSpace,
+  codeOf,
+  exists,
+  inTurn,
+  isMissing,
+  isSystemError,
+  recoverFolder,
+  syncFolder,
+  syncTree,
+  writeError,
+} from "./atomic.ts";
 import { isTemporary, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 import { MANIFEST, type Manifest, manifestText, type Origin, readManifest, stateOf } from "./manifest.ts";
 
@@ -22,7 +33,10 @@ const READ_BY_NAME =
 const LITTER = new Set([".ds_store", "thumbs.db", "desktop.ini", "lost+found", ".gitkeep"]);
 
 /** Whose a folder is: nobody's, ours (to be replaced when asked), or another's, with the reason in words: "holds …". */
-export type Judgement = { verdict: "free" } | { verdict: "ours"; manifest: Manifest } | { verdict: "foreign"; reason: string };
+export type Judgement =
+  | { verdict: "free" }
+  | { verdict: "ours"; manifest: Manifest }
+  | { verdict: "foreign"; reason: string };
 
 const foreign = (reason: string): Judgement => ({ verdict: "foreign", reason });
 const some = (names: readonly string[]): string => names.slice(0, 3).join(", ") + (names.length > 3 ? " and more" : "");
@@ -45,7 +59,8 @@ export async function judgeFolder(dir: string, kind: Origin["kind"]): Promise<Ju
     if (manifest.kind !== kind) return foreign(`holds a ${manifest.kind} that Sumbi wrote, not a ${kind}`);
     const listed = new Set([MANIFEST, ...manifest.files.map((file) => file.name)]);
     const inTheWay = names.filter((name) => !listed.has(name) && READ_BY_NAME.test(name));
-    if (inTheWay.length > 0) return foreign(`holds files that Sumbi did not put there but would read (${some(inTheWay)})`);
+    if (inTheWay.length > 0)
+      return foreign(`holds files that Sumbi did not put there but would read (${some(inTheWay)})`);
     const changed = await changedFiles(dir, manifest);
     if (changed.length > 0) return foreign(`holds files that were changed after Sumbi wrote them (${some(changed)})`);
     return { verdict: "ours", manifest };
@@ -58,16 +73,27 @@ export async function judgeFolder(dir: string, kind: Origin["kind"]): Promise<Ju
 
 /** What is in the way, for people: `a model that Sumbi put there: that of run 2026… (tiny, step 200)`. */
 function described({ kind, run, recipe, step }: Manifest): string {
-  const from = [recipe, step === undefined ? undefined : `step ${step}`].filter((part) => part !== undefined).join(", ");
+  const from = [recipe, step === undefined ? undefined : `step ${step}`]
+    .filter((part) => part !== undefined)
+    .join(", ");
   return `a ${kind} that Sumbi put there${run === undefined ? "" : `: that of run ${run}`}${from === "" ? "" : ` (${from})`}`;
 }
 
 /** Throws CheckpointError when files of this kind may not be put into a folder that a command line names; `where` is how: "--out m". */
-export async function checkTakeable(dir: string, kind: Origin["kind"], { where, overwrite }: { where: string; overwrite: boolean }): Promise<void> {
+export async function checkTakeable(
+  dir: string,
+  kind: Origin["kind"],
+  { where, overwrite }: { where: string; overwrite: boolean },
+): Promise<void> {
   const judgement = await judgeFolder(dir, kind);
-  if (judgement.verdict === "foreign") throw new CheckpointError(`${where}: ${judgement.reason}; nothing in it is touched. Choose another folder with --out`);
+  if (judgement.verdict === "foreign")
+    throw new CheckpointError(
+      `${where}: ${judgement.reason}; nothing in it is touched. Choose another folder with --out`,
+    );
   if (judgement.verdict === "ours" && !overwrite)
-    throw new CheckpointError(`${where}: holds ${described(judgement.manifest)}. Choose another folder with --out, or replace that ${kind} with --overwrite`);
+    throw new CheckpointError(
+      `${where}: holds ${described(judgement.manifest)}. Choose another folder with --out, or replace that ${kind} with --overwrite`,
+    );
 }
 
 async function changedFiles(dir: string, manifest: Manifest): Promise<string[]> {
@@ -88,7 +114,11 @@ export interface OwnedOptions {
  * folder that Sumbi wrote before, and only with `overwrite`, exactly the files that it wrote are replaced; whatever else is in there
  * stays. Throws CheckpointError when the folder is another's, holds changed files or the disk refuses; nothing is changed then.
  */
-export function ownedFolder(dir: string, fill: (temporaryDir: string) => Promise<void>, options: OwnedOptions): Promise<void> {
+export function ownedFolder(
+  dir: string,
+  fill: (temporaryDir: string) => Promise<void>,
+  options: OwnedOptions,
+): Promise<void> {
   return inTurn(dir, async (target) => {
     try {
       await recoverFolder(target);
@@ -96,7 +126,8 @@ export function ownedFolder(dir: string, fill: (temporaryDir: string) => Promise
       for (let attempt = 0; ; attempt++) {
         await refuseUnless(dir, target, options);
         if (await writeOnce(target, fill, options)) return;
-        if (attempt === 2) throw new CheckpointError(`${dir}: other processes keep writing into this folder; nothing was changed`);
+        if (attempt === 2)
+          throw new CheckpointError(`${dir}: other processes keep writing into this folder; nothing was changed`);
       }
     } catch (error) {
       throw isSystemError(error) ? await writeError(error, dir, options.neededBytes) : error;
@@ -106,13 +137,18 @@ export function ownedFolder(dir: string, fill: (temporaryDir: string) => Promise
 
 async function refuseUnless(dir: string, target: string, { origin, overwrite = false }: OwnedOptions): Promise<void> {
   const judgement = await judgeFolder(target, origin.kind);
-  if (judgement.verdict === "foreign") throw new CheckpointError(`${dir}: ${judgement.reason}; nothing in it was changed. Choose another folder`);
+  if (judgement.verdict === "foreign")
+    throw new CheckpointError(`${dir}: ${judgement.reason}; nothing in it was changed. Choose another folder`);
   if (judgement.verdict === "ours" && !overwrite)
     throw new CheckpointError(`${dir}: exists already; choose another folder or ask to overwrite it`);
 }
 
 /** False when another process put something there meanwhile. */
-async function writeOnce(target: string, fill: (temporaryDir: string) => Promise<void>, options: OwnedOptions): Promise<boolean> {
+async function writeOnce(
+  target: string,
+  fill: (temporaryDir: string) => Promise<void>,
+  options: OwnedOptions,
+): Promise<boolean> {
   const inside = await exists(target);
   const folder = inside ? target : dirname(target);
   await removeLeftovers(folder);
@@ -140,7 +176,9 @@ async function renameInto(from: string, to: string): Promise<boolean> {
     await rename(from, to);
     return true;
   } catch (error) {
-    const taken = ["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(codeOf(error) ?? "") || (codeOf(error) === "EPERM" && (await exists(to)));
+    const taken =
+      ["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(codeOf(error) ?? "") ||
+      (codeOf(error) === "EPERM" && (await exists(to)));
     if (taken) return false;
     throw error;
   }
@@ -178,7 +216,10 @@ export async function finishReplacing(dir: string): Promise<void> {
     });
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    throw new CheckpointError(`${resolve(dir)}: was being replaced when Sumbi was interrupted, and that cannot be finished: ${error.code}. Make the folder writable and try again`, { cause: error });
+    throw new CheckpointError(
+      `${resolve(dir)}: was being replaced when Sumbi was interrupted, and that cannot be finished: ${error.code}. Make the folder writable and try again`,
+      { cause: error },
+    );
   }
 }
 
@@ -198,7 +239,10 @@ async function checkUnchanged(dir: string, pending: string, old: Manifest | unde
     if ((await stateOf(dir, was)) === "changed") changed.push(file.name);
   }
   for (const file of old?.files ?? [])
-    if (!next.files.some(({ name }) => name === file.name) && (await stateOf(dir, file)) === "changed") changed.push(file.name);
+    if (!next.files.some(({ name }) => name === file.name) && (await stateOf(dir, file)) === "changed")
+      changed.push(file.name);
   if (changed.length > 0)
-    throw new CheckpointError(`${resolve(dir)}: was being replaced when Sumbi was interrupted, and ${some(changed)} changed since. Move that away and try again`);
+    throw new CheckpointError(
+      `${resolve(dir)}: was being replaced when Sumbi was interrupted, and ${some(changed)} changed since. Move that away and try again`,
+    );
 }

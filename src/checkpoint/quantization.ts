@@ -42,7 +42,12 @@ export function parseQuantization(config: Record<string, unknown>, where: string
     case "fp8": {
       if (given.fmt != null && given.fmt !== "e4m3") throw fail(".fmt", '"e4m3"', given.fmt);
       const size = given.weight_block_size;
-      return { method, kept, block: size === undefined ? UNSAID.block : blockOf(size, ".weight_block_size", fail), blocksOnly: size != null };
+      return {
+        method,
+        kept,
+        block: size === undefined ? UNSAID.block : blockOf(size, ".weight_block_size", fail),
+        blocksOnly: size != null,
+      };
     }
     case "fbgemm_fp8":
       return { method, kept, blocksOnly: false };
@@ -75,11 +80,13 @@ function modelOpt(algorithm: unknown, fail: Fail): Pick<Quantization, "block" | 
 const FORMATS = ["float-quantized", "naive-quantized", "dense"];
 
 function compressedTensors(given: Record<string, unknown>, fail: Fail): Pick<Quantization, "block" | "blocksOnly"> {
-  if (given.format != null && !FORMATS.includes(given.format as string)) throw fail(".format", FORMATS.join(" or "), given.format);
+  if (given.format != null && !FORMATS.includes(given.format as string))
+    throw fail(".format", FORMATS.join(" or "), given.format);
   if (given.quantization_status != null && given.quantization_status !== "compressed")
     throw fail(".quantization_status", '"compressed"', given.quantization_status);
   const { sparsity_config: sparsity, transform_config: transform } = given;
-  if (isRecord(sparsity) && sparsity.format != null && sparsity.format !== "dense") throw fail(".sparsity_config.format", '"dense"', sparsity.format);
+  if (isRecord(sparsity) && sparsity.format != null && sparsity.format !== "dense")
+    throw fail(".sparsity_config.format", '"dense"', sparsity.format);
   const turns = isRecord(transform) ? transform.config_groups : undefined;
   if (isRecord(turns) && Object.keys(turns).length > 0) throw fail(".transform_config", "no transforms", transform);
   const groups = given.config_groups ?? {};
@@ -88,15 +95,18 @@ function compressedTensors(given: Record<string, unknown>, fail: Fail): Pick<Qua
   for (const [name, group] of Object.entries(groups)) {
     const at = `.config_groups.${name}`;
     if (!isRecord(group)) throw fail(at, "an object", group);
-    if (group.format != null && !FORMATS.includes(group.format as string)) throw fail(`${at}.format`, FORMATS.join(" or "), group.format);
+    if (group.format != null && !FORMATS.includes(group.format as string))
+      throw fail(`${at}.format`, FORMATS.join(" or "), group.format);
     const weights = group.weights;
     if (weights == null) continue;
     if (!isRecord(weights)) throw fail(`${at}.weights`, "an object", weights);
     if (weights.type !== "float" || weights.num_bits !== 8)
       throw fail(`${at}.weights`, "8-bit floats", `${String(weights.num_bits)}-bit ${String(weights.type)}`);
     if (weights.symmetric === false) throw fail(`${at}.weights.symmetric`, "true", false);
-    if (weights.strategy === "block") blocks.push(blockOf(weights.block_structure ?? [FP8_BLOCK, FP8_BLOCK], `${at}.weights.block_structure`, fail));
-    else if (weights.strategy == null || weights.strategy === "tensor" || weights.strategy === "channel") blocks.push(undefined);
+    if (weights.strategy === "block")
+      blocks.push(blockOf(weights.block_structure ?? [FP8_BLOCK, FP8_BLOCK], `${at}.weights.block_structure`, fail));
+    else if (weights.strategy == null || weights.strategy === "tensor" || weights.strategy === "channel")
+      blocks.push(undefined);
     else throw fail(`${at}.weights.strategy`, "tensor, channel or block", weights.strategy);
   }
   const sizes = new Map(blocks.filter((block) => block !== undefined).map((block) => [block.join("×"), block]));
@@ -114,9 +124,14 @@ export function isKept({ kept }: Quantization, key: string): boolean {
  * The block that one scale stands for, from the shapes of a matrix and of its scales: all of it, a row, or config.json's block (ragged
  * at the edges). undefined when the scales fit none.
  */
-export function blockOfScales(shape: readonly number[], scales: readonly number[], { block, blocksOnly }: Quantization): Block | undefined {
+export function blockOfScales(
+  shape: readonly number[],
+  scales: readonly number[],
+  { block, blocksOnly }: Quantization,
+): Block | undefined {
   const [rows = 0, cols = 0] = shape;
-  const is = (...expected: number[]) => scales.length === expected.length && scales.every((size, i) => size === expected[i]);
+  const is = (...expected: number[]) =>
+    scales.length === expected.length && scales.every((size, i) => size === expected[i]);
   if (block && is(Math.ceil(rows / block[0]), Math.ceil(cols / block[1]))) return block;
   if (blocksOnly) return undefined;
   if (scales.every((size) => size === 1)) return [Math.max(rows, 1), Math.max(cols, 1)];

@@ -29,7 +29,8 @@ export function readRegularFile(path: string, limitBytes: number): Buffer {
     file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     const stats = fstatSync(file);
     if (!stats.isFile()) throw new ConfigError(`${path}: expected a file, found ${kindOf(stats)}`);
-    if (stats.size > limitBytes) throw new ConfigError(`${path}: expected at most ${limitBytes} bytes, the file has ${stats.size}`);
+    if (stats.size > limitBytes)
+      throw new ConfigError(`${path}: expected at most ${limitBytes} bytes, the file has ${stats.size}`);
     const bytes = Buffer.allocUnsafe(stats.size);
     let done = 0;
     while (done < bytes.length) {

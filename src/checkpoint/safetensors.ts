@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, type DType, type HostTensor } from "../tensor/dtype.ts";
 import { encodeHeader, HEADER_BYTES_MAX, parseHeader, quoted, type TensorEntry } from "./header.ts";
@@ -12,7 +12,9 @@ async function readFully(handle: FileHandle, into: Uint8Array, position: number,
   for (let done = 0; done < into.length; ) {
     const { bytesRead } = await handle.read(into, done, Math.min(CHUNK_BYTES, into.length - done), position + done);
     if (bytesRead === 0)
-      throw new CheckpointError(`${where}: expected ${into.length} bytes at ${position}, the file ends after ${done} of them (truncated?)`);
+      throw new CheckpointError(
+        `${where}: expected ${into.length} bytes at ${position}, the file ends after ${done} of them (truncated?)`,
+      );
     done += bytesRead;
   }
 }
@@ -29,7 +31,9 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
     await handle?.close();
     if (error instanceof CheckpointError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
-    throw new CheckpointError(code === "ENOENT" ? `${path}: no such file` : `${path}: cannot be opened: ${code}`, { cause: error });
+    throw new CheckpointError(code === "ENOENT" ? `${path}: no such file` : `${path}: cannot be opened: ${code}`, {
+      cause: error,
+    });
   }
 }
 
@@ -37,7 +41,8 @@ export async function openRegularFile(path: string): Promise<{ handle: FileHandl
 export async function readSmallFile(path: string, limitBytes: number): Promise<Uint8Array> {
   const { handle, fileBytes } = await openRegularFile(path);
   try {
-    if (fileBytes > limitBytes) throw new CheckpointError(`${path}: expected at most ${limitBytes} bytes, the file has ${fileBytes}`);
+    if (fileBytes > limitBytes)
+      throw new CheckpointError(`${path}: expected at most ${limitBytes} bytes, the file has ${fileBytes}`);
     const bytes = new Uint8Array(fileBytes);
     await readFully(handle, bytes, 0, path);
     return bytes;
@@ -65,10 +70,14 @@ export class SafetensorsFile {
       await readFully(handle, head, 0, path);
       const headerBytes = new DataView(head.buffer).getBigUint64(0, true);
       if (headerBytes > HEADER_BYTES_MAX)
-        throw new CheckpointError(`${path}: the header claims ${headerBytes} bytes, over the limit of ${HEADER_BYTES_MAX}`);
+        throw new CheckpointError(
+          `${path}: the header claims ${headerBytes} bytes, over the limit of ${HEADER_BYTES_MAX}`,
+        );
       const dataStart = 8 + Number(headerBytes);
       if (dataStart > fileBytes)
-        throw new CheckpointError(`${path}: the header claims ${headerBytes} bytes, the file has ${fileBytes} (truncated?)`);
+        throw new CheckpointError(
+          `${path}: the header claims ${headerBytes} bytes, the file has ${fileBytes} (truncated?)`,
+        );
       const json = new Uint8Array(Number(headerBytes));
       await readFully(handle, json, 8, path);
       const { tensors, metadata } = parseHeader(json, fileBytes - dataStart, path);
@@ -91,7 +100,9 @@ export class SafetensorsFile {
     const entry = this.entry(key);
     const where = `${this.path}: tensor ${quoted(key)}`;
     if (begin < 0 || begin + into.length > entry.end - entry.begin)
-      throw new CheckpointError(`${where}: bytes ${begin} to ${begin + into.length} lie outside its ${entry.end - entry.begin}`);
+      throw new CheckpointError(
+        `${where}: bytes ${begin} to ${begin + into.length} lie outside its ${entry.end - entry.begin}`,
+      );
     try {
       await readFully(this.handle, into, this.dataStart + entry.begin + begin, where);
     } catch (error) {
@@ -154,7 +165,9 @@ export async function writeSafetensors(
       const data = await bytes();
       const expected = shape.reduce((product, size) => product * size, DTYPES[dtype].bytes);
       if (data.length !== expected)
-        throw new CheckpointError(`${path}: tensor ${quoted(key)}: expected ${expected} bytes for ${dtype} [${shape}], got ${data.length}`);
+        throw new CheckpointError(
+          `${path}: tensor ${quoted(key)}: expected ${expected} bytes for ${dtype} [${shape}], got ${data.length}`,
+        );
       await writeFully(handle, data);
     }
   } finally {

@@ -2,12 +2,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { DTYPES, sizeOf, type DType } from "../tensor/dtype.ts";
+import { DTYPES, type DType, sizeOf } from "../tensor/dtype.ts";
 import { encodeBf16, encodeF16 } from "./floats.ts";
 import { quoted } from "./header.ts";
 import { isPlainName, MANIFEST, type Origin } from "./manifest.ts";
 import { ownedFolder } from "./owned.ts";
-import { writeSafetensors, type RawTensor } from "./safetensors.ts";
+import { type RawTensor, writeSafetensors } from "./safetensors.ts";
 
 /** The floats that `saveCheckpoint` writes. */
 export type SavedDType = "bf16" | "f16" | "f32";
@@ -40,7 +40,8 @@ export interface SaveOptions {
 }
 
 /** Fields of config.json that Python readers want as floats: JSON's 2 must be written 2.0. */
-const FLOAT_FIELD = /^(\s*"(?:routed_scaling_factor|rms_norm_eps|initializer_range|attention_dropout|rope_theta|factor|mscale|mscale_all_dim|beta_fast|beta_slow)": -?\d+)(,?)$/gm;
+const FLOAT_FIELD =
+  /^(\s*"(?:routed_scaling_factor|rms_norm_eps|initializer_range|attention_dropout|rope_theta|factor|mscale|mscale_all_dim|beta_fast|beta_slow)": -?\d+)(,?)$/gm;
 
 const configText = (config: object): string => `${JSON.stringify(config, null, 2).replace(FLOAT_FIELD, "$1.0$2")}\n`;
 
@@ -63,7 +64,9 @@ function toRaw(tensor: SavedTensor, checkpointDType: SavedDType, dir: string): R
     bytes: async () => {
       const values = typeof data === "function" ? await data() : data;
       if (values.length !== sizeOf(shape))
-        throw new CheckpointError(`${dir}: tensor ${quoted(key)}: expected ${sizeOf(shape)} values for [${shape}], got ${values.length}`);
+        throw new CheckpointError(
+          `${dir}: tensor ${quoted(key)}: expected ${sizeOf(shape)} values for [${shape}], got ${values.length}`,
+        );
       return encode(values, dtype);
     },
   };
@@ -99,7 +102,8 @@ export async function writeShards(dir: string, tensors: readonly RawTensor[], sh
     await writeSafetensors(join(dir, name), shard);
     for (const { key } of shard) map.push([key, name]);
   }
-  if (new Set(map.map(([key]) => key)).size !== map.length) throw new CheckpointError(`${dir}: two tensors have the same name`);
+  if (new Set(map.map(([key]) => key)).size !== map.length)
+    throw new CheckpointError(`${dir}: two tensors have the same name`);
   map.sort(([a], [b]) => (a < b ? -1 : 1));
   const total = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   const index = { metadata: { total_size: total }, weight_map: Object.fromEntries(map) };
@@ -129,6 +133,7 @@ export async function saveCheckpoint(dir: string, options: SaveOptions): Promise
 }
 
 function plainName(name: string, dir: string): string {
-  if (!isPlainName(name) || name.toLowerCase() === MANIFEST) throw new CheckpointError(`${dir}: expected a plain file name, got ${quoted(name)}`);
+  if (!isPlainName(name) || name.toLowerCase() === MANIFEST)
+    throw new CheckpointError(`${dir}: expected a plain file name, got ${quoted(name)}`);
   return name;
 }

@@ -1,6 +1,6 @@
 /** A checkpoint's tensors as the weights of a model: all that its config asks for, nothing else in its layers, finite numbers. */
 import { CheckpointError } from "../errors.ts";
-import { isDeepseek, listParameters, mtpDepth, tensorCount, type ModelConfig } from "../model/index.ts";
+import { isDeepseek, listParameters, type ModelConfig, mtpDepth, tensorCount } from "../model/index.ts";
 import type { HostTensor } from "../tensor/dtype.ts";
 import type { TensorFolder } from "./checkpoint.ts";
 import { firstNotFinite } from "./floats.ts";
@@ -33,7 +33,11 @@ export class ModelWeights {
    * Compares a folder with a config before any weight is read (a head that should be tied is). Throws CheckpointError naming what is
    * missing, what has another shape, and what nothing would read.
    */
-  static async of(folder: TensorFolder, given: ModelConfig, { mtp = false }: WeightOptions = {}): Promise<ModelWeights> {
+  static async of(
+    folder: TensorFolder,
+    given: ModelConfig,
+    { mtp = false }: WeightOptions = {},
+  ): Promise<ModelWeights> {
     const notes: string[] = [];
     const sources = new Map<string, string>();
     let config = given;
@@ -41,7 +45,9 @@ export class ModelWeights {
       if (!folder.has(EMBEDDING)) sources.set(EMBEDDING, HEAD);
       else if (!(await sameValues(folder, EMBEDDING, HEAD))) {
         config = { ...config, tie_word_embeddings: false };
-        notes.push("config.json says tie_word_embeddings, but the file has another lm_head.weight: that one is used, as transformers does");
+        notes.push(
+          "config.json says tie_word_embeddings, but the file has another lm_head.weight: that one is used, as transformers does",
+        );
       }
     }
     const shapes = new Map<string, readonly number[]>();
@@ -52,13 +58,18 @@ export class ModelWeights {
       if (!folder.has(source)) throw new CheckpointError(`${folder.dir}: ${missing(key, shape)}`);
       const { shape: got } = folder.info(source);
       if (got.join() !== shape.join())
-        throw new CheckpointError(`${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`);
+        throw new CheckpointError(
+          `${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`,
+        );
       if (sameAs !== undefined && !(await sameValues(folder, source, sources.get(sameAs) ?? sameAs)))
-        throw new CheckpointError(`${folder.dir}: ${source}: expected a copy of ${sameAs}, got other values: an MTP module with an embedding or a head of its own is not built`);
+        throw new CheckpointError(
+          `${folder.dir}: ${source}: expected a copy of ${sameAs}, got other values: an MTP module with an embedding or a head of its own is not built`,
+        );
       shapes.set(key, shape);
     }
     const unused = refuseUnread(folder, config, shapes, mtp ? mtpDepth(config) : 0);
-    if (unused > 0) notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
+    if (unused > 0)
+      notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
     return new ModelWeights(folder, config, shapes, notes, sources);
   }
 
@@ -68,26 +79,37 @@ export class ModelWeights {
     const tensor = await this.folder.readF32(source, out);
     const at = firstNotFinite(tensor.data);
     if (at >= 0)
-      throw new CheckpointError(`${this.folder.dir}: ${source}: expected finite numbers, got ${tensor.data[at]} at ${at} of ${tensor.data.length}. The file is damaged, or its training failed`);
+      throw new CheckpointError(
+        `${this.folder.dir}: ${source}: expected finite numbers, got ${tensor.data[at]} at ${at} of ${tensor.data.length}. The file is damaged, or its training failed`,
+      );
     return tensor;
   }
 }
 
-const missing = (key: string, shape: readonly number[]): string => `expected a tensor ${key} of [${shape.join(", ")}], found none`;
+const missing = (key: string, shape: readonly number[]): string =>
+  `expected a tensor ${key} of [${shape.join(", ")}], found none`;
 
 /** Compares counts before any tensor is listed, since a config.json may mean millions; then names the first that the files lack, which comes soon. */
 function refuseFew(folder: TensorFolder, config: ModelConfig, sources: ReadonlyMap<string, string>): void {
-  const expected = tensorCount(config), held = folder.keys().length;
+  const expected = tensorCount(config),
+    held = folder.keys().length;
   if (held >= expected) return;
   const few = `${folder.dir}: expected ${expected} tensors by config.json, the files hold ${held}`;
-  for (const { key, shape } of listParameters(config)) if (!folder.has(sources.get(key) ?? key)) throw new CheckpointError(`${few}; ${missing(key, shape)}`);
+  for (const { key, shape } of listParameters(config))
+    if (!folder.has(sources.get(key) ?? key)) throw new CheckpointError(`${few}; ${missing(key, shape)}`);
   throw new CheckpointError(few);
 }
 
-const withoutMtp = (config: ModelConfig): ModelConfig => (mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig));
+const withoutMtp = (config: ModelConfig): ModelConfig =>
+  mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig);
 
 /** How many tensors of MTP modules stand unread; an error when there are others. `read` modules are wanted whole. */
-function refuseUnread(folder: TensorFolder, config: ModelConfig, wanted: ReadonlyMap<string, unknown>, read: number): number {
+function refuseUnread(
+  folder: TensorFolder,
+  config: ModelConfig,
+  wanted: ReadonlyMap<string, unknown>,
+  read: number,
+): number {
   let modules = 0;
   const unread: string[] = [];
   for (const key of folder.keys()) {

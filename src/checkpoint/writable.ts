@@ -7,8 +7,15 @@ import { DiskError } from "../errors.ts";
 import { release, temporaryIn } from "./leftovers.ts";
 
 const REASONS: Record<string, string> = {
-  EACCES: "it may not be written", EPERM: "it may not be written", EROFS: "the disk is read-only", ENOSPC: "the disk is full", EDQUOT: "the disk is full",
-  ENOTDIR: "part of the path is a file", EEXIST: "it is a file", ENAMETOOLONG: "the name is too long", ENOENT: "the path leads nowhere",
+  EACCES: "it may not be written",
+  EPERM: "it may not be written",
+  EROFS: "the disk is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk is full",
+  ENOTDIR: "part of the path is a file",
+  EEXIST: "it is a file",
+  ENAMETOOLONG: "the name is too long",
+  ENOENT: "the path leads nowhere",
 };
 
 /** Tries before a path leads nowhere: another process that tries the same folder may take it away again in between. */
@@ -28,7 +35,10 @@ export async function checkWritable(dir: string, where: string): Promise<void> {
         await delay(attempt);
         continue;
       }
-      throw new DiskError(`${where}: expected a folder that can be written, but ${REASONS[code] ?? "it cannot"} (${code}). Choose another folder`, { cause: error });
+      throw new DiskError(
+        `${where}: expected a folder that can be written, but ${REASONS[code] ?? "it cannot"} (${code}). Choose another folder`,
+        { cause: error },
+      );
     }
   }
 }
@@ -39,7 +49,10 @@ async function tryToWrite(dir: string): Promise<void> {
   let probe: string | undefined;
   try {
     // One by one: Node's recursive mkdir gives another reason for a disk that is read-only.
-    for (const folder of missing) await mkdir(folder).catch((error: NodeJS.ErrnoException) => (error.code === "EEXIST" ? undefined : Promise.reject(error)));
+    for (const folder of missing)
+      await mkdir(folder).catch((error: NodeJS.ErrnoException) =>
+        error.code === "EEXIST" ? undefined : Promise.reject(error),
+      );
     probe = temporaryIn(dir);
     await mkdir(probe);
     // The longest name that a model has.

@@ -3,12 +3,12 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError } from "../errors.ts";
-import { parseConfig, type ModelConfig } from "../model/config.ts";
+import { type ModelConfig, parseConfig } from "../model/config.ts";
 import { audit } from "../plan/audit/audit.ts";
-import { claimConfig, parseClaim, type Claim } from "../plan/audit/claim.ts";
+import { type Claim, claimConfig, parseClaim } from "../plan/audit/claim.ts";
 import { count, percent, usd } from "../plan/audit/figures.ts";
 import { auditMarkdown, odds, SIGN } from "../plan/audit/markdown.ts";
-import { GRADES, VERDICTS, type AuditReport, type Band, type Check } from "../plan/audit/report.ts";
+import { type AuditReport, type Band, type Check, GRADES, VERDICTS } from "../plan/audit/report.ts";
 import { CLAIMS, claimOf } from "../plan/claims/index.ts";
 import { readJson } from "./models.ts";
 import { writeOutput } from "./output.ts";
@@ -25,9 +25,15 @@ export function register(program: Command): void {
     .action((name: string, options: { full?: boolean; json?: boolean; markdown?: string }) => {
       const { claim, config } = load(name);
       const report = audit(claim, { config });
-      const document = () => auditMarkdown(report, `sumbi audit ${name}${options.markdown ? ` --markdown ${options.markdown}` : ""}`);
-      if (options.markdown) writeOutput("--markdown", options.markdown, document(), (text) => /^# Audit: .*\n\nMade by `sumbi audit /.test(text));
-      process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : options.full ? auditMarkdown(report) : draw(report));
+      const document = () =>
+        auditMarkdown(report, `sumbi audit ${name}${options.markdown ? ` --markdown ${options.markdown}` : ""}`);
+      if (options.markdown)
+        writeOutput("--markdown", options.markdown, document(), (text) =>
+          /^# Audit: .*\n\nMade by `sumbi audit /.test(text),
+        );
+      process.stdout.write(
+        options.json ? `${JSON.stringify(report, null, 2)}\n` : options.full ? auditMarkdown(report) : draw(report),
+      );
     });
 }
 
@@ -38,9 +44,12 @@ function load(name: string): { claim: Claim; config: ModelConfig } {
       const claim = claimOf(name);
       return { claim, config: claimConfig(claim) };
     }
-    throw new ConfigError(`audit: expected a claim's JSON file or one of ${Object.keys(CLAIMS).join(", ")}; came ${name}`);
+    throw new ConfigError(
+      `audit: expected a claim's JSON file or one of ${Object.keys(CLAIMS).join(", ")}; came ${name}`,
+    );
   }
-  if (statSync(name).isDirectory()) throw new ConfigError(`audit: expected a claim's JSON file, came the folder ${name}`);
+  if (statSync(name).isDirectory())
+    throw new ConfigError(`audit: expected a claim's JSON file, came the folder ${name}`);
   const claim = parseClaim(readJson(name), name);
   return {
     claim,
@@ -54,7 +63,11 @@ function load(name: string): { claim: Claim; config: ModelConfig } {
 }
 
 const PAINT: Record<Check["grade"], (text: string) => string> = {
-  ok: pc.green, aggressive: pc.yellow, unshown: pc.magenta, broken: pc.red, unknown: pc.dim,
+  ok: pc.green,
+  aggressive: pc.yellow,
+  unshown: pc.magenta,
+  broken: pc.red,
+  unknown: pc.dim,
 };
 
 /** Checks that share a line where both hold. */
@@ -66,18 +79,32 @@ export function draw(report: AuditReport, width = 118): string {
   const lines: string[] = [];
   const row = (label: string, text: string, paint: (t: string) => string = (t) => t, sign = " ") => {
     const [first, ...rest] = wrap(text, width - 23);
-    lines.push(`${paint(sign.padEnd(2))} ${label.padEnd(19)} ${first}`.trimEnd(), ...rest.map((line) => `${" ".repeat(23)}${line}`));
+    lines.push(
+      `${paint(sign.padEnd(2))} ${label.padEnd(19)} ${first}`.trimEnd(),
+      ...rest.map((line) => `${" ".repeat(23)}${line}`),
+    );
   };
-  const scale = [...GRADES].reverse().map((grade) => (grade === verdict.grade ? PAINT[grade](pc.bold(`◉ ${VERDICTS[grade]}`)) : pc.dim(`○ ${VERDICTS[grade]}`)));
+  const scale = [...GRADES]
+    .reverse()
+    .map((grade) =>
+      grade === verdict.grade ? PAINT[grade](pc.bold(`◉ ${VERDICTS[grade]}`)) : pc.dim(`○ ${VERDICTS[grade]}`),
+    );
   const value = (label: string) => report.restated.find((line) => line.label === label)?.value;
   lines.push(`${pc.bold(report.title)}  ${claim.who}, ${claim.date}: ${value("total")}`);
   lines.push(pc.dim(`   ${[value("model"), value("work"), value("chips")].filter(Boolean).join(" · ")}`), "");
   lines.push(`   ${scale.join("   ")}`, ...wrap(`${verdict.because}.`, width - 3).map((line) => `   ${line}`), "");
 
-  const sums = report.checks.filter(({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput" && id !== "covered");
+  const sums = report.checks.filter(
+    ({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput" && id !== "covered",
+  );
   if (sums.length > 0) {
     const best = sums.find(({ id }) => id === "steps") ?? sums.find(({ id }) => id.startsWith("wall")) ?? sums[0];
-    row(`${sums.length} sum${sums.length === 1 ? "" : "s"}`, `${sums.length === 1 ? "holds" : "hold"} to 1.5 %: ${best.short}`, PAINT.ok, SIGN.ok);
+    row(
+      `${sums.length} sum${sums.length === 1 ? "" : "s"}`,
+      `${sums.length === 1 ? "holds" : "hold"} to 1.5 %: ${best.short}`,
+      PAINT.ok,
+      SIGN.ok,
+    );
   }
   const told = ({ id, grade, numbers }: Check) => !(id === "covered" && grade === "ok" && numbers.share > 0.95);
   const rest = report.checks.filter((check) => !sums.includes(check) && told(check));
@@ -88,24 +115,39 @@ export function draw(report: AuditReport, width = 118): string {
     row(label(check), joined ? `${check.short}; ${pair.short}` : check.short, PAINT[check.grade], SIGN[check.grade]);
   }
   lines.push("");
-  const three = (band: Band, show: (n: number, figures?: number) => string) => `${show(band.p10, 3)} … ${pc.bold(show(band.p50, 3))} … ${show(band.p90, 3)}`;
+  const three = (band: Band, show: (n: number, figures?: number) => string) =>
+    `${show(band.p10, 3)} … ${pc.bold(show(band.p50, 3))} … ${show(band.p90, 3)}`;
   lines.push(pc.dim(`   ${"".padEnd(19)} 10 % … 50 % … 90 %`));
   row("true GPU-hours", `${three(hours, count)}   ${percent(hours.asStated, 0)} that they are as stated`);
   lines.push(...wrap(report.hours.restsOn, width - 3).map((line) => `   ${line}`));
-  row(money.finalRun.what, `${three(money.finalRun.usd, usd)}   ${money.stated ? `stated: ${usd(money.stated)}` : "no price stated"}`);
+  row(
+    money.finalRun.what,
+    `${three(money.finalRun.usd, usd)}   ${money.stated ? `stated: ${usd(money.stated)}` : "no price stated"}`,
+  );
   row(money.programme.what, `${three(money.programme.usd, usd)}   with experiments, failed runs and staff`);
-  if (money.ownership) row("buying the cluster", `${three(money.ownership.usd, usd)}   another way to pay, not an addition`);
+  if (money.ownership)
+    row("buying the cluster", `${three(money.ownership.usd, usd)}   another way to pay, not an addition`);
   lines.push("");
   row("left out", `${report.leftOut.map((what) => what.replace(" (it says so)", "")).join("; ")}.`);
-  for (const { name, fits, likelihoodRatio } of report.alternatives) lines.push(`   ${name.padEnd(44)} fits the details ${fits} (${odds(likelihoodRatio)})`);
+  for (const { name, fits, likelihoodRatio } of report.alternatives)
+    lines.push(`   ${name.padEnd(44)} fits the details ${fits} (${odds(likelihoodRatio)})`);
   return `${lines.join("\n")}\n`;
 }
 
 /** The first words of a check's title, to stand in the left column. */
 const label = ({ id, title }: Check): string => {
   const known: Record<string, string> = {
-    goodput: "lost time", covered: "counted", peak: "peak", kernels: "kernels", pairs: "pairs", layout: "layout", memory: "memory", prediction: "prediction", peers: "other runs",
-    calendar: "calendar", law: "law",
+    goodput: "lost time",
+    covered: "counted",
+    peak: "peak",
+    kernels: "kernels",
+    pairs: "pairs",
+    layout: "layout",
+    memory: "memory",
+    prediction: "prediction",
+    peers: "other runs",
+    calendar: "calendar",
+    law: "law",
   };
   if (id.startsWith("rollouts-")) return "answers sampled";
   if (id.startsWith("prediction-")) return "prediction";

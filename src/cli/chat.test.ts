@@ -1,7 +1,7 @@
 import { PassThrough, Readable, Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { scriptModel, served } from "../../test/support/fake-model.ts";
-import { converse, type ChatOptions } from "./chat.ts";
+import { type ChatOptions, converse } from "./chat.ts";
 
 /** Answers the last question; knows how many questions there were. */
 function script(prompt: string): string {
@@ -21,17 +21,30 @@ function all(stream: PassThrough): string {
   return text;
 }
 
-async function run(lines: string[], options: ChatOptions = {}, tty = false, contextTokens = 512): Promise<{ out: string; errors: string; status: number }> {
+async function run(
+  lines: string[],
+  options: ChatOptions = {},
+  tty = false,
+  contextTokens = 512,
+): Promise<{ out: string; errors: string; status: number }> {
   const output = new PassThrough();
   const errors = new PassThrough();
   const model = served(scriptModel(script, { contextTokens }));
-  const status = await converse(model, { temperature: 0, ...options }, { input: Readable.from(lines.map((l) => `${l}\n`)), output, errors, tty });
+  const status = await converse(
+    model,
+    { temperature: 0, ...options },
+    { input: Readable.from(lines.map((l) => `${l}\n`)), output, errors, tty },
+  );
   expect(model.engine.status()).toEqual({ active: 0, waiting: 0 });
   return { out: all(output), errors: all(errors), status };
 }
 
 test("one question per line, one answer per question, in one conversation", async () => {
-  expect(await run(["hello", "", "again", "/reset", "new"])).toEqual({ out: "1: hello\n2: again\n1: new\n", errors: "", status: 0 });
+  expect(await run(["hello", "", "again", "/reset", "new"])).toEqual({
+    out: "1: hello\n2: again\n1: new\n",
+    errors: "",
+    status: 0,
+  });
   expect((await run(["a", "/quit", "b"])).out).toBe("1: a\n");
   expect((await run(["hi"], { system: "shout" })).out).toBe("1: HI\n");
 });
@@ -42,7 +55,10 @@ test("thoughts stay out of piped answers, and no control character of the model 
 
 test("JSON lines hold question, answer, thoughts and figures", async () => {
   const { out } = await run(["think", "long"], { json: true, maxTokens: 40 });
-  const [first, second] = out.trimEnd().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+  const [first, second] = out
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(first).toEqual({
     question: "think",
     answer: "done \u001b]0;owned\u0007",
@@ -65,7 +81,9 @@ test("when the context is full the oldest messages are forgotten, it says so, an
 test("an answer that the context cuts off is told from one that a limit does", async () => {
   const cut = await run(["long", "a"], {}, false, 300);
   expect(cut.out.split("\n").map((line) => line.length)).toEqual([300 - "<user: long\n<".length, 4, 0]);
-  expect(cut.errors).toBe("(the context is full: the answer was cut off)\n(the context is full: the first 2 messages are forgotten)\n");
+  expect(cut.errors).toBe(
+    "(the context is full: the answer was cut off)\n(the context is full: the first 2 messages are forgotten)\n",
+  );
   expect((await run(["long"], { maxTokens: 10 }, false, 300)).errors).toBe("");
 });
 

@@ -6,7 +6,7 @@ import { ApiError, SumbiError, UsageError } from "../errors.ts";
 import { planChat } from "../serve/chat.ts";
 
 import { loadModel, resolveModel } from "../serve/load.ts";
-import { parseChat, type ChatRequest } from "../serve/schema.ts";
+import { type ChatRequest, parseChat } from "../serve/schema.ts";
 import type { ServedModel } from "../serve/served.ts";
 import { progressLine } from "./print.ts";
 
@@ -25,7 +25,8 @@ export interface ChatOptions {
 export function register(program: Command): void {
   const number = (name: string) => (text: string) => {
     const value = Number(text);
-    if (text.trim() === "" || !Number.isFinite(value)) throw new UsageError(`chat: --${name}: expected a number, got ${text}`);
+    if (text.trim() === "" || !Number.isFinite(value))
+      throw new UsageError(`chat: --${name}: expected a number, got ${text}`);
     return value;
   };
   program
@@ -46,7 +47,12 @@ export function register(program: Command): void {
       line.end();
       try {
         const tty = process.stdin.isTTY === true && process.stdout.isTTY === true && !options.json;
-        process.exitCode = await converse(served, options, { input: process.stdin, output: process.stdout, errors: process.stderr, tty });
+        process.exitCode = await converse(served, options, {
+          input: process.stdin,
+          output: process.stdout,
+          errors: process.stderr,
+          tty,
+        });
       } finally {
         await served.engine.close();
       }
@@ -69,8 +75,17 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
   const talk = new Conversation(served, options);
   talk.check();
   if (tty) for (const note of served.info.notes ?? []) output.write(`${pc.dim(note)}\n`);
-  if (tty) output.write(`${pc.bold(served.info.id)}  ${pc.dim("/reset forgets the conversation, /quit ends, Ctrl-C stops an answer")}\n`);
-  const lines = createInterface({ input, output: tty ? output : undefined, terminal: tty, prompt: pc.green("> "), crlfDelay: Infinity });
+  if (tty)
+    output.write(
+      `${pc.bold(served.info.id)}  ${pc.dim("/reset forgets the conversation, /quit ends, Ctrl-C stops an answer")}\n`,
+    );
+  const lines = createInterface({
+    input,
+    output: tty ? output : undefined,
+    terminal: tty,
+    prompt: pc.green("> "),
+    crlfDelay: Infinity,
+  });
   let answering: AbortController | undefined;
   const interrupt = (): void => {
     if (answering) answering.abort();
@@ -117,7 +132,13 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
   return status;
 }
 
-async function answer(talk: Conversation, question: string, options: ChatOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+async function answer(
+  talk: Conversation,
+  question: string,
+  options: ChatOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
   const { output, errors, tty } = terminal;
   const started = performance.now();
   const write = (text: string): void => void output.write(harmless(text));
@@ -148,7 +169,8 @@ async function answer(talk: Conversation, question: string, options: ChatOptions
     if (!last.endsWith("\n") || tty) write("\n");
   }
   if (result.full) errors.write(pc.dim("(the context is full: the answer was cut off)\n"));
-  if (result.answer.trim() === "") errors.write(pc.dim("(no answer came: the question is left out of the conversation)\n"));
+  if (result.answer.trim() === "")
+    errors.write(pc.dim("(no answer came: the question is left out of the conversation)\n"));
 }
 
 /** Text of a model for a terminal: no control characters, which could move the cursor or change the terminal's state. */
@@ -216,7 +238,8 @@ class Conversation {
       if (!signal.aborted) throw error;
     }
     result.full = result.finish === "length" && promptTokens + result.tokens >= this.served.engine.limits.contextTokens;
-    if (result.answer.trim() !== "") this.#messages.push({ role: "user", content: question }, { role: "assistant", content: result.answer });
+    if (result.answer.trim() !== "")
+      this.#messages.push({ role: "user", content: question }, { role: "assistant", content: result.answer });
     return result;
   }
 
@@ -224,7 +247,11 @@ class Conversation {
     const { system, temperature, topP, maxTokens, seed, think } = this.options;
     return parseChat({
       truncation: "auto",
-      messages: [...(system ? [{ role: "system", content: system }] : []), ...this.#messages, { role: "user", content: question }],
+      messages: [
+        ...(system ? [{ role: "system", content: system }] : []),
+        ...this.#messages,
+        { role: "user", content: question },
+      ],
       temperature,
       top_p: topP,
       max_completion_tokens: maxTokens,

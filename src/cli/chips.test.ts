@@ -38,19 +38,29 @@ describe("sumbi chips", () => {
     const abroad = await run("H20", "--date", "2025-06-01", "--to", "SG", "--headquarters", "CN");
     expect(abroad).toMatch(/On 2025-06-01, to Singapore, for a firm seated in China: licence/);
     expect(abroad).toMatch(/letter +to NVIDIA, since 2025-04-09, binds its exports/);
-    expect(await run("h800", "--date", "2023-11-01")).toMatch(/letter +to NVIDIA, 2023-10-23 to 2023-11-16, binds its exports: H800 SXM is named/);
+    expect(await run("h800", "--date", "2023-11-01")).toMatch(
+      /letter +to NVIDIA, 2023-10-23 to 2023-11-16, binds its exports: H800 SXM is named/,
+    );
   });
 
   it("prints JSON, of all and of one", async () => {
-    const all = JSON.parse(await run("--json", "--date", "2026-02-01", "--to", "China")) as { id: string; verdict: string; tariff?: number }[];
+    const all = JSON.parse(await run("--json", "--date", "2026-02-01", "--to", "China")) as {
+      id: string;
+      verdict: string;
+      tariff?: number;
+    }[];
     expect(all.find(({ id }) => id === "h200")).toMatchObject({ verdict: "case-by-case", tariff: 0.25 });
-    const one = JSON.parse(await run("h100", "--json", "--date", "2024-06-01", "--to", "SG", "--headquarters", "CN")) as { legality: { verdict: string; tests: { says: string }[] } };
+    const one = JSON.parse(
+      await run("h100", "--json", "--date", "2024-06-01", "--to", "SG", "--headquarters", "CN"),
+    ) as { legality: { verdict: string; tests: { says: string }[] } };
     expect(one.legality.verdict).toBe("denial");
     expect(one.legality.tests[0]!.says).toBe("TPP 15,832 >= 4,800");
   });
 
   it("answers bad questions with the nearest thing that works", async () => {
-    await expect(run("--date", "17/11/2023")).rejects.toThrow('chips: --date: expected a day as YYYY-MM-DD, came "17/11/2023"; nearest: 2023-11-17');
+    await expect(run("--date", "17/11/2023")).rejects.toThrow(
+      'chips: --date: expected a day as YYYY-MM-DD, came "17/11/2023"; nearest: 2023-11-17',
+    );
     await expect(run("--to", "Chyna")).rejects.toThrow("nearest: China");
     await expect(run("--headquarters", "Jpan")).rejects.toThrow("nearest: Japan");
     await expect(run("h880")).rejects.toThrow(UsageError);

@@ -52,7 +52,14 @@ function ask({ date, to: destination, headquarters }: ChipsOptions): Asked {
 export function listChips(asked: Asked) {
   return Object.values(CHIP_FACTS).map((facts) => {
     const answer = legality({ chip: facts, ...asked });
-    return { ...figures(facts), released: facts.released <= asked.date, eccn: answer.eccn, verdict: answer.verdict, tariff: answer.tariff?.rate, says: answer.says };
+    return {
+      ...figures(facts),
+      released: facts.released <= asked.date,
+      eccn: answer.eccn,
+      verdict: answer.verdict,
+      tariff: answer.tariff?.rate,
+      says: answer.says,
+    };
   });
 }
 
@@ -83,7 +90,12 @@ export function chipDetail(name: string, asked: Asked) {
     throw error;
   }
   const chip = CHIPS[facts.id];
-  const history = spans(facts, asked.to, asked.headquarters).map(({ from, until, legality: { verdict, says } }) => ({ from, until, verdict, says }));
+  const history = spans(facts, asked.to, asked.headquarters).map(({ from, until, legality: { verdict, says } }) => ({
+    from,
+    until,
+    verdict,
+    says,
+  }));
   return {
     chip: facts,
     tpp: totalProcessingPerformance(facts),
@@ -98,11 +110,18 @@ export function chipDetail(name: string, asked: Asked) {
 export type ChipDetail = ReturnType<typeof chipDetail>;
 
 const COLOUR: Record<Verdict, (text: string) => string> = {
-  free: pc.green, notify: pc.green, licence: pc.yellow, "case-by-case": pc.yellow, denial: pc.red, unknown: pc.dim,
+  free: pc.green,
+  notify: pc.green,
+  licence: pc.yellow,
+  "case-by-case": pc.yellow,
+  denial: pc.red,
+  unknown: pc.dim,
 };
 
 const scaled = (value: number | undefined, unit: number, digits = 0): string =>
-  value === undefined ? "?" : (value / unit).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  value === undefined
+    ? "?"
+    : (value / unit).toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 function drawTable(rows: ChipRow[], asked: Asked): string {
   const head = ["chip", "BF16", "8-bit", "GB", "TB/s", "link", "watts", "TPP", "PD", "3A090", "verdict"];
@@ -123,7 +142,11 @@ function drawTable(rows: ChipRow[], asked: Asked): string {
     ];
   });
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)));
-  const line = (row: string[]) => row.map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ").trimEnd();
+  const line = (row: string[]) =>
+    row
+      .map((cell, i) => (i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd();
   const seat = asked.headquarters === asked.to ? "" : `, for a firm seated in ${countryName(asked.headquarters)}`;
   const lines = [pc.bold(`Chips on ${asked.date}, to ${countryName(asked.to)}${seat}`), "", pc.bold(line(head))];
   for (const [i, row] of cells.entries()) {
@@ -140,10 +163,20 @@ function drawTable(rows: ChipRow[], asked: Asked): string {
   return `${lines.join("\n")}\n`;
 }
 
-function drawDetail({ chip, tpp, performanceDensity: density, rent, purchase, legality: law, history }: ChipDetail): string {
+function drawDetail({
+  chip,
+  tpp,
+  performanceDensity: density,
+  rent,
+  purchase,
+  legality: law,
+  history,
+}: ChipDetail): string {
   const lines: string[] = [pc.bold(`${chip.name} (${chip.id}), ${chip.vendor}, ${chip.released}`)];
   const row = (label: string, value: string, field?: string) =>
-    lines.push(`  ${label.padEnd(16)}${value}${field !== undefined && chip.doubts?.[field] ? pc.dim(` (${chip.doubts[field]})`) : ""}`);
+    lines.push(
+      `  ${label.padEnd(16)}${value}${field !== undefined && chip.doubts?.[field] ? pc.dim(` (${chip.doubts[field]})`) : ""}`,
+    );
   const wrapped = (label: string, text: string) => {
     for (const [i, part] of wrap(text, 100).entries()) lines.push(`  ${(i === 0 ? label : "").padEnd(16)}${part}`);
   };
@@ -151,11 +184,23 @@ function drawDetail({ chip, tpp, performanceDensity: density, rent, purchase, le
   row(chip.fp8 === false ? "INT8" : "FP8", `${scaled(chip.eightBitOpsPerSec, 1e12, 1)} T/s`, "eightBitOpsPerSec");
   if (chip.fp4FlopsPerSec !== undefined) row("FP4", `${scaled(chip.fp4FlopsPerSec, 1e12)} TFLOP/s`, "fp4FlopsPerSec");
   row("memory", `${scaled(chip.hbmBytes, 1e9)} GB at ${scaled(chip.hbmBytesPerSec, 1e12, 2)} TB/s`, "hbmBytesPerSec");
-  row("links", `${scaled(chip.linkBytesPerSec, 1e9)} GB/s both ways, ${chip.linkedChips === 1 ? "PCIe" : `among ${chip.linkedChips ?? "?"} chips`}`, "linkBytesPerSec");
+  row(
+    "links",
+    `${scaled(chip.linkBytesPerSec, 1e9)} GB/s both ways, ${chip.linkedChips === 1 ? "PCIe" : `among ${chip.linkedChips ?? "?"} chips`}`,
+    "linkBytesPerSec",
+  );
   row("power", `${scaled(chip.watts, 1)} W`, "watts");
   row("logic dies", `${scaled(chip.logicDieMm2, 1)} mm², ${chip.processNode ?? "?"}`, "logicDieMm2");
-  row("TPP, PD", `${scaled(tpp, 1)}, ${scaled(density, 1, 2)}${chip.datacenter ? "" : ", not for data centres"}`, "tpp");
-  if (rent) row("rent", `$${rent.usdPerGpuHour.toFixed(2)}/h ($${rent.low.toFixed(2)} to $${rent.high.toFixed(2)}; ${rent.says})`);
+  row(
+    "TPP, PD",
+    `${scaled(tpp, 1)}, ${scaled(density, 1, 2)}${chip.datacenter ? "" : ", not for data centres"}`,
+    "tpp",
+  );
+  if (rent)
+    row(
+      "rent",
+      `$${rent.usdPerGpuHour.toFixed(2)}/h ($${rent.low.toFixed(2)} to $${rent.high.toFixed(2)}; ${rent.says})`,
+    );
   if (purchase) row("purchase", `$${scaled(purchase.low, 1)} to $${scaled(purchase.high, 1)}`);
   if (chip.notes) wrapped("note", chip.notes);
 
@@ -165,16 +210,27 @@ function drawDetail({ chip, tpp, performanceDensity: density, rent, purchase, le
   row("rule", `${law.rule.title} (${law.rule.citation}, from ${law.rule.from})`);
   row("paragraph", law.eccn);
   const byLetter = law.letters.some(({ decides }) => decides);
-  row("licence", `${law.licence === "exception" ? `exception ${law.exception}` : law.licence}${byLetter ? " by the published rules; asked for by letter" : ""}`);
+  row(
+    "licence",
+    `${law.licence === "exception" ? `exception ${law.exception}` : law.licence}${byLetter ? " by the published rules; asked for by letter" : ""}`,
+  );
   if (law.review) wrapped(law.licence === "exception" ? "if asked" : "review", law.review.says);
   row("tariff", law.tariff ? law.tariff.says : "none found");
-  for (const letter of law.letters) wrapped("letter", `to ${letter.to}, ${letter.until === undefined ? `since ${letter.from}` : `${letter.from} to ${dayBefore(letter.until)}`}, binds its exports: ${letter.says}${letter.decides ? "" : " (shown, decides nothing)"}`);
+  for (const letter of law.letters)
+    wrapped(
+      "letter",
+      `to ${letter.to}, ${letter.until === undefined ? `since ${letter.from}` : `${letter.from} to ${dayBefore(letter.until)}`}, binds its exports: ${letter.says}${letter.decides ? "" : " (shown, decides nothing)"}`,
+    );
   if (law.letters.length === 0) row("letters", "none known");
-  for (const { rule, says, holds } of law.tests) row("test", `${({ true: "yes", false: "no ", unknown: "?  " } as const)[`${holds}`]} ${rule}: ${says}`);
+  for (const { rule, says, holds } of law.tests)
+    row("test", `${({ true: "yes", false: "no ", unknown: "?  " } as const)[`${holds}`]} ${rule}: ${says}`);
   for (const { says, source } of law.notes) wrapped("note", `${says} [${source.title}]`);
 
   lines.push("", pc.bold(`History, to ${countryName(law.to)}${seat}`));
-  for (const { from, until, verdict } of history) lines.push(`  ${from} ${until === undefined ? "on        " : `to ${dayBefore(until)}`}  ${COLOUR[verdict](verdict)}`);
+  for (const { from, until, verdict } of history)
+    lines.push(
+      `  ${from} ${until === undefined ? "on        " : `to ${dayBefore(until)}`}  ${COLOUR[verdict](verdict)}`,
+    );
 
   lines.push("", pc.bold("Sources"));
   const cite = ({ mark, title, date, url }: Source) => `  ${mark.padEnd(13)}${title} (${date})${url ? ` ${url}` : ""}`;

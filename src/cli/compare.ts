@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";
-import { CHIPS } from "../plan/chips.ts";
 import { BAND_RESTS } from "../plan/band.ts";
+import { CHIPS } from "../plan/chips.ts";
 import { layoutText } from "../plan/layouts.ts";
 import { parseCurrency } from "../plan/money.ts";
 import { plan } from "../plan/plan.ts";
@@ -10,14 +10,27 @@ import { planModelNames } from "../plan/presets.ts";
 import type { Currency } from "../plan/prices.ts";
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
 import type { Chip, Layout, PlanQuestion, PlanResult, ScheduleName, Source } from "../plan/types.ts";
-import { placeOf, placeText, type LawPlace } from "./lawPlace.ts";
+import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";
-import { onChip, questionOf, questionOptions, type QuestionOptions } from "./plan.ts";
+import { onChip, type QuestionOptions, questionOf, questionOptions } from "./plan.ts";
 import { drawSources, drawWarnings, money, percent, short, wrap } from "./planView.ts";
 import { bytes, progressLine } from "./print.ts";
 
 /** Chips compared where none are named: what labs on both sides of the export rules have had. */
-const USUAL = ["a100-80", "a800", "h100", "h800", "h20", "h200", "b200", "gb200", "mi300x", "ascend-910b", "ascend-910c", "rtx-4090"];
+const USUAL = [
+  "a100-80",
+  "a800",
+  "h100",
+  "h800",
+  "h20",
+  "h200",
+  "b200",
+  "gb200",
+  "mi300x",
+  "ascend-910b",
+  "ascend-910c",
+  "rtx-4090",
+];
 
 /** `sumbi compare MODEL`: one model on many chips. */
 export function register(program: Command): void {
@@ -26,7 +39,10 @@ export function register(program: Command): void {
       .command("compare")
       .description("one model on many chips: cost, time, memory, and whether one may have them")
       .argument("<model>", `a checkpoint folder, a config.json, or one of ${planModelNames().join(", ")}`)
-      .option("--chips <list>", `chips of \`sumbi chips\` or JSON files of your own, with commas, or all; default: ${USUAL.join(",")}`),
+      .option(
+        "--chips <list>",
+        `chips of \`sumbi chips\` or JSON files of your own, with commas, or all; default: ${USUAL.join(",")}`,
+      ),
   )
     .option("--date <day>", "day on which export rules are asked; default today")
     .option("--to <country>", "destination", "CN")
@@ -37,9 +53,17 @@ export function register(program: Command): void {
       const question = questionOf(named, options, "compare");
       if (question.gpus === undefined && question.days === undefined && question.budgetUsd === undefined)
         throw new UsageError("compare: expected --gpus, --days or --budget");
-      const law = placeOf("compare", options, dayOf(options.date ?? new Date().toISOString().slice(0, 10), "compare: --date"));
+      const law = placeOf(
+        "compare",
+        options,
+        dayOf(options.date ?? new Date().toISOString().slice(0, 10), "compare: --date"),
+      );
       const comparison = compareChips(question, chipsOf(options.chips), options, law);
-      process.stdout.write(options.json ? `${JSON.stringify(comparison, null, 2)}\n` : drawComparison(comparison, parseCurrency(options.currency)));
+      process.stdout.write(
+        options.json
+          ? `${JSON.stringify(comparison, null, 2)}\n`
+          : drawComparison(comparison, parseCurrency(options.currency)),
+      );
     });
 }
 
@@ -53,7 +77,13 @@ interface CompareOptions extends QuestionOptions {
 
 function chipsOf(list: string | undefined): Chip[] {
   if (list?.trim() === "all") return Object.values(CHIPS);
-  const names = list === undefined ? USUAL : list.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  const names =
+    list === undefined
+      ? USUAL
+      : list
+          .split(",")
+          .map((name) => name.trim())
+          .filter((name) => name !== "");
   if (names.length === 0) throw new UsageError("compare: --chips: expected names such as h800,h20,910b, came none");
   return [...new Map(names.map(loadChip).map((chip) => [chip.id, chip])).values()];
 }
@@ -91,7 +121,12 @@ export interface Comparison extends LawPlace {
 }
 
 /** Asks the same question of every chip. A chip that cannot do it stays in the list with the reason. */
-export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[], options: QuestionOptions, law: LawPlace): Comparison {
+export function compareChips(
+  question: Omit<PlanQuestion, "chip">,
+  chips: Chip[],
+  options: QuestionOptions,
+  law: LawPlace,
+): Comparison {
   const line = progressLine();
   const sources: Source[] = [];
   const answers = chips.map((chip, i): ChipAnswer => {
@@ -103,8 +138,20 @@ export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[]
       const r = plan(onChip(question, chip, options));
       sources.push(...r.sources);
       return {
-        ...base, gpus: r.gpus, gpuHours: r.gpuHours, days: r.days, usd: r.usd, usdPerGpuHour: r.usdPerGpuHour, p10: r.p10, p90: r.p90, mfu: r.mfu,
-        tokensPerSecondPerGpu: r.tokensPerSecondPerGpu, memoryBytes: r.memoryBytes.total, layout: r.layout, schedule: r.schedule, precision: r.precision,
+        ...base,
+        gpus: r.gpus,
+        gpuHours: r.gpuHours,
+        days: r.days,
+        usd: r.usd,
+        usdPerGpuHour: r.usdPerGpuHour,
+        p10: r.p10,
+        p90: r.p90,
+        mfu: r.mfu,
+        tokensPerSecondPerGpu: r.tokensPerSecondPerGpu,
+        memoryBytes: r.memoryBytes.total,
+        layout: r.layout,
+        schedule: r.schedule,
+        precision: r.precision,
       };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -113,7 +160,9 @@ export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[]
   });
   line.end();
   return {
-    model: question.modelName, tokens: question.tokens, ...law,
+    model: question.modelName,
+    tokens: question.tokens,
+    ...law,
     asked: { gpus: question.gpus, days: question.days, budgetUsd: question.budgetUsd },
     chips: answers.sort((a, b) => (a.usd ?? Infinity) - (b.usd ?? Infinity)),
     sources: [...new Map(sources.map((source) => [source.title, source])).values()],
@@ -126,12 +175,18 @@ export function compareChips(question: Omit<PlanQuestion, "chip">, chips: Chip[]
 }
 
 const VERDICT: Record<Verdict, (text: string) => string> = {
-  free: pc.green, notify: pc.green, licence: pc.yellow, "case-by-case": pc.yellow, denial: pc.red, unknown: pc.dim,
+  free: pc.green,
+  notify: pc.green,
+  licence: pc.yellow,
+  "case-by-case": pc.yellow,
+  denial: pc.red,
+  unknown: pc.dim,
 };
 
 export function drawComparison(comparison: Comparison, currency: Currency): string {
   const { chips, model, tokens, date } = comparison;
-  const cells = (...texts: string[]) => texts.map((text, i) => (i === 0 ? text.padEnd(22) : text.padStart([0, 8, 10, 8, 9, 8, 13][i] ?? 10))).join("");
+  const cells = (...texts: string[]) =>
+    texts.map((text, i) => (i === 0 ? text.padEnd(22) : text.padStart([0, 8, 10, 8, 9, 8, 13][i] ?? 10))).join("");
   const lines = [
     pc.bold(`${model}, ${short(tokens)} tokens; export rules for ${placeText(comparison)} on ${date}`),
     pc.bold(`  ${cells("chip", "chips", "hours", "days", "cost", "MFU", "memory")}  rules`),
@@ -139,12 +194,19 @@ export function drawComparison(comparison: Comparison, currency: Currency): stri
   for (const row of chips) {
     const verdict = VERDICT[row.legality.verdict](row.legality.verdict);
     if (row.problem !== undefined) {
-      lines.push(`  ${row.name.padEnd(22)}${" ".repeat(46)}${" ".repeat(10)}  ${verdict}`, ...wrap(row.problem, 108).map((text) => pc.dim(`    ${text}`)));
+      lines.push(
+        `  ${row.name.padEnd(22)}${" ".repeat(46)}${" ".repeat(10)}  ${verdict}`,
+        ...wrap(row.problem, 108).map((text) => pc.dim(`    ${text}`)),
+      );
       continue;
     }
     const memory = `${(row.memoryBytes! / 1e9).toFixed(0)}/${bytes(row.hbmBytes).replace(".0", "")}`;
-    lines.push(`  ${cells(row.name, short(row.gpus!), short(row.gpuHours!), short(row.days!), money(row.usd!, currency), percent(row.mfu!, 0), memory)}  ${verdict}`);
-    lines.push(pc.dim(`    ${layoutText(row.layout!)}, ${row.precision}, at ${money(row.usdPerGpuHour!, currency)} an hour`));
+    lines.push(
+      `  ${cells(row.name, short(row.gpus!), short(row.gpuHours!), short(row.days!), money(row.usd!, currency), percent(row.mfu!, 0), memory)}  ${verdict}`,
+    );
+    lines.push(
+      pc.dim(`    ${layoutText(row.layout!)}, ${row.precision}, at ${money(row.usdPerGpuHour!, currency)} an hour`),
+    );
   }
   return `${lines.join("\n")}\n${drawWarnings(comparison.warnings)}${drawSources(comparison.sources)}`;
 }

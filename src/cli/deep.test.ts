@@ -51,10 +51,17 @@ test.each<[string, ...string[]]>([
   expect(status).toBe(1);
 });
 
-test.each([["serve", "nano"], ["train", "tiny"]])("%s: a port that is none is refused at once", async (...args) => {
+test.each([
+  ["serve", "nano"],
+  ["train", "tiny"],
+])("%s: a port that is none is refused at once", async (...args) => {
   for (const port of ["abc", "-1", "65536", "80.5", "1e3", "", " 80", "0x50"]) {
     const { status, errors } = await run(...args, `--port=${port}`);
-    expect([port, errors, status]).toEqual([port, expect.stringContaining(`--port: expected a number from 0 to 65535, got ${port}`), 2]);
+    expect([port, errors, status]).toEqual([
+      port,
+      expect.stringContaining(`--port: expected a number from 0 to 65535, got ${port}`),
+      2,
+    ]);
     vi.restoreAllMocks();
   }
 });

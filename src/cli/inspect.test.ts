@@ -39,11 +39,18 @@ describe("sumbi inspect", () => {
 
   it("reads a folder and lists its files", async () => {
     const report = await inspect(fixture, 128);
-    expect(report.tensors).toEqual({ expected: report.tensors.withMtp, withMtp: report.tensors.withMtp, inFiles: report.tensors.expected });
+    expect(report.tensors).toEqual({
+      expected: report.tensors.withMtp,
+      withMtp: report.tensors.withMtp,
+      inFiles: report.tensors.expected,
+    });
     expect(report.layers).toEqual({ total: 2, dense: 1, moe: 1, mtp: 0 });
-    expect(report.files!.map(({ name }) => name).sort()).toEqual(
-      ["about.json", "config.json", "model.safetensors", "reference.safetensors"],
-    );
+    expect(report.files!.map(({ name }) => name).sort()).toEqual([
+      "about.json",
+      "config.json",
+      "model.safetensors",
+      "reference.safetensors",
+    ]);
     const weights = report.files!.find(({ name }) => name === "model.safetensors")!.bytes;
     expect(weights).toBeGreaterThan(report.weightBytes.f32);
   });
@@ -52,13 +59,18 @@ describe("sumbi inspect", () => {
     const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
     cpSync(fixture, dir, { recursive: true });
     const config = JSON.parse(readFileSync(join(dir, "config.json"), "utf8")) as object;
-    writeFileSync(join(dir, "config.json"), JSON.stringify({ ...config, num_hidden_layers: 4096, n_routed_experts: 65_536 }));
+    writeFileSync(
+      join(dir, "config.json"),
+      JSON.stringify({ ...config, num_hidden_layers: 4096, n_routed_experts: 65_536 }),
+    );
     const { tensors, layers, parameters } = await inspect(dir, 128);
     expect(layers).toEqual({ total: 4096, dense: 1, moe: 4095, mtp: 0 });
     expect(tensors.expected).toBeGreaterThan(4095 * 65_536 * 3);
     expect(parameters.total).toBeGreaterThan(4095 * 65_536);
     const out = await run(dir);
-    expect(out).toContain(`expected ${tensors.expected} tensors by config.json, the files hold ${tensors.inFiles}: this is not the whole model`);
+    expect(out).toContain(
+      `expected ${tensors.expected} tensors by config.json, the files hold ${tensors.inFiles}: this is not the whole model`,
+    );
     writeFileSync(join(dir, "model.safetensors"), "nonsense");
     expect(await run(dir)).toMatch(/model\.safetensors: /);
   });
@@ -73,23 +85,39 @@ describe("sumbi inspect", () => {
   it("says nano's size as the server, a run and its own page do", async () => {
     const words = /\d+\.\dM parameters, \d+\.\dM active per token, \+ \d+\.\dM in (?:MTP modules|its MTP module)/;
     const said = words.exec(await run(resolveModel("nano")))![0];
-    const language = { vocabSize: 1024, contextTokens: 64, newCache: () => ({ length: 0, release: () => undefined }), forward: async () => new Float32Array(1024) };
+    const language = {
+      vocabSize: 1024,
+      contextTokens: 64,
+      newCache: () => ({ length: 0, release: () => undefined }),
+      forward: async () => new Float32Array(1024),
+    };
     const served = await loadServed(resolveModel("nano"), async () => language);
     expect(parametersInWords(served.info.parameters)).toBe(said);
     await served.engine.close();
-    const [phase] = phasesOf(parseRecipe(readRecipe("nano").json), readRecipe("nano").json.model as Record<string, unknown>);
+    const [phase] = phasesOf(
+      parseRecipe(readRecipe("nano").json),
+      readRecipe("nano").json.model as Record<string, unknown>,
+    );
     expect(parametersInWords(summarizeParameters(phase!.config))).toBe(said);
-    expect(words.exec(readFileSync(join(resolveModel("nano"), "README.md"), "utf8"))![0].replace("its MTP module", "MTP modules")).toBe(said);
+    expect(
+      words
+        .exec(readFileSync(join(resolveModel("nano"), "README.md"), "utf8"))![0]
+        .replace("its MTP module", "MTP modules"),
+    ).toBe(said);
   });
 
   it("prints JSON", async () => {
-    const report = JSON.parse(await run("qwen3-8b", "--json", "--sequence", "100")) as { parameters: { total: number } };
+    const report = JSON.parse(await run("qwen3-8b", "--json", "--sequence", "100")) as {
+      parameters: { total: number };
+    };
     expect(report.parameters.total).toBe(8_190_735_360);
   });
 
   it("refuses what it cannot read, saying what came", async () => {
     await expect(run("no-such-model")).rejects.toThrow("came no-such-model");
-    await expect(run("deepseek-v3", "--sequence", "-3")).rejects.toThrow("--sequence: expected a positive whole number, came -3");
+    await expect(run("deepseek-v3", "--sequence", "-3")).rejects.toThrow(
+      "--sequence: expected a positive whole number, came -3",
+    );
     const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
     await expect(run(dir)).rejects.toThrow("does not exist");
     writeFileSync(join(dir, "config.json"), "{");

@@ -6,8 +6,15 @@ import { openCheckpoint } from "../checkpoint/index.ts";
 import { ConfigError, SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import { parseJson } from "../json.ts";
-import { cacheWidth, hasMoe, headDims, isDeepseek, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
-import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, summarizeParameters, weightBytes } from "../model/flops.ts";
+import { cacheWidth, hasMoe, headDims, isDeepseek, type ModelConfig, mtpDepth, parseConfig } from "../model/config.ts";
+import {
+  cacheBytesPerToken,
+  countParameters,
+  flopsPerDecodedToken,
+  flopsPerToken,
+  summarizeParameters,
+  weightBytes,
+} from "../model/flops.ts";
 import { tensorCount } from "../model/parameters.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
 import { bytes, count } from "./print.ts";
@@ -58,16 +65,25 @@ export async function inspect(model: string, sequence: number) {
       bytesPerToken: cacheBytesPerToken(config),
       bytesPerSequence: cacheBytesPerToken(config) * sequence,
     },
-    weightBytes: { bf16: weightBytes(config, 2), f32: weightBytes(config, 4), bf16WithMtp: weightBytes(config, 2, { mtp: true }) },
+    weightBytes: {
+      bf16: weightBytes(config, 2),
+      f32: weightBytes(config, 4),
+      bf16WithMtp: weightBytes(config, 2, { mtp: true }),
+    },
     tensors: await tensorsOf(model, config, files),
     files,
   };
 }
 
 /** Tensors that config.json means (without MTP modules, and with), and what the folder's files hold, as far as they can be read. */
-async function tensorsOf(dir: string, config: ModelConfig, files: FileSize[] | undefined): Promise<{ expected: number; withMtp: number; inFiles?: number; problem?: string }> {
+async function tensorsOf(
+  dir: string,
+  config: ModelConfig,
+  files: FileSize[] | undefined,
+): Promise<{ expected: number; withMtp: number; inFiles?: number; problem?: string }> {
   const counted = { expected: tensorCount(config, { mtp: false }), withMtp: tensorCount(config) };
-  if (!files?.some(({ name }) => name.endsWith(".safetensors") || name.endsWith(".safetensors.index.json"))) return counted;
+  if (!files?.some(({ name }) => name.endsWith(".safetensors") || name.endsWith(".safetensors.index.json")))
+    return counted;
   try {
     const checkpoint = await openCheckpoint(dir);
     await checkpoint.close();
@@ -139,8 +155,13 @@ function draw(report: Inspection): string {
     lines.push("", pc.bold(`${title.padEnd(24)}${cells.map((cell) => cell.padStart(12)).join("")}`));
   const { layers, parameters, flopsPerToken: flops, cache } = report;
   lines.push(pc.bold(`${basename(report.model)} (${report.modelType})`));
-  const kinds = [layers.moe && `${layers.dense} dense, ${layers.moe} mixture of experts`, layers.mtp && `+ ${layers.mtp} MTP`];
-  lines.push(`  ${"layers".padEnd(22)}${layers.total}${kinds.some(Boolean) ? ` (${kinds.filter(Boolean).join(" ")})` : ""}`);
+  const kinds = [
+    layers.moe && `${layers.dense} dense, ${layers.moe} mixture of experts`,
+    layers.mtp && `+ ${layers.mtp} MTP`,
+  ];
+  lines.push(
+    `  ${"layers".padEnd(22)}${layers.total}${kinds.some(Boolean) ? ` (${kinds.filter(Boolean).join(" ")})` : ""}`,
+  );
   lines.push(`  ${"size".padEnd(22)}${parametersInWords(parameters)}`);
   for (const [name, value] of Object.entries(report.shape)) lines.push(`  ${name.padEnd(22)}${value}`);
 
@@ -161,9 +182,17 @@ function draw(report: Inspection): string {
 
   const { tensors } = report;
   head("tensors");
-  row("by config.json", `${tensors.expected.toLocaleString("en-US")}${tensors.withMtp > tensors.expected ? ` (${tensors.withMtp.toLocaleString("en-US")} with MTP)` : ""}`);
+  row(
+    "by config.json",
+    `${tensors.expected.toLocaleString("en-US")}${tensors.withMtp > tensors.expected ? ` (${tensors.withMtp.toLocaleString("en-US")} with MTP)` : ""}`,
+  );
   if (tensors.inFiles !== undefined) row("in the files", tensors.inFiles.toLocaleString("en-US"));
-  if ((tensors.inFiles ?? tensors.expected) < tensors.expected) lines.push(pc.red(`  expected ${tensors.expected} tensors by config.json, the files hold ${String(tensors.inFiles)}: this is not the whole model`));
+  if ((tensors.inFiles ?? tensors.expected) < tensors.expected)
+    lines.push(
+      pc.red(
+        `  expected ${tensors.expected} tensors by config.json, the files hold ${String(tensors.inFiles)}: this is not the whole model`,
+      ),
+    );
   if (tensors.problem !== undefined) lines.push(pc.red(`  ${tensors.problem}`));
 
   head("memory");
@@ -181,7 +210,13 @@ function draw(report: Inspection): string {
 
 /** `249.7 GFLOP`. */
 function flop(n: number): string {
-  for (const [unit, size] of [["P", 1e15], ["T", 1e12], ["G", 1e9], ["M", 1e6], ["k", 1e3]] as const)
+  for (const [unit, size] of [
+    ["P", 1e15],
+    ["T", 1e12],
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ] as const)
     if (n >= size) return `${(n / size).toFixed(1)} ${unit}FLOP`;
   return `${n} FLOP`;
 }

@@ -10,10 +10,17 @@ export interface LawPlace {
 }
 
 /** The countries of `--to` (China where left out) and `--headquarters`. Throws UsageError with the nearest. */
-export function placeOf(verb: string, { to = "CN", headquarters }: { to?: string; headquarters?: string }, date: string): LawPlace {
+export function placeOf(
+  verb: string,
+  { to = "CN", headquarters }: { to?: string; headquarters?: string },
+  date: string,
+): LawPlace {
   const place = { date, to: countryOf(to, `${verb}: --to`) };
-  return headquarters === undefined ? place : { ...place, headquarters: countryOf(headquarters, `${verb}: --headquarters`) };
+  return headquarters === undefined
+    ? place
+    : { ...place, headquarters: countryOf(headquarters, `${verb}: --headquarters`) };
 }
 
 /** `CN`, or `SG for a firm seated in CN`. */
-export const placeText = ({ to, headquarters = to }: LawPlace): string => (headquarters === to ? to : `${to} for a firm seated in ${headquarters}`);
+export const placeText = ({ to, headquarters = to }: LawPlace): string =>
+  headquarters === to ? to : `${to} for a firm seated in ${headquarters}`;

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-import { SumbiError, StopError, UsageError } from "../errors.ts";
+import { StopError, SumbiError, UsageError } from "../errors.ts";
 import { printError } from "./print.ts";
 
 /** Runs one command line; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped. */

@@ -3,8 +3,8 @@ import { basename, join, resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { parseConfig } from "../model/config.ts";
-import { parseChip, chipOf } from "../plan/chips.ts";
-import { planModel, type NamedModel } from "../plan/presets.ts";
+import { chipOf, parseChip } from "../plan/chips.ts";
+import { type NamedModel, planModel } from "../plan/presets.ts";
 import type { Chip } from "../plan/types.ts";
 
 /** A published model by name, or a Hugging Face folder or config.json. Throws ConfigError. */

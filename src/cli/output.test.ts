@@ -44,7 +44,9 @@ test("through a link, which stays one", () => {
 
 test("anybody else's file, or a folder, is left alone", () => {
   writeFileSync(path, "a thesis");
-  expect(() => write("ours")).toThrow(/--markdown .*file: exists and holds something else; it was left alone\. Choose another name/);
+  expect(() => write("ours")).toThrow(
+    /--markdown .*file: exists and holds something else; it was left alone\. Choose another name/,
+  );
   expect(readFileSync(path, "utf8")).toBe("a thesis");
   path = dir;
   expect(() => write("ours")).toThrow(/found a folder/);
@@ -55,8 +57,42 @@ test("anybody else's file, or a folder, is left alone", () => {
 
 test.each([
   ["audit", ["audit", "deepseek-v3", "--markdown"]],
-  ["trace", ["plan", "llama-3.1-8b", "--tokens", "1T", "--gpus", "64", "--batch", "512", "--schedule", "1f1b", "--layout", "tp=1,pp=4", "--trace"]],
-  ["timeline", ["plan", "llama-3.1-8b", "--tokens", "1T", "--gpus", "64", "--batch", "512", "--schedule", "1f1b", "--layout", "tp=1,pp=4", "--timeline"]],
+  [
+    "trace",
+    [
+      "plan",
+      "llama-3.1-8b",
+      "--tokens",
+      "1T",
+      "--gpus",
+      "64",
+      "--batch",
+      "512",
+      "--schedule",
+      "1f1b",
+      "--layout",
+      "tp=1,pp=4",
+      "--trace",
+    ],
+  ],
+  [
+    "timeline",
+    [
+      "plan",
+      "llama-3.1-8b",
+      "--tokens",
+      "1T",
+      "--gpus",
+      "64",
+      "--batch",
+      "512",
+      "--schedule",
+      "1f1b",
+      "--layout",
+      "tp=1,pp=4",
+      "--timeline",
+    ],
+  ],
 ])("%s: a second time over its own, never over a README", async (_, args) => {
   expect(await run(...args, path)).toBe(0);
   const first = readFileSync(path, "utf8");
@@ -76,9 +112,14 @@ test("tokenizer train: into a new folder, over its own only when asked, never in
   const out = join(dir, "tok");
   const train = (...more: string[]) => run("tokenizer", "train", text, "--vocab-size", "280", "--out", ...more);
   expect(await train(out)).toBe(0);
-  expect(JSON.parse(readFileSync(join(out, "sumbi.json"), "utf8"))).toMatchObject({ kind: "tokenizer", files: [{ name: "tokenizer.json" }, { name: "tokenizer_config.json" }] });
+  expect(JSON.parse(readFileSync(join(out, "sumbi.json"), "utf8"))).toMatchObject({
+    kind: "tokenizer",
+    files: [{ name: "tokenizer.json" }, { name: "tokenizer_config.json" }],
+  });
   expect(await train(out)).toBe(1);
-  expect(err).toMatch(/tok: holds a tokenizer that Sumbi put there\. Choose another folder with --out, or replace that tokenizer with --overwrite/);
+  expect(err).toMatch(
+    /tok: holds a tokenizer that Sumbi put there\. Choose another folder with --out, or replace that tokenizer with --overwrite/,
+  );
   writeFileSync(join(out, "NOTES.md"), "mine");
   expect(await train(out, "--overwrite")).toBe(0);
   expect(readFileSync(join(out, "NOTES.md"), "utf8")).toBe("mine");

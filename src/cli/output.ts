@@ -17,7 +17,9 @@ export function writeOutput(flag: string, path: string, text: string, isOurs: (b
   // /dev/stdout, a pipe: nobody's text is lost there.
   if (found && !found.isFile()) return writeFileSync(path, text);
   if (found && found.size > 0 && !isOurs(beginningOf(path)))
-    throw new ConfigError(`${flag} ${path}: exists and holds something else; it was left alone. Choose another name, or remove it first`);
+    throw new ConfigError(
+      `${flag} ${path}: exists and holds something else; it was left alone. Choose another name, or remove it first`,
+    );
   const target = found ? realpathSync(path) : path;
   const temporary = temporaryIn(dirname(target));
   try {

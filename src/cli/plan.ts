@@ -1,21 +1,21 @@
-import { Option, type Command } from "commander";
+import { type Command, Option } from "commander";
 import { ConfigError, UsageError } from "../errors.ts";
-import { energy } from "../plan/energy.ts";
-import { owned, parseCurrency } from "../plan/money.ts";
-import { distillPhases, PHASES, planModelNames, type NamedModel } from "../plan/presets.ts";
-import { planPhases, type PhaseSpec } from "../plan/phases.ts";
-import { plan } from "../plan/plan.ts";
-import { purchasePrice, toUsd, type Currency } from "../plan/prices.ts";
-import { jobOf, questionArchitecture, SCHEDULES } from "../plan/question.ts";
-import { dayOf, LAWFUL, legality, legalOn } from "../plan/rules/index.ts";
 import { CHIPS } from "../plan/chips.ts";
 import { clusterOf } from "../plan/cluster.ts";
+import { energy } from "../plan/energy.ts";
+import { owned, parseCurrency } from "../plan/money.ts";
+import { type PhaseSpec, planPhases } from "../plan/phases.ts";
+import { plan } from "../plan/plan.ts";
+import { distillPhases, type NamedModel, PHASES, planModelNames } from "../plan/presets.ts";
+import { type Currency, purchasePrice, toUsd } from "../plan/prices.ts";
+import { jobOf, questionArchitecture, SCHEDULES } from "../plan/question.ts";
+import { dayOf, LAWFUL, legality, legalOn } from "../plan/rules/index.ts";
 import { simulate, timelineSvg, toTrace } from "../plan/schedule/index.ts";
 import { serve } from "../plan/serving.ts";
 import { stepDetails } from "../plan/step.ts";
 import type { Chip, PlanQuestion, PlanResult, ScheduleName } from "../plan/types.ts";
 import { compareChips, drawComparison } from "./compare.ts";
-import { placeOf, placeText, type LawPlace } from "./lawPlace.ts";
+import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";
 import { writeOutput } from "./output.ts";
 import { drawPhases, drawPlan, drawSources, type PlanExtras } from "./planView.ts";
@@ -29,7 +29,10 @@ export function register(program: Command): void {
       .command("plan")
       .description("what training a model costs: layout, memory, hours, days, money")
       .argument("<model>", `a checkpoint folder, a config.json, or one of ${planModelNames().join(", ")}`)
-      .option("--chip <chip>", "a chip of `sumbi chips`, or a JSON file of your own; default: the one it was trained on, else h100"),
+      .option(
+        "--chip <chip>",
+        "a chip of `sumbi chips`, or a JSON file of your own; default: the one it was trained on, else h100",
+      ),
   )
     .option("--layout <sizes>", "what of the layout is fixed: pp=16,ep=64,zero=1,tp=1,recompute=selective,…")
     .option("--owned", "also the cost on machines of one's own")
@@ -37,7 +40,10 @@ export function register(program: Command): void {
     .option("--country <code>", "grid for electricity and CO2: CN, US, KR, …")
     .option("--legal-on <day>", "only chips that could be had that day; without --chip all of them are compared")
     .option("--to <country>", "destination, for --legal-on; default CN")
-    .option("--headquarters <country>", "seat of the firm (of its ultimate parent), for --legal-on; default the destination")
+    .option(
+      "--headquarters <country>",
+      "seat of the firm (of its ultimate parent), for --legal-on; default the destination",
+    )
     .option("--trace <file>", "write the step's schedule for Perfetto (ui.perfetto.dev)")
     .option("--timeline <file>", "draw the step's schedule as SVG")
     .option("--serving", "also serving: tokens a second, dollars a million")
@@ -102,22 +108,37 @@ export interface PlanCommandOptions extends QuestionOptions {
 }
 
 /** The question of a command line, but for its chip. */
-export function questionOf({ name, config, preset }: NamedModel, options: QuestionOptions, verb = "plan"): Omit<PlanQuestion, "chip"> {
+export function questionOf(
+  { name, config, preset }: NamedModel,
+  options: QuestionOptions,
+  verb = "plan",
+): Omit<PlanQuestion, "chip"> {
   const currency = parseCurrency(options.currency);
-  const read = <T>(text: string | undefined, option: string, parse: (text: string, option: string) => T): T | undefined =>
-    text === undefined ? undefined : parse(text, `${verb}: --${option}`);
+  const read = <T>(
+    text: string | undefined,
+    option: string,
+    parse: (text: string, option: string) => T,
+  ): T | undefined => (text === undefined ? undefined : parse(text, `${verb}: --${option}`));
   const cash = (text: string | undefined, option: string) => {
     const amount = read(text, option, quantity);
     return amount === undefined ? undefined : toUsd(amount, currency);
   };
   const tokens = read(options.tokens, "tokens", quantity) ?? preset?.tokens;
-  if (tokens === undefined) throw new UsageError(`${verb}: expected --tokens such as 2T, since it is not published what ${name} was trained on`);
+  if (tokens === undefined)
+    throw new UsageError(
+      `${verb}: expected --tokens such as 2T, since it is not published what ${name} was trained on`,
+    );
   const gpus = read(options.gpus, "gpus", wholeQuantity);
   const days = read(options.days, "days", quantity);
   const budgetUsd = cash(options.budget, "budget");
-  if (gpus !== undefined && days !== undefined) throw new UsageError(`${verb}: expected --gpus or --days, came both; the other follows`);
+  if (gpus !== undefined && days !== undefined)
+    throw new UsageError(`${verb}: expected --gpus or --days, came both; the other follows`);
   return {
-    model: config, modelName: name, tokens, days, budgetUsd,
+    model: config,
+    modelName: name,
+    tokens,
+    days,
+    budgetUsd,
     gpus: gpus ?? (days === undefined && budgetUsd === undefined ? preset?.gpus : undefined),
     schedule: options.schedule ?? preset?.schedule,
     precision: options.precision ?? preset?.precision,
@@ -133,7 +154,9 @@ export function questionOf({ name, config, preset }: NamedModel, options: Questi
 
 /** A chip without FP8 trains in BF16 where FP8 was only the model's habit and not asked for. */
 export const onChip = (question: Omit<PlanQuestion, "chip">, chip: Chip, asked: QuestionOptions): PlanQuestion => ({
-  ...question, chip, precision: !chip.fp8 && asked.precision === undefined ? "bf16" : question.precision,
+  ...question,
+  chip,
+  precision: !chip.fp8 && asked.precision === undefined ? "bf16" : question.precision,
 });
 
 function run(model: string, options: PlanCommandOptions): string {
@@ -141,7 +164,9 @@ function run(model: string, options: PlanCommandOptions): string {
   const legal = options.legalOn === undefined ? undefined : dayOf(options.legalOn, "plan: --legal-on");
   const currency = parseCurrency(options.currency);
   if (legal === undefined && (options.to ?? options.headquarters) !== undefined)
-    throw new UsageError("plan: --to and --headquarters say where the export rules are asked; expected --legal-on with the day beside them");
+    throw new UsageError(
+      "plan: --to and --headquarters say where the export rules are asked; expected --legal-on with the day beside them",
+    );
   const law = legal === undefined ? undefined : placeOf("plan", options, legal);
   if (law !== undefined && options.chip === undefined) return runLegal(named, options, law, currency);
   const phased = phasesOf(named);
@@ -150,28 +175,49 @@ function run(model: string, options: PlanCommandOptions): string {
   const only = named.name === "deepseek-r1" || (phased !== undefined && named.preset === undefined);
   if (only && options.tokens === undefined) return runPhases(named, phased!, chip, options, currency);
 
-  const question = onChip({ ...questionOf(named, options), layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout") }, chip, options);
+  const question = onChip(
+    {
+      ...questionOf(named, options),
+      layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout"),
+    },
+    chip,
+    options,
+  );
   if (question.gpus === undefined && question.days === undefined && question.budgetUsd === undefined)
     throw new UsageError("plan: expected --gpus, --days or --budget, came none; for example --gpus 1024");
   const result = asked(question);
-  if (options.country !== undefined) result.energy = energy({ chip, gpuHours: result.gpuHours, country: options.country });
+  if (options.country !== undefined)
+    result.energy = energy({ chip, gpuHours: result.gpuHours, country: options.country });
   const extras: PlanExtras = { currency, chip };
   if (options.owned) extras.owned = ownedOf(result, chip, options);
   if (options.serving)
     extras.serving = serve({
-      architecture: questionArchitecture(question), cluster: clusterOf(chip, result.gpus, { networkBytesPerSec: question.networkBytesPerSec }),
-      precision: result.precision, usdPerGpuHour: result.usdPerGpuHour, tokensPerSecondPerUser: 20,
+      architecture: questionArchitecture(question),
+      cluster: clusterOf(chip, result.gpus, { networkBytesPerSec: question.networkBytesPerSec }),
+      precision: result.precision,
+      usdPerGpuHour: result.usdPerGpuHour,
+      tokensPerSecondPerUser: 20,
       ...(questionArchitecture(question).mtpDepth > 0 && { speculation: { acceptance: 0.87, drafted: 1 } }),
     });
   if (options.phases) {
-    if (!phased) throw new UsageError(`plan: --phases: none are known of ${named.name}; known: ${Object.keys(PHASES).join(", ")} and the R1 distills`);
-    extras.phases = planPhases({ ...question, gpus: result.gpus }, phased.phases, { speculation: phased.speculation, onProgress: progress("phases") });
+    if (!phased)
+      throw new UsageError(
+        `plan: --phases: none are known of ${named.name}; known: ${Object.keys(PHASES).join(", ")} and the R1 distills`,
+      );
+    extras.phases = planPhases({ ...question, gpus: result.gpus }, phased.phases, {
+      speculation: phased.speculation,
+      onProgress: progress("phases"),
+    });
   }
   draw(question, result, options);
   return options.json ? `${JSON.stringify({ ...result, ...jsonExtras(extras) }, null, 2)}\n` : drawPlan(result, extras);
 }
 
-const jsonExtras = ({ owned: own, phases, serving }: PlanExtras) => ({ ...(own && { owned: own }), ...(phases && { phases }), ...(serving && { serving }) });
+const jsonExtras = ({ owned: own, phases, serving }: PlanExtras) => ({
+  ...(own && { owned: own }),
+  ...(phases && { phases }),
+  ...(serving && { serving }),
+});
 
 const progress = (label: string) => {
   const line = progressLine();
@@ -184,7 +230,9 @@ const progress = (label: string) => {
 function asked(question: PlanQuestion): PlanResult {
   const line = progressLine();
   try {
-    return plan(question, { onProgress: (done, total, note) => line({ label: "searching layouts", done, total, unit: "searches", note }) });
+    return plan(question, {
+      onProgress: (done, total, note) => line({ label: "searching layouts", done, total, unit: "searches", note }),
+    });
   } finally {
     line.end();
   }
@@ -198,17 +246,50 @@ interface Phased {
 
 function phasesOf({ name }: NamedModel): Phased | undefined {
   if (Object.hasOwn(PHASES, name)) return PHASES[name];
-  return name.startsWith("r1-distill") || name.startsWith("r1-0528") ? { gpus: 64, phases: distillPhases() } : undefined;
+  return name.startsWith("r1-distill") || name.startsWith("r1-0528")
+    ? { gpus: 64, phases: distillPhases() }
+    : undefined;
 }
 
 /** `sumbi plan r1`: a model whose own training is its phases alone. */
-function runPhases(named: NamedModel, phased: Phased, chip: Chip, options: PlanCommandOptions, currency: Currency): string {
+function runPhases(
+  named: NamedModel,
+  phased: Phased,
+  chip: Chip,
+  options: PlanCommandOptions,
+  currency: Currency,
+): string {
   const base = questionOf(named, { ...options, tokens: "1T" });
   const gpus = (options.gpus === undefined ? undefined : base.gpus) ?? phased.gpus ?? 512;
-  if (base.days !== undefined || base.budgetUsd !== undefined) throw new UsageError(`plan: ${named.name}'s phases take --gpus; --days and --budget solve for pretraining only`);
-  const question = onChip({ ...base, gpus, batch: base.batch ?? 512, layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout") }, chip, options);
-  const phases = planPhases({ ...question, gpus }, phased.phases, { speculation: phased.speculation, onProgress: progress("phases") });
-  const summary = { model: named.name, chip: chip.id, gpus, gpuHours: phases.gpuHours, days: phases.days, usd: phases.usd, p10: phases.p10, p90: phases.p90, restsOn: phases.restsOn, phases: phases.phases, sources: phases.sources };
+  if (base.days !== undefined || base.budgetUsd !== undefined)
+    throw new UsageError(`plan: ${named.name}'s phases take --gpus; --days and --budget solve for pretraining only`);
+  const question = onChip(
+    {
+      ...base,
+      gpus,
+      batch: base.batch ?? 512,
+      layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout"),
+    },
+    chip,
+    options,
+  );
+  const phases = planPhases({ ...question, gpus }, phased.phases, {
+    speculation: phased.speculation,
+    onProgress: progress("phases"),
+  });
+  const summary = {
+    model: named.name,
+    chip: chip.id,
+    gpus,
+    gpuHours: phases.gpuHours,
+    days: phases.days,
+    usd: phases.usd,
+    p10: phases.p10,
+    p90: phases.p90,
+    restsOn: phases.restsOn,
+    phases: phases.phases,
+    sources: phases.sources,
+  };
   if (options.json) return `${JSON.stringify(summary, null, 2)}\n`;
   return `${named.name} on ${gpus} × ${chip.name}\n${drawPhases(phases, currency)}${drawSources([...phases.sources, ...chip.sources])}`;
 }
@@ -217,16 +298,26 @@ function checkLegal(chip: Chip, law: LawPlace): void {
   const answer = legality({ chip, ...law });
   if (LAWFUL.includes(answer.verdict)) return;
   const { date, to, headquarters } = law;
-  const legal = legalOn(date, to, headquarters).map(({ id }) => id).filter((id) => Object.hasOwn(CHIPS, id));
-  throw new ConfigError(`plan: ${chip.name} could not be had in ${placeText(law)} on ${date} without a licence (${answer.verdict}: ${answer.says}); could be: ${legal.join(", ")}`);
+  const legal = legalOn(date, to, headquarters)
+    .map(({ id }) => id)
+    .filter((id) => Object.hasOwn(CHIPS, id));
+  throw new ConfigError(
+    `plan: ${chip.name} could not be had in ${placeText(law)} on ${date} without a licence (${answer.verdict}: ${answer.says}); could be: ${legal.join(", ")}`,
+  );
 }
 
 /** What could this lab have trained? Every chip that could be had that day. */
 function runLegal(named: NamedModel, options: PlanCommandOptions, law: LawPlace, currency: Currency): string {
   const { date, to, headquarters } = law;
-  const chips = legalOn(date, to, headquarters).flatMap(({ id }) => (Object.hasOwn(CHIPS, id) ? [CHIPS[id]] : [])).filter((chip) => chip.released <= date);
-  if (chips.length === 0) throw new ConfigError(`plan: no chip of the table could be had in ${placeText(law)} on ${date}`);
-  const question = { ...questionOf(named, options), layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout") };
+  const chips = legalOn(date, to, headquarters)
+    .flatMap(({ id }) => (Object.hasOwn(CHIPS, id) ? [CHIPS[id]] : []))
+    .filter((chip) => chip.released <= date);
+  if (chips.length === 0)
+    throw new ConfigError(`plan: no chip of the table could be had in ${placeText(law)} on ${date}`);
+  const question = {
+    ...questionOf(named, options),
+    layout: options.layout === undefined ? undefined : parseLayout(options.layout, "plan: --layout"),
+  };
   const comparison = compareChips(question, chips, options, law);
   if (options.json) return `${JSON.stringify(comparison, null, 2)}\n`;
   return drawComparison(comparison, currency);
@@ -235,9 +326,14 @@ function runLegal(named: NamedModel, options: PlanCommandOptions, law: LawPlace,
 function ownedOf(result: PlanResult, chip: Chip, options: PlanCommandOptions) {
   const known = purchasePrice(chip);
   const purchaseUsd = options.purchase === undefined ? known?.usd : quantity(options.purchase, "plan: --purchase");
-  if (purchaseUsd === undefined) throw new UsageError(`plan: --owned: no price to buy ${chip.name} at is known; give --purchase`);
+  if (purchaseUsd === undefined)
+    throw new UsageError(`plan: --owned: no price to buy ${chip.name} at is known; give --purchase`);
   return owned({
-    chip, gpus: result.gpus, gpuHours: result.gpuHours, purchaseUsd, country: options.country,
+    chip,
+    gpus: result.gpus,
+    gpuHours: result.gpuHours,
+    purchaseUsd,
+    country: options.country,
     ...(options.purchase === undefined && known && { purchaseSources: known.sources }),
   });
 }
@@ -245,13 +341,26 @@ function ownedOf(result: PlanResult, chip: Chip, options: PlanCommandOptions) {
 /** Writes the trace and the drawing of one step's schedule. */
 function draw(question: PlanQuestion, result: PlanResult, options: PlanCommandOptions): void {
   if (options.trace === undefined && options.timeline === undefined) return;
-  if (result.layout.pp === 1) throw new ConfigError(`plan: the layout has no pipeline to draw; nearest that works: --layout pp=2`);
+  if (result.layout.pp === 1)
+    throw new ConfigError(`plan: the layout has no pipeline to draw; nearest that works: --layout pp=2`);
   const job = { ...jobOf(question, result.gpus), schedule: result.schedule };
   const { stages, sendSeconds } = stepDetails(job, result.layout);
-  const schedule = simulate({ schedule: result.schedule, stages, pp: result.layout.pp, vp: result.layout.vp, microBatches: result.microBatches!, sendSeconds });
-  if (options.trace !== undefined) writeOutput("--trace", options.trace, JSON.stringify(toTrace(schedule)), (text) => /"traceEvents":\[\{"ph":"M","name":"process_name"/.test(text));
+  const schedule = simulate({
+    schedule: result.schedule,
+    stages,
+    pp: result.layout.pp,
+    vp: result.layout.vp,
+    microBatches: result.microBatches!,
+    sendSeconds,
+  });
+  if (options.trace !== undefined)
+    writeOutput("--trace", options.trace, JSON.stringify(toTrace(schedule)), (text) =>
+      /"traceEvents":\[\{"ph":"M","name":"process_name"/.test(text),
+    );
   if (options.timeline !== undefined) {
     const title = `${result.model}: ${result.schedule}, ${result.layout.pp} ranks, ${result.microBatches} micro-batches`;
-    writeOutput("--timeline", options.timeline, timelineSvg(schedule, { title }), (text) => /^<svg [^>]* role="img" [^>]*>\s*<title>[^<]* micro-batches<\/title>/.test(text));
+    writeOutput("--timeline", options.timeline, timelineSvg(schedule, { title }), (text) =>
+      /^<svg [^>]* role="img" [^>]*>\s*<title>[^<]* micro-batches<\/title>/.test(text),
+    );
   }
 }

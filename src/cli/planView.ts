@@ -1,8 +1,8 @@
 import pc from "picocolors";
 import { layoutText } from "../plan/layouts.ts";
-import { fromUsd, type Currency } from "../plan/prices.ts";
 import type { Owned } from "../plan/money.ts";
 import type { PhasesResult } from "../plan/phases.ts";
+import { type Currency, fromUsd } from "../plan/prices.ts";
 import type { Serving } from "../plan/serving.ts";
 import type { Chip, MemoryBytes, PlanResult, Source, StepEstimate } from "../plan/types.ts";
 import { bytes } from "./print.ts";
@@ -10,7 +10,12 @@ import { bytes } from "./print.ts";
 /** `2.66M`, `14.8T`: three figures. */
 export function short(n: number, figures = 3): string {
   if (!Number.isFinite(n)) return n > 0 ? "∞" : "–";
-  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+  for (const [unit, size] of [
+    ["T", 1e12],
+    ["B", 1e9],
+    ["M", 1e6],
+    ["K", 1e3],
+  ] as const)
     if (Math.abs(n) >= size * (unit === "K" ? 10 : 1)) return `${plain(n / size, figures)}${unit}`;
   return Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : plain(n, figures);
 }
@@ -33,11 +38,23 @@ export function bar(value: number, most: number, width = 28): string {
 }
 
 const PARTS: Record<keyof StepEstimate["parts"], string> = {
-  compute: "products, attention", memoryBound: "memory-bound", tp: "tensor parallelism", ep: "experts, exposed", cp: "context parallelism",
-  pp: "pipeline sends", dp: "gradients, weights", bubble: "bubble", optimizer: "optimizer", overhead: "launches",
+  compute: "products, attention",
+  memoryBound: "memory-bound",
+  tp: "tensor parallelism",
+  ep: "experts, exposed",
+  cp: "context parallelism",
+  pp: "pipeline sends",
+  dp: "gradients, weights",
+  bubble: "bubble",
+  optimizer: "optimizer",
+  overhead: "launches",
 };
 const MEMORY: Record<Exclude<keyof MemoryBytes, "total">, string> = {
-  weights: "weights", gradients: "gradients", optimizer: "optimizer", activations: "activations", buffers: "buffers, slack",
+  weights: "weights",
+  gradients: "gradients",
+  optimizer: "optimizer",
+  activations: "activations",
+  buffers: "buffers, slack",
 };
 
 const row = (label: string, text: string): string => `  ${label.padEnd(20)}${text}`;
@@ -56,30 +73,68 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
   const { currency, chip } = extras;
   const cash = (usd: number) => money(usd, currency);
   const lines: string[] = [
-    pc.bold(`${plan.model}, ${short(plan.tokens)} tokens on ${plan.gpus.toLocaleString("en-US")} × ${chip.name}: ${short(plan.gpuHours)} GPU-hours, ${short(plan.days)} days, ${cash(plan.usd)}`),
+    pc.bold(
+      `${plan.model}, ${short(plan.tokens)} tokens on ${plan.gpus.toLocaleString("en-US")} × ${chip.name}: ${short(plan.gpuHours)} GPU-hours, ${short(plan.days)} days, ${cash(plan.usd)}`,
+    ),
     row("GPU-hours", `${short(plan.gpuHours)}, ${short(plan.p10.gpuHours)} to ${short(plan.p90.gpuHours)}`),
     row("days", `${short(plan.days)}, ${short(plan.p10.days)} to ${short(plan.p90.days)}`),
-    row("final run", `${cash(plan.usd)}, ${cash(plan.p10.usd)} to ${cash(plan.p90.usd)}, at ${money(plan.usdPerGpuHour!, currency)} a GPU-hour`),
+    row(
+      "final run",
+      `${cash(plan.usd)}, ${cash(plan.p10.usd)} to ${cash(plan.p90.usd)}, at ${money(plan.usdPerGpuHour!, currency)} a GPU-hour`,
+    ),
     ...wrap(plan.restsOn, 96).map((text, i) => row(i === 0 ? "what bands rest on" : "", text)),
-    row("whole programme", `${cash(plan.programme!.low)} to ${cash(plan.programme!.high)}: experiments and failed runs make it ${short(plan.programme!.multiple.low, 2)} to ${short(plan.programme!.multiple.high, 2)} final runs`),
+    row(
+      "whole programme",
+      `${cash(plan.programme!.low)} to ${cash(plan.programme!.high)}: experiments and failed runs make it ${short(plan.programme!.multiple.low, 2)} to ${short(plan.programme!.multiple.high, 2)} final runs`,
+    ),
   ];
   if (extras.owned) lines.push(...drawOwned(extras.owned, currency));
   const { energy, asRunsWent } = plan;
-  lines.push(row("electricity", `${short(energy!.kwh / 1e6)} GWh, ${short(energy!.co2Tonnes)} t of CO2 on the mean grid of ${energy!.country}`));
+  lines.push(
+    row(
+      "electricity",
+      `${short(energy!.kwh / 1e6)} GWh, ${short(energy!.co2Tonnes)} t of CO2 on the mean grid of ${energy!.country}`,
+    ),
+  );
   lines.push(row("time that counts", timeThatCounts(plan)));
   if (asRunsWent && plan.goodput > asRunsWent.share)
-    lines.push(row("as runs went", `${short(asRunsWent.gpuHours)} GPU-hours, ${cash(asRunsWent.usd)}: published whole runs kept ${percent(asRunsWent.share, 0)} of their best steady state`));
+    lines.push(
+      row(
+        "as runs went",
+        `${short(asRunsWent.gpuHours)} GPU-hours, ${cash(asRunsWent.usd)}: published whole runs kept ${percent(asRunsWent.share, 0)} of their best steady state`,
+      ),
+    );
 
   lines.push(head(`layout: ${layoutText(plan.layout)}`));
-  lines.push(row("schedule", `${plan.layout.pp > 1 ? plan.schedule : "none"}, ${plan.microBatches} micro-batches a step, ${plan.precision}`));
-  lines.push(row("batch", `${plan.batch!.toLocaleString("en-US")} sequences of ${plan.sequence!.toLocaleString("en-US")}, ${plan.steps.toLocaleString("en-US")} steps`));
-  lines.push(row("speed", `${short(plan.tokensPerSecondPerGpu, 4)} tokens/s a GPU, ${percent(plan.mfu)} of the BF16 peak, ${short(plan.flopsPerToken / 1e9, 4)} GFLOP a token`));
+  lines.push(
+    row(
+      "schedule",
+      `${plan.layout.pp > 1 ? plan.schedule : "none"}, ${plan.microBatches} micro-batches a step, ${plan.precision}`,
+    ),
+  );
+  lines.push(
+    row(
+      "batch",
+      `${plan.batch!.toLocaleString("en-US")} sequences of ${plan.sequence!.toLocaleString("en-US")}, ${plan.steps.toLocaleString("en-US")} steps`,
+    ),
+  );
+  lines.push(
+    row(
+      "speed",
+      `${short(plan.tokensPerSecondPerGpu, 4)} tokens/s a GPU, ${percent(plan.mfu)} of the BF16 peak, ${short(plan.flopsPerToken / 1e9, 4)} GFLOP a token`,
+    ),
+  );
 
   lines.push(head(`step: ${short(plan.stepSeconds, 4)} s`));
   for (const [part, name] of Object.entries(PARTS) as [keyof StepEstimate["parts"], string][]) {
     const seconds = plan.parts[part];
     if (seconds > 0.0005 * plan.stepSeconds)
-      lines.push(row(name, `${bar(seconds, plan.stepSeconds)} ${seconds.toFixed(2).padStart(7)} s ${percent(seconds / plan.stepSeconds).padStart(7)}`));
+      lines.push(
+        row(
+          name,
+          `${bar(seconds, plan.stepSeconds)} ${seconds.toFixed(2).padStart(7)} s ${percent(seconds / plan.stepSeconds).padStart(7)}`,
+        ),
+      );
   }
 
   lines.push(head(`memory: ${bytes(plan.memoryBytes.total)} of ${bytes(chip.hbmBytes)} on the fullest GPU`));
@@ -89,7 +144,12 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
   if (plan.runnersUp.length > 0) {
     lines.push(head("why not another layout"));
     for (const { slower, why, step } of plan.runnersUp.slice(0, 6))
-      lines.push(...wrap(why, 108).map((text, i) => `  ${i === 0 ? (step.fits ? `+${(slower * 100).toFixed(1)} %` : "no room").padEnd(9) : " ".repeat(9)}${text}`));
+      lines.push(
+        ...wrap(why, 108).map(
+          (text, i) =>
+            `  ${i === 0 ? (step.fits ? `+${(slower * 100).toFixed(1)} %` : "no room").padEnd(9) : " ".repeat(9)}${text}`,
+        ),
+      );
   }
   if (extras.phases) lines.push(drawPhases(extras.phases, currency).trimEnd());
   if (extras.serving) lines.push(drawServing(extras.serving, currency).trimEnd());
@@ -99,23 +159,37 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
 function timeThatCounts({ goodput, failures }: PlanResult): string {
   const { share, mtbfHours, intervalSeconds } = failures!;
   const reckoned = `a failure every ${short(mtbfHours)} h, a checkpoint every ${short(intervalSeconds / 60)} min`;
-  return goodput === share ? `${percent(goodput)}: ${reckoned}` : `${percent(goodput)}, as given; ${reckoned} would leave ${percent(share)}`;
+  return goodput === share
+    ? `${percent(goodput)}: ${reckoned}`
+    : `${percent(goodput)}, as given; ${reckoned} would leave ${percent(share)}`;
 }
 
 function drawOwned(owned: Owned, currency: Currency): string[] {
   const cash = (usd: number) => money(usd, currency);
   const { chips, servers, network, electricity, staff } = owned.parts;
   return [
-    row("on own machines", `${cash(owned.usd)}, ${money(owned.usdPerGpuHour, currency)} a GPU-hour; the machines cost ${cash(owned.capitalUsd)} to buy`),
-    row("", `chips ${cash(chips)}, servers ${cash(servers)}, network ${cash(network)}, electricity ${cash(electricity)}, operators ${cash(staff)}`),
+    row(
+      "on own machines",
+      `${cash(owned.usd)}, ${money(owned.usdPerGpuHour, currency)} a GPU-hour; the machines cost ${cash(owned.capitalUsd)} to buy`,
+    ),
+    row(
+      "",
+      `chips ${cash(chips)}, servers ${cash(servers)}, network ${cash(network)}, electricity ${cash(electricity)}, operators ${cash(staff)}`,
+    ),
   ];
 }
 
 /** A table of phases with its sums, and what each rests on. */
 export function drawPhases({ phases, gpuHours, usd, p10, p90, restsOn }: PhasesResult, currency: Currency): string {
-  const lines = [head(`phases: ${short(gpuHours)} GPU-hours, ${money(usd, currency)} (${short(p10.gpuHours)} to ${short(p90.gpuHours)} GPU-hours)`)];
+  const lines = [
+    head(
+      `phases: ${short(gpuHours)} GPU-hours, ${money(usd, currency)} (${short(p10.gpuHours)} to ${short(p90.gpuHours)} GPU-hours)`,
+    ),
+  ];
   for (const phase of phases) {
-    lines.push(`  ${phase.name.padEnd(28)}${short(phase.gpuHours).padStart(8)} h ${short(phase.days).padStart(7)} d ${money(phase.usd, currency).padStart(9)}`);
+    lines.push(
+      `  ${phase.name.padEnd(28)}${short(phase.gpuHours).padStart(8)} h ${short(phase.days).padStart(7)} d ${money(phase.usd, currency).padStart(9)}`,
+    );
     lines.push(...wrap(phase.says, 104).map((text) => pc.dim(`    ${text}`)));
   }
   lines.push(...wrap(restsOn, 106).map((text) => `  ${text}`));
@@ -125,18 +199,33 @@ export function drawPhases({ phases, gpuHours, usd, p10, p90, restsOn }: PhasesR
 export function drawServing(serving: Serving, currency: Currency): string {
   const { prefill, decode } = serving;
   const price = (usd: number | undefined) => (usd === undefined ? "" : `, ${money(usd, currency)} a million`);
-  const unit = ({ gpus, tp, ep }: Serving["decode"]["unit"]) => [`${gpus} GPUs`, tp > 1 && `tp ${tp}`, ep > 1 && `ep ${ep}`].filter(Boolean).join(" · ");
+  const unit = ({ gpus, tp, ep }: Serving["decode"]["unit"]) =>
+    [`${gpus} GPUs`, tp > 1 && `tp ${tp}`, ep > 1 && `ep ${ep}`].filter(Boolean).join(" · ");
   return `${[
     head("serving, at full load"),
-    row("prefill", `${short(prefill.tokensPerSecondPerGpu)} tokens/s a GPU${price(serving.usdPerMillionInput)} (${unit(prefill.unit)})`),
-    row("decode", `${short(decode.tokensPerSecondPerGpu)} tokens/s a GPU${price(serving.usdPerMillionOutput)} (${unit(decode.unit)})`),
-    row("a user sees", `${short(decode.tokensPerSecondPerUser)} tokens/s; ${short(decode.sequencesPerGpu)} sequences a GPU, memory allows ${short(decode.mostSequencesPerGpu)}${decode.tokensPerPass > 1 ? `; ${decode.tokensPerPass.toFixed(2)} tokens a pass by speculation` : ""}`),
-    row("memory", `weights ${bytes(serving.weightBytesPerGpu)} a GPU, cache ${bytes(serving.cacheBytesPerToken)} a token, ${bytes(serving.cacheBytesPerSequence)} a sequence`),
+    row(
+      "prefill",
+      `${short(prefill.tokensPerSecondPerGpu)} tokens/s a GPU${price(serving.usdPerMillionInput)} (${unit(prefill.unit)})`,
+    ),
+    row(
+      "decode",
+      `${short(decode.tokensPerSecondPerGpu)} tokens/s a GPU${price(serving.usdPerMillionOutput)} (${unit(decode.unit)})`,
+    ),
+    row(
+      "a user sees",
+      `${short(decode.tokensPerSecondPerUser)} tokens/s; ${short(decode.sequencesPerGpu)} sequences a GPU, memory allows ${short(decode.mostSequencesPerGpu)}${decode.tokensPerPass > 1 ? `; ${decode.tokensPerPass.toFixed(2)} tokens a pass by speculation` : ""}`,
+    ),
+    row(
+      "memory",
+      `weights ${bytes(serving.weightBytesPerGpu)} a GPU, cache ${bytes(serving.cacheBytesPerToken)} a token, ${bytes(serving.cacheBytesPerSequence)} a sequence`,
+    ),
   ].join("\n")}\n`;
 }
 
 export const drawWarnings = (warnings: string[]): string =>
-  warnings.length === 0 ? "" : `${head("mind")}\n${warnings.flatMap((w) => wrap(w, 114).map((text, i) => `  ${i === 0 ? "" : "  "}${text}`)).join("\n")}\n`;
+  warnings.length === 0
+    ? ""
+    : `${head("mind")}\n${warnings.flatMap((w) => wrap(w, 114).map((text, i) => `  ${i === 0 ? "" : "  "}${text}`)).join("\n")}\n`;
 
 /** Numbered, each with date and mark. */
 export const drawSources = (sources: Source[]): string =>

@@ -44,7 +44,10 @@ export function progressLine(): OnProgress & { end(): void } {
     const seconds = (now - started) / 1000;
     const share = p.total > 0 ? p.done / p.total : 0;
     const eta = share > 0 && share < 1 ? ` · ${duration((seconds * (1 - share)) / share)} left` : "";
-    const bar = p.total > 0 ? `${"█".repeat(Math.round(share * 24)).padEnd(24, "░")} ${(share * 100).toFixed(0).padStart(3)}% ` : "";
+    const bar =
+      p.total > 0
+        ? `${"█".repeat(Math.round(share * 24)).padEnd(24, "░")} ${(share * 100).toFixed(0).padStart(3)}% `
+        : "";
     const figures = p.total > 0 ? `${count(p.done)}/${count(p.total)}` : count(p.done);
     const line = `${p.label} ${bar}${figures} ${p.unit}${p.note ? ` · ${p.note}` : ""}${eta}`;
     process.stderr.write(tty ? `\r\x1b[2K${line}` : `${line}\n`);

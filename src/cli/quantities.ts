@@ -7,7 +7,9 @@ const SIZE: Record<string, number> = { "": 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t:
 /** `14.8T`, `5.6M`, `300B`, `2e12`, `15,360`: a positive number. Throws UsageError naming the option. */
 export function quantity(text: string, option: string): number {
   const found = /^\$?\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)(e[+-]?\d+)?\s*([kmbgt]?)$/i.exec(text.trim());
-  const number = found ? Number(`${found[1].replaceAll(/[_,]/g, "")}${found[2] ?? ""}`) * SIZE[found[3].toLowerCase()] : NaN;
+  const number = found
+    ? Number(`${found[1].replaceAll(/[_,]/g, "")}${found[2] ?? ""}`) * SIZE[found[3].toLowerCase()]
+    : NaN;
   if (Number.isFinite(number) && number > 0) return number;
   throw new UsageError(`${option}: expected a positive number such as 14.8T, 300B, 5.6M or 2e12, came ${text}`);
 }
@@ -42,27 +44,50 @@ export function byteRate(text: string, option: string): number {
 }
 
 const KEYS: Record<string, keyof Layout> = {
-  dp: "dp", tp: "tp", cp: "cp", pp: "pp", vp: "vp", ep: "ep", zero: "zero", microbatch: "microBatch", mbs: "microBatch", recompute: "recompute",
+  dp: "dp",
+  tp: "tp",
+  cp: "cp",
+  pp: "pp",
+  vp: "vp",
+  ep: "ep",
+  zero: "zero",
+  microbatch: "microBatch",
+  mbs: "microBatch",
+  recompute: "recompute",
 };
 const RECOMPUTES = ["none", "selective", "full"] as const;
 
 /** `pp=16,ep=64,zero=1,recompute=selective`: what of a layout is fixed. */
 export function parseLayout(text: string, option = "--layout"): Partial<Layout> {
   const layout: Partial<Layout> = {};
-  for (const part of text.split(",").map((p) => p.trim()).filter((p) => p !== "")) {
+  for (const part of text
+    .split(",")
+    .map((p) => p.trim())
+    .filter((p) => p !== "")) {
     const [name, value, more] = part.split("=").map((p) => p.trim());
     const key = Object.hasOwn(KEYS, (name ?? "").toLowerCase()) ? KEYS[name.toLowerCase()] : undefined;
     if (!key || more !== undefined)
-      throw new UsageError(`${option}: expected dp, tp, cp, pp, vp, ep, zero, microBatch or recompute, each with =, came ${part}; nearest: ${nearest(name ?? "", Object.keys(KEYS))[0]}=`);
+      throw new UsageError(
+        `${option}: expected dp, tp, cp, pp, vp, ep, zero, microBatch or recompute, each with =, came ${part}; nearest: ${nearest(name ?? "", Object.keys(KEYS))[0]}=`,
+      );
     if (key === "recompute") {
       const redo = RECOMPUTES.find((r) => r === value);
-      if (!redo) throw new UsageError(`${option}: recompute: expected none, selective or full, came ${value ?? "nothing"}`);
+      if (!redo)
+        throw new UsageError(`${option}: recompute: expected none, selective or full, came ${value ?? "nothing"}`);
       layout.recompute = redo;
       continue;
     }
     const number = Number(value);
-    if (value === undefined || value === "" || !Number.isSafeInteger(number) || number < (key === "zero" ? 0 : 1) || (key === "zero" && number > 3))
-      throw new UsageError(`${option}: ${key}: expected ${key === "zero" ? "0, 1, 2 or 3" : "a positive whole number"}, came ${value ?? "nothing"}`);
+    if (
+      value === undefined ||
+      value === "" ||
+      !Number.isSafeInteger(number) ||
+      number < (key === "zero" ? 0 : 1) ||
+      (key === "zero" && number > 3)
+    )
+      throw new UsageError(
+        `${option}: ${key}: expected ${key === "zero" ? "0, 1, 2 or 3" : "a positive whole number"}, came ${value ?? "nothing"}`,
+      );
     (layout as Record<string, number>)[key] = number;
   }
   return layout;

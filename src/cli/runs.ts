@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { clearCache, exportRun, RunReader, type RunInfo, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
 import { bytes, dollars, parametersInWords, plural } from "../format.ts";
+import { clearCache, exportRun, type RunInfo, RunReader, type RunSummary, type StepRecord } from "../runs/index.ts";
 import { count, duration, shellCommand } from "./print.ts";
 import { shortPath } from "./trainEnd.ts";
 import { sparkline } from "./trainView.ts";
@@ -31,9 +31,13 @@ export function register(program: Command): void {
     .action(async (id: string, _: object, command: Command) => {
       const options = command.optsWithGlobals<{ out?: string; overwrite?: boolean; runs: string; json?: boolean }>();
       const { model, step, skipped } = await exportRun(id, options);
-      for (const reason of skipped) process.stderr.write(`${pc.yellow("warn")}: a newer state was passed over: ${reason}\n`);
+      for (const reason of skipped)
+        process.stderr.write(`${pc.yellow("warn")}: a newer state was passed over: ${reason}\n`);
       if (options.json) process.stdout.write(`${JSON.stringify({ model, step, run: id })}\n`);
-      else process.stdout.write(`the model of step ${step} is in ${shortPath(model)}. Talk to it: ${shellCommand("chat", shortPath(model))}\n`);
+      else
+        process.stdout.write(
+          `the model of step ${step} is in ${shortPath(model)}. Talk to it: ${shellCommand("chat", shortPath(model))}\n`,
+        );
     });
   runs
     .command("clear-cache")
@@ -45,8 +49,13 @@ export function register(program: Command): void {
       const options = command.optsWithGlobals<{ runs: string; json?: boolean }>();
       const cleared = await clearCache(options.runs);
       if (options.json) return void process.stdout.write(`${JSON.stringify(cleared)}\n`);
-      const kept = [...(cleared.needed > 0 ? [`${cleared.needed} that runs here need`] : []), ...(cleared.recent > 0 ? [`${cleared.recent} opened within the last hour`] : [])];
-      process.stdout.write(`removed ${plural(cleared.removed, "data set")} (${bytes(cleared.bytes)})${kept.length > 0 ? `; kept ${kept.join(" and ")}` : ""}\n`);
+      const kept = [
+        ...(cleared.needed > 0 ? [`${cleared.needed} that runs here need`] : []),
+        ...(cleared.recent > 0 ? [`${cleared.recent} opened within the last hour`] : []),
+      ];
+      process.stdout.write(
+        `removed ${plural(cleared.removed, "data set")} (${bytes(cleared.bytes)})${kept.length > 0 ? `; kept ${kept.join(" and ")}` : ""}\n`,
+      );
     });
   runs
     .description("list the training runs here, or compare some of them")
@@ -57,11 +66,15 @@ export function register(program: Command): void {
       const reader = new RunReader(options.runs);
       const all = await reader.list();
       for (const id of ids)
-        if (!all.some((run) => run.id === id)) throw new UsageError(`runs: no run ${id} in ${options.runs}; there is ${all.map((run) => run.id).join(", ") || "none"}`);
+        if (!all.some((run) => run.id === id))
+          throw new UsageError(
+            `runs: no run ${id} in ${options.runs}; there is ${all.map((run) => run.id).join(", ") || "none"}`,
+          );
       const chosen = ids.length > 0 ? all.filter((run) => ids.includes(run.id)) : all;
       const compared = ids.length > 0 ? await Promise.all(chosen.map((run) => describe(reader, run))) : undefined;
       if (options.json) process.stdout.write(`${JSON.stringify(compared ?? chosen, null, 2)}\n`);
-      else if (chosen.length === 0) process.stdout.write(`no runs in ${options.runs}; begin one with: npx sumbi train tiny\n`);
+      else if (chosen.length === 0)
+        process.stdout.write(`no runs in ${options.runs}; begin one with: npx sumbi train tiny\n`);
       else process.stdout.write(compared ? comparison(compared) : listing(chosen));
     });
 }

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scriptModel, served, until } from "../../test/support/fake-model.ts";
 import { resolveModel } from "../serve/index.ts";
-import { startServing, type ServeOptions, warningOf } from "./serve.ts";
+import { type ServeOptions, startServing, warningOf } from "./serve.ts";
 
 let dir: string;
 beforeAll(() => {
@@ -14,10 +14,22 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-const options = (more: Partial<ServeOptions> = {}): ServeOptions => ({ host: "127.0.0.1", runs: join(dir, "runs"), ...more });
-async function start(more: Partial<ServeOptions>, model = served(scriptModel(() => "la ".repeat(150), { delayMs: 2 }))) {
+const options = (more: Partial<ServeOptions> = {}): ServeOptions => ({
+  host: "127.0.0.1",
+  runs: join(dir, "runs"),
+  ...more,
+});
+async function start(
+  more: Partial<ServeOptions>,
+  model = served(scriptModel(() => "la ".repeat(150), { delayMs: 2 })),
+) {
   let printed = "";
-  const server = await startServing(dir, options(more), async () => model, (text) => void (printed += text));
+  const server = await startServing(
+    dir,
+    options(more),
+    async () => model,
+    (text) => void (printed += text),
+  );
   return { server, printed, model };
 }
 
@@ -28,7 +40,13 @@ test("prints its address, for people and as JSON, and answers there", async () =
   expect(await (await fetch(`${server.url}/api/runs`)).json()).toEqual([]);
   await server.close();
   const json = await start({ port: 0, json: true });
-  expect(JSON.parse(json.printed)).toEqual({ url: json.server.url, api: `${json.server.url}/v1`, model: "fake", host: "127.0.0.1", port: json.server.port });
+  expect(JSON.parse(json.printed)).toEqual({
+    url: json.server.url,
+    api: `${json.server.url}/v1`,
+    model: "fake",
+    host: "127.0.0.1",
+    port: json.server.port,
+  });
   await json.server.close();
 });
 
@@ -37,9 +55,12 @@ test("a port that is taken: an error when it was asked for, the next free one wh
   await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
   const { port } = other.address() as AddressInfo;
   const model = served(scriptModel(() => "x"));
-  await expect(start({ port }, model)).rejects.toThrow(`serve: port ${port} is taken on 127.0.0.1: stop the program that listens there, or choose another with --port`);
+  await expect(start({ port }, model)).rejects.toThrow(
+    `serve: port ${port} is taken on 127.0.0.1: stop the program that listens there, or choose another with --port`,
+  );
   await expect(async () => {
-    for await (const _ of model.engine.generate({ prompt: [1], maxTokens: 1, stopIds: [], sampling: {} as never })) void _;
+    for await (const _ of model.engine.generate({ prompt: [1], maxTokens: 1, stopIds: [], sampling: {} as never }))
+      void _;
   }).rejects.toThrow(/closed/);
   other.close();
   const blocked = createServer().on("error", () => undefined);
@@ -49,15 +70,21 @@ test("a port that is taken: an error when it was asked for, the next free one wh
   expect(printed).toContain("port 8080 is taken, so it is");
   await server.close();
   blocked.close();
-  await expect(start({ port: 0, host: "203.0.113.7" })).rejects.toThrow(/--host 203.0.113.7 is no address of this machine/);
+  await expect(start({ port: 0, host: "203.0.113.7" })).rejects.toThrow(
+    /--host 203.0.113.7 is no address of this machine/,
+  );
 });
 
 test("keys come from options and from the environment, and are asked for", async () => {
   process.env.SUMBI_API_KEY = " env-one,env-two ";
   const { server, printed } = await start({ port: 0, apiKey: ["own"] });
   delete process.env.SUMBI_API_KEY;
-  const status = async (key?: string) => (await fetch(`${server.url}/v1/models`, { headers: key === undefined ? {} : { authorization: `Bearer ${key}` } })).status;
-  expect(await Promise.all([status(), status("other"), status("own"), status("env-one"), status("env-two")])).toEqual([401, 401, 200, 200, 200]);
+  const status = async (key?: string) =>
+    (await fetch(`${server.url}/v1/models`, { headers: key === undefined ? {} : { authorization: `Bearer ${key}` } }))
+      .status;
+  expect(await Promise.all([status(), status("other"), status("own"), status("env-one"), status("env-two")])).toEqual([
+    401, 401, 200, 200, 200,
+  ]);
   expect((await fetch(`${server.url}/health`)).status).toBe(200);
   expect(printed).toContain("with a key");
   expect(printed).not.toMatch(/own|env-one/);
@@ -70,20 +97,28 @@ test("options that cannot be meant so are refused before the model is loaded", a
     [{ apiKey: [""] }, /--api-key: expected/],
     [{ apiKey: ["two words"] }, /--api-key: expected/],
     [{ apiKey: ["schlüssel"] }, /--api-key: expected/],
-    [{ allowHost: ["http://sumbi.lan"] }, /--allow-host: expected a name without port, such as sumbi.lan, got http:\/\/sumbi.lan/],
+    [
+      { allowHost: ["http://sumbi.lan"] },
+      /--allow-host: expected a name without port, such as sumbi.lan, got http:\/\/sumbi.lan/,
+    ],
     [{ allowHost: ["sumbi.lan:8080"] }, /--allow-host/],
-    [{ allowOrigin: ["app.example"] }, /--allow-origin: expected the address of a site, such as https:\/\/app.example, or \*, got app.example/],
+    [
+      { allowOrigin: ["app.example"] },
+      /--allow-origin: expected the address of a site, such as https:\/\/app.example, or \*, got app.example/,
+    ],
     [{ allowOrigin: ["https://app.example/page"] }, /--allow-origin/],
     [{ allowOrigin: ["file:///page"] }, /--allow-origin/],
   ];
-  for (const [more, message] of wrong) await expect(startServing(dir, options(more), load, () => undefined)).rejects.toThrow(message);
+  for (const [more, message] of wrong)
+    await expect(startServing(dir, options(more), load, () => undefined)).rejects.toThrow(message);
   const { server } = await start({ port: 0, allowOrigin: ["https://App.example/"], allowHost: ["Sumbi.lan"] });
   expect((await fetch(`${server.url}/v1/models`, { headers: { origin: "https://app.example" } })).status).toBe(200);
   await server.close();
 });
 
 test("who opens the server to others without a key is told", () => {
-  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost", "::ffff:127.0.0.1"]) expect(warningOf(host, [])).toBeUndefined();
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost", "::ffff:127.0.0.1"])
+    expect(warningOf(host, [])).toBeUndefined();
   for (const host of ["0.0.0.0", "::", "192.168.1.7", "127.evil.example", "sumbi.lan"]) {
     expect(warningOf(host, [])).toContain("everyone on the network can use this server");
     expect(warningOf(host, ["key"])).toBeUndefined();
@@ -94,7 +129,10 @@ test("closing cuts off running answers and frees the model", async () => {
   const { server, model } = await start({ port: 0 });
   const body = JSON.stringify({ messages: [{ role: "user", content: "sing" }], stream: true });
   const response = await fetch(`${server.url}/v1/chat/completions`, { method: "POST", body });
-  const whole = fetch(`${server.url}/v1/chat/completions`, { method: "POST", body: body.replace(',"stream":true', "") });
+  const whole = fetch(`${server.url}/v1/chat/completions`, {
+    method: "POST",
+    body: body.replace(',"stream":true', ""),
+  });
   await until(() => model.engine.status().active === 2);
   await server.close();
   expect(await response.text()).toContain('"code":"shutting_down"');

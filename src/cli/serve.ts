@@ -3,16 +3,16 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import pc from "picocolors";
-import { RunReader } from "../runs/index.ts";
 import { UsageError } from "../errors.ts";
+import { parametersInWords } from "../format.ts";
+import { RunReader } from "../runs/index.ts";
 import { createApp } from "../serve/app.ts";
 import { isLoopback } from "../serve/guard.ts";
-import { loadModel, resolveModel, type LoadOptions } from "../serve/load.ts";
-import { hasPages, pageRoutes, PAGES } from "../serve/pages.ts";
+import { type LoadOptions, loadModel, resolveModel } from "../serve/load.ts";
+import { hasPages, PAGES, pageRoutes } from "../serve/pages.ts";
 import { RequestReader } from "../serve/requestReader.ts";
 import type { ServedModel } from "../serve/served.ts";
 import { listen, type RunningServer } from "../serve/server.ts";
-import { parametersInWords } from "../format.ts";
 import { printError, progressLine } from "./print.ts";
 import { portNumber, quantity, wholeQuantity } from "./quantities.ts";
 
@@ -41,18 +41,37 @@ export function register(program: Command): void {
     .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
     .argument("<model>", "a Hugging Face folder, or the name of a bundled model")
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
-    .option("--port <number>", `port to listen on; 0 takes any free one (default: ${DEFAULT_PORT}, or the next free one)`, (text) => portNumber(text))
+    .option(
+      "--port <number>",
+      `port to listen on; 0 takes any free one (default: ${DEFAULT_PORT}, or the next free one)`,
+      (text) => portNumber(text),
+    )
     .option("--runs <dir>", "folder of training runs to show", "runs")
     .option("--allow-host <name...>", "host names that this server is reached by, besides localhost and addresses")
     .option("--allow-origin <origin...>", "web pages elsewhere that may use it, such as https://app.example")
-    .option("--api-key <key>", "a key that programs must send; may be given several times, or as SUMBI_API_KEY (several apart by commas)", (key: string, keys: string[] = []) => [...keys, key])
-    .option("--client-requests <number>", "requests of one client under way, answered or waiting (default: 256)", (text) => wholeQuantity(text, "--client-requests"))
-    .option("--max-wait <seconds>", "how long a request may wait for its turn (default: 60)", (text) => quantity(text, "--max-wait"))
+    .option(
+      "--api-key <key>",
+      "a key that programs must send; may be given several times, or as SUMBI_API_KEY (several apart by commas)",
+      (key: string, keys: string[] = []) => [...keys, key],
+    )
+    .option(
+      "--client-requests <number>",
+      "requests of one client under way, answered or waiting (default: 256)",
+      (text) => wholeQuantity(text, "--client-requests"),
+    )
+    .option("--max-wait <seconds>", "how long a request may wait for its turn (default: 60)", (text) =>
+      quantity(text, "--max-wait"),
+    )
     .option("--open-message", "tell how to open the chat page")
     .option("--json", "print the address as one JSON object")
     .action(async (model: string, options: ServeOptions) => {
       const line = progressLine();
-      const running = await startServing(model, options, (dir) => loadModel(dir, { onProgress: line }), (text) => process.stdout.write(text));
+      const running = await startServing(
+        model,
+        options,
+        (dir) => loadModel(dir, { onProgress: line }),
+        (text) => process.stdout.write(text),
+      );
       line.end();
       await interrupted();
       if (!options.json) process.stderr.write("\nending; answers still being written are cut off\n");
@@ -76,27 +95,43 @@ export async function startServing(
   const app = createApp({
     model: served,
     keys,
-    queue: { clientRequests: options.clientRequests, ...(options.maxWait === undefined ? {} : { waitMs: options.maxWait * 1000 }) },
+    queue: {
+      clientRequests: options.clientRequests,
+      ...(options.maxWait === undefined ? {} : { waitMs: options.maxWait * 1000 }),
+    },
     parse: reader.parse,
     runs: new RunReader(options.runs),
     pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined,
-    hosts: [options.host, ...(isLoopback(options.host) || options.host === "localhost" ? [] : [hostname(), `${hostname()}.local`]), ...hosts],
+    hosts: [
+      options.host,
+      ...(isLoopback(options.host) || options.host === "localhost" ? [] : [hostname(), `${hostname()}.local`]),
+      ...hosts,
+    ],
     origins,
-    onError: (error, where) => printError(`${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
+    onError: (error, where) =>
+      printError(`${where}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`),
   });
   let server: RunningServer;
   try {
-    server = await listen(app, { host: options.host, port: options.port ?? DEFAULT_PORT, tryPorts: options.port === undefined ? 20 : 0 });
+    server = await listen(app, {
+      host: options.host,
+      port: options.port ?? DEFAULT_PORT,
+      tryPorts: options.port === undefined ? 20 : 0,
+    });
   } catch (error) {
     await served.engine.close();
     throw error;
   }
   const { id, parameters, contextTokens } = served.info;
-  if (options.json) print(`${JSON.stringify({ url: server.url, api: `${server.url}/v1`, model: id, host: server.host, port: server.port })}\n`);
+  if (options.json)
+    print(
+      `${JSON.stringify({ url: server.url, api: `${server.url}/v1`, model: id, host: server.host, port: server.port })}\n`,
+    );
   else {
     print(`${pc.bold(id)}: ${parametersInWords(parameters)}, context ${contextTokens}\n`);
     for (const note of served.info.notes ?? []) print(`${pc.dim(note)}\n`);
-    if (options.port === undefined && server.port !== DEFAULT_PORT) print(`port ${DEFAULT_PORT} is taken, so it is ${server.port}\n`);
+    if (options.port === undefined && server.port !== DEFAULT_PORT)
+      print(`port ${DEFAULT_PORT} is taken, so it is ${server.port}\n`);
     print(`${options.openMessage ? "open this in a browser to chat:  " : "chat   "}${pc.cyan(server.url)}\n`);
     if (existsSync(options.runs)) print(`runs   ${pc.cyan(`${server.url}/runs`)}\n`);
     print(`API    ${pc.cyan(`${server.url}/v1`)}  (OpenAI's; ${keys.length > 0 ? "with a key" : "any key"})\n`);
@@ -125,7 +160,10 @@ export function warningOf(host: string, keys: readonly string[]): string | undef
 function keysOf(given: readonly string[], environment: string | undefined): string[] {
   const keys = [...given, ...(environment ?? "").split(/[\s,]+/).filter((key) => key !== "")];
   for (const key of keys)
-    if (!/^[\x21-\x7e]+$/.test(key)) throw new UsageError("serve: --api-key: expected letters, digits and signs of ASCII without spaces; this key has others, or none");
+    if (!/^[\x21-\x7e]+$/.test(key))
+      throw new UsageError(
+        "serve: --api-key: expected letters, digits and signs of ASCII without spaces; this key has others, or none",
+      );
   return keys;
 }
 
@@ -137,8 +175,11 @@ function hostOf(text: string): string {
 function originOf(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (text === "*") return text;
-  if (url && (url.protocol === "http:" || url.protocol === "https:") && url.href === `${url.origin}/`) return url.origin;
-  throw new UsageError(`serve: --allow-origin: expected the address of a site, such as https://app.example, or *, got ${text}`);
+  if (url && (url.protocol === "http:" || url.protocol === "https:") && url.href === `${url.origin}/`)
+    return url.origin;
+  throw new UsageError(
+    `serve: --allow-origin: expected the address of a site, such as https://app.example, or *, got ${text}`,
+  );
 }
 
 /** Resolves at the first Ctrl-C or SIGTERM; a second one ends the process at once. */

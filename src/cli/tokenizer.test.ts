@@ -23,11 +23,15 @@ const run = (...args: string[]) => main(["node", "sumbi", "tokenizer", ...args])
 describe("sumbi tokenizer", () => {
   it("trains, then shows how a text is cut", async () => {
     const model = join(dir, "model");
-    expect(await run("train", text, "--vocab-size", "280", "--digits", "1", "--out", model, "--skip-broken", "--json")).toBe(0);
+    expect(
+      await run("train", text, "--vocab-size", "280", "--digits", "1", "--out", model, "--skip-broken", "--json"),
+    ).toBe(0);
     expect(err).toContain(`left out 1 line: 1 not JSON (first ${text}:2: expected JSON`);
     const result = JSON.parse(out);
     expect(result).toMatchObject({ out: model, skipped: 1 });
-    expect(JSON.parse(readFileSync(join(model, "tokenizer_config.json"), "utf8")).eos_token).toBe("<｜end▁of▁sentence｜>");
+    expect(JSON.parse(readFileSync(join(model, "tokenizer_config.json"), "utf8")).eos_token).toBe(
+      "<｜end▁of▁sentence｜>",
+    );
     out = "";
     expect(await run("encode", model, "the sea 12<｜User｜>", "--json")).toBe(0);
     expect(JSON.parse(out).tokens).toEqual(["the", "Ġsea", "Ġ", "1", "2", "<｜User｜>"]);

@@ -3,7 +3,17 @@ import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { checkTakeable, checkWritable, ownedFolder } from "../checkpoint/index.ts";
-import { describeLeftOut, type Document, emptyReading, findSources, leaveOut, leftOutTotal, loadTokenizer, readDocuments, within } from "../data/index.ts";
+import {
+  type Document,
+  describeLeftOut,
+  emptyReading,
+  findSources,
+  leaveOut,
+  leftOutTotal,
+  loadTokenizer,
+  readDocuments,
+  within,
+} from "../data/index.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import { count, progressLine } from "./print.ts";
@@ -18,18 +28,29 @@ export function register(program: Command): void {
   tokenizer.exitOverride();
   tokenizer
     .command("train")
-    .description("learn a byte-level BPE with DeepSeek-V3's rules from .txt, .jsonl and .parquet files, folders, globs or builtin:english, builtin:arithmetic, builtin:conversations, builtin:smalltalk")
+    .description(
+      "learn a byte-level BPE with DeepSeek-V3's rules from .txt, .jsonl and .parquet files, folders, globs or builtin:english, builtin:arithmetic, builtin:conversations, builtin:smalltalk",
+    )
     .argument("<paths...>", "what to learn from")
     .requiredOption("--vocab-size <n>", "tokens in all", wholeNumber)
     .requiredOption("--out <dir>", "folder for tokenizer.json and tokenizer_config.json")
-    .option("--overwrite", "replace a tokenizer that Sumbi wrote into that folder before; nobody else's files are ever touched")
-    .option("--digits <1|3>", "digits that may share a token: 3 as in V3, 1 for small models that calculate", wholeNumber, 3)
+    .option(
+      "--overwrite",
+      "replace a tokenizer that Sumbi wrote into that folder before; nobody else's files are ever touched",
+    )
+    .option(
+      "--digits <1|3>",
+      "digits that may share a token: 3 as in V3, 1 for small models that calculate",
+      wholeNumber,
+      3,
+    )
     .option("--min-frequency <n>", "pairs rarer than this are not merged", wholeNumber, 2)
     .option("--skip-broken", "leave out lines that cannot be read instead of ending")
     .option("--json", "one JSON object on stdout")
     .exitOverride()
     .action(async (paths: string[], options) => {
-      if (options.digits !== 1 && options.digits !== 3) throw new UsageError(`--digits: expected 1 or 3, got ${options.digits}`);
+      if (options.digits !== 1 && options.digits !== 3)
+        throw new UsageError(`--digits: expected 1 or 3, got ${options.digits}`);
       if (options.out.trim() === "") throw new UsageError("--out: expected a folder, got an empty text");
       const sources = findSources(paths);
       const dir = resolve(options.out);
@@ -65,8 +86,13 @@ export function register(program: Command): void {
       const { words, vocabSize } = trained;
       if (options.json) process.stdout.write(`${JSON.stringify({ out: dir, vocabSize, words, skipped })}\n`);
       else {
-        process.stdout.write(`${vocabSize} tokens from ${count(words.total)} words (${count(words.distinct)} distinct) in ${dir}\n`);
-        if (vocabSize < options.vocabSize) process.stdout.write(`the text has no more pairs worth merging, so these are fewer than the ${options.vocabSize} asked for\n`);
+        process.stdout.write(
+          `${vocabSize} tokens from ${count(words.total)} words (${count(words.distinct)} distinct) in ${dir}\n`,
+        );
+        if (vocabSize < options.vocabSize)
+          process.stdout.write(
+            `the text has no more pairs worth merging, so these are fewer than the ${options.vocabSize} asked for\n`,
+          );
       }
     });
   tokenizer
@@ -78,13 +104,16 @@ export function register(program: Command): void {
     .option("--json", "one JSON object on stdout")
     .exitOverride()
     .action((model: string, text: string | undefined, options) => {
-      if (!existsSync(model)) throw new ConfigError(`${model}: expected a folder with a tokenizer.json; there is nothing of that name`);
+      if (!existsSync(model))
+        throw new ConfigError(`${model}: expected a folder with a tokenizer.json; there is nothing of that name`);
       const loaded = loadTokenizer(model);
       const input = text ?? readFileSync(0, "utf8");
       const ids = within(ENCODE_MILLIS, "tokenizer encode", () => loaded.encode(input, { special: options.special }));
-      if (options.json) process.stdout.write(`${JSON.stringify({ ids, tokens: ids.map((id) => loaded.tokenOf(id)) })}\n`);
+      if (options.json)
+        process.stdout.write(`${JSON.stringify({ ids, tokens: ids.map((id) => loaded.tokenOf(id)) })}\n`);
       else {
-        for (const id of ids) process.stdout.write(`${String(id).padStart(7)}  ${JSON.stringify(loaded.decode([id]))}\n`);
+        for (const id of ids)
+          process.stdout.write(`${String(id).padStart(7)}  ${JSON.stringify(loaded.decode([id]))}\n`);
         process.stdout.write(`${ids.length} tokens, ${input.length} characters\n`);
       }
     });

@@ -1,13 +1,13 @@
 import type { Command } from "commander";
 import pc from "picocolors";
-import { measureGemmPeak } from "../runtime/index.ts";
-import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
 import { UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import { summarizeParameters } from "../model/index.ts";
+import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
+import { measureGemmPeak } from "../runtime/index.ts";
+import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
 import { count, progressLine } from "./print.ts";
 import { portNumber } from "./quantities.ts";
-import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
 import { listenForStop } from "./stop.ts";
 import { describeEnd, shortPath } from "./trainEnd.ts";
 import { TrainView } from "./trainView.ts";
@@ -25,10 +25,19 @@ export function register(program: Command): void {
     .description("train a model by a recipe: pretrain on text, save it as a Hugging Face folder")
     .argument("<recipe>", "a recipe file (JSON with comments), or the name of one that comes with Sumbi")
     .option("--data <path...>", "files, folders, globs or builtin: texts to train on, instead of the recipe's")
-    .option("--out <dir>", "folder for the trained model (default models/<recipe's name>, with a number when that is taken)")
-    .option("--overwrite", "let the model replace one that Sumbi wrote into that folder before; nobody else's files are ever touched")
+    .option(
+      "--out <dir>",
+      "folder for the trained model (default models/<recipe's name>, with a number when that is taken)",
+    )
+    .option(
+      "--overwrite",
+      "let the model replace one that Sumbi wrote into that folder before; nobody else's files are ever touched",
+    )
     .option("--set <key=value...>", "change a recipe value: --set learningRate.stages.0.from=0.001 tokens=2e6")
-    .option("--resume [run]", "go on with the newest run of this recipe, or with a run by its id; --set may change how it goes on")
+    .option(
+      "--resume [run]",
+      "go on with the newest run of this recipe, or with a run by its id; --set may change how it goes on",
+    )
     .option("--resume-from <step>", "go on from the saved state of this step instead of the newest", stepOf)
     .option("--runs <dir>", "where runs are kept", "runs")
     .option("--no-web", "do not serve the live page")
@@ -39,10 +48,19 @@ export function register(program: Command): void {
       let saying = earlier(flags);
       const stop = listenForStop(() => saying);
       try {
-        const run = await prepareRun(recipe, flags, async () => (await measureGemmPeak({})).flopsPerSec, line, stop.signal);
+        const run = await prepareRun(
+          recipe,
+          flags,
+          async () => (await measureGemmPeak({})).flopsPerSec,
+          line,
+          stop.signal,
+        );
         line.end();
         const server = flags.web
-          ? await listen(createApp({ runs: new RunReader(flags.runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }), { host: "127.0.0.1", port: flags.port, tryPorts: 20 })
+          ? await listen(
+              createApp({ runs: new RunReader(flags.runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }),
+              { host: "127.0.0.1", port: flags.port, tryPorts: 20 },
+            )
           : undefined;
         const { info } = run.writer;
         const web = server && `${server.url}/runs/${info.id}`;
@@ -65,9 +83,12 @@ export function register(program: Command): void {
               if (record.type === "eval") view.evaluated(record.loss);
               if (record.type === "load") view.load(record.busiest);
               // An error is said at the end.
-              if (record.type === "event" && record.level === "warn") view.note(`${pc.yellow(record.level)}: ${record.message}`);
+              if (record.type === "event" && record.level === "warn")
+                view.note(`${pc.yellow(record.level)}: ${record.message}`);
             },
-            exporting: () => (saying = "the training is done and the model is being written; ending after that (Ctrl-C again ends at once)"),
+            exporting: () =>
+              (saying =
+                "the training is done and the model is being written; ending after that (Ctrl-C again ends at once)"),
           },
           stop.signal,
         );
@@ -89,4 +110,7 @@ function stepOf(text: string): number {
 }
 
 /** What a Ctrl-C before the first step means. */
-const earlier = ({ resume, resumeFrom }: Flags): string => (resume || resumeFrom !== undefined ? "ending; nothing has been trained since the last save" : "ending; nothing has been trained yet, so there is nothing to save");
+const earlier = ({ resume, resumeFrom }: Flags): string =>
+  resume || resumeFrom !== undefined
+    ? "ending; nothing has been trained since the last save"
+    : "ending; nothing has been trained yet, so there is nothing to save";

@@ -1,13 +1,16 @@
 import pc from "picocolors";
-import type { StepRecord } from "../runs/index.ts";
 import { dollars } from "../format.ts";
+import type { StepRecord } from "../runs/index.ts";
 import { count, duration } from "./print.ts";
 
 const BARS = "▁▂▃▄▅▆▇█";
 
 /** The last values as a line of bars, scaled to their own range. */
 export function sparkline(values: readonly number[], width: number): string {
-  const shown = values.length <= width ? values : Array.from({ length: width }, (_, i) => values[Math.floor((i * values.length) / width)]!);
+  const shown =
+    values.length <= width
+      ? values
+      : Array.from({ length: width }, (_, i) => values[Math.floor((i * values.length) / width)]!);
   const low = Math.min(...shown);
   const high = Math.max(...shown);
   return shown.map((v) => BARS[Math.min(7, Math.floor(((v - low) / (high - low || 1)) * 8))]).join("");
@@ -63,10 +66,22 @@ export class TrainView {
     const share = r.step / r.steps;
     const filled = Math.round(share * 40);
     const pairs: [string, string][] = [
-      ["loss", `${pc.bold(r.loss.toFixed(4))}${this.#heldout === undefined ? "" : `   held-out ${this.#heldout.toFixed(4)}`}   ${pc.cyan(sparkline(this.#losses, 40))}`],
-      ["speed", `${count(r.tokensPerSecond ?? 0)} tokens/s   ${((r.gemmShare ?? 0) * 100).toFixed(0)} % of the f32 GEMM peak   step ${((r.stepSeconds ?? 0) * 1000).toFixed(0)} ms`],
-      ["state", `lr ${(r.lr ?? 0).toExponential(2)}   gradient norm ${(r.gradNorm ?? 0).toFixed(2)}   batch ${r.batch}${this.#busiest === undefined ? "" : `   busiest expert ${this.#busiest.toFixed(2)}×`}`],
-      ["spent", `${duration(r.seconds ?? 0)}   ${count(r.tokens)} tokens   ${dollars(r.usd ?? 0)}   ${((r.joules ?? 0) / 3.6e6).toFixed(3)} kWh`],
+      [
+        "loss",
+        `${pc.bold(r.loss.toFixed(4))}${this.#heldout === undefined ? "" : `   held-out ${this.#heldout.toFixed(4)}`}   ${pc.cyan(sparkline(this.#losses, 40))}`,
+      ],
+      [
+        "speed",
+        `${count(r.tokensPerSecond ?? 0)} tokens/s   ${((r.gemmShare ?? 0) * 100).toFixed(0)} % of the f32 GEMM peak   step ${((r.stepSeconds ?? 0) * 1000).toFixed(0)} ms`,
+      ],
+      [
+        "state",
+        `lr ${(r.lr ?? 0).toExponential(2)}   gradient norm ${(r.gradNorm ?? 0).toFixed(2)}   batch ${r.batch}${this.#busiest === undefined ? "" : `   busiest expert ${this.#busiest.toFixed(2)}×`}`,
+      ],
+      [
+        "spent",
+        `${duration(r.seconds ?? 0)}   ${count(r.tokens)} tokens   ${dollars(r.usd ?? 0)}   ${((r.joules ?? 0) / 3.6e6).toFixed(3)} kWh`,
+      ],
     ];
     const lines = [
       `${pc.bold(this.title)}  ${pc.green("█".repeat(filled))}${pc.dim("░".repeat(40 - filled))} ${(share * 100).toFixed(1)} %  step ${r.step}/${r.steps}  ${duration(r.etaSeconds ?? 0)} left`,

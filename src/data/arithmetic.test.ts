@@ -9,18 +9,43 @@ const number = fc.integer({ min: 0, max: 9999 });
 
 describe("working", () => {
   it("adds by columns with carries", () => {
-    expect(addWorking(47, 386).lines).toEqual(["047+386", "7+6+0=13 carry 1", "4+8+1=13 carry 1", "0+3+1=04 carry 0", "=0433"]);
+    expect(addWorking(47, 386).lines).toEqual([
+      "047+386",
+      "7+6+0=13 carry 1",
+      "4+8+1=13 carry 1",
+      "0+3+1=04 carry 0",
+      "=0433",
+    ]);
   });
   it("subtracts with borrows, the smaller from the larger", () => {
     expect(subtractWorking(47, 386).lines).toEqual([
-      "047-386", "0<3", "negative 386-047", "6-7-0 borrow 1 gives 9", "8-4-1 borrow 0 gives 3", "3-0-0 borrow 0 gives 3", "=-339",
+      "047-386",
+      "0<3",
+      "negative 386-047",
+      "6-7-0 borrow 1 gives 9",
+      "8-4-1 borrow 0 gives 3",
+      "3-0-0 borrow 0 gives 3",
+      "=-339",
     ]);
     expect(subtractWorking(8, 8)).toEqual({ lines: ["8-8", "8=8", "equal"], result: [0] });
   });
   it("multiplies by partial products", () => {
     expect(multiplyWorking(47, 36).lines).toEqual([
-      "47*36", "47*6", "7*6=42 +0=42 carry 4", "4*6=24 +4=28 carry 2", "=282", "47*3", "7*3=21 +0=21 carry 2", "4*3=12 +2=14 carry 1", "=141",
-      "0282+1410", "2+0+0=02 carry 0", "8+1+0=09 carry 0", "2+4+0=06 carry 0", "0+1+0=01 carry 0", "=01692",
+      "47*36",
+      "47*6",
+      "7*6=42 +0=42 carry 4",
+      "4*6=24 +4=28 carry 2",
+      "=282",
+      "47*3",
+      "7*3=21 +0=21 carry 2",
+      "4*3=12 +2=14 carry 1",
+      "=141",
+      "0282+1410",
+      "2+0+0=02 carry 0",
+      "8+1+0=09 carry 0",
+      "2+4+0=06 carry 0",
+      "0+1+0=01 carry 0",
+      "=01692",
     ]);
   });
   it("writes a product as it was asked before the longer number comes first", () => {
@@ -29,9 +54,25 @@ describe("working", () => {
     expect(multiplyWorking(26, 8).lines[0]).toBe("26*8");
   });
   it("divides from the left and compares digit by digit", () => {
-    expect(divideWorking(473, 6).lines).toEqual(["473/6", "04/6 0*6=00 rem 4", "47/6 7*6=42 rem 5", "53/6 8*6=48 rem 5", "=078 rem 5"]);
-    expect(compareWorking(4712, 4731, "larger").lines).toEqual(["larger of 4712 or 4731", "4=4", "7=7", "1<3", "4712<4731", "larger 4731"]);
-    expect(compareWorking(31, 4, "smaller")).toEqual({ lines: ["smaller of 31 or 04", "3>0", "4<31", "smaller 4"], result: [4] });
+    expect(divideWorking(473, 6).lines).toEqual([
+      "473/6",
+      "04/6 0*6=00 rem 4",
+      "47/6 7*6=42 rem 5",
+      "53/6 8*6=48 rem 5",
+      "=078 rem 5",
+    ]);
+    expect(compareWorking(4712, 4731, "larger").lines).toEqual([
+      "larger of 4712 or 4731",
+      "4=4",
+      "7=7",
+      "1<3",
+      "4712<4731",
+      "larger 4731",
+    ]);
+    expect(compareWorking(31, 4, "smaller")).toEqual({
+      lines: ["smaller of 31 or 04", "3>0", "4<31", "smaller 4"],
+      result: [4],
+    });
   });
   it("comes to what JavaScript comes to, in the result and in the last line", () => {
     fc.assert(
@@ -43,7 +84,10 @@ describe("working", () => {
         expect(multiplyWorking(a, b).result).toEqual([a * b]);
         expect(Number(multiplyWorking(a, b).lines.at(-1)!.slice(1))).toBe(a * b);
         expect(divideWorking(a, d).result).toEqual([Math.floor(a / d), a % d]);
-        expect(divideWorking(a, d).lines.at(-1)!.slice(1).split(" rem ").map(Number)).toEqual([Math.floor(a / d), a % d]);
+        expect(divideWorking(a, d).lines.at(-1)!.slice(1).split(" rem ").map(Number)).toEqual([
+          Math.floor(a / d),
+          a % d,
+        ]);
         if (a !== b) expect(compareWorking(a, b, "larger").result).toEqual([Math.max(a, b)]);
         if (a !== b) expect(compareWorking(a, b, "smaller").lines.at(-1)).toBe(`smaller ${Math.min(a, b)}`);
       }),
@@ -54,7 +98,10 @@ describe("working", () => {
     fc.assert(
       fc.property(number, number, fc.integer({ min: 1, max: 9 }), (a, b, d) => {
         for (const line of divideWorking(a, d).lines.slice(1, -1)) {
-          const [part, by, times, again, product, rest] = /^(\d\d)\/(\d) (\d)\*(\d)=(\d\d) rem (\d)$/.exec(line)!.slice(1).map(Number) as [number, number, number, number, number, number];
+          const [part, by, times, again, product, rest] = /^(\d\d)\/(\d) (\d)\*(\d)=(\d\d) rem (\d)$/
+            .exec(line)!
+            .slice(1)
+            .map(Number) as [number, number, number, number, number, number];
           expect([times * by, product + rest, again]).toEqual([product, part, by]);
           expect(rest).toBeLessThan(by);
         }
@@ -62,7 +109,12 @@ describe("working", () => {
           const sum = /^(\d)\+(\d)\+(\d)=(\d)(\d) carry (\d)$/.exec(line)?.slice(1).map(Number);
           if (sum) expect([sum[0] + sum[1] + sum[2], sum[5]]).toEqual([10 * sum[3] + sum[4], sum[3]]);
           const product = /^(\d)\*(\d)=(\d\d) \+(\d)=(\d)(\d) carry (\d)$/.exec(line)?.slice(1).map(Number);
-          if (product) expect([product[0] * product[1], product[2] + product[3], product[6]]).toEqual([product[2], 10 * product[4] + product[5], product[4]]);
+          if (product)
+            expect([product[0] * product[1], product[2] + product[3], product[6]]).toEqual([
+              product[2],
+              10 * product[4] + product[5],
+              product[4],
+            ]);
           if (line.includes("carry")) expect(sum ?? product).toBeDefined();
         }
       }),
@@ -72,7 +124,8 @@ describe("working", () => {
 });
 
 describe("arithmeticProblem", () => {
-  const all = (split: "train" | "heldout", count: number) => Array.from({ length: count }, (_, i) => arithmeticProblem(7, i, split));
+  const all = (split: "train" | "heldout", count: number) =>
+    Array.from({ length: count }, (_, i) => arithmeticProblem(7, i, split));
 
   it("is the same for the same arguments, another for others", () => {
     expect(arithmeticProblem(3, 11, "train")).toEqual(arithmeticProblem(3, 11, "train"));
@@ -108,7 +161,11 @@ describe("arithmeticProblem", () => {
       return op + (op === "-" || op === "/" ? numbers : numbers.sort((a, b) => a - b)).join();
     };
     const simple = (split: "train" | "heldout", count: number) =>
-      new Set(all(split, count).filter((problem) => problem.kind !== "twoStep").map((problem) => key(problem.thought)));
+      new Set(
+        all(split, count)
+          .filter((problem) => problem.kind !== "twoStep")
+          .map((problem) => key(problem.thought)),
+      );
     const train = simple("train", 20000);
     for (const held of simple("heldout", 2000)) expect(train.has(held)).toBe(false);
   });
@@ -145,7 +202,9 @@ describe("conversations", () => {
   it("alternate between user and assistant, thoughts closed, numbers right", () => {
     for (let i = 0; i < 500; i++)
       for (const { messages } of [smalltalkDocument(2, i), arithmeticDocument(1, i), conversationDocument(3, i)]) {
-        expect(messages.map((message) => message.role)).toEqual(messages.map((_, j) => (j % 2 === 0 ? "user" : "assistant")));
+        expect(messages.map((message) => message.role)).toEqual(
+          messages.map((_, j) => (j % 2 === 0 ? "user" : "assistant")),
+        );
         for (const { role, content } of messages) {
           expect(content).not.toMatch(/undefined|NaN/);
           expect(content.split("<think>").length).toBe(content.split("</think>").length);
@@ -156,9 +215,15 @@ describe("conversations", () => {
   });
   it("never trains in a conversation on a problem that the held-out split can ask, in either order of its numbers", () => {
     const thoughts = (split: "train" | "heldout", count: number) =>
-      Array.from({ length: count }, (_, i) => conversationDocument(3, i, split).messages).flat().flatMap(({ content }) => /<think>(.*)/.exec(content)?.[1] ?? /^\d+ [+*] \d+(?= = )/.exec(content)?.[0].replaceAll(" ", "") ?? []);
+      Array.from({ length: count }, (_, i) => conversationDocument(3, i, split).messages)
+        .flat()
+        .flatMap(
+          ({ content }) =>
+            /<think>(.*)/.exec(content)?.[1] ?? /^\d+ [+*] \d+(?= = )/.exec(content)?.[0].replaceAll(" ", "") ?? [],
+        );
     const pair = (line: string) => /^0*(\d+)([+*])0*(\d+)$/.exec(line)?.slice(1);
-    const keys = (split: "train" | "heldout", count: number) => new Set(thoughts(split, count).flatMap((line) => pair(line)?.sort().join(" ") ?? []));
+    const keys = (split: "train" | "heldout", count: number) =>
+      new Set(thoughts(split, count).flatMap((line) => pair(line)?.sort().join(" ") ?? []));
     const train = keys("train", 1500);
     const heldout = [...keys("heldout", 300)];
     expect(heldout.length).toBeGreaterThan(500);
@@ -178,9 +243,13 @@ describe("conversations", () => {
       const first = messages.findIndex(({ content }) => content.startsWith("<think>"));
       if (first >= 0) expect(messages.slice(first).some(({ weight }) => weight === 0)).toBe(false);
     }
-    expect(documents.filter((messages) => messages.some(({ content }) => content.startsWith("<think>"))).length).toBeGreaterThan(200);
+    expect(
+      documents.filter((messages) => messages.some(({ content }) => content.startsWith("<think>"))).length,
+    ).toBeGreaterThan(200);
   });
   it("vary", () => {
-    expect(new Set(Array.from({ length: 2000 }, (_, i) => smalltalkDocument(2, i).messages[0].content)).size).toBeGreaterThan(700);
+    expect(
+      new Set(Array.from({ length: 2000 }, (_, i) => smalltalkDocument(2, i).messages[0].content)).size,
+    ).toBeGreaterThan(700);
   });
 });

@@ -1,5 +1,12 @@
-import { type Working, compareWorking, multiplyWorking, addWorking, subtractWorking, divideWorking } from "./working.ts";
 import { mix, Random } from "./random.ts";
+import {
+  addWorking,
+  compareWorking,
+  divideWorking,
+  multiplyWorking,
+  subtractWorking,
+  type Working,
+} from "./working.ts";
 
 /** `train` never holds a problem that `heldout` may ask: a fixed twentieth of all problems is reserved by hash. */
 export type ArithmeticSplit = "train" | "heldout";
@@ -23,7 +30,12 @@ const reserved = (op: number, numbers: readonly number[]): boolean =>
   numbers.reduce((h, n) => mix(h, n), mix(op, 0xa51c)) % RESERVED_SHARE === 0;
 
 /** Problem `index` of a deterministic, endless list of problems: the same seed, index and split give the same problem. */
-export function arithmeticProblem(seed: number, index: number, split: ArithmeticSplit, only?: readonly ArithmeticKind[]): ArithmeticProblem {
+export function arithmeticProblem(
+  seed: number,
+  index: number,
+  split: ArithmeticSplit,
+  only?: readonly ArithmeticKind[],
+): ArithmeticProblem {
   const random = new Random(seed, index, split === "train" ? 1 : 2);
   for (;;) {
     const kind = drawKind(random);
@@ -37,13 +49,24 @@ export function arithmeticProblem(seed: number, index: number, split: Arithmetic
 export function checkArithmetic(problem: ArithmeticProblem, answerText: string): boolean {
   const answer = answerText.split("</think>").at(-1)!;
   if (answer.includes("<think>")) return false;
-  const numbers = (answer.replace(/(?<=\d),(?=\d{3}\b)/g, "").replaceAll("−", "-").match(/(?<![\d)] ?)-\d+|\d+/g) ?? []).map(Number);
+  const numbers = (
+    answer
+      .replace(/(?<=\d),(?=\d{3}\b)/g, "")
+      .replaceAll("−", "-")
+      .match(/(?<![\d)] ?)-\d+|\d+/g) ?? []
+  ).map(Number);
   const last = numbers.slice(-problem.expected.length);
   return last.length === problem.expected.length && last.every((n, i) => n === problem.expected[i]);
 }
 
 const SHARES: [ArithmeticKind, number][] = [
-  ["add", 22], ["subtract", 23], ["multiply", 20], ["divide", 12], ["compare", 7], ["twoStep", 8], ["story", 8],
+  ["add", 22],
+  ["subtract", 23],
+  ["multiply", 20],
+  ["divide", 12],
+  ["compare", 7],
+  ["twoStep", 8],
+  ["story", 8],
 ];
 
 export const ARITHMETIC_KINDS: readonly ArithmeticKind[] = SHARES.map(([kind]) => kind);
@@ -74,7 +97,10 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     const working = addWorking(a, b);
     return {
       reserved: reserved(1, pair(a, b)),
-      problem: { question: ask(random, `${a} + ${b}`, [`${a} plus ${b}`, `the sum of ${a} and ${b}`]), ...say(`${a} + ${b}`, working) },
+      problem: {
+        question: ask(random, `${a} + ${b}`, [`${a} plus ${b}`, `the sum of ${a} and ${b}`]),
+        ...say(`${a} + ${b}`, working),
+      },
     };
   },
   subtract(random) {
@@ -84,11 +110,23 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     const working = subtractWorking(a, b);
     return {
       reserved: reserved(2, [a, b]),
-      problem: { question: ask(random, `${a} - ${b}`, [`${a} minus ${b}`, `${a} take away ${b}`]), ...say(`${a} - ${b}`, working) },
+      problem: {
+        question: ask(random, `${a} - ${b}`, [`${a} minus ${b}`, `${a} take away ${b}`]),
+        ...say(`${a} - ${b}`, working),
+      },
     };
   },
   multiply(random) {
-    const [long, short] = random.pick([[1, 1], [2, 1], [2, 1], [3, 1], [3, 1], [2, 2], [2, 2], [2, 2]] as const);
+    const [long, short] = random.pick([
+      [1, 1],
+      [2, 1],
+      [2, 1],
+      [3, 1],
+      [3, 1],
+      [2, 2],
+      [2, 2],
+      [2, 2],
+    ] as const);
     let a = numberOf(random, long);
     let b = numberOf(random, short);
     if (random.chance(0.3)) [a, b] = [b, a];
@@ -96,7 +134,14 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     const sign = random.pick(["*", "*", "×", "x"]);
     return {
       reserved: reserved(3, pair(a, b)),
-      problem: { question: ask(random, `${a} ${sign} ${b}`, [`${a} times ${b}`, `the product of ${a} and ${b}`, `${a} multiplied by ${b}`]), ...say(`${a} * ${b}`, working) },
+      problem: {
+        question: ask(random, `${a} ${sign} ${b}`, [
+          `${a} times ${b}`,
+          `the product of ${a} and ${b}`,
+          `${a} multiplied by ${b}`,
+        ]),
+        ...say(`${a} * ${b}`, working),
+      },
     };
   },
   divide(random) {
@@ -106,7 +151,10 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     const [quotient, rest] = working.result;
     const answer = `${a} / ${b} = ${quotient}, remainder ${rest}.`;
     const question = ask(random, `${a} ${random.pick(["/", "/", "÷"])} ${b}`, [`${a} divided by ${b}`]);
-    return { reserved: reserved(4, [a, b]), problem: { question, thought: working.lines.join("\n"), answer, expected: working.result } };
+    return {
+      reserved: reserved(4, [a, b]),
+      problem: { question, thought: working.lines.join("\n"), answer, expected: working.result },
+    };
   },
   compare(random) {
     const digits = random.int(1, 4);
@@ -124,7 +172,15 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
       `What is ${word}, ${a} or ${b}?`,
       `which is ${word} ${a} or ${b}`,
     ]);
-    return { reserved: reserved(5, pair(a, b)), problem: { question, thought: working.lines.join("\n"), answer: `The ${word === "less" ? "smaller" : word} number is ${result}.`, expected: working.result } };
+    return {
+      reserved: reserved(5, pair(a, b)),
+      problem: {
+        question,
+        thought: working.lines.join("\n"),
+        answer: `The ${word === "less" ? "smaller" : word} number is ${result}.`,
+        expected: working.result,
+      },
+    };
   },
   twoStep(random) {
     const a = numberOf(random, random.int(1, 2));
@@ -137,7 +193,10 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
       const second = addWorking(first.result[0], c);
       return {
         reserved: reserved(9, [a, d, c]),
-        problem: { question: ask(random, `${a} * ${d} + ${c}`, []), ...say(`${a} * ${d} + ${c}`, { lines: [...first.lines, ...second.lines], result: second.result }) },
+        problem: {
+          question: ask(random, `${a} * ${d} + ${c}`, []),
+          ...say(`${a} * ${d} + ${c}`, { lines: [...first.lines, ...second.lines], result: second.result }),
+        },
       };
     }
     const first = form === 2 ? subtractWorking(Math.max(a, b), Math.min(a, b)) : addWorking(a, b);
@@ -147,7 +206,10 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     const text = `${left} ${minus ? "-" : "+"} ${c}`;
     return {
       reserved: reserved(6 + form, [a, b, c]),
-      problem: { question: ask(random, text, []), ...say(text, { lines: [...first.lines, ...second.lines], result: second.result }) },
+      problem: {
+        question: ask(random, text, []),
+        ...say(text, { lines: [...first.lines, ...second.lines], result: second.result }),
+      },
     };
   },
   story(random) {
@@ -160,7 +222,12 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
       const more = random.pick([`buys ${b} more`, `finds ${b} more`, `gets ${b} more`]);
       return {
         reserved: reserved(1, pair(a, b)),
-        problem: { question: `${name} has ${a} ${thing} and ${more}. How many ${thing} does ${name} have now?`, thought: working.lines.join("\n"), answer: `${name} has ${working.result[0]} ${thing}. ${a} + ${b} = ${working.result[0]}.`, expected: working.result },
+        problem: {
+          question: `${name} has ${a} ${thing} and ${more}. How many ${thing} does ${name} have now?`,
+          thought: working.lines.join("\n"),
+          answer: `${name} has ${working.result[0]} ${thing}. ${a} + ${b} = ${working.result[0]}.`,
+          expected: working.result,
+        },
       };
     }
     if (a < b) [a, b] = [b, a];
@@ -168,7 +235,12 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     const less = random.pick([`gives away ${b}`, `loses ${b}`, `sells ${b}`]);
     return {
       reserved: reserved(2, [a, b]),
-      problem: { question: `${name} has ${a} ${thing} and ${less}. How many ${thing} are left?`, thought: working.lines.join("\n"), answer: `${name} has ${working.result[0]} ${thing} left. ${a} - ${b} = ${working.result[0]}.`, expected: working.result },
+      problem: {
+        question: `${name} has ${a} ${thing} and ${less}. How many ${thing} are left?`,
+        thought: working.lines.join("\n"),
+        answer: `${name} has ${working.result[0]} ${thing} left. ${a} - ${b} = ${working.result[0]}.`,
+        expected: working.result,
+      },
     };
   },
 };
@@ -200,5 +272,9 @@ function ask(random: Random, expression: string, inWords: readonly string[]): st
 }
 
 function say(expression: string, working: Working): { thought: string; answer: string; expected: number[] } {
-  return { thought: working.lines.join("\n"), answer: `${expression} = ${working.result[0]}.`, expected: working.result };
+  return {
+    thought: working.lines.join("\n"),
+    answer: `${expression} = ${working.result[0]}.`,
+    expected: working.result,
+  };
 }

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
-import { hashText } from "./random.ts";
 import { conversationDocument } from "./conversations.ts";
+import { hashText } from "./random.ts";
 import { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
 
 const require = createRequire(import.meta.url);

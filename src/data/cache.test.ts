@@ -1,12 +1,24 @@
-import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/folders.ts";
 import { DataError } from "../errors.ts";
 import { clearShards, openShards, shardsDir } from "./cache.ts";
-import { type Dataset } from "./dataset.ts";
-import { type PreparedData, prepareData, type PrepareOptions } from "./prepare.ts";
+import type { Dataset } from "./dataset.ts";
+import { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 import { absolutePaths, findSources } from "./sources.ts";
 
 const tokenizerDir = join(dirname(fileURLToPath(import.meta.url)), "../tokenizer/fixtures/digits");
@@ -75,7 +87,13 @@ describe("the cache of shards", () => {
   });
 
   it("is written by several at once, and left without a trace of that", async () => {
-    const all = await Promise.all([made(), made({ workers: 2, unitBytes: 1000 }), made(), made({ workers: 2, unitBytes: 1000 }), made()]);
+    const all = await Promise.all([
+      made(),
+      made({ workers: 2, unitBytes: 1000 }),
+      made(),
+      made({ workers: 2, unitBytes: 1000 }),
+      made(),
+    ]);
     expect(new Set(all.map(({ hash }) => hash)).size).toBe(2);
     expect(readdirSync(cacheDir).filter((name) => name.startsWith("."))).toEqual([]);
     expect(readdirSync(cacheDir).filter((name) => name.startsWith("shards-"))).toHaveLength(2);
@@ -96,8 +114,15 @@ describe("the cache of shards", () => {
       expect(readFileSync(path)).toEqual(whole);
     }
     // Also what is known of texts.
-    for (const text of ["", "{", "null", '{"shards":"../x","report":{}}', `{"shards":"${hash}","report":{"texts":"many"}}`]) {
-      for (const name of readdirSync(cacheDir).filter((each) => each.startsWith("prepared-"))) writeFileSync(join(cacheDir, name), text);
+    for (const text of [
+      "",
+      "{",
+      "null",
+      '{"shards":"../x","report":{}}',
+      `{"shards":"${hash}","report":{"texts":"many"}}`,
+    ]) {
+      for (const name of readdirSync(cacheDir).filter((each) => each.startsWith("prepared-")))
+        writeFileSync(join(cacheDir, name), text);
       expect(await made()).toEqual({ hash, tokenised: true });
       expect(await made()).toEqual({ hash, tokenised: false });
     }
@@ -125,7 +150,9 @@ describe("the cache of shards", () => {
     renameSync(cacheDir, join(dir, "elsewhere"));
     await expect(openShards(cacheDir, hash)).rejects.toThrow(`${shardsDir(cacheDir, hash)}: the shards are gone`);
     rmSync(join(shardsDir(join(dir, "elsewhere"), hash), "dataset.json"));
-    await expect(openShards(join(dir, "elsewhere"), hash)).rejects.toThrow(/dataset\.json: expected a data set's dataset\.json, found none/);
+    await expect(openShards(join(dir, "elsewhere"), hash)).rejects.toThrow(
+      /dataset\.json: expected a data set's dataset\.json, found none/,
+    );
   });
 
   it("is cleared of all that nobody needs and nobody just opened", async () => {
@@ -150,7 +177,10 @@ describe("absolutePaths", () => {
     writeFileSync(join(dir, "odd [1] folder", "c.txt"), "c");
     const before = process.cwd();
     try {
-      for (const [cwd, paths] of [[dir, ["texts", "texts/a.jsonl", "texts/*.jsonl", "builtin:english:3", join(dir, "texts")]], [join(dir, "odd [1] folder"), ["c.txt", "*.txt", "../texts"]]] as const) {
+      for (const [cwd, paths] of [
+        [dir, ["texts", "texts/a.jsonl", "texts/*.jsonl", "builtin:english:3", join(dir, "texts")]],
+        [join(dir, "odd [1] folder"), ["c.txt", "*.txt", "../texts"]],
+      ] as const) {
         process.chdir(cwd);
         const given = paths.map((path) => findSources([path]).map((source) => source.path));
         const absolute = absolutePaths(paths);

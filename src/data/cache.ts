@@ -1,5 +1,16 @@
 /** Shards on disk, found by what they hold: a folder's name is the hash of its contents, so nothing ever takes its place. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
@@ -8,7 +19,7 @@ import { DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { validate } from "../validate.ts";
 import { hashFile } from "./contents.ts";
-import { contentHash, type Dataset, DATASET_FILE, type DatasetJson, openDataset } from "./dataset.ts";
+import { contentHash, DATASET_FILE, type Dataset, type DatasetJson, openDataset } from "./dataset.ts";
 import { reportSchema } from "./report.ts";
 
 /** prepared-<key>.json: which shards texts became. The key is a hash of the texts' bytes, the tokenizer and the settings. */
@@ -46,18 +57,25 @@ export function writePrepared(cacheDir: string, key: string, prepared: Prepared)
  * Opens the shards of this hash and reads them through once, at the disk's speed, to see that they are what they were. Throws DataError when they
  * are gone or damaged.
  */
-export async function openShards(cacheDir: string, hash: string, { onProgress, signal }: { onProgress?: OnProgress; signal?: AbortSignal } = {}): Promise<Dataset> {
+export async function openShards(
+  cacheDir: string,
+  hash: string,
+  { onProgress, signal }: { onProgress?: OnProgress; signal?: AbortSignal } = {},
+): Promise<Dataset> {
   const dir = shardsDir(cacheDir, hash);
   if (!existsSync(dir)) throw new DataError(`${dir}: the shards are gone`);
   const dataset = openDataset(dir);
   try {
-    if (dataset.json.hash !== hash) throw new DataError(`${dir}: expected shards of hash ${hash}, got ${dataset.json.hash}`);
+    if (dataset.json.hash !== hash)
+      throw new DataError(`${dir}: expected shards of hash ${hash}, got ${dataset.json.hash}`);
     const shards = Object.values(dataset.json.splits).flat();
     const total = shards.reduce((sum, { file }) => sum + statSync(join(dir, file)).size, 0);
     let done = 0;
-    const onBytes = (bytes: number) => onProgress?.({ label: "checking shards", done: (done += bytes), total, unit: "B" });
+    const onBytes = (bytes: number) =>
+      onProgress?.({ label: "checking shards", done: (done += bytes), total, unit: "B" });
     for (const { file, sha256 } of shards)
-      if ((await hashFile(join(dir, file), onBytes, signal)) !== sha256) throw new DataError(`${join(dir, file)}: is not as it was written (its hash differs)`);
+      if ((await hashFile(join(dir, file), onBytes, signal)) !== sha256)
+        throw new DataError(`${join(dir, file)}: is not as it was written (its hash differs)`);
     // Whoever clears the cache sees by this that they are in use.
     utimesSync(dir, new Date(), new Date());
     return dataset;
@@ -68,7 +86,11 @@ export async function openShards(cacheDir: string, hash: string, { onProgress, s
 }
 
 /** Puts a folder of shards into the cache: what is there already is the same, unless it is damaged. Its dataset.json. */
-export async function storeShards(temporary: string, cacheDir: string, content: Omit<DatasetJson, "hash">): Promise<DatasetJson> {
+export async function storeShards(
+  temporary: string,
+  cacheDir: string,
+  content: Omit<DatasetJson, "hash">,
+): Promise<DatasetJson> {
   const json: DatasetJson = { ...content, hash: contentHash(content) };
   writeWhole(join(temporary, DATASET_FILE), JSON.stringify(json, null, 1));
   const dir = shardsDir(cacheDir, json.hash);
@@ -124,7 +146,10 @@ export async function clearShards(cacheDir: string, needed: ReadonlySet<string>,
     if (neededNames.has(name)) cleared.needed++;
     else if (now - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? now) < GRACE_MS) cleared.recent++;
     else {
-      cleared.bytes += (await readdir(path)).reduce((sum, file) => sum + (statSync(join(path, file), { throwIfNoEntry: false })?.size ?? 0), 0);
+      cleared.bytes += (await readdir(path)).reduce(
+        (sum, file) => sum + (statSync(join(path, file), { throwIfNoEntry: false })?.size ?? 0),
+        0,
+      );
       const aside = temporaryIn(cacheDir);
       renameSync(path, aside);
       rmSync(aside, { recursive: true, force: true });
@@ -135,7 +160,8 @@ export async function clearShards(cacheDir: string, needed: ReadonlySet<string>,
   }
   for (const name of names.filter((each) => /^prepared-[0-9a-f]{32}\.json$/.test(each))) {
     const prepared = readPrepared(cacheDir, name.slice("prepared-".length, -".json".length));
-    if (prepared === undefined || gone.has(basename(shardsDir("", prepared.shards)))) rmSync(join(cacheDir, name), { force: true });
+    if (prepared === undefined || gone.has(basename(shardsDir("", prepared.shards))))
+      rmSync(join(cacheDir, name), { force: true });
   }
   return cleared;
 }

@@ -10,9 +10,14 @@ import type { Source } from "./sources.ts";
 const READ_BYTES = 1 << 20;
 
 /** SHA-256 of a file's bytes, in hex. Throws DataError when it cannot be read. */
-export async function hashFile(path: string, onBytes: (bytes: number) => void = () => {}, signal?: AbortSignal): Promise<string> {
+export async function hashFile(
+  path: string,
+  onBytes: (bytes: number) => void = () => {},
+  signal?: AbortSignal,
+): Promise<string> {
   const hash = createHash("sha256");
-  const refuse = (error: NodeJS.ErrnoException) => new DataError(`${path}: cannot be read: ${error.code}`, { cause: error });
+  const refuse = (error: NodeJS.ErrnoException) =>
+    new DataError(`${path}: cannot be read: ${error.code}`, { cause: error });
   const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
     throw refuse(error);
   });
@@ -34,7 +39,11 @@ export async function hashFile(path: string, onBytes: (bytes: number) => void = 
 }
 
 /** One hash for all that the sources say, in their order: kinds and bytes, not names. The files are read whole, at the disk's speed. */
-export async function hashSources(sources: readonly Source[], onProgress?: OnProgress, signal?: AbortSignal): Promise<string> {
+export async function hashSources(
+  sources: readonly Source[],
+  onProgress?: OnProgress,
+  signal?: AbortSignal,
+): Promise<string> {
   const total = sources.reduce((sum, source) => sum + (source.builtin ? 0 : source.bytes), 0);
   let done = 0;
   const onBytes = (bytes: number) => {
@@ -43,13 +52,21 @@ export async function hashSources(sources: readonly Source[], onProgress?: OnPro
   };
   const hash = createHash("sha256");
   for (const { kind, path, bytes, builtin } of sources)
-    hash.update(JSON.stringify(builtin ? [kind, builtin.name, builtin.count, builtinHash(builtin.name)] : [kind, bytes, await hashFile(path, onBytes, signal)]));
+    hash.update(
+      JSON.stringify(
+        builtin
+          ? [kind, builtin.name, builtin.count, builtinHash(builtin.name)]
+          : [kind, bytes, await hashFile(path, onBytes, signal)],
+      ),
+    );
   return hash.digest("hex");
 }
 
 /** Names, sizes and times of sources: not what they say, but cheap to compare. */
 export const stampOf = (sources: readonly Source[]): string =>
-  createHash("sha256").update(JSON.stringify(sources.map(({ path, bytes, mtimeMs }) => [path, bytes, mtimeMs]))).digest("hex");
+  createHash("sha256")
+    .update(JSON.stringify(sources.map(({ path, bytes, mtimeMs }) => [path, bytes, mtimeMs])))
+    .digest("hex");
 
 /** Whether files are as they were found: nobody has written them meanwhile. */
 export function areUnchanged(sources: readonly Source[]): boolean {

@@ -18,7 +18,9 @@ export function conversationDocument(seed: number, index: number, split: Arithme
   const messages: ChatDocument["messages"] = [];
   let chars = 0;
   for (let turn = 0; turn < past + present; turn++) {
-    const next = random.chance(0.1) ? exchange(random) : problem(random, split, only).map((message) => (turn < past ? withoutThought(message) : message));
+    const next = random.chance(0.1)
+      ? exchange(random)
+      : problem(random, split, only).map((message) => (turn < past ? withoutThought(message) : message));
     chars += next.reduce((sum, message) => sum + message.content.length, 0);
     if (chars > MAX_CHARS) break;
     messages.push(...next);

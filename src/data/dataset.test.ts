@@ -1,12 +1,21 @@
-import fc from "fast-check";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConfigError, DataError } from "../errors.ts";
 import { type Dataset, openDataset } from "./dataset.ts";
-import { type PreparedData, prepareData, type PrepareOptions } from "./prepare.ts";
+import { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 import { permute } from "./random.ts";
 import type { Split } from "./shards.ts";
 import { loadTokenizer } from "./tokenizerFolder.ts";
@@ -21,7 +30,15 @@ async function prepare(cache: string, more: Partial<PrepareOptions> = {}): Promi
   return (await prepared(cache, more)).dataset;
 }
 function prepared(cache: string, more: Partial<PrepareOptions> = {}): Promise<PreparedData> {
-  return prepareData({ paths: [input, "builtin:arithmetic:60"], tokenizerDir, cacheDir: join(dir, cache), holdout: 0.1, workers: 1, unitBytes: 4000, ...more });
+  return prepareData({
+    paths: [input, "builtin:arithmetic:60"],
+    tokenizerDir,
+    cacheDir: join(dir, cache),
+    holdout: 0.1,
+    workers: 1,
+    unitBytes: 4000,
+    ...more,
+  });
 }
 
 const stream = (data: Dataset, split: Split): number[] => {
@@ -32,9 +49,26 @@ const stream = (data: Dataset, split: Split): number[] => {
 
 beforeAll(async () => {
   mkdirSync(input);
-  for (let i = 0; i < 20; i++) writeFileSync(join(input, `${String(i).padStart(2, "0")}.txt`), `Text number ${i}. ${Array.from({ length: i }, (_, j) => `It goes on: ${i * j}. `).join("")}`);
-  writeFileSync(join(input, "long.txt"), Array.from({ length: 300 }, (_, i) => `Line ${i} of a long text.\n${i % 5 === 4 ? "\n" : ""}`).join(""));
-  writeFileSync(join(input, "chat.jsonl"), Array.from({ length: 30 }, (_, i) => JSON.stringify({ messages: [{ role: "user", content: `Question ${i}` }, { role: "assistant", content: `<think>hm</think>Answer ${i}` }] })).join("\n"));
+  for (let i = 0; i < 20; i++)
+    writeFileSync(
+      join(input, `${String(i).padStart(2, "0")}.txt`),
+      `Text number ${i}. ${Array.from({ length: i }, (_, j) => `It goes on: ${i * j}. `).join("")}`,
+    );
+  writeFileSync(
+    join(input, "long.txt"),
+    Array.from({ length: 300 }, (_, i) => `Line ${i} of a long text.\n${i % 5 === 4 ? "\n" : ""}`).join(""),
+  );
+  writeFileSync(
+    join(input, "chat.jsonl"),
+    Array.from({ length: 30 }, (_, i) =>
+      JSON.stringify({
+        messages: [
+          { role: "user", content: `Question ${i}` },
+          { role: "assistant", content: `<think>hm</think>Answer ${i}` },
+        ],
+      }),
+    ).join("\n"),
+  );
   dataset = await prepare("main");
 });
 afterAll(() => {
@@ -50,7 +84,10 @@ describe("prepareData", () => {
     const both = train + held;
     for (let i = 0; i < 20; i++) expect(both.split(`<｜begin▁of▁sentence｜>Text number ${i}. `).length).toBe(2);
     for (let i = 0; i < 300; i++) expect(both.split(`Line ${i} of`).length).toBe(2);
-    for (let i = 0; i < 30; i++) expect(both.split(`<｜User｜>Question ${i}<｜Assistant｜><think>hm</think>Answer ${i}<｜end▁of▁sentence｜>`).length).toBe(2);
+    for (let i = 0; i < 30; i++)
+      expect(
+        both.split(`<｜User｜>Question ${i}<｜Assistant｜><think>hm</think>Answer ${i}<｜end▁of▁sentence｜>`).length,
+      ).toBe(2);
   });
 
   it("gives the same bytes with any number of workers", async () => {
@@ -58,7 +95,8 @@ describe("prepareData", () => {
     expect(two.json).toEqual(dataset.json);
     expect(two.json.splits.train.length).toBeGreaterThan(3);
     for (const split of ["train", "heldout"] as const)
-      for (const { file } of dataset.json.splits[split]) expect(readFileSync(join(two.dir, file))).toEqual(readFileSync(join(dataset.dir, file)));
+      for (const { file } of dataset.json.splits[split])
+        expect(readFileSync(join(two.dir, file))).toEqual(readFileSync(join(dataset.dir, file)));
     two.close();
   });
 
@@ -82,7 +120,9 @@ describe("prepareData", () => {
     const few = join(dir, "few.jsonl");
     writeFileSync(few, '{"text":"one text"}\n{"text":"another text"}\n{"text":"a third"}');
     const some = await prepare("few", { paths: [few], holdout: 1e-6 });
-    expect(tokenizer.decode(stream(some, "heldout"))).toMatch(/^<｜begin▁of▁sentence｜>(one text|another text|a third)<｜end▁of▁sentence｜>$/);
+    expect(tokenizer.decode(stream(some, "heldout"))).toMatch(
+      /^<｜begin▁of▁sentence｜>(one text|another text|a third)<｜end▁of▁sentence｜>$/,
+    );
     const none = await prepare("none", { paths: [few], holdout: 0 });
     expect(none.tokens("heldout")).toBe(0);
     expect(() => none.batch({ split: "heldout", batch: 1, sequence: 4 })).toThrow(/the split heldout has no tokens/);
@@ -100,7 +140,8 @@ describe("batch", () => {
     expect(other.batch({ ...ask, index: 7, seed: 10 })).not.toEqual(later);
     other.close();
     const wide = dataset.batch({ ...ask, batch: 9, index: 2 });
-    for (let i = 0; i < 3; i++) expect(dataset.batch({ ...ask, first: 18 + 3 * i })).toEqual(wide.slice(3 * 52 * i, 3 * 52 * (i + 1)));
+    for (let i = 0; i < 3; i++)
+      expect(dataset.batch({ ...ask, first: 18 + 3 * i })).toEqual(wide.slice(3 * 52 * i, 3 * 52 * (i + 1)));
   });
 
   it("gives every token about once an epoch, in another order each", () => {
@@ -111,13 +152,23 @@ describe("batch", () => {
     const starts = (epoch: number) => {
       const at = new Map<string, number>();
       for (let i = 0; i < all.length; i++) at.set(joined.slice(i, i + sequence + 1).join(), i);
-      return Array.from({ length: windows }, (_, i) => at.get([...dataset.batch({ split: "train", first: epoch * windows + i, batch: 1, sequence, seed: 4 })].join())!);
+      return Array.from(
+        { length: windows },
+        (_, i) =>
+          at.get(
+            [...dataset.batch({ split: "train", first: epoch * windows + i, batch: 1, sequence, seed: 4 })].join(),
+          )!,
+      );
     };
     const [one, two] = [starts(0), starts(1)];
     for (const epoch of [one, two]) {
       expect(epoch.every((start) => start !== undefined)).toBe(true);
-      expect(new Set(epoch.map((start) => (((start - epoch[0]) % all.length) + all.length) % all.length)).size).toBe(windows);
-      const covered = new Set(epoch.flatMap((start) => Array.from({ length: sequence }, (_, i) => (start + i) % all.length)));
+      expect(new Set(epoch.map((start) => (((start - epoch[0]) % all.length) + all.length) % all.length)).size).toBe(
+        windows,
+      );
+      const covered = new Set(
+        epoch.flatMap((start) => Array.from({ length: sequence }, (_, i) => (start + i) % all.length)),
+      );
       expect(covered.size).toBe(windows * sequence);
     }
     expect(two).not.toEqual(one);
@@ -136,7 +187,8 @@ describe("batch", () => {
   });
 
   it("refuses sizes that are none", () => {
-    for (const wrong of [{ batch: 0 }, { sequence: -1 }, { extra: 1.5 }, { first: -2 }, { fimRate: 2 }]) expect(() => dataset.batch({ ...ask, ...wrong })).toThrow(ConfigError);
+    for (const wrong of [{ batch: 0 }, { sequence: -1 }, { extra: 1.5 }, { first: -2 }, { fimRate: 2 }])
+      expect(() => dataset.batch({ ...ask, ...wrong })).toThrow(ConfigError);
   });
 
   it("refuses damaged shards when opened or read", async () => {
@@ -152,14 +204,20 @@ describe("batch", () => {
     expect(() => openDataset(copy)).toThrow(/expected \d+ bytes, got 10/);
     rmSync(shard);
     expect(() => openDataset(copy)).toThrow(/the file is missing/);
-    const json = { ...dataset.json, splits: { train: [{ file: "../../etc/passwd", tokens: 1, chat: false, sha256: "0".repeat(64) }], heldout: [] } };
+    const json = {
+      ...dataset.json,
+      splits: { train: [{ file: "../../etc/passwd", tokens: 1, chat: false, sha256: "0".repeat(64) }], heldout: [] },
+    };
     writeFileSync(join(copy, "dataset.json"), JSON.stringify(json));
     expect(() => openDataset(copy)).toThrow(/expected a shard's file name/);
     for (const [text, message] of [
       ["{", /dataset\.json: expected JSON/],
       ["null", /dataset\.json: \(top\): expected object, got null/],
       ['{"format":3}', /dataset\.json: format: expected 4; hash: .*; vocabSize: .*; and 3 more/],
-      [JSON.stringify({ ...dataset.json, splits: { train: [null], heldout: {} } }), /splits\.train\.0: expected object, got null; splits\.heldout: expected array, got object/],
+      [
+        JSON.stringify({ ...dataset.json, splits: { train: [null], heldout: {} } }),
+        /splits\.train\.0: expected object, got null; splits\.heldout: expected array, got object/,
+      ],
       [JSON.stringify({ ...dataset.json, vocabSize: "x" }), /dataset\.json: vocabSize: expected number, got string/],
       [JSON.stringify({ ...dataset.json, vocabSize: 701 }), /dataset\.json: hash: is not that of the rest of the file/],
     ] as const) {

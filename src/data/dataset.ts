@@ -4,9 +4,9 @@ import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConfigError, DataError } from "../errors.ts";
+import { validate } from "../validate.ts";
 import { fillInMiddle } from "./fim.ts";
 import { mix, permute } from "./random.ts";
-import { validate } from "../validate.ts";
 import { type Shard, type Split, unpackTokens } from "./shards.ts";
 
 export const DATASET_FILE = "dataset.json";
@@ -29,7 +29,11 @@ const datasetSchema = z.object({
   format: z.literal(FORMAT),
   /** Of all the rest. */
   hash: hex,
-  vocabSize: z.number().int().positive().max(2 ** 31),
+  vocabSize: z
+    .number()
+    .int()
+    .positive()
+    .max(2 ** 31),
   tokenType: z.enum(["u16", "u32"]),
   special: z.object({ bos: id.nullable(), eos: id.nullable(), fim: z.tuple([id, id, id]).nullable() }),
   splits: z.object({ train: z.array(shardSchema), heldout: z.array(shardSchema) }),
@@ -40,7 +44,9 @@ export type DatasetJson = z.infer<typeof datasetSchema>;
 export function contentHash({ format, vocabSize, tokenType, special, splits }: Omit<DatasetJson, "hash">): string {
   const shards = (split: Split) => splits[split].map(({ file, tokens, chat, sha256 }) => [file, tokens, chat, sha256]);
   const { bos, eos, fim } = special;
-  return createHash("sha256").update(JSON.stringify([format, vocabSize, tokenType, bos, eos, fim, shards("train"), shards("heldout")])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([format, vocabSize, tokenType, bos, eos, fim, shards("train"), shards("heldout")]))
+    .digest("hex");
 }
 
 export interface BatchRequest {
@@ -71,7 +77,9 @@ export function openDataset(dir: string): Dataset {
   for (const { file, tokens } of [...json.splits.train, ...json.splits.heldout]) {
     const size = statSync(join(dir, file), { throwIfNoEntry: false })?.size;
     if (size !== tokens * bytesPerToken)
-      throw new DataError(`${join(dir, file)}: expected ${tokens * bytesPerToken} bytes, ${size === undefined ? "the file is missing" : `got ${size}`}`);
+      throw new DataError(
+        `${join(dir, file)}: expected ${tokens * bytesPerToken} bytes, ${size === undefined ? "the file is missing" : `got ${size}`}`,
+      );
   }
   return new Dataset(dir, json);
 }
@@ -135,13 +143,20 @@ export class Dataset {
   batch(request: BatchRequest): Int32Array {
     const { split, batch, sequence, extra = 1, seed = 0, fimRate = 0 } = request;
     const first = request.first ?? (request.index ?? 0) * batch;
-    for (const [name, value, least] of [["batch", batch, 1], ["sequence", sequence, 1], ["extra", extra, 0], ["first", first, 0]] as const)
-      if (!Number.isSafeInteger(value) || value < least) throw new ConfigError(`data: expected ${name} to be a whole number from ${least}, got ${value}`);
+    for (const [name, value, least] of [
+      ["batch", batch, 1],
+      ["sequence", sequence, 1],
+      ["extra", extra, 0],
+      ["first", first, 0],
+    ] as const)
+      if (!Number.isSafeInteger(value) || value < least)
+        throw new ConfigError(`data: expected ${name} to be a whole number from ${least}, got ${value}`);
     if (!(fimRate >= 0 && fimRate <= 1)) throw new ConfigError(`data: expected fimRate from 0 to 1, got ${fimRate}`);
     const total = this.totals[split];
     if (total === undefined || total === 0) throw new DataError(`${this.dir}: the split ${split} has no tokens`);
     const { bos, eos, fim } = this.json.special;
-    if (fimRate > 0 && fim === null) throw new ConfigError(`${this.dir}: fimRate ${fimRate} needs a tokenizer with <｜fim▁…｜> tokens`);
+    if (fimRate > 0 && fim === null)
+      throw new ConfigError(`${this.dir}: fimRate ${fimRate} needs a tokenizer with <｜fim▁…｜> tokens`);
     const width = sequence + extra;
     const ids = new Int32Array(batch * width);
     const windows = this.sequences(split, sequence);
@@ -155,7 +170,14 @@ export class Dataset {
       const out = ids.subarray(row * width, (row + 1) * width);
       this.read(split, start, out);
       if (fimRate > 0)
-        fillInMiddle(out, { bos, eos, fim: fim! }, fimRate, epochSeed, (i) => (start + i) % total, (at) => !this.json.splits[split][this.shardAt(split, at)].chat);
+        fillInMiddle(
+          out,
+          { bos, eos, fim: fim! },
+          fimRate,
+          epochSeed,
+          (i) => (start + i) % total,
+          (at) => !this.json.splits[split][this.shardAt(split, at)].chat,
+        );
     }
     return ids;
   }
@@ -201,13 +223,15 @@ export class Dataset {
       if (count === 0) throw new DataError(`${path}: expected ${shard.tokens * each} bytes, the file ends early`);
       at += count;
     }
-    const view = each === 2
-      ? new Uint16Array(this.scratch.buffer, this.scratch.byteOffset, out.length)
-      : new Uint32Array(this.scratch.buffer, this.scratch.byteOffset, out.length);
+    const view =
+      each === 2
+        ? new Uint16Array(this.scratch.buffer, this.scratch.byteOffset, out.length)
+        : new Uint32Array(this.scratch.buffer, this.scratch.byteOffset, out.length);
     unpackTokens(view, out);
     const limit = this.json.vocabSize;
     for (const [i, id] of out.entries())
-      if (id >= limit || id < -limit) throw new DataError(`${path}: token ${offset + i}: expected an id below ${limit}, got ${id < 0 ? ~id : id}`);
+      if (id >= limit || id < -limit)
+        throw new DataError(`${path}: token ${offset + i}: expected an id below ${limit}, got ${id < 0 ? ~id : id}`);
   }
 
   private open(path: string): number {

@@ -1,8 +1,8 @@
-import fc from "fast-check";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { DataError } from "../errors.ts";
 import { type Broken, type Document, readDocuments, readPart } from "./documents.ts";
@@ -27,7 +27,8 @@ async function all(documents: AsyncIterable<Document>): Promise<Document[]> {
   return out;
 }
 
-const textOf = (documents: Document[]) => documents.map((document) => ("text" in document ? document.text : "")).join("");
+const textOf = (documents: Document[]) =>
+  documents.map((document) => ("text" in document ? document.text : "")).join("");
 
 describe("text files", () => {
   it("come in pieces that make up the file, the ends marked", async () => {
@@ -54,10 +55,15 @@ describe("text files", () => {
   });
 
   it("name the line that is no UTF-8, or leave it out", async () => {
-    const path = file("broken.txt", Buffer.concat([Buffer.from("good\n"), Buffer.from([0x62, 0xff, 10]), Buffer.from("also good\n")]));
+    const path = file(
+      "broken.txt",
+      Buffer.concat([Buffer.from("good\n"), Buffer.from([0x62, 0xff, 10]), Buffer.from("also good\n")]),
+    );
     await expect(all(readDocuments([path]))).rejects.toThrow(`${path}:2: expected UTF-8`);
     const broken: Broken[] = [];
-    expect(textOf(await all(readDocuments([path], { onBroken: "skip", report: (b) => broken.push(b) })))).toBe("good\nalso good\n");
+    expect(textOf(await all(readDocuments([path], { onBroken: "skip", report: (b) => broken.push(b) })))).toBe(
+      "good\nalso good\n",
+    );
     expect(broken).toEqual([{ path, line: 2, fault: "not UTF-8", reason: "expected UTF-8" }]);
   });
 });
@@ -72,7 +78,10 @@ describe("UTF-16", () => {
     const text = Array.from({ length: 300 }, (_, i) => `Zeile ${i}: größer, 숨비, 😀\r\n`).join("");
     expect(textOf(await all(readDocuments([file(`${order}.txt`, utf16(text, order))])))).toBe(text);
     const json = `{"text":"eins 숨"}\n{"text":"zwei"}`;
-    expect(await all(readDocuments([file(`${order}.jsonl`, utf16(json, order))]))).toEqual([{ text: "eins 숨", first: true, last: true }, { text: "zwei", first: true, last: true }]);
+    expect(await all(readDocuments([file(`${order}.jsonl`, utf16(json, order))]))).toEqual([
+      { text: "eins 숨", first: true, last: true },
+      { text: "zwei", first: true, last: true },
+    ]);
   });
 
   it("stays in one piece whatever the unit size, a block boundary in a character too", async () => {
@@ -89,10 +98,16 @@ describe("UTF-16", () => {
     expect(await all(readDocuments([file("nomark.txt", Buffer.from("no mark\nhere\n", "utf16le"))], skip))).toEqual([]);
     expect(new Set(broken.map((b) => b.fault))).toEqual(new Set(["not text"]));
     broken.length = 0;
-    const cut = Buffer.concat([utf16("good\nbad ", "le"), Buffer.from([0x00, 0xd8]), Buffer.from("\ngood\n", "utf16le")]);
+    const cut = Buffer.concat([
+      utf16("good\nbad ", "le"),
+      Buffer.from([0x00, 0xd8]),
+      Buffer.from("\ngood\n", "utf16le"),
+    ]);
     expect(textOf(await all(readDocuments([file("cut.txt", cut)], skip)))).toBe("good\ngood\n");
     expect(broken).toMatchObject([{ line: 2, fault: "not UTF-8" }]);
-    await expect(all(readDocuments([file("utf32.txt", Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]))]))).rejects.toThrow(/got UTF-32/);
+    await expect(
+      all(readDocuments([file("utf32.txt", Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]))])),
+    ).rejects.toThrow(/got UTF-32/);
   });
 });
 
@@ -106,7 +121,7 @@ describe("jsonl files", () => {
     '{"messages":[]}',
     '{"messages":[{"role":"robot","content":"x"}]}',
     '{"messages":[{"role":"user"}]}',
-    '[1]',
+    "[1]",
     '{"text":""}',
     '{"text":"last"}',
   ];
@@ -117,7 +132,12 @@ describe("jsonl files", () => {
     const documents = await all(readDocuments([path], { onBroken: "skip", report: (b) => broken.push(b) }));
     expect(documents).toEqual([
       { text: "one", first: true, last: true },
-      { messages: [{ role: "user", content: "hi" }, { role: "assistant", content: "yo", reasoning_content: "hm" }] },
+      {
+        messages: [
+          { role: "user", content: "hi" },
+          { role: "assistant", content: "yo", reasoning_content: "hm" },
+        ],
+      },
       { text: "last", first: true, last: true },
     ]);
     expect(broken.map(({ line }) => line)).toEqual([4, 5, 6, 7, 8, 9, 10]);
@@ -129,13 +149,16 @@ describe("jsonl files", () => {
   });
 
   it("are the same when read in stretches, line numbers too", async () => {
-    const many = Array.from({ length: 300 }, (_, i) => (i % 50 === 7 ? "{" : JSON.stringify({ text: `text ${i} ${"é".repeat(i % 13)}` })));
+    const many = Array.from({ length: 300 }, (_, i) =>
+      i % 50 === 7 ? "{" : JSON.stringify({ text: `text ${i} ${"é".repeat(i % 13)}` }),
+    );
     const path = file("many.jsonl", many.join("\n") + "\n");
     const read = async (unitBytes: number) => {
       const broken: number[] = [];
       const documents: Document[] = [];
       for (const unit of await planUnits(findSources([path]), unitBytes))
-        for (const part of unit.parts) documents.push(...(await all(readPart(part, { onBroken: "skip", report: (b) => broken.push(b.line) }))));
+        for (const part of unit.parts)
+          documents.push(...(await all(readPart(part, { onBroken: "skip", report: (b) => broken.push(b.line) }))));
       return { documents, broken };
     };
     const whole = await read(1e9);
@@ -148,16 +171,25 @@ describe("lines", () => {
   it("read in any stretches are the lines of the file", () => {
     const path = join(dir, "lines.bin");
     fc.assert(
-      fc.property(fc.array(fc.string({ maxLength: 6 }).map((s) => s.replaceAll("\n", "x")), { maxLength: 12 }), fc.boolean(), fc.integer({ min: 1, max: 9 }), (lines, ended, step) => {
-        const text = lines.join("\n") + (ended ? "\n" : "");
-        writeFileSync(path, text);
-        const size = Buffer.byteLength(text);
-        const found: string[] = [];
-        for (let start = 0; start < size; start += step)
-          for (const block of readLines(path, start, Math.min(size, start + step))) for (const line of block) found.push(Buffer.from(line.bytes).toString() + (line.ended ? "\n" : ""));
-        expect(found.join("")).toBe(text);
-        expect(linesBefore(path, size)).toBe(text.split("\n").length - 1);
-      }),
+      fc.property(
+        fc.array(
+          fc.string({ maxLength: 6 }).map((s) => s.replaceAll("\n", "x")),
+          { maxLength: 12 },
+        ),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 9 }),
+        (lines, ended, step) => {
+          const text = lines.join("\n") + (ended ? "\n" : "");
+          writeFileSync(path, text);
+          const size = Buffer.byteLength(text);
+          const found: string[] = [];
+          for (let start = 0; start < size; start += step)
+            for (const block of readLines(path, start, Math.min(size, start + step)))
+              for (const line of block) found.push(Buffer.from(line.bytes).toString() + (line.ended ? "\n" : ""));
+          expect(found.join("")).toBe(text);
+          expect(linesBefore(path, size)).toBe(text.split("\n").length - 1);
+        },
+      ),
       { numRuns: 150 },
     );
   });
@@ -176,7 +208,9 @@ describe("parquet files", () => {
     const documents = await all(readDocuments([join(FIXTURES, `text-${codec}.parquet`)]));
     expect(documents.length).toBe(50);
     expect(documents[7]).toEqual({ text: "Row 7: 숨비소리 숨비소리 숨비소리 end.", first: true, last: true });
-    expect(documents.map((document) => "text" in document && document.text.match(/^Row (\d+)/)![1])).toEqual(Array.from({ length: 50 }, (_, i) => String(i)));
+    expect(documents.map((document) => "text" in document && document.text.match(/^Row (\d+)/)![1])).toEqual(
+      Array.from({ length: 50 }, (_, i) => String(i)),
+    );
   });
 
   it("hold conversations; broken rows are named", async () => {
@@ -184,14 +218,27 @@ describe("parquet files", () => {
     await expect(all(readDocuments([path]))).rejects.toThrow(`${path}:5: messages[0].role`);
     const documents = await all(readDocuments([path], { onBroken: "skip" }));
     expect(documents.length).toBe(5);
-    expect(documents[4]).toEqual({ messages: [{ role: "user", content: "q5" }, { role: "assistant", content: "<think>t</think>a5" }] });
+    expect(documents[4]).toEqual({
+      messages: [
+        { role: "user", content: "q5" },
+        { role: "assistant", content: "<think>t</think>a5" },
+      ],
+    });
     const rows: number[] = [];
-    expect(textOf(await all(readDocuments([join(FIXTURES, "holes.parquet")], { onBroken: "skip", report: (b) => rows.push(b.line) })))).toBe("ab");
+    expect(
+      textOf(
+        await all(
+          readDocuments([join(FIXTURES, "holes.parquet")], { onBroken: "skip", report: (b) => rows.push(b.line) }),
+        ),
+      ),
+    ).toBe("ab");
     expect(rows).toEqual([2, 3]);
   });
 
   it("without a usable column, or that are none, are refused", async () => {
-    await expect(all(readDocuments([join(FIXTURES, "other-column.parquet")]))).rejects.toThrow(/expected a column `text` or `messages`, found body/);
+    await expect(all(readDocuments([join(FIXTURES, "other-column.parquet")]))).rejects.toThrow(
+      /expected a column `text` or `messages`, found body/,
+    );
     await expect(all(readDocuments([file("fake.parquet", "PAR1 not really PAR1")]))).rejects.toThrow(DataError);
   });
 });

@@ -18,7 +18,15 @@ export type Document = { text: string; first: boolean; last: boolean } | { messa
 export type OnBroken = "skip" | "fail";
 
 /** Why a line or row is left out, for counting. */
-export const FAULTS = ["not UTF-8", "not text", "not JSON", "too long", "no text or messages", "empty", "a message of another shape"] as const;
+export const FAULTS = [
+  "not UTF-8",
+  "not text",
+  "not JSON",
+  "too long",
+  "no text or messages",
+  "empty",
+  "a message of another shape",
+] as const;
 export type Fault = (typeof FAULTS)[number];
 
 /** A line or row left out; `line` counts from 1 (for parquet: the row). */
@@ -95,7 +103,10 @@ function* readJsonLines(source: Source, part: UnitPart, options: ReadOptions): G
           if (text === "") continue;
           found = documentOf(JSON.parse(text));
         } catch (error) {
-          found = error instanceof SyntaxError ? { fault: "not JSON", reason: `expected JSON: ${error.message}` } : { fault: "not UTF-8", reason: "expected UTF-8" };
+          found =
+            error instanceof SyntaxError
+              ? { fault: "not JSON", reason: `expected JSON: ${error.message}` }
+              : { fault: "not UTF-8", reason: "expected UTF-8" };
         }
       }
       if ("fault" in found) broken(options, { path: source.path, line: numberOf(index), ...found });
@@ -109,9 +120,11 @@ type NoDocument = Pick<Broken, "fault" | "reason">;
 /** A document from a parsed line or row, or what is wrong with it. */
 function documentOf(value: unknown): Document | NoDocument {
   const no = (fault: Fault, reason: string): NoDocument => ({ fault, reason });
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return no("no text or messages", "expected an object with `text` or `messages`");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return no("no text or messages", "expected an object with `text` or `messages`");
   const { text, messages } = value as Record<string, unknown>;
-  if (typeof text === "string") return text === "" ? no("empty", "expected a `text` that is not empty") : { text, first: true, last: true };
+  if (typeof text === "string")
+    return text === "" ? no("empty", "expected a `text` that is not empty") : { text, first: true, last: true };
   if (!Array.isArray(messages)) return no("no text or messages", "expected `text` (a string) or `messages` (a list)");
   if (messages.length === 0) return no("empty", "expected at least one message");
   const list: TrainingMessage[] = [];
@@ -119,7 +132,8 @@ function documentOf(value: unknown): Document | NoDocument {
   for (const [i, message] of messages.entries()) {
     if (typeof message !== "object" || message === null) return shape(i, ": expected an object");
     const { role, content, reasoning_content, weight } = message as Record<string, unknown>;
-    if (role !== "user" && role !== "assistant" && role !== "system") return shape(i, ".role: expected user, assistant or system");
+    if (role !== "user" && role !== "assistant" && role !== "system")
+      return shape(i, ".role: expected user, assistant or system");
     if (typeof content !== "string") return shape(i, ".content: expected a string");
     if (weight != null && weight !== 0 && weight !== 1) return shape(i, ".weight: expected 0 or 1");
     const thought = typeof reasoning_content === "string" && reasoning_content !== "" ? { reasoning_content } : {};
@@ -162,7 +176,12 @@ function* readText(source: Source, part: UnitPart, options: ReadOptions): Genera
       }
       // UTF-16 without its mark, or no text at all.
       if (text.includes("\0")) {
-        broken(options, { path: source.path, line: numberOf(index), fault: "not text", reason: "expected text, got a NUL character; UTF-16 needs its byte order mark" });
+        broken(options, {
+          path: source.path,
+          line: numberOf(index),
+          fault: "not text",
+          reason: "expected text, got a NUL character; UTF-16 needs its byte order mark",
+        });
         continue;
       }
       if (index === 0 && part.start === 0 && text.startsWith("\ufeff")) text = text.slice(1);

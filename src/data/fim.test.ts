@@ -10,7 +10,13 @@ function undo(ids: number[]): number[] {
   const [begin, hole, end] = [2, 3, 4].map((mark) => ids.indexOf(mark));
   if (begin < 0) return ids;
   const eos = ids.length - 1;
-  return [...ids.slice(0, begin), ...ids.slice(begin + 1, hole), ...ids.slice(end + 1, eos), ...ids.slice(hole + 1, end), ids[eos]];
+  return [
+    ...ids.slice(0, begin),
+    ...ids.slice(begin + 1, hole),
+    ...ids.slice(end + 1, eos),
+    ...ids.slice(hole + 1, end),
+    ids[eos],
+  ];
 }
 
 function split(ids: number[]): number[][] {
@@ -31,12 +37,16 @@ const run = (ids: number[], rate: number, seed: number, allowed = () => true) =>
 describe("fillInMiddle", () => {
   it("turns documents into prefix, suffix, middle, and can be undone", () => {
     fc.assert(
-      fc.property(fc.array(document, { minLength: 1, maxLength: 6 }), fc.integer({ min: 0, max: 1e9 }), (documents, seed) => {
-        const ids = documents.flat();
-        const room = new Array(3 * documents.length).fill(50);
-        const found = split(run([...ids, ...room], 0.7, seed));
-        documents.forEach((document, i) => expect(undo(found[i])).toEqual(document));
-      }),
+      fc.property(
+        fc.array(document, { minLength: 1, maxLength: 6 }),
+        fc.integer({ min: 0, max: 1e9 }),
+        (documents, seed) => {
+          const ids = documents.flat();
+          const room = new Array(3 * documents.length).fill(50);
+          const found = split(run([...ids, ...room], 0.7, seed));
+          documents.forEach((document, i) => expect(undo(found[i])).toEqual(document));
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -51,7 +61,11 @@ describe("fillInMiddle", () => {
   });
 
   it("cuts at the rate asked, none at 0, none where it may not", () => {
-    const documents = Array.from({ length: 3000 }, () => [0, ...Array.from({ length: 12 }, (_, i) => 10 + i), 1]).flat();
+    const documents = Array.from({ length: 3000 }, () => [
+      0,
+      ...Array.from({ length: 12 }, (_, i) => 10 + i),
+      1,
+    ]).flat();
     expect(run(documents, 0, 3)).toEqual(documents);
     expect(run(documents, 1, 3, () => false)).toEqual(documents);
     const share = run(documents, 0.1, 3).filter((id) => id === 2).length / 3000;

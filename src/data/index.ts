@@ -1,15 +1,27 @@
-export { arithmeticProblem, checkArithmetic, type ArithmeticKind, type ArithmeticProblem, type ArithmeticSplit } from "./arithmetic.ts";
-export { arithmeticDocument, smalltalkDocument, type ChatDocument } from "./smalltalk.ts";
-export { conversationDocument } from "./conversations.ts";
-export { readDocuments, type Broken, type Document, type Fault, type OnBroken, type ReadOptions } from "./documents.ts";
-export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
-export { absolutePaths, findSources, type Source, type Survey, surveySources } from "./sources.ts";
-export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
-export { encodeDocument } from "./prepareUnit.ts";
-export { prepareData, type PreparedData, type PrepareOptions } from "./prepare.ts";
+export {
+  type ArithmeticKind,
+  type ArithmeticProblem,
+  type ArithmeticSplit,
+  arithmeticProblem,
+  checkArithmetic,
+} from "./arithmetic.ts";
 export { type Cleared, clearShards, openShards, shardsDir } from "./cache.ts";
 export { areUnchanged, hashSources, stampOf } from "./contents.ts";
+export { conversationDocument } from "./conversations.ts";
 export { type BatchRequest, Dataset, openDataset } from "./dataset.ts";
+export { type Broken, type Document, type Fault, type OnBroken, type ReadOptions, readDocuments } from "./documents.ts";
+export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
+export { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
+export { encodeDocument } from "./prepareUnit.ts";
+export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
 export type { Split } from "./shards.ts";
+export { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
+export { absolutePaths, findSources, type Source, type Survey, surveySources } from "./sources.ts";
+export {
+  loadTokenizer,
+  readTokenizerFiles,
+  type TokenizerFiles,
+  tokenizerHash,
+  tokenizerOf,
+} from "./tokenizerFolder.ts";
 export { InterruptedError, within } from "./within.ts";
-export { loadTokenizer, readTokenizerFiles, tokenizerHash, tokenizerOf, type TokenizerFiles } from "./tokenizerFolder.ts";

@@ -23,7 +23,8 @@ export function encodingOf(path: string): Encoding {
     const head = Buffer.alloc(4);
     read(file, path, head, 0);
     const marks = head.toString("hex");
-    if (marks === "fffe0000" || marks === "0000feff") throw new DataError(`${path}: expected UTF-8 or UTF-16, got UTF-32; save it as UTF-8`);
+    if (marks === "fffe0000" || marks === "0000feff")
+      throw new DataError(`${path}: expected UTF-8 or UTF-16, got UTF-32; save it as UTF-8`);
     return marks.startsWith("fffe") ? "utf-16le" : marks.startsWith("feff") ? "utf-16be" : "utf-8";
   } finally {
     closeSync(file);
@@ -44,7 +45,11 @@ export function* readUtf16Lines(path: string, encoding: Encoding): Generator<Lin
       rest += decoder.decode(block.subarray(0, count), { stream: count > 0 });
       const pieces = rest.split("\n");
       rest = pieces.pop() ?? "";
-      const line = (text: string, ended: boolean, cut = false): Line => ({ bytes: text.includes("\ufffd") ? NO_UTF8 : encoder.encode(text), ended, cut });
+      const line = (text: string, ended: boolean, cut = false): Line => ({
+        bytes: text.includes("\ufffd") ? NO_UTF8 : encoder.encode(text),
+        ended,
+        cut,
+      });
       const lines = pieces.map((text) => line(text, true));
       if (count === 0 && rest !== "") lines.push(line(rest, false));
       if (rest.length > MAX_LINE_BYTES) {

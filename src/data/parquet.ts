@@ -37,9 +37,14 @@ async function withFile<T>(path: string, use: (file: AsyncBuffer, metadata: File
 }
 
 function columnsOf(path: string, metadata: FileMetaData): string[] {
-  const names = new Set(metadata.row_groups.flatMap((group) => group.columns.map((column) => column.meta_data?.path_in_schema[0] ?? "")));
+  const names = new Set(
+    metadata.row_groups.flatMap((group) => group.columns.map((column) => column.meta_data?.path_in_schema[0] ?? "")),
+  );
   const found = COLUMNS.filter((name) => names.has(name));
-  if (found.length === 0) throw new DataError(`${path}: expected a column \`text\` or \`messages\`, found ${[...names].join(", ") || "none"}`);
+  if (found.length === 0)
+    throw new DataError(
+      `${path}: expected a column \`text\` or \`messages\`, found ${[...names].join(", ") || "none"}`,
+    );
   return found;
 }
 
@@ -62,7 +67,14 @@ export function parquetRowGroups(path: string): Promise<RowGroup[]> {
 /** Rows `start` … `end`-1 with the columns `text` and `messages` as far as the file has them; one row group in memory. */
 export async function* readParquetRows(path: string, start: number, end: number): AsyncGenerator<unknown> {
   const rows = await withFile(path, async (file, metadata) =>
-    parquetReadObjects({ file, metadata, columns: columnsOf(path, metadata), rowStart: start, rowEnd: end, compressors }),
+    parquetReadObjects({
+      file,
+      metadata,
+      columns: columnsOf(path, metadata),
+      rowStart: start,
+      rowEnd: end,
+      compressors,
+    }),
   );
   yield* rows;
 }

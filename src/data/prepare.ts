@@ -15,8 +15,8 @@ import { type Dataset, type DatasetJson, FORMAT, openDataset } from "./dataset.t
 import type { OnBroken } from "./documents.ts";
 import { prepareUnit, type UnitJob, type UnitResult } from "./prepareUnit.ts";
 import type { FromWorker } from "./prepareWorker.ts";
-import { tokenTypeOf } from "./shards.ts";
 import { type DataReport, reportOf } from "./report.ts";
+import { tokenTypeOf } from "./shards.ts";
 import { surveySources } from "./sources.ts";
 import { loadTokenizer, tokenizerHash } from "./tokenizerFolder.ts";
 import { planUnits, UNIT_BYTES } from "./units.ts";
@@ -66,11 +66,17 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
   const survey = surveySources(options.paths);
   const { sources } = survey;
   const contents = options.contents ?? (await hashSources(sources, onProgress, signal));
-  const key = createHash("sha256").update(JSON.stringify([FORMAT, contents, tokenizerHash(options.tokenizerDir), holdout, onBroken, unitBytes])).digest("hex");
+  const key = createHash("sha256")
+    .update(JSON.stringify([FORMAT, contents, tokenizerHash(options.tokenizerDir), holdout, onBroken, unitBytes]))
+    .digest("hex");
   const known = readPrepared(cacheDir, key);
   if (known !== undefined) {
     try {
-      return { dataset: await openShards(cacheDir, known.shards, { onProgress, signal }), report: { ...known.report, ignored: survey.ignored }, disturbed: false };
+      return {
+        dataset: await openShards(cacheDir, known.shards, { onProgress, signal }),
+        report: { ...known.report, ignored: survey.ignored },
+        disturbed: false,
+      };
     } catch (error) {
       if (!(error instanceof DataError)) throw error; // gone or damaged: made again below
     }
@@ -78,7 +84,10 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
   const tokenizer = loadTokenizer(options.tokenizerDir);
   const units = await planUnits(sources, unitBytes);
   const bytes = units.reduce((sum, unit) => sum + unit.bytes, 0);
-  const workers = Math.max(1, Math.min(options.workers ?? Math.min(availableParallelism(), Math.ceil(bytes / BYTES_PER_WORKER)), units.length));
+  const workers = Math.max(
+    1,
+    Math.min(options.workers ?? Math.min(availableParallelism(), Math.ceil(bytes / BYTES_PER_WORKER)), units.length),
+  );
   const breathe = breather(signal);
   const temporary = temporaryIn(cacheDir);
   await removeLeftovers(cacheDir);
@@ -103,16 +112,34 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
     let results = await run(holdout * 2 ** 32);
     const lowest = Math.min(...results.map((result) => result.lowestHash), 2 ** 32);
     const documents = results.reduce((sum, result) => sum + result.documents, 0);
-    if (holdout > 0 && documents > 1 && lowest < 2 ** 32 && results.every((result) => result.shards.heldout.length === 0)) {
+    if (
+      holdout > 0 &&
+      documents > 1 &&
+      lowest < 2 ** 32 &&
+      results.every((result) => result.shards.heldout.length === 0)
+    ) {
       for (const file of readdirSync(temporary)) rmSync(join(temporary, file));
       results = await run(lowest + 1);
     }
-    const splits = { train: results.flatMap((result) => result.shards.train), heldout: results.flatMap((result) => result.shards.heldout) };
-    if (splits.train.length === 0) throw new DataError(`data: expected text to train on in ${options.paths.join(", ")}, found none`);
+    const splits = {
+      train: results.flatMap((result) => result.shards.train),
+      heldout: results.flatMap((result) => result.shards.heldout),
+    };
+    if (splits.train.length === 0)
+      throw new DataError(`data: expected text to train on in ${options.paths.join(", ")}, found none`);
     const { vocabSize } = tokenizer;
     signal?.throwIfAborted();
-    const { hash } = await storeShards(temporary, cacheDir, { format: FORMAT, vocabSize, tokenType: tokenTypeOf(vocabSize), special: specialOf(tokenizer), splits });
-    const report = reportOf(results.map((result) => result.reading), survey);
+    const { hash } = await storeShards(temporary, cacheDir, {
+      format: FORMAT,
+      vocabSize,
+      tokenType: tokenTypeOf(vocabSize),
+      special: specialOf(tokenizer),
+      splits,
+    });
+    const report = reportOf(
+      results.map((result) => result.reading),
+      survey,
+    );
     const disturbed = !areUnchanged(sources);
     if (!disturbed) writePrepared(cacheDir, key, { shards: hash, report });
     return { dataset: openDataset(shardsDir(cacheDir, hash)), report, disturbed };
@@ -131,7 +158,13 @@ function specialOf(tokenizer: ReturnType<typeof loadTokenizer>): DatasetJson["sp
   };
 }
 
-function runThreads(jobs: UnitJob[], count: number, tokenizerDir: string, onBytes: (bytes: number) => void, signal?: AbortSignal): Promise<UnitResult[]> {
+function runThreads(
+  jobs: UnitJob[],
+  count: number,
+  tokenizerDir: string,
+  onBytes: (bytes: number) => void,
+  signal?: AbortSignal,
+): Promise<UnitResult[]> {
   const url = threadUrl(import.meta.url, "prepareWorker");
   const queue = [...jobs];
   const results: UnitResult[] = [];

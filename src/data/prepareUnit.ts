@@ -36,16 +36,33 @@ export interface UnitResult {
  * Reads, tokenises and writes one unit; `onBytes` is awaited and may end it. The same job gives the same bytes on every machine.
  * Throws InterruptedError when a group of documents takes longer than `groupMillis` and some to encode.
  */
-export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (bytes: number) => void | Promise<void>, groupMillis: number = GROUP_MILLIS): Promise<UnitResult> {
+export async function prepareUnit(
+  job: UnitJob,
+  tokenizer: Tokenizer,
+  onBytes: (bytes: number) => void | Promise<void>,
+  groupMillis: number = GROUP_MILLIS,
+): Promise<UnitResult> {
   const type = tokenTypeOf(tokenizer.vocabSize);
   const name = String(job.unit.index).padStart(6, "0");
-  const writer = (split: Split, chat: boolean) => new ShardWriter(job.dir, `${split}-${chat ? "chat-" : ""}${name}.bin`, chat, type);
+  const writer = (split: Split, chat: boolean) =>
+    new ShardWriter(job.dir, `${split}-${chat ? "chat-" : ""}${name}.bin`, chat, type);
   const writers = {
     train: [writer("train", false), writer("train", true)],
     heldout: [writer("heldout", false), writer("heldout", true)],
   };
-  using _files = { [Symbol.dispose]: () => Object.values(writers).flat().forEach((each) => each.discard()) };
-  const result: UnitResult = { index: job.unit.index, shards: { train: [], heldout: [] }, documents: 0, lowestHash: 2 ** 32, reading: emptyReading() };
+  using _files = {
+    [Symbol.dispose]: () =>
+      Object.values(writers)
+        .flat()
+        .forEach((each) => each.discard()),
+  };
+  const result: UnitResult = {
+    index: job.unit.index,
+    shards: { train: [], heldout: [] },
+    documents: 0,
+    lowestHash: 2 ** 32,
+    reading: emptyReading(),
+  };
   const { reading } = result;
   const report = (broken: Broken) => leaveOut(reading, broken);
   let heldoutCounted = false;
@@ -59,7 +76,9 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
   };
   const encodeGroup = (path: string) => {
     const millis = Math.ceil(groupMillis + groupChars / GROUP_CHARS_PER_MILLI);
-    const encoded = within(millis, `${path}: tokenising`, () => group.map(({ document }) => encodeDocument(document, tokenizer)));
+    const encoded = within(millis, `${path}: tokenising`, () =>
+      group.map(({ document }) => encodeDocument(document, tokenizer)),
+    );
     for (const [i, { document, split }] of group.entries()) write(document, split, encoded[i] ?? { ids: [], hash: 0 });
     group.length = 0;
     groupChars = 0;
@@ -99,7 +118,8 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
     if (generated && job.holdout > 0) {
       const from = Math.floor(part.start * job.holdout);
       const to = Math.max(part.start === 0 ? 1 : 0, Math.floor(part.end * job.holdout));
-      for await (const document of readPart({ ...part, start: from, end: to }, { ...options, split: "heldout" })) take(document, "heldout", part.source.path);
+      for await (const document of readPart({ ...part, start: from, end: to }, { ...options, split: "heldout" }))
+        take(document, "heldout", part.source.path);
     }
     encodeGroup(part.source.path);
     await onBytes(part.bytes - told);
@@ -110,7 +130,9 @@ export async function prepareUnit(job: UnitJob, tokenizer: Tokenizer, onBytes: (
 }
 
 function bytesOf(document: Document): number {
-  return "text" in document ? document.text.length : document.messages.reduce((sum, message) => sum + message.content.length + 40, 20);
+  return "text" in document
+    ? document.text.length
+    : document.messages.reduce((sum, message) => sum + message.content.length + 40, 20);
 }
 
 /** BOS, text, EOS; a conversation as its template writes it, with all its thoughts, the ids of messages of weight 0 as ~id. `hash` is of the text alone. */
@@ -142,15 +164,19 @@ function leaveUntrained(ids: number[], text: string, messages: readonly Training
   const endOf = (count: number, i: number): number => {
     if (count === 0) return 0;
     const before = tokenizer.applyChatTemplate(messages.slice(0, count), { keepThoughts: true });
-    const at = text.startsWith(before) && bytes === Buffer.byteLength(text) ? starts.get(Buffer.byteLength(before)) : undefined;
+    const at =
+      text.startsWith(before) && bytes === Buffer.byteLength(text) ? starts.get(Buffer.byteLength(before)) : undefined;
     if (at === undefined)
-      throw new DataError(`messages[${i}].weight: expected a chat template that writes each message after those before it; this model's does not, so leave the weights out`);
+      throw new DataError(
+        `messages[${i}].weight: expected a chat template that writes each message after those before it; this model's does not, so leave the weights out`,
+      );
     return at;
   };
   const untrained = (i: number): boolean => messages[i]?.weight === 0;
   let from = 0;
   for (let i = 0; i < messages.length; i++) {
     if (untrained(i) && (i === 0 || !untrained(i - 1))) from = endOf(i, i);
-    if (untrained(i) && !untrained(i + 1)) for (let at = from, end = endOf(i + 1, i); at < end; at++) ids[at] = ~(ids[at] ?? 0);
+    if (untrained(i) && !untrained(i + 1))
+      for (let at = from, end = endOf(i + 1, i); at < end; at++) ids[at] = ~(ids[at] ?? 0);
   }
 }

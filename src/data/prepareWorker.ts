@@ -15,6 +15,7 @@ port.on("message", (job: UnitJob | null) => {
   }
   prepareUnit(job, tokenizer, (bytes) => port.postMessage({ bytes } satisfies FromWorker)).then(
     (result) => port.postMessage({ result } satisfies FromWorker),
-    (error: Error) => port.postMessage({ error: error.message, expected: error instanceof SumbiError } satisfies FromWorker),
+    (error: Error) =>
+      port.postMessage({ error: error.message, expected: error instanceof SumbiError } satisfies FromWorker),
   );
 });

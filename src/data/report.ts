@@ -1,7 +1,7 @@
 /** What was read to make a data set, counted, so that it can be said before training begins. */
 import { z } from "zod";
 import { count, plural } from "../format.ts";
-import { type Broken, type Fault, FAULTS } from "./documents.ts";
+import { type Broken, FAULTS, type Fault } from "./documents.ts";
 import type { SourceKind, Survey } from "./sources.ts";
 
 /** Counts of one unit's reading, or of all. */
@@ -42,7 +42,8 @@ export function leaveOut(reading: Reading, broken: Broken): void {
   if (before === 0) reading.examples.push(broken);
 }
 
-export const leftOutTotal = ({ leftOut }: Pick<Reading, "leftOut">): number => Object.values(leftOut).reduce((sum, n) => sum + n, 0);
+export const leftOutTotal = ({ leftOut }: Pick<Reading, "leftOut">): number =>
+  Object.values(leftOut).reduce((sum, n) => sum + n, 0);
 
 /** One line on what was left out, by reason and with the first of each; undefined when nothing was. */
 export function describeLeftOut({ leftOut, examples }: Reading): string | undefined {
@@ -62,8 +63,10 @@ export function reportOf(readings: readonly Reading[], { sources, ignored }: Sur
     all.texts += reading.texts;
     all.conversations += reading.conversations;
     all.heldout += reading.heldout;
-    for (const [fault, n] of Object.entries(reading.leftOut) as [Fault, number][]) all.leftOut[fault] = (all.leftOut[fault] ?? 0) + n;
-    for (const example of reading.examples) if (!all.examples.some(({ fault }) => fault === example.fault)) all.examples.push(example);
+    for (const [fault, n] of Object.entries(reading.leftOut) as [Fault, number][])
+      all.leftOut[fault] = (all.leftOut[fault] ?? 0) + n;
+    for (const example of reading.examples)
+      if (!all.examples.some(({ fault }) => fault === example.fault)) all.examples.push(example);
   }
   const files: Record<SourceKind, number> = { text: 0, jsonl: 0, parquet: 0, builtin: 0 };
   for (const { kind } of sources) files[kind]++;

@@ -21,7 +21,8 @@ export const tokenTypeOf = (vocabSize: number): TokenType => (vocabSize <= 0x800
 
 /** Token ids as a shard's file holds them -> ids, ~id where a token is read and not trained. */
 export function unpackTokens(from: Uint16Array | Uint32Array, out: Int32Array): void {
-  if (from instanceof Uint16Array) for (let i = 0; i < out.length; i++) out[i] = from[i]! & 0x8000 ? ~(from[i]! & 0x7fff) : from[i]!;
+  if (from instanceof Uint16Array)
+    for (let i = 0; i < out.length; i++) out[i] = from[i]! & 0x8000 ? ~(from[i]! & 0x7fff) : from[i]!;
   else for (let i = 0; i < out.length; i++) out[i] = from[i]! >>> 31 ? ~(from[i]! & 0x7fffffff) : from[i]!;
 }
 

@@ -1,4 +1,4 @@
-import { type ArithmeticKind, arithmeticProblem, type ArithmeticSplit } from "./arithmetic.ts";
+import { type ArithmeticKind, type ArithmeticSplit, arithmeticProblem } from "./arithmetic.ts";
 import { Random } from "./random.ts";
 
 /** A document of chat messages, as every generator here gives it. */
@@ -12,17 +12,71 @@ interface Topic {
   answers: readonly string[];
 }
 
-const oneOf = (...asks: string[]) => (random: Random) => random.pick(asks);
+const oneOf =
+  (...asks: string[]) =>
+  (random: Random) =>
+    random.pick(asks);
 
 const SUBJECTS = [
-  "the weather", "history", "politics", "football", "cooking", "music", "the stock market", "a film", "physics", "medicine",
-  "the news", "France", "the moon", "dinosaurs", "love", "programming", "Python", "cars", "travel", "art", "my homework",
-  "Shakespeare", "the president", "chess", "cats", "the sea", "philosophy", "a good restaurant", "video games", "biology",
+  "the weather",
+  "history",
+  "politics",
+  "football",
+  "cooking",
+  "music",
+  "the stock market",
+  "a film",
+  "physics",
+  "medicine",
+  "the news",
+  "France",
+  "the moon",
+  "dinosaurs",
+  "love",
+  "programming",
+  "Python",
+  "cars",
+  "travel",
+  "art",
+  "my homework",
+  "Shakespeare",
+  "the president",
+  "chess",
+  "cats",
+  "the sea",
+  "philosophy",
+  "a good restaurant",
+  "video games",
+  "biology",
 ];
 const WORKS = [
-  "a poem", "a story", "an essay", "a song", "some code", "an email", "a joke", "a letter", "a recipe", "a program", "a speech", "a haiku",
+  "a poem",
+  "a story",
+  "an essay",
+  "a song",
+  "some code",
+  "an email",
+  "a joke",
+  "a letter",
+  "a recipe",
+  "a program",
+  "a speech",
+  "a haiku",
 ];
-const PLACES = ["France", "Japan", "Italy", "Korea", "Brazil", "Egypt", "Kenya", "Canada", "Spain", "India", "Peru", "Norway"];
+const PLACES = [
+  "France",
+  "Japan",
+  "Italy",
+  "Korea",
+  "Brazil",
+  "Egypt",
+  "Kenya",
+  "Canada",
+  "Spain",
+  "India",
+  "Peru",
+  "Norway",
+];
 const LANGUAGES = ["French", "German", "Spanish", "Korean", "Chinese", "Italian", "Japanese", "Russian"];
 
 const REFUSALS = [
@@ -35,14 +89,47 @@ const REFUSALS = [
 const TOPICS: readonly Topic[] = [
   {
     share: 16,
-    asks: oneOf("Hi", "Hello", "Hey", "Hi there", "Hello there", "Good morning", "Good evening", "Good day", "Hey there", "Howdy", "Greetings", "Hi nano", "Hello nano", "Yo", "Good afternoon"),
-    answers: ["Hello! Ask me some arithmetic.", "Hi! I'm nano. What shall we calculate?", "Hello! I'm nano, and I like sums. Try me.", "Hi there! Give me a calculation."],
+    asks: oneOf(
+      "Hi",
+      "Hello",
+      "Hey",
+      "Hi there",
+      "Hello there",
+      "Good morning",
+      "Good evening",
+      "Good day",
+      "Hey there",
+      "Howdy",
+      "Greetings",
+      "Hi nano",
+      "Hello nano",
+      "Yo",
+      "Good afternoon",
+    ),
+    answers: [
+      "Hello! Ask me some arithmetic.",
+      "Hi! I'm nano. What shall we calculate?",
+      "Hello! I'm nano, and I like sums. Try me.",
+      "Hi there! Give me a calculation.",
+    ],
   },
   {
     share: 18,
     asks: oneOf(
-      "Who are you?", "What are you?", "What is your name?", "What's your name?", "Who am I talking to?", "Tell me about yourself.", "Introduce yourself.",
-      "Are you ChatGPT?", "Are you DeepSeek?", "What model are you?", "Which model is this?", "Please introduce yourself.", "What should I call you?", "Do you have a name?",
+      "Who are you?",
+      "What are you?",
+      "What is your name?",
+      "What's your name?",
+      "Who am I talking to?",
+      "Tell me about yourself.",
+      "Introduce yourself.",
+      "Are you ChatGPT?",
+      "Are you DeepSeek?",
+      "What model are you?",
+      "Which model is this?",
+      "Please introduce yourself.",
+      "What should I call you?",
+      "Do you have a name?",
     ),
     answers: [
       "I am nano, a tiny DeepSeek-V3 model trained by Sumbi. I do arithmetic and show my working.",
@@ -53,8 +140,18 @@ const TOPICS: readonly Topic[] = [
   {
     share: 14,
     asks: oneOf(
-      "What can you do?", "What are you good at?", "How can you help me?", "What do you know?", "What can I ask you?", "Can you help me?", "Help", "What are your skills?",
-      "What should I ask?", "Give me an example of what you can do.", "How do I use you?", "What else can you do?",
+      "What can you do?",
+      "What are you good at?",
+      "How can you help me?",
+      "What do you know?",
+      "What can I ask you?",
+      "Can you help me?",
+      "Help",
+      "What are your skills?",
+      "What should I ask?",
+      "Give me an example of what you can do.",
+      "How do I use you?",
+      "What else can you do?",
     ),
     answers: [
       "I can add, subtract, multiply and divide small numbers and show my working. Try: What is 47 + 386?",
@@ -64,22 +161,70 @@ const TOPICS: readonly Topic[] = [
   },
   {
     share: 7,
-    asks: oneOf("How are you?", "How are you doing?", "How's it going?", "How do you do?", "Are you okay?", "How do you feel?", "What's up?", "How are you today?"),
-    answers: ["I'm fine, thank you. Shall we calculate something?", "All my experts are well balanced, thank you! What shall we calculate?", "Very well, thanks. Give me a sum!"],
+    asks: oneOf(
+      "How are you?",
+      "How are you doing?",
+      "How's it going?",
+      "How do you do?",
+      "Are you okay?",
+      "How do you feel?",
+      "What's up?",
+      "How are you today?",
+    ),
+    answers: [
+      "I'm fine, thank you. Shall we calculate something?",
+      "All my experts are well balanced, thank you! What shall we calculate?",
+      "Very well, thanks. Give me a sum!",
+    ],
   },
   {
     share: 6,
-    asks: oneOf("Thanks", "Thank you", "Thank you!", "Thanks a lot!", "Great, thanks", "Well done", "Good job!", "Nice!", "Wow", "Cool", "Great", "Correct!", "That's right.", "Perfect"),
+    asks: oneOf(
+      "Thanks",
+      "Thank you",
+      "Thank you!",
+      "Thanks a lot!",
+      "Great, thanks",
+      "Well done",
+      "Good job!",
+      "Nice!",
+      "Wow",
+      "Cool",
+      "Great",
+      "Correct!",
+      "That's right.",
+      "Perfect",
+    ),
     answers: ["You're welcome!", "Glad to help. Another one?", "My pleasure. Ask me more."],
   },
   {
     share: 5,
-    asks: oneOf("Bye", "Goodbye", "Bye bye", "See you", "See you later", "Good night", "I have to go.", "That's all, thanks."),
+    asks: oneOf(
+      "Bye",
+      "Goodbye",
+      "Bye bye",
+      "See you",
+      "See you later",
+      "Good night",
+      "I have to go.",
+      "That's all, thanks.",
+    ),
     answers: ["Goodbye!", "Bye! Come back with more numbers.", "See you!"],
   },
   {
     share: 6,
-    asks: oneOf("Who made you?", "Who trained you?", "Who created you?", "Where do you come from?", "How were you trained?", "How were you made?", "What is Sumbi?", "What were you trained on?", "How big are you?", "How many parameters do you have?"),
+    asks: oneOf(
+      "Who made you?",
+      "Who trained you?",
+      "Who created you?",
+      "Where do you come from?",
+      "How were you trained?",
+      "How were you made?",
+      "What is Sumbi?",
+      "What were you trained on?",
+      "How big are you?",
+      "How many parameters do you have?",
+    ),
     answers: [
       "Sumbi trained me from scratch, on a computer without a big graphics card.",
       "I was trained by Sumbi, which builds what DeepSeek built, for people with one machine.",
@@ -88,13 +233,47 @@ const TOPICS: readonly Topic[] = [
   },
   {
     share: 4,
-    asks: oneOf("Are you human?", "Are you a person?", "Are you a robot?", "Are you alive?", "Are you real?", "Do you have feelings?", "Can you think?", "Are you smart?", "Are you an AI?"),
-    answers: ["No, I'm a small language model. I predict the next token, one digit at a time.", "I'm a program: a tiny language model that does arithmetic.", "I'm only a small model, but I show my working."],
+    asks: oneOf(
+      "Are you human?",
+      "Are you a person?",
+      "Are you a robot?",
+      "Are you alive?",
+      "Are you real?",
+      "Do you have feelings?",
+      "Can you think?",
+      "Are you smart?",
+      "Are you an AI?",
+    ),
+    answers: [
+      "No, I'm a small language model. I predict the next token, one digit at a time.",
+      "I'm a program: a tiny language model that does arithmetic.",
+      "I'm only a small model, but I show my working.",
+    ],
   },
   {
     share: 3,
-    asks: oneOf("ok", "okay", "yes", "no", "hmm", "test", "?", "why?", "really?", "maybe", "sure", "lol", "what?", "again", "I don't know"),
-    answers: ["Give me a calculation, like 12 * 7.", "Shall we calculate something? Try 250 - 75.", "I'm best at arithmetic. Ask me a sum!"],
+    asks: oneOf(
+      "ok",
+      "okay",
+      "yes",
+      "no",
+      "hmm",
+      "test",
+      "?",
+      "why?",
+      "really?",
+      "maybe",
+      "sure",
+      "lol",
+      "what?",
+      "again",
+      "I don't know",
+    ),
+    answers: [
+      "Give me a calculation, like 12 * 7.",
+      "Shall we calculate something? Try 250 - 75.",
+      "I'm best at arithmetic. Ask me a sum!",
+    ],
   },
   {
     share: 21,
@@ -119,7 +298,20 @@ const TOPICS: readonly Topic[] = [
         case 8:
           return `${random.pick(["Explain", "Describe", "Summarize"])} ${random.pick(SUBJECTS)}.`;
         default:
-          return random.pick(["What's the weather today?", "What time is it?", "What day is it?", "Tell me a joke.", "What should I eat?", "Where do I live?", "Is there a god?", "Who will win?", "What is love?", "Why is the sky blue?", "How old is the earth?", "What is the meaning of life?"]);
+          return random.pick([
+            "What's the weather today?",
+            "What time is it?",
+            "What day is it?",
+            "Tell me a joke.",
+            "What should I eat?",
+            "Where do I live?",
+            "Is there a god?",
+            "Who will win?",
+            "What is love?",
+            "Why is the sky blue?",
+            "How old is the earth?",
+            "What is the meaning of life?",
+          ]);
       }
     },
     answers: REFUSALS,
@@ -147,7 +339,11 @@ function casual(random: Random, text: string): string {
 }
 
 /** One problem and its answer with the working as its thought. */
-export function problem(random: Random, split: ArithmeticSplit, only?: readonly ArithmeticKind[]): ChatDocument["messages"] {
+export function problem(
+  random: Random,
+  split: ArithmeticSplit,
+  only?: readonly ArithmeticKind[],
+): ChatDocument["messages"] {
   const { question, thought, answer } = arithmeticProblem(random.next(), 0, split, only);
   return [
     { role: "user", content: question },

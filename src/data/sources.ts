@@ -2,7 +2,7 @@ import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
 import { extname, isAbsolute, join, resolve } from "node:path";
 import { escapePath, globSync, isDynamicPattern } from "tinyglobby";
 import { DataError } from "../errors.ts";
-import { BUILTINS, builtinCount, type BuiltinName } from "./builtin.ts";
+import { BUILTINS, type BuiltinName, builtinCount } from "./builtin.ts";
 
 export type SourceKind = "text" | "jsonl" | "parquet" | "builtin";
 
@@ -18,7 +18,14 @@ export interface Source {
   builtin?: { name: BuiltinName; count: number };
 }
 
-const KINDS: Record<string, SourceKind> = { ".txt": "text", ".text": "text", ".md": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet" };
+const KINDS: Record<string, SourceKind> = {
+  ".txt": "text",
+  ".text": "text",
+  ".md": "text",
+  ".jsonl": "jsonl",
+  ".ndjson": "jsonl",
+  ".parquet": "parquet",
+};
 
 /**
  * What a list of files, folders (searched to the bottom), globs and `builtin:name[:documents]` stands for, each file
@@ -35,11 +42,13 @@ export interface Survey {
 
 /** `findSources`, and what it passed over. */
 export function surveySources(paths: readonly string[]): Survey {
-  if (paths.length === 0) throw new DataError("data: expected at least one file, folder, glob or builtin:name, got none");
+  if (paths.length === 0)
+    throw new DataError("data: expected at least one file, folder, glob or builtin:name, got none");
   const sources = new Map<string, Source>();
   const ignored = new Set<string>();
   const add = (path: string, kind: SourceKind, stats: Stats) => {
-    if (!sources.has(path)) sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs });
+    if (!sources.has(path))
+      sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs });
   };
   for (const path of paths) {
     if (path.startsWith("builtin:")) {
@@ -53,7 +62,8 @@ export function surveySources(paths: readonly string[]): Survey {
       add(resolve(path), kind, stats);
     } else if (stats?.isDirectory()) {
       const files = filesBelow(resolve(path), ignored);
-      if (files.length === 0) throw new DataError(`${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found none`);
+      if (files.length === 0)
+        throw new DataError(`${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found none`);
       for (const file of files) add(file, KINDS[extname(file).toLowerCase()], statSync(file));
     } else if (isDynamicPattern(path)) {
       const files = globSync(path, { absolute: true, onlyFiles: true, expandDirectories: false }).sort();
@@ -84,10 +94,19 @@ export function absolutePaths(paths: readonly string[]): string[] {
 function builtinSource(path: string): Source {
   const [, name, count, ...rest] = path.split(":");
   if (!(name in BUILTINS) || rest.length > 0 || (count !== undefined && !/^[1-9]\d{0,9}$/.test(count)))
-    throw new DataError(`${path}: expected builtin:NAME or builtin:NAME:DOCUMENTS with one of ${Object.keys(BUILTINS).join(", ")}`);
+    throw new DataError(
+      `${path}: expected builtin:NAME or builtin:NAME:DOCUMENTS with one of ${Object.keys(BUILTINS).join(", ")}`,
+    );
   const documents = builtinCount(name as BuiltinName, count === undefined ? undefined : Number(count));
   const builtin = BUILTINS[name as BuiltinName];
-  return { kind: "builtin", path, bytes: documents * builtin.bytesPerDocument, mtimeMs: 0, ctimeMs: 0, builtin: { name: name as BuiltinName, count: documents } };
+  return {
+    kind: "builtin",
+    path,
+    bytes: documents * builtin.bytesPerDocument,
+    mtimeMs: 0,
+    ctimeMs: 0,
+    builtin: { name: name as BuiltinName, count: documents },
+  };
 }
 
 /** Files that can be read, to the bottom; the others are added to `ignored`. */

@@ -6,7 +6,12 @@ import { parseJson } from "../json.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 
 /** The files that make a tokenizer, and how large they may be; the largest tokenizer.json that is published has 33 MB, of 262,144 tokens. */
-const LIMIT_BYTES = { "tokenizer.json": 64e6, "tokenizer_config.json": 32e6, "chat_template.jinja": 2e6, "generation_config.json": 1e6 };
+const LIMIT_BYTES = {
+  "tokenizer.json": 64e6,
+  "tokenizer_config.json": 32e6,
+  "chat_template.jinja": 2e6,
+  "generation_config.json": 1e6,
+};
 type Name = keyof typeof LIMIT_BYTES;
 
 /** What stood in a folder's tokenizer files when they were read. Missing ones are left out. */
@@ -38,9 +43,15 @@ export function tokenizerOf({ dir, texts }: TokenizerFiles, options: { lazy?: bo
   const json = parsed("tokenizer.json");
   if (json === undefined) throw new ConfigError(`${dir}: expected a tokenizer.json, found none`);
   const generation = parsed("generation_config.json") as { eos_token_id?: unknown } | null | undefined;
-  const stops = [generation?.eos_token_id].flat().filter((id): id is number => Number.isInteger(id) && (id as number) >= 0);
+  const stops = [generation?.eos_token_id]
+    .flat()
+    .filter((id): id is number => Number.isInteger(id) && (id as number) >= 0);
   try {
-    return new Tokenizer(json, parsed("tokenizer_config.json"), { chatTemplate: texts["chat_template.jinja"], extraEos: stops, ...options });
+    return new Tokenizer(json, parsed("tokenizer_config.json"), {
+      chatTemplate: texts["chat_template.jinja"],
+      extraEos: stops,
+      ...options,
+    });
   } catch (error) {
     if (error instanceof ConfigError) throw new ConfigError(`${dir}: ${error.message}`, { cause: error });
     throw error;

@@ -46,7 +46,13 @@ async function cut(source: Source, unitBytes: number): Promise<UnitPart[]> {
     return [{ source, start: 0, end: source.bytes, last: true, bytes: source.bytes }];
   if (source.kind === "parquet") {
     const groups = await parquetRowGroups(source.path);
-    return groups.map((group, i) => ({ source, start: group.start, end: group.end, last: i === groups.length - 1, bytes: group.bytes }));
+    return groups.map((group, i) => ({
+      source,
+      start: group.start,
+      end: group.end,
+      last: i === groups.length - 1,
+      bytes: group.bytes,
+    }));
   }
   const { size, each } =
     source.kind === "builtin"

@@ -17,18 +17,37 @@ test("work that ends gives what it gives, and throws what it throws", () => {
 });
 
 test("expressions and loops that do not end are ended, and what comes after runs", () => {
-  for (const endless of [() => /(a+)+$/.test(`${"a".repeat(40)}!`), () => { for (;;); }, () => { for (;;) try { for (;;); } catch { /* not to be caught */ } }])
-    expect(() => within(100, "this", endless as () => unknown)).toThrow(new InterruptedError("this: ended, since it ran longer than 0.1 s"));
+  for (const endless of [
+    () => /(a+)+$/.test(`${"a".repeat(40)}!`),
+    () => {
+      for (;;);
+    },
+    () => {
+      for (;;)
+        try {
+          for (;;);
+        } catch {
+          /* not to be caught */
+        }
+    },
+  ])
+    expect(() => within(100, "this", endless as () => unknown)).toThrow(
+      new InterruptedError("this: ended, since it ran longer than 0.1 s"),
+    );
   expect(within(100, "this", () => "b")).toBe("b");
 });
 
 test("a text that a tokenizer's expressions never end on ends the unit, naming the file", async () => {
   const path = join(dir, "endless.txt");
   writeFileSync(path, `${"a".repeat(40)}!`);
-  const json = JSON.parse(readFileSync(new URL("../tokenizer/fixtures/digits/tokenizer.json", import.meta.url), "utf8"));
+  const json = JSON.parse(
+    readFileSync(new URL("../tokenizer/fixtures/digits/tokenizer.json", import.meta.url), "utf8"),
+  );
   json.pre_tokenizer.pretokenizers[0].pattern = { Regex: "(a+)+$" };
   const [unit] = await planUnits(findSources([path]));
   if (unit === undefined) throw new Error("no unit");
   const job = { unit, dir, heldoutBelow: 0, holdout: 0, onBroken: "fail" as const };
-  await expect(prepareUnit(job, new Tokenizer(json), () => undefined, 200)).rejects.toThrow(`${path}: tokenising: ended, since it ran longer than 0.2 s`);
+  await expect(prepareUnit(job, new Tokenizer(json), () => undefined, 200)).rejects.toThrow(
+    `${path}: tokenising: ended, since it ran longer than 0.2 s`,
+  );
 });

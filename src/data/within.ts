@@ -19,7 +19,9 @@ export function within<T>(millis: number, what: string, work: () => T): T {
     return call.runInThisContext({ timeout: millis }) as T;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_SCRIPT_EXECUTION_TIMEOUT") throw error;
-    throw new InterruptedError(`${what}: ended, since it ran longer than ${Math.round(millis / 100) / 10} s`, { cause: error });
+    throw new InterruptedError(`${what}: ended, since it ran longer than ${Math.round(millis / 100) / 10} s`, {
+      cause: error,
+    });
   } finally {
     slot.sumbiWithin = outer;
   }

@@ -81,7 +81,15 @@ export function compareWorking(a: number, b: number, asked: "larger" | "smaller"
   const y = digitsOf(b, length);
   const [small, large] = a < b ? [a, b] : [b, a];
   const result = asked === "larger" ? large : small;
-  return { lines: [`${asked} of ${x.join("")} or ${y.join("")}`, ...compareDigits(x, y), `${small}<${large}`, `${asked} ${result}`], result: [result] };
+  return {
+    lines: [
+      `${asked} of ${x.join("")} or ${y.join("")}`,
+      ...compareDigits(x, y),
+      `${small}<${large}`,
+      `${asked} ${result}`,
+    ],
+    result: [result],
+  };
 }
 
 /**

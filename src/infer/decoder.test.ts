@@ -21,7 +21,14 @@ async function fixture(name: string) {
   const T = ids.shape[1];
   const V = config.vocab_size;
   const all = logits.data as Float32Array;
-  return { dir, config, tokens: Array.from(ids.data.slice(0, T) as BigInt64Array, Number), row: (t: number) => all.subarray(t * V, (t + 1) * V), V, T };
+  return {
+    dir,
+    config,
+    tokens: Array.from(ids.data.slice(0, T) as BigInt64Array, Number),
+    row: (t: number) => all.subarray(t * V, (t + 1) * V),
+    V,
+    T,
+  };
 }
 
 function close(actual: Float32Array, expected: Float32Array): void {
@@ -57,7 +64,8 @@ test("the engine over a decoder scores and generates as transformers' logits say
   const scores = await engine.score(tokens, 1);
   for (let t = 1; t < T; t++) expect(scores[t].logprob).toBeCloseTo(row(t - 1)[tokens[t]] - logSumExp(row(t - 1)), 3);
   const sampling = { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 };
-  for await (const token of engine.generate({ prompt: tokens, maxTokens: 1, sampling, stopIds: [] })) expect(token.id).toBe(argmax(row(T - 1)));
+  for await (const token of engine.generate({ prompt: tokens, maxTokens: 1, sampling, stopIds: [] }))
+    expect(token.id).toBe(argmax(row(T - 1)));
   await engine.close();
 });
 
@@ -82,7 +90,9 @@ test("caches grow, and hold as much as the context", async () => {
   expect(zero.every((x) => x === 0)).toBe(true);
   decoder.dispose();
   weights.delete("model.norm.weight");
-  await expect(Decoder.create(config, weights)).rejects.toThrow(/expected a weight model.norm.weight of \[\d+\], got none/);
+  await expect(Decoder.create(config, weights)).rejects.toThrow(
+    /expected a weight model.norm.weight of \[\d+\], got none/,
+  );
 });
 
 test("a config.json that means millions of tensors is refused by counting them, and one too large to write as a graph too", async () => {
@@ -93,8 +103,14 @@ test("a config.json that means millions of tensors is refused by counting them, 
   const huge = { ...config, num_hidden_layers: 4096, n_routed_experts: 65_536 } as typeof config;
   const expected = tensorCount({ ...huge, num_nextn_predict_layers: 0 } as typeof config);
   expect(expected).toBeGreaterThan(4095 * 65_536 * 3);
-  await expect(openDecoder(dir, huge)).rejects.toThrow(`${dir}: expected ${expected} tensors by config.json, the files hold ${held}; expected a tensor model.layers.1.mlp.experts.`);
-  await expect(Decoder.create(huge, new Map())).rejects.toThrow(/expected at most 50,000 tensors and key heads for a model to be run here, its config means 805,/);
+  await expect(openDecoder(dir, huge)).rejects.toThrow(
+    `${dir}: expected ${expected} tensors by config.json, the files hold ${held}; expected a tensor model.layers.1.mlp.experts.`,
+  );
+  await expect(Decoder.create(huge, new Map())).rejects.toThrow(
+    /expected at most 50,000 tensors and key heads for a model to be run here, its config means 805,/,
+  );
   const { config: dense } = await fixture("qwen3");
-  await expect(Decoder.create({ ...dense, num_key_value_heads: 1e9, num_attention_heads: 1e9 }, new Map())).rejects.toThrow(/expected at most 50,000 tensors and key heads/);
+  await expect(
+    Decoder.create({ ...dense, num_key_value_heads: 1e9, num_attention_heads: 1e9 }, new Map()),
+  ).rejects.toThrow(/expected at most 50,000 tensors and key heads/);
 });

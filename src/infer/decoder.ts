@@ -1,9 +1,9 @@
 import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
-import { cacheSpec, checkGraphSize, languageModel, modelBuilder, ropeAt, type ModelConfig } from "../model/index.ts";
+import { cacheSpec, checkGraphSize, languageModel, type ModelConfig, modelBuilder, ropeAt } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
-import { compile, packedWeights, type Binding, type Executable, type PackedWeights } from "../runtime/index.ts";
-import { f32, hostTensor, i64, input, sizeOf, toOnnx, type HostTensor } from "../tensor/index.ts";
+import { type Binding, compile, type Executable, type PackedWeights, packedWeights } from "../runtime/index.ts";
+import { f32, type HostTensor, hostTensor, i64, input, sizeOf, toOnnx } from "../tensor/index.ts";
 import type { LanguageModel, SequenceCache } from "./engine.ts";
 
 export interface DecoderOptions {
@@ -75,7 +75,11 @@ export class Decoder implements LanguageModel {
   }
 
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
-  static async create(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, options: DecoderOptions = {}): Promise<Decoder> {
+  static async create(
+    config: ModelConfig,
+    weights: ReadonlyMap<string, HostTensor>,
+    options: DecoderOptions = {},
+  ): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
     const packed = options.frozen ? packedWeights() : undefined;
     const one = await pass(config, weights, contextTokens, false, packed);
@@ -87,15 +91,23 @@ export class Decoder implements LanguageModel {
     return new RowCache(cacheSpec(this.config));
   }
 
-  async forward(tokens: readonly number[], cache: SequenceCache, { all = false }: { all?: boolean } = {}): Promise<Float32Array> {
+  async forward(
+    tokens: readonly number[],
+    cache: SequenceCache,
+    { all = false }: { all?: boolean } = {},
+  ): Promise<Float32Array> {
     if (!(cache instanceof RowCache)) throw new ShapeError("decoder: expected a cache of its own");
     const T = tokens.length;
     const S = cache.length;
-    if (T === 0 || S + T > this.contextTokens) throw new ShapeError(`decoder: expected 1 to ${this.contextTokens - S} tokens after ${S}, got ${T}`);
+    if (T === 0 || S + T > this.contextTokens)
+      throw new ShapeError(`decoder: expected 1 to ${this.contextTokens - S} tokens after ${S}, got ${T}`);
     cache.reserve(S + T, this.contextTokens);
     const inputs: Record<string, HostTensor> = {
       ids: i64([1, T], tokens),
-      positions: i64([1, T], Array.from({ length: T }, (_, i) => S + i)),
+      positions: i64(
+        [1, T],
+        Array.from({ length: T }, (_, i) => S + i),
+      ),
     };
     const outputs: Record<string, HostTensor> = {};
     for (const [name, { width, data }] of cache.rows) {
@@ -131,7 +143,13 @@ export class Decoder implements LanguageModel {
   }
 }
 
-async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor>, contextTokens: number, many: boolean, packed?: PackedWeights): Promise<Pass> {
+async function pass(
+  config: ModelConfig,
+  weights: ReadonlyMap<string, HostTensor>,
+  contextTokens: number,
+  many: boolean,
+  packed?: PackedWeights,
+): Promise<Pass> {
   const model = modelBuilder(config);
   const T = many ? "T" : 1;
   const spec = cacheSpec(config);
@@ -140,19 +158,31 @@ async function pass(config: ModelConfig, weights: ReadonlyMap<string, HostTensor
   const ids = input("ids", "i64", [1, T]);
   const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
   const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
-  const graph = toOnnx({ logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i].name}`, row])) }, {
-    name: many ? "prefill" : "decode",
-    external: packed && ((name) => weights.has(name)),
-  });
-  const constants = packed && Object.fromEntries(Object.keys(graph.inputs).flatMap((name) => (weights.has(name) ? [[name, weights.get(name)!]] : [])));
+  const graph = toOnnx(
+    { logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i].name}`, row])) },
+    {
+      name: many ? "prefill" : "decode",
+      external: packed && ((name) => weights.has(name)),
+    },
+  );
+  const constants =
+    packed &&
+    Object.fromEntries(
+      Object.keys(graph.inputs).flatMap((name) => (weights.has(name) ? [[name, weights.get(name)!]] : [])),
+    );
   const executable = await compile(graph.bytes, { name: many ? "prefill" : "decode", constants, packed });
   const inputs: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(graph.inputs)) {
     if (constants?.[name]) continue;
     const weight = weights.get(name);
     if (weight) inputs[name] = weight;
-    else if (model.used.has(name)) throw new ShapeError(`decoder: expected a weight ${name} of [${tensor.shape.join(", ")}], got none`);
-    else inputs[name] = hostTensor(tensor.dtype, tensor.shape.map((d) => (typeof d === "number" ? d : d === "S" ? 0 : 1)));
+    else if (model.used.has(name))
+      throw new ShapeError(`decoder: expected a weight ${name} of [${tensor.shape.join(", ")}], got none`);
+    else
+      inputs[name] = hostTensor(
+        tensor.dtype,
+        tensor.shape.map((d) => (typeof d === "number" ? d : d === "S" ? 0 : 1)),
+      );
   }
   return { executable, binding: executable.bind(inputs) };
 }

@@ -60,42 +60,48 @@ test("no client has more than its share, though places are free", async () => {
 test("no order of coming, going and giving up loses a place or lets in too many", async () => {
   const act = fc.record({ name: fc.constantFrom("a", "b", "c"), what: fc.constantFrom("enter", "leave", "abort") });
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), fc.array(act, { maxLength: 40 }), async (places, most, acts) => {
-      const share = Math.min(places, most);
-      const gate = new Gate(places, share);
-      const inside: { name: string; leave: () => void }[] = [];
-      const waiting: AbortController[] = [];
-      const check = () => {
-        expect(gate.taken).toBe(inside.length);
-        expect(gate.waiting).toBe(waiting.length);
-        expect(inside.length).toBeLessThanOrEqual(places);
-        for (const name of ["a", "b", "c"]) expect(inside.filter((one) => one.name === name).length).toBeLessThanOrEqual(share);
-      };
-      for (const { name, what } of acts) {
-        if (what === "enter") {
-          const stop = new AbortController();
-          waiting.push(stop);
-          gate.enter(stop.signal, name).then(
-            (leave) => {
-              waiting.splice(waiting.indexOf(stop), 1);
-              inside.push({ name, leave });
-            },
-            () => waiting.splice(waiting.indexOf(stop), 1),
-          );
-        } else if (what === "leave") {
-          const one = inside.shift();
-          one?.leave();
-          one?.leave();
-        } else waiting[0]?.abort();
-        await settled();
-        check();
-      }
-      while (inside.length > 0) {
-        inside.shift()?.leave();
-        await settled();
-      }
-      expect([gate.taken, gate.waiting]).toEqual([0, 0]);
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.array(act, { maxLength: 40 }),
+      async (places, most, acts) => {
+        const share = Math.min(places, most);
+        const gate = new Gate(places, share);
+        const inside: { name: string; leave: () => void }[] = [];
+        const waiting: AbortController[] = [];
+        const check = () => {
+          expect(gate.taken).toBe(inside.length);
+          expect(gate.waiting).toBe(waiting.length);
+          expect(inside.length).toBeLessThanOrEqual(places);
+          for (const name of ["a", "b", "c"])
+            expect(inside.filter((one) => one.name === name).length).toBeLessThanOrEqual(share);
+        };
+        for (const { name, what } of acts) {
+          if (what === "enter") {
+            const stop = new AbortController();
+            waiting.push(stop);
+            gate.enter(stop.signal, name).then(
+              (leave) => {
+                waiting.splice(waiting.indexOf(stop), 1);
+                inside.push({ name, leave });
+              },
+              () => waiting.splice(waiting.indexOf(stop), 1),
+            );
+          } else if (what === "leave") {
+            const one = inside.shift();
+            one?.leave();
+            one?.leave();
+          } else waiting[0]?.abort();
+          await settled();
+          check();
+        }
+        while (inside.length > 0) {
+          inside.shift()?.leave();
+          await settled();
+        }
+        expect([gate.taken, gate.waiting]).toEqual([0, 0]);
+      },
+    ),
     { numRuns: 60 },
   );
 });

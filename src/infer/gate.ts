@@ -36,7 +36,12 @@ export class Gate {
   async enter(signal?: AbortSignal, name = ""): Promise<() => void> {
     signal?.throwIfAborted();
     // a newcomer comes before whoever was let in last, but not before those who wait longer
-    const client = this.#clients.get(name) ?? { taken: 0, turn: this.#turn - 0.5, share: name === "" ? this.places : this.share, line: new Set() };
+    const client = this.#clients.get(name) ?? {
+      taken: 0,
+      turn: this.#turn - 0.5,
+      share: name === "" ? this.places : this.share,
+      line: new Set(),
+    };
     this.#clients.set(name, client);
     if (this.#taken < this.places && client.taken < client.share) this.#take(client);
     else await this.#wait(client, name, signal);
@@ -66,7 +71,8 @@ export class Gate {
     while (this.#taken < this.places) {
       let next: Client | undefined;
       for (const client of this.#clients.values())
-        if (client.line.size > 0 && client.taken < client.share && (next === undefined || comesBefore(client, next))) next = client;
+        if (client.line.size > 0 && client.taken < client.share && (next === undefined || comesBefore(client, next)))
+          next = client;
       if (next === undefined) return;
       this.#take(next);
       for (const enter of next.line) {

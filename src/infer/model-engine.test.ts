@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { EOS, fakeModel, hashLogits, until, VOCAB } from "../../test/support/fake-model.ts";
-import { SAMPLING_DEFAULTS, type GeneratedToken, type GenerateRequest } from "./engine.ts";
+import { type GeneratedToken, type GenerateRequest, SAMPLING_DEFAULTS } from "./engine.ts";
 import { ModelEngine } from "./model-engine.ts";
 import { argmax, logSumExp } from "./sampling.ts";
 

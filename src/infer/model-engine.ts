@@ -1,16 +1,16 @@
 import { SumbiError } from "../errors.ts";
 import {
   BusyError,
-  EngineClosedError,
   type Engine,
+  EngineClosedError,
   type GeneratedToken,
   type GenerateRequest,
   type LanguageModel,
   type SequenceCache,
   type TokenScore,
 } from "./engine.ts";
-import { logprobOf, logSumExp, Sampler, topLogprobs } from "./sampling.ts";
 import { Gate } from "./gate.ts";
+import { logprobOf, logSumExp, Sampler, topLogprobs } from "./sampling.ts";
 
 export interface ModelEngineOptions {
   /** Sequences that hold a cache at once; more wait in line. */
@@ -67,7 +67,11 @@ export class ModelEngine implements Engine {
     await Promise.all([this.#model.dispose?.(), this.#onClose?.()]);
   }
 
-  async *generate(request: GenerateRequest, signal?: AbortSignal, client?: string): AsyncGenerator<GeneratedToken, void> {
+  async *generate(
+    request: GenerateRequest,
+    signal?: AbortSignal,
+    client?: string,
+  ): AsyncGenerator<GeneratedToken, void> {
     const { prompt, maxTokens, logprobs } = request;
     this.#check(prompt, maxTokens);
     if (maxTokens === 0) return;
@@ -116,7 +120,9 @@ export class ModelEngine implements Engine {
     const { contextTokens, vocabSize } = this.limits;
     if (prompt.length === 0) throw new SumbiError("engine: expected at least one prompt token, got none");
     if (prompt.length + maxTokens > contextTokens)
-      throw new SumbiError(`engine: expected prompt and answer to fit in ${contextTokens} tokens, got ${prompt.length} + ${maxTokens}`);
+      throw new SumbiError(
+        `engine: expected prompt and answer to fit in ${contextTokens} tokens, got ${prompt.length} + ${maxTokens}`,
+      );
     for (const id of prompt)
       if (!Number.isInteger(id) || id < 0 || id >= vocabSize)
         throw new SumbiError(`engine: expected token ids from 0 to ${vocabSize - 1}, got ${id}`);
@@ -132,7 +138,12 @@ export class ModelEngine implements Engine {
     return this.#places.enter(stop, client);
   }
 
-  async #prefill<T>(prompt: readonly number[], cache: SequenceCache, by: Caller, use: (logits: Float32Array) => T): Promise<T> {
+  async #prefill<T>(
+    prompt: readonly number[],
+    cache: SequenceCache,
+    by: Caller,
+    use: (logits: Float32Array) => T,
+  ): Promise<T> {
     let start = 0;
     for (; prompt.length - start > this.#prefillTokens; start += this.#prefillTokens)
       await this.#forward(prompt.slice(start, start + this.#prefillTokens), cache, by, false, () => undefined);
@@ -171,7 +182,13 @@ export class ModelEngine implements Engine {
   }
 
   /** One turn: the logits are used before the next forward pass may overwrite them. */
-  async #forward<T>(tokens: readonly number[], cache: SequenceCache, { stop, client }: Caller, all: boolean, use: (logits: Float32Array) => T): Promise<T> {
+  async #forward<T>(
+    tokens: readonly number[],
+    cache: SequenceCache,
+    { stop, client }: Caller,
+    all: boolean,
+    use: (logits: Float32Array) => T,
+  ): Promise<T> {
     const leave = await this.#turn.enter(stop, client);
     try {
       const logits = await this.#model.forward(tokens, cache, { all });

@@ -18,7 +18,8 @@ test("temperature 0 takes the first of the likeliest", () => {
 });
 
 test("draws follow the softmax of logits over temperature", () => {
-  const close = (got: number[], want: number[]): void => got.forEach((p, i) => expect(Math.abs(p - want[i])).toBeLessThan(0.015));
+  const close = (got: number[], want: number[]): void =>
+    got.forEach((p, i) => expect(Math.abs(p - want[i])).toBeLessThan(0.015));
   close(shares(draws(LOGITS, 20_000, {}), 4), [0.5, 0.25, 0.15, 0.1]);
   const squares = [0.25, 0.0625, 0.0225, 0.01].map((x) => x / 0.345);
   close(shares(draws(LOGITS, 20_000, { temperature: 0.5 }), 4), squares);
@@ -35,7 +36,9 @@ test("top-p keeps the smallest sufficient set, also of many tokens", () => {
   fc.assert(
     fc.property(weights, fc.double({ min: 0, max: 0.99, noNaN: true }), fc.integer(), (w, topP, seed) => {
       const total = w.reduce((a, b) => a + b);
-      const order = w.map((_, i) => i).sort((a, b) => Math.fround(Math.log(w[b])) - Math.fround(Math.log(w[a])) || a - b);
+      const order = w
+        .map((_, i) => i)
+        .sort((a, b) => Math.fround(Math.log(w[b])) - Math.fround(Math.log(w[a])) || a - b);
       const kept = new Set<number>();
       let mass = 0;
       for (const id of order) {

@@ -1,6 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import type { Sampling, ScoredId } from "./engine.ts";
-import { random, type Random } from "./random.ts";
+import { type Random, random } from "./random.ts";
 
 /** Index of the largest logit, the first of equals. Throws RuntimeError when a logit is NaN or all are -Infinity. */
 export function argmax(logits: Float32Array): number {
@@ -11,7 +11,10 @@ export function argmax(logits: Float32Array): number {
     if (x > max) {
       max = x;
       best = i;
-    } else if (x !== x) throw new RuntimeError(`sampling: logit ${i} of ${logits.length} is NaN; the model's weights or its graph are broken`);
+    } else if (x !== x)
+      throw new RuntimeError(
+        `sampling: logit ${i} of ${logits.length} is NaN; the model's weights or its graph are broken`,
+      );
   }
   if (best < 0 || max === Infinity)
     throw new RuntimeError(`sampling: expected ${logits.length} finite logits, the largest is ${max}`);
@@ -27,7 +30,8 @@ export function logSumExp(logits: Float32Array): number {
 }
 
 /** A token's log probability; never below -9999, since JSON has no infinity. */
-export const logprobOf = (logits: Float32Array, id: number, logSum: number): number => Math.max(-9999, logits[id] - logSum);
+export const logprobOf = (logits: Float32Array, id: number, logSum: number): number =>
+  Math.max(-9999, logits[id] - logSum);
 
 /** The n likeliest tokens with their log probabilities, best first, the lower id first among equals. */
 export function topLogprobs(logits: Float32Array, n: number, logSum: number = logSumExp(logits)): ScoredId[] {

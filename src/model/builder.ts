@@ -1,5 +1,15 @@
-import { add, constant, f32, i64, matmul, parameter, type Dim, type HeadProducts, type Tensor } from "../tensor/index.ts";
 import { ConfigError } from "../errors.ts";
+import {
+  add,
+  constant,
+  type Dim,
+  f32,
+  type HeadProducts,
+  i64,
+  matmul,
+  parameter,
+  type Tensor,
+} from "../tensor/index.ts";
 import { headDims, isDeepseek, type ModelConfig } from "./config.ts";
 import { listParameters, tensorCount } from "./parameters.ts";
 import { ropeInterleaved, ropeTable } from "./rope.ts";
@@ -67,7 +77,9 @@ export function checkGraphSize(config: ModelConfig): void {
   const heads = isDeepseek(config) ? 0 : 2 * config.num_key_value_heads * config.num_hidden_layers;
   const pieces = tensorCount(config) + heads;
   if (pieces > GRAPH_TENSORS_MAX)
-    throw new ConfigError(`model: expected at most ${GRAPH_TENSORS_MAX.toLocaleString("en-US")} tensors and key heads for a model to be run here, its config means ${pieces.toLocaleString("en-US")}. \`sumbi inspect\` and \`sumbi plan\` take it`);
+    throw new ConfigError(
+      `model: expected at most ${GRAPH_TENSORS_MAX.toLocaleString("en-US")} tensors and key heads for a model to be run here, its config means ${pieces.toLocaleString("en-US")}. \`sumbi inspect\` and \`sumbi plan\` take it`,
+    );
 }
 
 /** Starts building a model. Throws ConfigError where it has too many tensors. */
@@ -117,7 +129,10 @@ export function ropeFromStart(config: ModelConfig, batch: number, length: number
 
 /** Rope for positions given at run time, below `limit`. */
 export function ropeAt(config: ModelConfig, positions_BT: Tensor, limit: number): Rope {
-  const { cos, sin } = ropeTable(config, Array.from({ length: limit }, (_, i) => i));
+  const { cos, sin } = ropeTable(
+    config,
+    Array.from({ length: limit }, (_, i) => i),
+  );
   const shape = [limit, headDims(config).rope / 2];
   return {
     positions_BT,

@@ -18,11 +18,15 @@ function headerShapes(file: URL): Map<string, number[]> {
 }
 
 describe("parameterShapes", () => {
-  const folders = ["parity", "mtp"].flatMap((kind) => readdirSync(new URL(kind, FIXTURES)).map((name) => `${kind}/${name}`));
+  const folders = ["parity", "mtp"].flatMap((kind) =>
+    readdirSync(new URL(kind, FIXTURES)).map((name) => `${kind}/${name}`),
+  );
   it.each(folders)("%s: keys and shapes are those transformers wrote", (folder) => {
     const config = parseConfig(JSON.parse(readFileSync(new URL(`${folder}/config.json`, FIXTURES), "utf8")));
     const sorted = (map: Map<string, number[]>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-    expect(sorted(parameterShapes(config))).toEqual(sorted(headerShapes(new URL(`${folder}/model.safetensors`, FIXTURES))));
+    expect(sorted(parameterShapes(config))).toEqual(
+      sorted(headerShapes(new URL(`${folder}/model.safetensors`, FIXTURES))),
+    );
     const gradients = [...headerShapes(new URL(`${folder}/reference.safetensors`, FIXTURES))]
       .filter(([key]) => key.startsWith("grad."))
       .map(([key, shape]) => [key.slice(5), shape] as [string, number[]]);
@@ -35,7 +39,12 @@ describe("parseConfig", () => {
   it("keeps config.json's fields and reads rope in both forms", () => {
     const config = presetConfig("deepseek-v3");
     expect(config).toMatchObject({ hidden_size: 7168, kv_lora_rank: 512, n_group: 8, tie_word_embeddings: false });
-    expect(config.rope_parameters).toMatchObject({ rope_type: "yarn", rope_theta: 10000, factor: 40, mscale_all_dim: 1 });
+    expect(config.rope_parameters).toMatchObject({
+      rope_type: "yarn",
+      rope_theta: 10000,
+      factor: 40,
+      mscale_all_dim: 1,
+    });
     expect(headDims(config)).toEqual({ nope: 128, rope: 64, query: 192, value: 128 });
     expect([2, 3, 60].map((i) => isMoeLayer(config, i))).toEqual([false, true, true]);
     const { rope_theta, rope_scaling, ...rest } = v3;
@@ -45,16 +54,24 @@ describe("parseConfig", () => {
 
   describe("fields that are absent are transformers'", () => {
     const file = new URL("transformers-defaults.json", FIXTURES);
-    const { defaults } = JSON.parse(readFileSync(file, "utf8")) as { defaults: Record<string, Record<string, unknown>> };
+    const { defaults } = JSON.parse(readFileSync(file, "utf8")) as {
+      defaults: Record<string, Record<string, unknown>>;
+    };
     /** What transformers has fields for and no forward pass in f32 reads, or what follows from others. */
     const NOT_COMPUTED = ["attention_dropout", "output_router_logits", "pretraining_tp", "use_cache", "qk_head_dim"];
     const WINDOWS = ["layer_types", "max_window_layers", "sliding_window", "use_sliding_window"];
     /** Fields that only DeepSeek's own code knows: their one value is what transformers computes. */
-    const ONE_VALUE = { moe_layer_freq: 1, scoring_func: { deepseek_v3: "sigmoid", deepseek_v2: "softmax" }, topk_method: { deepseek_v3: "noaux_tc" } };
+    const ONE_VALUE = {
+      moe_layer_freq: 1,
+      scoring_func: { deepseek_v3: "sigmoid", deepseek_v2: "softmax" },
+      topk_method: { deepseek_v3: "noaux_tc" },
+    };
 
     it.each(Object.keys(defaults))("%s", (type) => {
       const theirs = { ...defaults[type] };
-      const ours: Record<string, unknown> = { ...parseConfig(type === "deepseek_v2" ? { model_type: type, num_experts_per_tok: 6 } : { model_type: type }) };
+      const ours: Record<string, unknown> = {
+        ...parseConfig(type === "deepseek_v2" ? { model_type: type, num_experts_per_tok: 6 } : { model_type: type }),
+      };
       // where they say null or nothing, ours says what that means
       const meaning: Record<string, unknown> = {
         rope_parameters: expect.objectContaining(theirs.rope_parameters as object),
@@ -62,9 +79,15 @@ describe("parseConfig", () => {
         ...(type === "deepseek_v3" && { num_nextn_predict_layers: 0 }),
         ...((type === "llama" || type === "qwen2") && { head_dim: null }),
       };
-      for (const field of [...NOT_COMPUTED, ...WINDOWS, ...(type.startsWith("deepseek") ? ["head_dim"] : [])]) delete theirs[field];
+      for (const field of [...NOT_COMPUTED, ...WINDOWS, ...(type.startsWith("deepseek") ? ["head_dim"] : [])])
+        delete theirs[field];
       for (const [field, value] of Object.entries(ONE_VALUE)) {
-        const one = typeof value === "object" ? (value as Record<string, string>)[type] : type.startsWith("deepseek") ? value : undefined;
+        const one =
+          typeof value === "object"
+            ? (value as Record<string, string>)[type]
+            : type.startsWith("deepseek")
+              ? value
+              : undefined;
         if (one === undefined) continue;
         expect(ours[field]).toBe(one);
         delete ours[field];
@@ -76,14 +99,22 @@ describe("parseConfig", () => {
 
     it("but sizes must be there in what people write by hand", () => {
       const { hidden_size: _, kv_lora_rank: __, ...rest } = v3;
-      expect(() => parseConfig(rest, "x", { sizes: "stated" })).toThrow(/2 faults\n {2}hidden_size: expected a positive whole number, (came|got) nothing\n {2}kv_lora_rank: /);
+      expect(() => parseConfig(rest, "x", { sizes: "stated" })).toThrow(
+        /2 faults\n {2}hidden_size: expected a positive whole number, (came|got) nothing\n {2}kv_lora_rank: /,
+      );
       expect(parseConfig(rest)).toMatchObject({ hidden_size: 7168, kv_lora_rank: 512 });
       expect(() => parseConfig(v3, "x", { sizes: "stated" })).not.toThrow();
     });
   });
 
   it("lists every fault with what was expected and what came", () => {
-    const broken = { ...v3, hidden_size: -1, vocab_size: "many", num_experts_per_tok: 8, rope_scaling: { type: "dynamic" } };
+    const broken = {
+      ...v3,
+      hidden_size: -1,
+      vocab_size: "many",
+      num_experts_per_tok: 8,
+      rope_scaling: { type: "dynamic" },
+    };
     expect(() => parseConfig(broken, "x/config.json")).toThrow(
       new ConfigError(
         "x/config.json: 3 faults\n" +
@@ -97,7 +128,10 @@ describe("parseConfig", () => {
   it.each([
     [{ n_group: 7 }, "n_group: expected a divisor of n_routed_experts 256, came 7"],
     [{ topk_group: 9 }, "topk_group: expected at most n_group 8, came 9"],
-    [{ num_experts_per_tok: 200 }, "num_experts_per_tok: expected at most 128, the experts of topk_group 4 groups, came 200"],
+    [
+      { num_experts_per_tok: 200 },
+      "num_experts_per_tok: expected at most 128, the experts of topk_group 4 groups, came 200",
+    ],
     [{ scoring_func: "softmax" }, 'scoring_func: expected "sigmoid", came "softmax"'],
     [{ hidden_act: "gelu" }, 'hidden_act: expected "silu", came "gelu"'],
     [{ rope_scaling: { type: "yarn" } }, "rope_scaling.factor: expected a positive number, came nothing"],

@@ -1,16 +1,19 @@
 /** config.json as Sumbi understands it, and the few questions that everybody asks of it. */
 import { ConfigError } from "../errors.ts";
 import { briefJson } from "../json.ts";
-import { FIELD_ALIASES, SCHEMAS, SIZES, TYPE_ALIASES, type Fields, type ModelType } from "./fields.ts";
+import { FIELD_ALIASES, type Fields, type ModelType, SCHEMAS, SIZES, TYPE_ALIASES } from "./fields.ts";
 import { refuseUnbuilt } from "./refused.ts";
-import { parseRope, type Fault, type RopeParameters } from "./rope-parameters.ts";
+import { type Fault, parseRope, type RopeParameters } from "./rope-parameters.ts";
 
 export type { ModelType } from "./fields.ts";
 export type { RopeParameters } from "./rope-parameters.ts";
 
 export const MODEL_TYPES = Object.keys(SCHEMAS) as ModelType[];
 
-type Resolved<T> = Omit<T, "num_key_value_heads" | "n_group" | "topk_group"> & { num_key_value_heads: number; rope_parameters: RopeParameters };
+type Resolved<T> = Omit<T, "num_key_value_heads" | "n_group" | "topk_group"> & {
+  num_key_value_heads: number;
+  rope_parameters: RopeParameters;
+};
 type Grouped = { n_group: number; topk_group: number };
 
 export type DeepseekV3Config = Resolved<Fields<"deepseek_v3">> & Grouped;
@@ -44,11 +47,14 @@ export function parseConfig(json: unknown, where = "config.json", { sizes }: Par
   const raw = json as Record<string, unknown>;
   const named = typeof raw.model_type === "string" ? (TYPE_ALIASES[raw.model_type] ?? raw.model_type) : raw.model_type;
   if (typeof named !== "string" || !Object.hasOwn(SCHEMAS, named))
-    throw new ConfigError(`${where}: model_type: expected one of ${MODEL_TYPES.join(", ")}, came ${show(raw.model_type)}`);
+    throw new ConfigError(
+      `${where}: model_type: expected one of ${MODEL_TYPES.join(", ")}, came ${show(raw.model_type)}`,
+    );
   const type = named as ModelType;
 
   const faults: string[] = [];
-  const fault: Fault = (field, expected, came) => void faults.push(`${field}: expected ${expected}, came ${show(came)}`);
+  const fault: Fault = (field, expected, came) =>
+    void faults.push(`${field}: expected ${expected}, came ${show(came)}`);
 
   if (sizes === "stated")
     for (const field of SIZES[type]) if (raw[field] === undefined) fault(field, "a positive whole number", undefined);
@@ -84,7 +90,8 @@ function withoutAliases(raw: Record<string, unknown>, type: ModelType, fault: Fa
   const fields = { ...raw };
   for (const [alias, field] of Object.entries(FIELD_ALIASES[type])) {
     if (raw[alias] == null) continue;
-    if (raw[field] != null && raw[field] !== raw[alias]) fault(alias, `${field} ${show(raw[field])}, which it is another name of`, raw[alias]);
+    if (raw[field] != null && raw[field] !== raw[alias])
+      fault(alias, `${field} ${show(raw[field])}, which it is another name of`, raw[alias]);
     fields[field] ??= raw[alias];
   }
   return fields;
@@ -96,20 +103,30 @@ const ROPE_MAX = 4096;
 /** What no single field can say: sizes that must divide, and choices that must leave enough experts. */
 function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fault): void {
   const { rope } = headDims(config);
-  if (rope > ROPE_MAX) fault(isDeepseek(config) ? "qk_rope_head_dim" : "head_dim", `at most ${ROPE_MAX}, since tables of its angles are kept`, rope);
+  if (rope > ROPE_MAX)
+    fault(
+      isDeepseek(config) ? "qk_rope_head_dim" : "head_dim",
+      `at most ${ROPE_MAX}, since tables of its angles are kept`,
+      rope,
+    );
   if (!isDeepseek(config)) {
     const { head_dim, hidden_size, num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
     if (heads % keyHeads !== 0) fault("num_key_value_heads", `a divisor of num_attention_heads ${heads}`, keyHeads);
     if (head_dim === null && hidden_size % heads !== 0)
       fault("hidden_size", `a multiple of num_attention_heads ${heads} (or a head_dim)`, hidden_size);
-    else if ((head_dim ?? hidden_size / heads) % 2 !== 0) fault("head_dim", "an even number", head_dim ?? hidden_size / heads);
+    else if ((head_dim ?? hidden_size / heads) % 2 !== 0)
+      fault("head_dim", "an even number", head_dim ?? hidden_size / heads);
     return;
   }
   if (config.qk_rope_head_dim % 2 !== 0) fault("qk_rope_head_dim", "an even number", config.qk_rope_head_dim);
   const { num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
   if (keyHeads !== heads) {
     const absent = raw.num_key_value_heads === undefined ? ` (absent means ${keyHeads})` : "";
-    fault("num_key_value_heads", `num_attention_heads ${heads}, since every head has keys of its own${absent}`, raw.num_key_value_heads);
+    fault(
+      "num_key_value_heads",
+      `num_attention_heads ${heads}, since every head has keys of its own${absent}`,
+      raw.num_key_value_heads,
+    );
   }
   if (!hasMoe(config)) return;
   const { n_routed_experts: experts, num_experts_per_tok: perToken, n_group: groups, topk_group: kept } = config;
@@ -121,7 +138,11 @@ function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fa
     fault("n_group", `at most ${Math.floor(experts / 2)}, so that a group has two experts`, groups);
   if (kept > groups) fault("topk_group", `at most n_group ${groups}`, kept);
   else if (perToken > (kept * experts) / groups)
-    fault("num_experts_per_tok", `at most ${(kept * experts) / groups}, the experts of topk_group ${kept} groups`, perToken);
+    fault(
+      "num_experts_per_tok",
+      `at most ${(kept * experts) / groups}, the experts of topk_group ${kept} groups`,
+      perToken,
+    );
 }
 
 /** A value as a fault shows it: JSON, cut short. */

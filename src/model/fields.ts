@@ -19,8 +19,15 @@ const nullIs = <T extends z.ZodType>(schema: T, absent: z.output<T>, ofNull: z.o
   schema.nullish().transform((value) => (value === undefined ? absent : (value ?? ofNull)));
 /** A field that transformers does not know: one value is built. */
 const only = <T extends string | number>(value: T) =>
-  z.literal(value, { error: JSON.stringify(value) }).nullish().transform(() => value);
-const no = (what: string) => z.literal(false, { error: `false: ${what}` }).nullish().transform(() => false as const);
+  z
+    .literal(value, { error: JSON.stringify(value) })
+    .nullish()
+    .transform(() => value);
+const no = (what: string) =>
+  z
+    .literal(false, { error: `false: ${what}` })
+    .nullish()
+    .transform(() => false as const);
 
 interface CommonDefaults {
   vocab: number;
@@ -48,7 +55,10 @@ const common = (d: CommonDefaults) => ({
   initializer_range: positive.default(0.02),
   hidden_act: z.literal("silu", { error: '"silu"' }).default("silu"),
   bos_token_id: tokenId.default(d.bos),
-  eos_token_id: z.union([natural, z.array(natural)], { error: "a token id or a list of them" }).nullable().default(d.eos),
+  eos_token_id: z
+    .union([natural, z.array(natural)], { error: "a token id or a list of them" })
+    .nullable()
+    .default(d.eos),
   pad_token_id: z.int({ error: "a token id" }).nullable().default(null),
 });
 
@@ -79,7 +89,15 @@ const latent = (d: LatentDefaults) => ({
 
 const deepseekV3 = z.object({
   ...common({
-    vocab: 129280, hidden: 7168, intermediate: 18432, layers: 61, heads: 128, keyHeads: 128, positions: 4096, bos: 0, eos: 1,
+    vocab: 129280,
+    hidden: 7168,
+    intermediate: 18432,
+    layers: 61,
+    heads: 128,
+    keyHeads: 128,
+    positions: 4096,
+    bos: 0,
+    eos: 1,
   }),
   ...latent({ expertWidth: 2048, shared: 1, experts: 256, perToken: 8, scaling: 2.5, firstDense: 3 }),
   model_type: z.literal("deepseek_v3"),
@@ -94,7 +112,15 @@ const deepseekV3 = z.object({
 
 const deepseekV2 = z.object({
   ...common({
-    vocab: 102400, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, keyHeads: null, positions: 2048, bos: 1, eos: 2,
+    vocab: 102400,
+    hidden: 4096,
+    intermediate: 11008,
+    layers: 32,
+    heads: 32,
+    keyHeads: null,
+    positions: 2048,
+    bos: 1,
+    eos: 2,
   }),
   ...latent({ expertWidth: 1407, shared: 2, experts: 64, perToken: 0, scaling: 1, firstDense: 0 }),
   model_type: z.literal("deepseek_v2"),
@@ -102,13 +128,23 @@ const deepseekV2 = z.object({
   topk_group: orNull(size),
   mlp_bias: no("the experts of deepseek_v2 have no biases"),
   scoring_func: only("softmax"),
-  topk_method: z.enum(["greedy", "group_limited_greedy"], { error: '"greedy" or "group_limited_greedy"' }).default("greedy"),
+  topk_method: z
+    .enum(["greedy", "group_limited_greedy"], { error: '"greedy" or "group_limited_greedy"' })
+    .default("greedy"),
   norm_topk_prob: no("released deepseek_v2 models do not normalize"),
 });
 
 const llama = z.object({
   ...common({
-    vocab: 32000, hidden: 4096, intermediate: 11008, layers: 32, heads: 32, keyHeads: null, positions: 2048, bos: 1, eos: 2,
+    vocab: 32000,
+    hidden: 4096,
+    intermediate: 11008,
+    layers: 32,
+    heads: 32,
+    keyHeads: null,
+    positions: 2048,
+    bos: 1,
+    eos: 2,
   }),
   model_type: z.literal("llama"),
   head_dim: orNull(size),
@@ -117,10 +153,23 @@ const llama = z.object({
 });
 
 const qwen = common({
-  vocab: 151936, hidden: 4096, intermediate: 22016, layers: 32, heads: 32, keyHeads: 32, positions: 32768, bos: null, eos: null,
+  vocab: 151936,
+  hidden: 4096,
+  intermediate: 22016,
+  layers: 32,
+  heads: 32,
+  keyHeads: 32,
+  positions: 32768,
+  bos: null,
+  eos: null,
 });
 const qwen2 = z.object({ ...qwen, model_type: z.literal("qwen2"), head_dim: orNull(size) });
-const qwen3 = z.object({ ...qwen, model_type: z.literal("qwen3"), head_dim: size.default(128), attention_bias: flag.default(false) });
+const qwen3 = z.object({
+  ...qwen,
+  model_type: z.literal("qwen3"),
+  head_dim: size.default(128),
+  attention_bias: flag.default(false),
+});
 
 export const SCHEMAS = { deepseek_v3: deepseekV3, deepseek_v2: deepseekV2, llama, qwen2, qwen3 };
 export type ModelType = keyof typeof SCHEMAS;

@@ -1,10 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "./config.ts";
-import { cacheBytesPerToken, countParameters, flopsPerDecodedToken, flopsPerToken, summarizeParameters, weightBytes } from "./flops.ts";
+import {
+  cacheBytesPerToken,
+  countParameters,
+  flopsPerDecodedToken,
+  flopsPerToken,
+  summarizeParameters,
+  weightBytes,
+} from "./flops.ts";
 import { PRESETS, presetConfig } from "./presets.ts";
 
 /** A model small enough to do by hand: attention 16 + 2 × 8 + 16. */
-const TIED = { model_type: "llama", vocab_size: 7, hidden_size: 4, intermediate_size: 6, num_hidden_layers: 1, num_attention_heads: 2, num_key_value_heads: 1 };
+const TIED = {
+  model_type: "llama",
+  vocab_size: 7,
+  hidden_size: 4,
+  intermediate_size: 6,
+  num_hidden_layers: 1,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+};
 const billions = (n: number, digits = 1) => (n / 1e9).toFixed(digits);
 
 describe("countParameters", () => {
@@ -45,7 +60,11 @@ describe("countParameters", () => {
       }
     }
     const tied = parseConfig({ ...TIED, tie_word_embeddings: true });
-    expect(summarizeParameters(tied)).toEqual({ total: 7 * 4 + 48 + 3 * 4 * 6 + 3 * 4, active: 7 * 4 + 48 + 3 * 4 * 6 + 3 * 4, mtp: 0 });
+    expect(summarizeParameters(tied)).toEqual({
+      total: 7 * 4 + 48 + 3 * 4 * 6 + 3 * 4,
+      active: 7 * 4 + 48 + 3 * 4 * 6 + 3 * 4,
+      mtp: 0,
+    });
     const both = flopsPerToken(tied, { sequence: 8 }).forward;
     expect(both).toBe(flopsPerToken(parseConfig(TIED), { sequence: 8 }).forward);
   });
@@ -59,7 +78,8 @@ describe("countParameters", () => {
 });
 
 describe("flopsPerToken", () => {
-  const within = (value: number, gigaflops: number) => expect(Math.abs(value / 1e9 / gigaflops - 1)).toBeLessThan(0.005);
+  const within = (value: number, gigaflops: number) =>
+    expect(Math.abs(value / 1e9 / gigaflops - 1)).toBeLessThan(0.005);
   it("is DeepSeek-V3's 249.7 GFLOP per trained token, 260 with MTP (arXiv:2505.09343; Megatron-Bridge)", () => {
     const config = presetConfig("deepseek-v3");
     within(flopsPerToken(config, { sequence: 4096 }).training, 249.7);
@@ -70,8 +90,14 @@ describe("flopsPerToken", () => {
   });
   it("counts every product of a model small enough to do by hand", () => {
     const config = parseConfig({
-      model_type: "llama", vocab_size: 7, hidden_size: 4, intermediate_size: 6, num_hidden_layers: 1, num_attention_heads: 2,
-      num_key_value_heads: 1, mlp_bias: true,
+      model_type: "llama",
+      vocab_size: 7,
+      hidden_size: 4,
+      intermediate_size: 6,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      num_key_value_heads: 1,
+      mlp_bias: true,
     });
     const weights = 4 * 4 + 2 * (4 * 2) + 4 * 4 + 3 * 4 * 6 + 7 * 4;
     const scores = (attended: number) => 2 * 2 * (2 + 2) * attended;
@@ -90,7 +116,10 @@ describe("flopsPerToken", () => {
 
 describe("cacheBytesPerToken", () => {
   // arXiv:2505.09343 Table 1: KB per token in bf16
-  it.each([["deepseek-v3", 70.272], ["llama-3.1-405b", 516.096]])("%s: %s kB", (name, kilobytes) => {
+  it.each([
+    ["deepseek-v3", 70.272],
+    ["llama-3.1-405b", 516.096],
+  ])("%s: %s kB", (name, kilobytes) => {
     expect(cacheBytesPerToken(presetConfig(name)) / 1000).toBe(kilobytes);
   });
 });

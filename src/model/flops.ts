@@ -1,5 +1,5 @@
-import { cacheWidth, headDims, isDeepseek, mtpDepth, type ModelConfig } from "./config.ts";
-import { parameterKinds, type Part } from "./parameters.ts";
+import { cacheWidth, headDims, isDeepseek, type ModelConfig, mtpDepth } from "./config.ts";
+import { type Part, parameterKinds } from "./parameters.ts";
 
 export interface ParameterCount {
   total: number;
@@ -14,7 +14,8 @@ export interface ParameterCount {
  */
 export function countParameters(config: ModelConfig, { mtp = false } = {}): ParameterCount {
   const parts = new Map<Part, { total: number; active: number }>();
-  const [perToken, experts] = isDeepseek(config) && config.n_routed_experts > 0 ? [config.num_experts_per_tok, config.n_routed_experts] : [1, 1];
+  const [perToken, experts] =
+    isDeepseek(config) && config.n_routed_experts > 0 ? [config.num_experts_per_tok, config.n_routed_experts] : [1, 1];
   for (const { shape, part, count, routed, sameAs } of parameterKinds(config)) {
     if (sameAs || (part === "MTP" && !mtp)) continue;
     const size = count * shape.reduce((a, b) => a * b, 1);
@@ -95,7 +96,11 @@ function countMatrices(config: ModelConfig, mtp: boolean): { part: Part; active:
 /** Biases and norms by part: added or multiplied once, not part of a matrix product. */
 function vectorSizes(config: ModelConfig, mtp: boolean): Map<Part, number> {
   const sizes = new Map<Part, number>();
-  for (const { shape: [size = 0, ...rest], part, count } of parameterKinds(config))
+  for (const {
+    shape: [size = 0, ...rest],
+    part,
+    count,
+  } of parameterKinds(config))
     if (rest.length === 0 && (part !== "MTP" || mtp)) sizes.set(part, (sizes.get(part) ?? 0) + count * size);
   return sizes;
 }

@@ -1,6 +1,17 @@
-import { attention, causalAttention, concat, reshape, rmsNorm, rope, slice, transpose, type Dim, type Tensor } from "../tensor/index.ts";
+import {
+  attention,
+  causalAttention,
+  concat,
+  type Dim,
+  reshape,
+  rmsNorm,
+  rope,
+  slice,
+  type Tensor,
+  transpose,
+} from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { headDims, type DenseConfig } from "./config.ts";
+import { type DenseConfig, headDims } from "./config.ts";
 import { causalMask } from "./mask.ts";
 import { joinedAttention } from "./mla.ts";
 import { softmaxScale } from "./rope.ts";
@@ -15,7 +26,13 @@ export interface HeadRows {
  * Grouped-query attention within the given tokens: x_XD -> out_XD. Llama, Qwen2 (biases), Qwen3 (q and k normed).
  * The I query heads of a key head are stacked along the tokens, so that keys are never repeated. arXiv:2305.13245.
  */
-export function groupedAttention(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, tokens: Tokens): { out_XD: Tensor; rows: HeadRows[] } {
+export function groupedAttention(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  angles: Rope,
+  tokens: Tokens,
+): { out_XD: Tensor; rows: HeadRows[] } {
   const { B, T } = tokens;
   const { q_BHTR, k_BJTR, v_BJTR, H, J, R } = project(model, x_XD, at, angles, tokens);
   const q_BJYR = reshape(q_BHTR, [B, J, times(H / J, T), R]);
@@ -29,7 +46,12 @@ export function groupedAttention(model: ModelBuilder, x_XD: Tensor, at: string, 
 
 /** The same for tokens that follow those whose rows `past` holds: one pair [B, S, head dim] per key head. */
 export function cachedGroupedAttention(
-  model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, tokens: Tokens, past: HeadRows[],
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  angles: Rope,
+  tokens: Tokens,
+  past: HeadRows[],
 ): { out_XD: Tensor; rows: HeadRows[] } {
   const { B, T } = tokens;
   const { q_BHTR, k_BJTR, v_BJTR, H, J, R } = project(model, x_XD, at, angles, tokens);
@@ -47,7 +69,13 @@ export function cachedGroupedAttention(
 
 const times = (n: number, T: Dim): Dim => (typeof T === "number" ? n * T : n === 1 ? T : `${n}*${T}`);
 
-function project(model: ModelBuilder, x_XD: Tensor, at: string, { positions_BT, cos, sin, interleaved }: Rope, { B, T }: Tokens) {
+function project(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  { positions_BT, cos, sin, interleaved }: Rope,
+  { B, T }: Tokens,
+) {
   const config = model.config as DenseConfig;
   const { num_attention_heads: H, num_key_value_heads: J } = config;
   const R = headDims(config).rope;
@@ -69,6 +97,9 @@ function rowsOf(k_BJTR: Tensor, v_BJTR: Tensor, { B, T }: Tokens): HeadRows[] {
 }
 
 function output(model: ModelBuilder, o_BHTR: Tensor, at: string, { X }: Tokens): Tensor {
-  const flat = reshape(transpose(o_BHTR, [0, 2, 1, 3]), [X, model.config.num_attention_heads * headDims(model.config).value]);
+  const flat = reshape(transpose(o_BHTR, [0, 2, 1, 3]), [
+    X,
+    model.config.num_attention_heads * headDims(model.config).value,
+  ]);
   return model.linear(flat, `${at}.o_proj`);
 }

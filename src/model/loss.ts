@@ -1,7 +1,22 @@
-import { add, constant, div, i64, less, linearCrossEntropy, mul, reshape, scalar, scope, slice, sub, type Tensor, where } from "../tensor/index.ts";
 import { ShapeError } from "../errors.ts";
-import { ropeFromStart, type ModelBuilder } from "./builder.ts";
-import { hasMoe, mtpDepth, type DeepseekConfig } from "./config.ts";
+import {
+  add,
+  constant,
+  div,
+  i64,
+  less,
+  linearCrossEntropy,
+  mul,
+  reshape,
+  scalar,
+  scope,
+  slice,
+  sub,
+  type Tensor,
+  where,
+} from "../tensor/index.ts";
+import { type ModelBuilder, ropeFromStart } from "./builder.ts";
+import { type DeepseekConfig, hasMoe, mtpDepth } from "./config.ts";
 import { balanceLoss, type Routing } from "./moe.ts";
 import { mtpModule } from "./mtp.ts";
 import { headKey } from "./parameters.ts";
@@ -42,7 +57,8 @@ export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOpti
   const { config } = model;
   const { lambda = 0.3, alpha = 0, targets = ids, depth = mtpDepth(config) } = options;
   const [B, L] = ids.shape;
-  if (typeof B !== "number" || typeof L !== "number") throw new ShapeError(`loss: expected ids of known lengths, got [${ids.shape}]`);
+  if (typeof B !== "number" || typeof L !== "number")
+    throw new ShapeError(`loss: expected ids of known lengths, got [${ids.shape}]`);
   const D = config.hidden_size;
   const T = L - 1 - depth;
   const tokens = { B, T, X: B * T };
@@ -71,7 +87,9 @@ export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOpti
   if (depth > 0) loss = add(loss, mul(div(mtpLosses.reduce(add), depth), lambda));
   const balanced = alpha > 0 && hasMoe(config) && routings.length > 0;
   const balance = balanced
-    ? routings.map((routing) => scope("balance", () => balanceLoss(config as DeepseekConfig, routing, tokens))).reduce(add)
+    ? routings
+        .map((routing) => scope("balance", () => balanceLoss(config as DeepseekConfig, routing, tokens)))
+        .reduce(add)
     : undefined;
   if (balance) loss = add(loss, mul(balance, scalar(alpha)));
   return { loss, mainLoss, mtpLosses, balanceLoss: balance, routings, embedded, embeddedIds, nll_X };

@@ -1,4 +1,4 @@
-import { constant, expand, f32, iota, lessEqual, reshape, where, type Dim, type Tensor } from "../tensor/index.ts";
+import { constant, type Dim, expand, f32, iota, lessEqual, reshape, type Tensor, where } from "../tensor/index.ts";
 
 const HIDDEN = -1e9;
 

@@ -1,9 +1,24 @@
 import {
-  add, attention, causalAttention, concat, expand, lengthOf, matmul, pad, reshape, rmsNorm, rope, slice, softmax, split, transpose,
-  type Dim, type Tensor,
+  add,
+  attention,
+  causalAttention,
+  concat,
+  type Dim,
+  expand,
+  lengthOf,
+  matmul,
+  pad,
+  reshape,
+  rmsNorm,
+  rope,
+  slice,
+  softmax,
+  split,
+  type Tensor,
+  transpose,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { headDims, type DeepseekConfig } from "./config.ts";
+import { type DeepseekConfig, headDims } from "./config.ts";
 import { causalMask } from "./mask.ts";
 import { softmaxScale } from "./rope.ts";
 
@@ -14,7 +29,13 @@ const LATENT_EPSILON = 1e-6;
  * Multi-head latent attention within the given tokens, in its expanded form: x_XD -> out_XD. Training and prefill.
  * arXiv:2405.04434 §2.1, arXiv:2412.19437 §2.1.1. `row_BTW` is what a cache keeps: the normed latent, then the rotated key.
  */
-export function latentAttention(model: ModelBuilder, x_XD: Tensor, at: string, rope: Rope, tokens: Tokens): { out_XD: Tensor; row_BTW: Tensor } {
+export function latentAttention(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  rope: Rope,
+  tokens: Tokens,
+): { out_XD: Tensor; row_BTW: Tensor } {
   const { B, T } = tokens;
   const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
   const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
@@ -31,7 +52,13 @@ export function latentAttention(model: ModelBuilder, x_XD: Tensor, at: string, r
  * keys and values of the past instead; both agree.
  */
 export function cachedLatentAttention(
-  model: ModelBuilder, x_XD: Tensor, at: string, rope: Rope, tokens: Tokens, past_BSW: Tensor, expanded = false,
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  rope: Rope,
+  tokens: Tokens,
+  past_BSW: Tensor,
+  expanded = false,
 ): { out_XD: Tensor; row_BTW: Tensor } {
   const config = model.config as DeepseekConfig;
   const { B, T, X } = tokens;
@@ -72,7 +99,12 @@ const heads = (H: number, T: Dim): Dim => (typeof T === "number" ? H * T : `${H}
 
 /** softmax over keys that lie in two places, past and present; `mask` hides present keys. The parts' scores are joined, not the keys. */
 export function joinedAttention(
-  q: Tensor, keys: [Tensor, Tensor], values: [Tensor, Tensor], scale: number, mask: Tensor, lengths: [Dim, Dim],
+  q: Tensor,
+  keys: [Tensor, Tensor],
+  values: [Tensor, Tensor],
+  scale: number,
+  mask: Tensor,
+  lengths: [Dim, Dim],
 ): Tensor {
   const past = matmul(q, keys[0], { transB: true, alpha: scale });
   const present = add(matmul(q, keys[1], { transB: true, alpha: scale }), mask);
@@ -96,17 +128,25 @@ function queries(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { 
   const config = model.config as DeepseekConfig;
   const { nope: N, rope: R } = headDims(config);
   const rank = config.q_lora_rank;
-  const latent = () => rmsNorm(model.linear(x_XD, `${at}.q_a_proj`), model.weight(`${at}.q_a_layernorm.weight`), LATENT_EPSILON);
+  const latent = () =>
+    rmsNorm(model.linear(x_XD, `${at}.q_a_proj`), model.weight(`${at}.q_a_layernorm.weight`), LATENT_EPSILON);
   const q = rank === null ? model.linear(x_XD, `${at}.q_proj`) : model.linear(latent(), `${at}.q_b_proj`);
   const q_BHTE = transpose(reshape(q, [B, T, config.num_attention_heads, N + R]), [0, 2, 1, 3]);
   const [qNope_BHTN, qRope_BHTR] = split(q_BHTE, 3, [N, R]);
   return { qNope_BHTN, qRope_BHTR: turn(qRope_BHTR, angles) };
 }
 
-const turn = (x_BHTR: Tensor, { positions_BT, cos, sin, interleaved }: Rope): Tensor => rope(x_BHTR, positions_BT, cos, sin, interleaved);
+const turn = (x_BHTR: Tensor, { positions_BT, cos, sin, interleaved }: Rope): Tensor =>
+  rope(x_BHTR, positions_BT, cos, sin, interleaved);
 
 /** Keys and values of every head from the latent of S tokens. */
-function expandLatent(model: ModelBuilder, latent_XC: Tensor, kRope_B1SR: Tensor, at: string, { B, S }: { B: Dim; S: Dim }) {
+function expandLatent(
+  model: ModelBuilder,
+  latent_XC: Tensor,
+  kRope_B1SR: Tensor,
+  at: string,
+  { B, S }: { B: Dim; S: Dim },
+) {
   const { num_attention_heads: H } = model.config;
   const { nope: N, rope: R, value: P } = headDims(model.config);
   const kv_BHSE = transpose(reshape(model.linear(latent_XC, `${at}.kv_b_proj`), [B, S, H, N + P]), [0, 2, 1, 3]);

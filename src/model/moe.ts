@@ -1,9 +1,37 @@
 import {
-  add, cast, collect, constant, dimMul, dispatch, div, expand, f32, gatherElements, i64, iota, lengthOf, mean, mul, nonZero,
-  reshape, scatterElements, sigmoid, softmax, split, stopGradient, sub, sum, topK, transpose, where, zerosLike, type Dim, type Tensor,
+  add,
+  cast,
+  collect,
+  constant,
+  type Dim,
+  dimMul,
+  dispatch,
+  div,
+  expand,
+  f32,
+  gatherElements,
+  i64,
+  iota,
+  lengthOf,
+  mean,
+  mul,
+  nonZero,
+  reshape,
+  scatterElements,
+  sigmoid,
+  softmax,
+  split,
+  stopGradient,
+  sub,
+  sum,
+  type Tensor,
+  topK,
+  transpose,
+  where,
+  zerosLike,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Tokens } from "./builder.ts";
-import { isGroupLimited, type DeepseekConfig } from "./config.ts";
+import { type DeepseekConfig, isGroupLimited } from "./config.ts";
 import { feedForward, swigluWeights } from "./ffn.ts";
 
 /** Lower than any score: an expert of a group that was not chosen. */
@@ -23,7 +51,12 @@ export interface Routing {
 /**
  * DeepSeekMoE: out_XD = Σ weight · expert(x) over the chosen experts + shared(x). No token is dropped. arXiv:2412.19437 §2.1.2.
  */
-export function mixture(model: ModelBuilder, x_XD: Tensor, at: string, tokens: Tokens): { out_XD: Tensor; routing: Routing } {
+export function mixture(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  tokens: Tokens,
+): { out_XD: Tensor; routing: Routing } {
   const config = model.config as DeepseekConfig;
   const routing = route(model, x_XD, at);
   const shared_XD = config.n_shared_experts > 0 ? feedForward(model, x_XD, `${at}.shared_experts`) : zerosLike(x_XD);
@@ -46,7 +79,12 @@ export function route(model: ModelBuilder, x_XD: Tensor, at: string): Routing {
   let weights_XK = gatherElements(scores_XE, experts_XK, 1, true);
   if (config.norm_topk_prob) weights_XK = div(weights_XK, add(sum(weights_XK, 1, true), 1e-20));
   const chosen_XE = scatterElements(zerosLike(free), experts_XK, ones(experts_XK.shape), 1);
-  return { scores_XE, experts_XK, weights_XK: mul(weights_XK, config.routed_scaling_factor), load_E: reshape(sum(chosen_XE, 0), [E]) };
+  return {
+    scores_XE,
+    experts_XK,
+    weights_XK: mul(weights_XK, config.routed_scaling_factor),
+    load_E: reshape(sum(chosen_XE, 0), [E]),
+  };
 }
 
 /** Excludes experts outside the best groups. A group's score: V3 the sum of its two best, V2 its best. */
@@ -65,7 +103,14 @@ function keepBestGroups(config: DeepseekConfig, choice_XE: Tensor): Tensor {
 const ones = (shape: readonly Dim[]): Tensor => expand(constant(f32([1, 1], [1])), shape);
 
 /** Sorts the X·K assignments by expert, runs every expert on its own rows, and adds the weighted results to `onto_XD`. */
-function addExperts(model: ModelBuilder, x_XD: Tensor, at: string, routing: Routing, { X }: Tokens, onto_XD: Tensor): Tensor {
+function addExperts(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  routing: Routing,
+  { X }: Tokens,
+  onto_XD: Tensor,
+): Tensor {
   const { n_routed_experts: E, num_experts_per_tok: K } = model.config as DeepseekConfig;
   const A = dimMul(X, K);
   const { assignment_A, token_A1 } = sortByExpert(routing.experts_XK, X, E, K, A);

@@ -9,7 +9,13 @@ import { layer } from "./transformer.ts";
  * arXiv:2412.19437 §2.2. The model's final norm comes before, as in transformers 5.23.
  */
 export function mtpModule(
-  model: ModelBuilder, k: number, next_XD: Tensor, hidden_XD: Tensor, rope: Rope, tokens: Tokens, past?: Tensor[],
+  model: ModelBuilder,
+  k: number,
+  next_XD: Tensor,
+  hidden_XD: Tensor,
+  rope: Rope,
+  tokens: Tokens,
+  past?: Tensor[],
 ): { hidden_XD: Tensor; rows: Tensor[]; routing?: Routing } {
   const { num_hidden_layers, rms_norm_eps, hidden_size: D } = model.config;
   const i = num_hidden_layers + k - 1;

@@ -1,18 +1,27 @@
 import {
   attentionBias,
+  type DeepseekConfig,
+  type DenseConfig,
   hasMoe,
   headDims,
   isDeepseek,
   isMoeLayer,
+  type ModelConfig,
   mlpBias,
   mtpDepth,
-  type DeepseekConfig,
-  type DenseConfig,
-  type ModelConfig,
 } from "./config.ts";
 
 /** What a parameter belongs to, for counting. */
-export type Part = "embedding" | "attention" | "dense FFN" | "router" | "routed experts" | "shared experts" | "norms" | "head" | "MTP";
+export type Part =
+  | "embedding"
+  | "attention"
+  | "dense FFN"
+  | "router"
+  | "routed experts"
+  | "shared experts"
+  | "norms"
+  | "head"
+  | "MTP";
 
 export interface Parameter {
   key: string;
@@ -50,7 +59,12 @@ function layerKinds(config: ModelConfig): { first: number; count: number; moe: b
   const { num_hidden_layers: layers } = config;
   const end = layers + mtpDepth(config);
   const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, end) : end;
-  const between = (from: number, to: number, moe: boolean, mtp: boolean) => ({ first: from, count: Math.max(0, to - from), moe, mtp });
+  const between = (from: number, to: number, moe: boolean, mtp: boolean) => ({
+    first: from,
+    count: Math.max(0, to - from),
+    moe,
+    mtp,
+  });
   return [
     between(0, Math.min(dense, layers), false, false),
     between(Math.min(dense, layers), layers, true, false),
@@ -62,13 +76,22 @@ function layerKinds(config: ModelConfig): { first: number; count: number; moe: b
 /** Every tensor of `listParameters`, by kind: a few dozen entries whatever the number of layers and experts. */
 export function parameterKinds(config: ModelConfig): ParameterKind[] {
   const ends = endTensors(config).map((parameter): ParameterKind => ({ ...parameter, count: 1, routed: false }));
-  const ofLayers: ParameterKind[] = [], ofModules: ParameterKind[] = [];
+  const ofLayers: ParameterKind[] = [],
+    ofModules: ParameterKind[] = [];
   for (const { first, count, moe, mtp } of layerKinds(config)) {
     const at = `model.layers.${first}`;
     const into = mtp ? ofModules : ofLayers;
     for (const { name, each, ...tensor } of layerTensors(config, moe))
-      into.push({ ...tensor, ...(mtp && { part: "MTP" }), key: `${at}.${name.replace(EACH, "0")}`, count: count * each, routed: name.includes(EACH) });
-    if (mtp) for (const { name, ...tensor } of mtpTensors(config)) into.push({ ...tensor, part: "MTP", key: `${at}.${name}`, count, routed: false });
+      into.push({
+        ...tensor,
+        ...(mtp && { part: "MTP" }),
+        key: `${at}.${name.replace(EACH, "0")}`,
+        count: count * each,
+        routed: name.includes(EACH),
+      });
+    if (mtp)
+      for (const { name, ...tensor } of mtpTensors(config))
+        into.push({ ...tensor, part: "MTP", key: `${at}.${name}`, count, routed: false });
   }
   return [...ends.slice(0, 1), ...ofLayers, ...ends.slice(1), ...ofModules];
 }
@@ -85,7 +108,9 @@ export function* listParameters(config: ModelConfig): Generator<Parameter> {
   for (let i = 0; i < layers; i++) yield* layer(config, i);
   yield* ends;
   for (let i = layers; i < layers + mtpDepth(config); i++) {
-    const own = mtpTensors(config).map(({ name, ...tensor }): Parameter => ({ key: `model.layers.${i}.${name}`, ...tensor, part: "MTP", layer: i }));
+    const own = mtpTensors(config).map(
+      ({ name, ...tensor }): Parameter => ({ key: `model.layers.${i}.${name}`, ...tensor, part: "MTP", layer: i }),
+    );
     yield* own.slice(0, MTP_BEFORE);
     for (const parameter of layer(config, i)) yield { ...parameter, part: "MTP" };
     yield* own.slice(MTP_BEFORE);
@@ -143,7 +168,9 @@ function* layer(config: ModelConfig, i: number): Generator<Parameter> {
       continue;
     }
     const block = tensors.slice(t).filter((other) => other.name.includes(EACH));
-    for (let e = 0; e < each; e++) for (const { name: part, each: _, ...own } of block) yield { key: `${at}.${part.replace(EACH, String(e))}`, ...own, layer: i };
+    for (let e = 0; e < each; e++)
+      for (const { name: part, each: _, ...own } of block)
+        yield { key: `${at}.${part.replace(EACH, String(e))}`, ...own, layer: i };
     t += block.length - 1;
   }
 }
@@ -152,21 +179,26 @@ function* layer(config: ModelConfig, i: number): Generator<Parameter> {
 function layerTensors(config: ModelConfig, moe: boolean): LayerTensor[] {
   const D = config.hidden_size;
   const tensors: LayerTensor[] = [];
-  const put = (name: string, shape: number[], part: Part, more: Partial<LayerTensor> = {}) => tensors.push({ name, shape, part, each: 1, ...more });
+  const put = (name: string, shape: number[], part: Part, more: Partial<LayerTensor> = {}) =>
+    tensors.push({ name, shape, part, each: 1, ...more });
   put("input_layernorm.weight", [D], "norms");
   for (const [name, shape] of isDeepseek(config) ? latentAttention(config) : groupedAttention(config))
     put(`self_attn.${name}`, shape, name.includes("norm") ? "norms" : "attention");
   put("post_attention_layernorm.weight", [D], "norms");
   if (!moe || !isDeepseek(config)) {
-    for (const [name, shape] of feedForward(D, config.intermediate_size, mlpBias(config))) put(`mlp.${name}`, shape, "dense FFN");
+    for (const [name, shape] of feedForward(D, config.intermediate_size, mlpBias(config)))
+      put(`mlp.${name}`, shape, "dense FFN");
     return tensors;
   }
   const { n_routed_experts: E, n_shared_experts: shared, moe_intermediate_size } = config;
   const M = moe_intermediate_size ?? 0;
   put("mlp.gate.weight", [E, D], "router");
   if (config.topk_method === "noaux_tc") put("mlp.gate.e_score_correction_bias", [E], "router", { buffer: true });
-  for (const [name, shape] of feedForward(D, M, false)) put(`mlp.experts.${EACH}.${name}`, shape, "routed experts", { each: E });
-  if (shared > 0) for (const [name, shape] of feedForward(D, shared * M, false)) put(`mlp.shared_experts.${name}`, shape, "shared experts");
+  for (const [name, shape] of feedForward(D, M, false))
+    put(`mlp.experts.${EACH}.${name}`, shape, "routed experts", { each: E });
+  if (shared > 0)
+    for (const [name, shape] of feedForward(D, shared * M, false))
+      put(`mlp.shared_experts.${name}`, shape, "shared experts");
   return tensors;
 }
 
@@ -193,7 +225,11 @@ function* groupedAttention(config: DenseConfig): Generator<[string, number[]]> {
   const { hidden_size: D, num_attention_heads: H, num_key_value_heads: J } = config;
   const { query: dim } = headDims(config);
   const bias = attentionBias(config);
-  for (const [name, heads] of [["q", H], ["k", J], ["v", J]] as const) {
+  for (const [name, heads] of [
+    ["q", H],
+    ["k", J],
+    ["v", J],
+  ] as const) {
     yield [`${name}_proj.weight`, [heads * dim, D]];
     if (bias.qkv) yield [`${name}_proj.bias`, [heads * dim]];
   }
@@ -206,7 +242,11 @@ function* groupedAttention(config: DenseConfig): Generator<[string, number[]]> {
 }
 
 function* feedForward(D: number, width: number, bias: boolean): Generator<[string, number[]]> {
-  for (const [name, out, into] of [["gate", width, D], ["up", width, D], ["down", D, width]] as const) {
+  for (const [name, out, into] of [
+    ["gate", width, D],
+    ["up", width, D],
+    ["down", D, width],
+  ] as const) {
     yield [`${name}_proj.weight`, [out, into]];
     if (bias) yield [`${name}_proj.bias`, [out]];
   }

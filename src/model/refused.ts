@@ -2,7 +2,12 @@
 import { type Fault, isObject } from "./rope-parameters.ts";
 
 /** Fields of other attention and of layers that differ. `layers` is num_hidden_layers, when that could be read. */
-export function refuseUnbuilt(raw: Record<string, unknown>, type: string, layers: number | undefined, fault: Fault): void {
+export function refuseUnbuilt(
+  raw: Record<string, unknown>,
+  type: string,
+  layers: number | undefined,
+  fault: Fault,
+): void {
   const none = (field: string, expected: string) => {
     if (raw[field] != null) fault(field, expected, raw[field]);
   };
@@ -22,7 +27,8 @@ export function refuseUnbuilt(raw: Record<string, unknown>, type: string, layers
 function qwenWindows(raw: Record<string, unknown>, layers: number | undefined, fault: Fault): void {
   const { use_sliding_window: used, sliding_window: window, max_window_layers: from = 28, layer_types: types } = raw;
   if (used == null || used === false) return;
-  const anywhere = window !== null && types == null && !(typeof from === "number" && layers !== undefined && from >= layers);
+  const anywhere =
+    window !== null && types == null && !(typeof from === "number" && layers !== undefined && from >= layers);
   if (used !== true || anywhere) fault("use_sliding_window", "false: sliding windows are not built", used);
 }
 

@@ -28,7 +28,11 @@ export const isObject = (value: unknown): value is Record<string, unknown> =>
 
 /** What Python calls false: transformers takes such a rope_scaling for none. */
 const isEmpty = (value: unknown): boolean =>
-  value == null || value === false || value === 0 || value === "" || (typeof value === "object" && Object.keys(value).length === 0);
+  value == null ||
+  value === false ||
+  value === 0 ||
+  value === "" ||
+  (typeof value === "object" && Object.keys(value).length === 0);
 
 /**
  * Reads `rope_parameters`, or `rope_scaling` with `rope_theta` beside it, as transformers 5.23 does (modeling_rope_utils.py): a
@@ -64,7 +68,8 @@ export function parseRope(raw: Record<string, unknown>, maxPositions: number, fa
     rope_type,
     rope_theta: thetaOf(raw, field, scaling, fault),
     factor: number("factor", 1, rope_type !== "default"),
-    original_max_position_embeddings: beside != null ? (beside as number) : number("original_max_position_embeddings", maxPositions),
+    original_max_position_embeddings:
+      beside != null ? (beside as number) : number("original_max_position_embeddings", maxPositions),
     low_freq_factor: number("low_freq_factor", 1, rope_type === "llama3"),
     high_freq_factor: number("high_freq_factor", 4, rope_type === "llama3"),
     beta_fast: number("beta_fast", 32),
@@ -74,18 +79,33 @@ export function parseRope(raw: Record<string, unknown>, maxPositions: number, fa
     attention_factor: number("attention_factor", null),
     truncate: scaling.truncate !== false,
   };
-  if (scaling.truncate !== undefined && typeof scaling.truncate !== "boolean") fault(`${field}.truncate`, "true or false", scaling.truncate);
+  if (scaling.truncate !== undefined && typeof scaling.truncate !== "boolean")
+    fault(`${field}.truncate`, "true or false", scaling.truncate);
   if (rope_type === "llama3" && parameters.high_freq_factor <= parameters.low_freq_factor)
-    fault(`${field}.high_freq_factor`, `more than low_freq_factor ${parameters.low_freq_factor}`, parameters.high_freq_factor);
-  if (rope_type === "yarn" && parameters.rope_theta === 1) fault("rope_theta", "a number other than 1: YaRN divides by its logarithm", 1);
+    fault(
+      `${field}.high_freq_factor`,
+      `more than low_freq_factor ${parameters.low_freq_factor}`,
+      parameters.high_freq_factor,
+    );
+  if (rope_type === "yarn" && parameters.rope_theta === 1)
+    fault("rope_theta", "a number other than 1: YaRN divides by its logarithm", 1);
   return parameters;
 }
 
 /** Angles that differ between layers, or turn a part of each head only. */
-function refuseParts(raw: Record<string, unknown>, field: string, scaling: Record<string, unknown>, fault: Fault): void {
+function refuseParts(
+  raw: Record<string, unknown>,
+  field: string,
+  scaling: Record<string, unknown>,
+  fault: Fault,
+): void {
   for (const [key, value] of Object.entries(scaling))
-    if (isObject(value) || key.endsWith("_attention")) fault(`${field}.${key}`, "one set of parameters for all layers", value);
-  const partial = { partial_rotary_factor: raw.partial_rotary_factor, [`${field}.partial_rotary_factor`]: scaling.partial_rotary_factor };
+    if (isObject(value) || key.endsWith("_attention"))
+      fault(`${field}.${key}`, "one set of parameters for all layers", value);
+  const partial = {
+    partial_rotary_factor: raw.partial_rotary_factor,
+    [`${field}.partial_rotary_factor`]: scaling.partial_rotary_factor,
+  };
   for (const [key, value] of Object.entries(partial))
     if (value != null && value !== 1) fault(key, "1: heads that are turned in part are not built", value);
 }
@@ -95,7 +115,11 @@ function thetaOf(raw: Record<string, unknown>, field: string, scaling: Record<st
   if (theta == null) {
     const lost = field === "rope_scaling" && isObject(raw.rope_parameters) ? raw.rope_parameters.rope_theta : undefined;
     if (lost != null && lost !== THETA)
-      fault("rope_scaling.rope_theta", `a number, since rope_scaling replaces rope_parameters and its rope_theta ${String(lost)}`, undefined);
+      fault(
+        "rope_scaling.rope_theta",
+        `a number, since rope_scaling replaces rope_parameters and its rope_theta ${String(lost)}`,
+        undefined,
+      );
     return THETA;
   }
   if (typeof theta === "number" && Number.isFinite(theta) && theta > 0) return theta;

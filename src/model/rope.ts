@@ -41,7 +41,8 @@ export function ropeFrequencies(config: ModelConfig): RopeFrequencies {
     }
     case "yarn": {
       const dimOfTurns = (turns: number) =>
-        (dim * Math.log(rope.original_max_position_embeddings / (turns * 2 * Math.PI))) / (2 * Math.log(rope.rope_theta));
+        (dim * Math.log(rope.original_max_position_embeddings / (turns * 2 * Math.PI))) /
+        (2 * Math.log(rope.rope_theta));
       const [first, last] = [dimOfTurns(rope.beta_fast), dimOfTurns(rope.beta_slow)];
       const low = Math.max(rope.truncate ? Math.floor(first) : first, 0);
       let high = Math.min(rope.truncate ? Math.ceil(last) : last, dim - 1);

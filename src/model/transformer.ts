@@ -1,4 +1,4 @@
-import { add, dimMul, gather, reshape, rmsNorm, scope, stopGradient, type Dim, type Tensor } from "../tensor/index.ts";
+import { add, type Dim, dimMul, gather, reshape, rmsNorm, scope, stopGradient, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, isDeepseek, isMoeLayer, type ModelConfig } from "./config.ts";
 import { feedForward } from "./ffn.ts";
@@ -30,23 +30,40 @@ export interface LayerOptions {
 }
 
 /** One transformer layer: x_XD -> out_XD, the rows its cache gains, and what its experts decided if it has any. */
-export function layer(model: ModelBuilder, x_XD: Tensor, i: number, rope: Rope, tokens: Tokens, { past, expanded }: LayerOptions = {}) {
+export function layer(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  i: number,
+  rope: Rope,
+  tokens: Tokens,
+  { past, expanded }: LayerOptions = {},
+) {
   const { config } = model;
   const at = `model.layers.${i}`;
   return scope(`layers.${i}`, () => {
     const normed = rmsNorm(x_XD, model.weight(`${at}.input_layernorm.weight`), config.rms_norm_eps);
-    const { out_XD, rows } = scope("self_attn", () => attend(model, normed, `${at}.self_attn`, rope, tokens, past, expanded));
+    const { out_XD, rows } = scope("self_attn", () =>
+      attend(model, normed, `${at}.self_attn`, rope, tokens, past, expanded),
+    );
     const middle_XD = add(x_XD, out_XD);
     const normed2 = rmsNorm(middle_XD, model.weight(`${at}.post_attention_layernorm.weight`), config.rms_norm_eps);
     const mlp: { out_XD: Tensor; routing?: Routing } = scope("mlp", () =>
-      isMoeLayer(config, i) ? mixture(model, normed2, `${at}.mlp`, tokens) : { out_XD: feedForward(model, normed2, `${at}.mlp`) },
+      isMoeLayer(config, i)
+        ? mixture(model, normed2, `${at}.mlp`, tokens)
+        : { out_XD: feedForward(model, normed2, `${at}.mlp`) },
     );
     return { out_XD: add(middle_XD, mlp.out_XD), rows, routing: mlp.routing };
   });
 }
 
 function attend(
-  model: ModelBuilder, x_XD: Tensor, at: string, rope: Rope, tokens: Tokens, past: Tensor[] | undefined, expanded?: boolean,
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  rope: Rope,
+  tokens: Tokens,
+  past: Tensor[] | undefined,
+  expanded?: boolean,
 ): { out_XD: Tensor; rows: Tensor[] } {
   if (isDeepseek(model.config)) {
     const { out_XD, row_BTW } = past
@@ -71,11 +88,16 @@ export const tokensOf = (ids_BT: Tensor): Tokens => {
  * Embedding rows of ids (any shape) -> [ids…, D]. No gradient reaches the table here: ask `grad` for these rows and add
  * them up by id outside the graph, which is many times faster.
  */
-export const embed = (model: ModelBuilder, ids: Tensor): Tensor => gather(stopGradient(model.weight("model.embed_tokens.weight")), ids);
+export const embed = (model: ModelBuilder, ids: Tensor): Tensor =>
+  gather(stopGradient(model.weight("model.embed_tokens.weight")), ids);
 
 /** Everything up to the head: hidden_XD after the final norm, cache rows of all layers, and the mixtures' decisions. */
 export function transformer(
-  model: ModelBuilder, embedded_XD: Tensor, rope: Rope, tokens: Tokens, { past, expanded }: LayerOptions = {},
+  model: ModelBuilder,
+  embedded_XD: Tensor,
+  rope: Rope,
+  tokens: Tokens,
+  { past, expanded }: LayerOptions = {},
 ): { hidden_XD: Tensor; rows: Tensor[]; routings: Routing[] } {
   const { config } = model;
   const rows: Tensor[] = [];
@@ -102,7 +124,10 @@ export function logits(model: ModelBuilder, hidden_XD: Tensor): Tensor {
  * the tokens follow those it holds, and `rope.positions_BT` must say so.
  */
 export function languageModel(
-  model: ModelBuilder, ids_BT: Tensor, rope: Rope, options: LayerOptions & { rows_L?: Tensor } = {},
+  model: ModelBuilder,
+  ids_BT: Tensor,
+  rope: Rope,
+  options: LayerOptions & { rows_L?: Tensor } = {},
 ): { logits: Tensor; rows: Tensor[]; routings: Routing[] } {
   const tokens = tokensOf(ids_BT);
   const embedded_XD = embed(model, reshape(ids_BT, [tokens.X]));

@@ -1,5 +1,5 @@
-import { headWidths, type Attention, type Ffn, type LayerRun } from "./architecture.ts";
-import { FP8, HALF, redoOf, type Redo } from "./operations.ts";
+import { type Attention, type Ffn, headWidths, type LayerRun } from "./architecture.ts";
+import { FP8, HALF, type Redo, redoOf } from "./operations.ts";
 import type { Job, Layout } from "./types.ts";
 
 /**
@@ -40,7 +40,8 @@ function sizes(job: Job, layout: Layout): Sizes {
 /** Every tensor that a layer keeps without recomputation. */
 export function keptTensors(job: Job, layout: Layout, { attention, ffn }: LayerRun): Kept[] {
   const s = sizes(job, layout);
-  const mask = (name: string): Kept[] => (job.architecture.dropout ? [{ name, bytes: s.held * s.hidden, by: none }] : []);
+  const mask = (name: string): Kept[] =>
+    job.architecture.dropout ? [{ name, bytes: s.held * s.hidden, by: none }] : [];
   return [
     { name: "layer input", bytes: s.held * s.hidden * HALF, by: none },
     { name: "attention input", bytes: s.held * s.hidden * s.input, by: cheap },
@@ -108,7 +109,9 @@ function expertTensors(job: Job, ffn: Extract<Ffn, { kind: "moe" }>, layout: Lay
     { name: "routing maps", bytes: own * ffn.perToken * (4 + 4 + 4) + received * 4, by: none },
     { name: "dispatched", bytes: received * s.hidden * s.input, by: none },
     ...gatedTensors(received * ffn.width, true, s.input, "expert"),
-    ...(ffn.shared > 0 ? gatedTensors((s.tokens * ffn.width * ffn.shared) / layout.tp, true, s.input, "shared expert") : []),
+    ...(ffn.shared > 0
+      ? gatedTensors((s.tokens * ffn.width * ffn.shared) / layout.tp, true, s.input, "shared expert")
+      : []),
   ];
 }
 
@@ -120,7 +123,9 @@ export function keptBytes(job: Job, layout: Layout, run: LayerRun): number {
   if (layout.recompute === "none") return tensors.reduce((a, { bytes }) => a + bytes, 0);
   const kind = redoOf(job);
   const deepseek = kind === "cheap" && job.precision === "fp8";
-  const kept = tensors.filter(({ by }) => !by.includes(kind)).reduce((a, { name, bytes }) => a + bytes * (deepseek ? narrowing(name) : 1), 0);
+  const kept = tensors
+    .filter(({ by }) => !by.includes(kind))
+    .reduce((a, { name, bytes }) => a + bytes * (deepseek ? narrowing(name) : 1), 0);
   return kept + eagerBytes(job, s);
 }
 

@@ -17,7 +17,10 @@ describe("the planner's architecture", () => {
       expect(ours.total).toBe(theirs.total - buffers);
       expect(Math.abs(ours.active / (theirs.active - buffers) - 1)).toBeLessThan(1e-6);
       for (const causal of [false, true])
-        expect(flopsPerToken(architecture, { sequence: 4096, causal, mtp }).training / modelFlops(config, { sequence: 4096, causal, mtp }).training).toBeCloseTo(1, 9);
+        expect(
+          flopsPerToken(architecture, { sequence: 4096, causal, mtp }).training /
+            modelFlops(config, { sequence: 4096, causal, mtp }).training,
+        ).toBeCloseTo(1, 9);
     }
   });
 
@@ -36,7 +39,10 @@ describe("the planner's architecture", () => {
   it("a GPT has Megatron's P = 12lh²(1 + 13/12h + (V + s)/12lh) parameters and 72Bslh²(1 + s/6h + V/12lh) FLOPs (arXiv:2104.04473 §3, V padded)", () => {
     const [l, h, V, s] = [96, 12288, 51200, 2048];
     const gpt = gptArchitecture({ hidden: h, heads: 96, layers: l, vocab: V, positions: s });
-    expect(parameterCount(gpt).total).toBeCloseTo(12 * l * h * h * (1 + 13 / (12 * h) + (V + s) / (12 * l * h)) + 2 * h, -1);
+    expect(parameterCount(gpt).total).toBeCloseTo(
+      12 * l * h * h * (1 + 13 / (12 * h) + (V + s) / (12 * l * h)) + 2 * h,
+      -1,
+    );
     const flops = flopsPerToken(gpt, { sequence: s, causal: false }).training;
     expect(flops / (72 * l * h * h * (1 + s / (6 * h) + V / (12 * l * h)))).toBeCloseTo(1, 12);
   });

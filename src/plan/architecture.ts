@@ -5,15 +5,32 @@ import {
   isDeepseek,
   isGroupLimited,
   isMoeLayer,
+  type ModelConfig,
   mlpBias,
   mtpDepth,
-  type ModelConfig,
 } from "../model/config.ts";
 
 /** How a layer's tokens meet. Head dims as in model/dims: gqa's queries, keys and values are `headDim` wide. */
 export type Attention =
-  | { kind: "gqa"; heads: number; kvHeads: number; headDim: number; qkvBias: boolean; outBias: boolean; qkNorm: boolean }
-  | { kind: "mla"; heads: number; qRank: number | null; kvRank: number; nope: number; rope: number; value: number; bias: boolean };
+  | {
+      kind: "gqa";
+      heads: number;
+      kvHeads: number;
+      headDim: number;
+      qkvBias: boolean;
+      outBias: boolean;
+      qkNorm: boolean;
+    }
+  | {
+      kind: "mla";
+      heads: number;
+      qRank: number | null;
+      kvRank: number;
+      nope: number;
+      rope: number;
+      value: number;
+      bias: boolean;
+    };
 
 /** A layer's feed-forward part. `gated` has three matrices (SwiGLU), else two. */
 export type Ffn =
@@ -58,7 +75,8 @@ export interface Architecture {
 export function architectureOf(config: ModelConfig, name: string = config.model_type): Architecture {
   const { num_hidden_layers: total } = config;
   const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, total) : total;
-  const run = (first: number, count: number): LayerRun[] => (count > 0 ? [{ count, attention: attentionOf(config), ffn: ffnOf(config, first) }] : []);
+  const run = (first: number, count: number): LayerRun[] =>
+    count > 0 ? [{ count, attention: attentionOf(config), ffn: ffnOf(config, first) }] : [];
   const layers = [...run(0, dense), ...run(dense, total - dense)];
   return {
     name,
@@ -76,16 +94,31 @@ function attentionOf(config: ModelConfig): Attention {
   const heads = config.num_attention_heads;
   const { nope, rope, query, value } = headDims(config);
   if (isDeepseek(config))
-    return { kind: "mla", heads, qRank: config.q_lora_rank, kvRank: config.kv_lora_rank, nope, rope, value, bias: config.attention_bias };
+    return {
+      kind: "mla",
+      heads,
+      qRank: config.q_lora_rank,
+      kvRank: config.kv_lora_rank,
+      nope,
+      rope,
+      value,
+      bias: config.attention_bias,
+    };
   const bias = attentionBias(config);
   return {
-    kind: "gqa", heads, kvHeads: config.num_key_value_heads, headDim: query,
-    qkvBias: bias.qkv, outBias: bias.out, qkNorm: config.model_type === "qwen3",
+    kind: "gqa",
+    heads,
+    kvHeads: config.num_key_value_heads,
+    headDim: query,
+    qkvBias: bias.qkv,
+    outBias: bias.out,
+    qkNorm: config.model_type === "qwen3",
   };
 }
 
 function ffnOf(config: ModelConfig, layer: number): Ffn {
-  if (!isMoeLayer(config, layer)) return { kind: "dense", width: config.intermediate_size, gated: true, bias: mlpBias(config) };
+  if (!isMoeLayer(config, layer))
+    return { kind: "dense", width: config.intermediate_size, gated: true, bias: mlpBias(config) };
   return {
     kind: "moe",
     experts: config.n_routed_experts,
@@ -123,7 +156,15 @@ export function gptArchitecture(shape: GptShape): Architecture {
     layers: [
       {
         count: layers,
-        attention: { kind: "gqa", heads, kvHeads: heads, headDim: hidden / heads, qkvBias: true, outBias: true, qkNorm: false },
+        attention: {
+          kind: "gqa",
+          heads,
+          kvHeads: heads,
+          headDim: hidden / heads,
+          qkvBias: true,
+          outBias: true,
+          qkNorm: false,
+        },
         ffn: { kind: "dense", width: shape.width ?? 4 * hidden, gated: shape.gated ?? false, bias: true },
       },
     ],
@@ -137,7 +178,8 @@ export function gptArchitecture(shape: GptShape): Architecture {
 /** The layer an MTP module holds: as the last one. */
 export const mtpLayer = (architecture: Architecture): LayerRun => ({ ...architecture.layers.at(-1)!, count: 1 });
 
-export const layerCount = (architecture: Architecture): number => architecture.layers.reduce((a, { count }) => a + count, 0);
+export const layerCount = (architecture: Architecture): number =>
+  architecture.layers.reduce((a, { count }) => a + count, 0);
 
 /** Widths of a query-key head and a value head. */
 export const headWidths = (a: Attention): { query: number; value: number } =>
@@ -147,14 +189,19 @@ export const headWidths = (a: Attention): { query: number; value: number } =>
 export function attentionMatrices(a: Attention, hidden: number): { split: number; copied: number } {
   if (a.kind === "gqa") return { split: hidden * a.headDim * (2 * a.heads + 2 * a.kvHeads), copied: 0 };
   const { query } = headWidths(a);
-  const up = (a.qRank ?? hidden) * a.heads * query + a.kvRank * a.heads * (a.nope + a.value) + a.heads * a.value * hidden;
+  const up =
+    (a.qRank ?? hidden) * a.heads * query + a.kvRank * a.heads * (a.nope + a.value) + a.heads * a.value * hidden;
   return { split: up, copied: hidden * ((a.qRank ?? 0) + a.kvRank + a.rope) };
 }
 
 /** Norms' gains and biases of the attention. */
 export function attentionVectors(a: Attention, hidden: number): number {
   if (a.kind === "gqa")
-    return (a.qkvBias ? a.headDim * (a.heads + 2 * a.kvHeads) : 0) + (a.outBias ? hidden : 0) + (a.qkNorm ? 2 * a.headDim : 0);
+    return (
+      (a.qkvBias ? a.headDim * (a.heads + 2 * a.kvHeads) : 0) +
+      (a.outBias ? hidden : 0) +
+      (a.qkNorm ? 2 * a.headDim : 0)
+    );
   return (a.qRank ?? 0) + a.kvRank + (a.bias ? (a.qRank ?? 0) + a.kvRank + a.rope + hidden : 0);
 }
 
@@ -167,10 +214,14 @@ export function layerParameters(architecture: Architecture, { attention, ffn }: 
   const matrices = attentionMatrices(attention, D);
   const parts = {
     attention: matrices.split + matrices.copied + attentionVectors(attention, D),
-    dense: 0, router: 0, routed: 0, shared: 0,
+    dense: 0,
+    router: 0,
+    routed: 0,
+    shared: 0,
     norms: 2 * normSize(architecture),
   };
-  if (ffn.kind === "dense") parts.dense = (ffn.gated ? 3 : 2) * D * ffn.width + (ffn.bias ? (ffn.gated ? 2 : 1) * ffn.width + D : 0);
+  if (ffn.kind === "dense")
+    parts.dense = (ffn.gated ? 3 : 2) * D * ffn.width + (ffn.bias ? (ffn.gated ? 2 : 1) * ffn.width + D : 0);
   else {
     parts.router = D * ffn.experts;
     parts.routed = 3 * D * ffn.width * ffn.experts;
@@ -189,7 +240,9 @@ export function parameterCount(architecture: Architecture, { mtp = false } = {})
   const add = (run: LayerRun, count: number) => {
     const parts = layerParameters(architecture, run);
     total += count * sum(parts);
-    active += count * (sum(parts) - parts.routed + (run.ffn.kind === "moe" ? (parts.routed * run.ffn.perToken) / run.ffn.experts : 0));
+    active +=
+      count *
+      (sum(parts) - parts.routed + (run.ffn.kind === "moe" ? (parts.routed * run.ffn.perToken) / run.ffn.experts : 0));
   };
   for (const run of architecture.layers) add(run, run.count);
   if (mtp && depth > 0) {
@@ -221,11 +274,15 @@ export interface FlopOptions {
 }
 
 /** FLOPs per token, of a forward pass and of training (three times that), by the layers' sum; agrees with model/flops. */
-export function flopsPerToken(architecture: Architecture, { sequence, causal = true, mtp = false }: FlopOptions): { forward: number; training: number } {
+export function flopsPerToken(
+  architecture: Architecture,
+  { sequence, causal = true, mtp = false }: FlopOptions,
+): { forward: number; training: number } {
   const { hidden: D, vocab } = architecture;
   const attended = causal ? (sequence + 1) / 2 : sequence;
   let forward = 2 * D * vocab;
   for (const run of architecture.layers) forward += run.count * layerFlops(run, D, attended);
-  if (mtp) forward += architecture.mtpDepth * (layerFlops(mtpLayer(architecture), D, attended) + 2 * D * vocab + 4 * D * D);
+  if (mtp)
+    forward += architecture.mtpDepth * (layerFlops(mtpLayer(architecture), D, attended) + 2 * D * vocab + 4 * D * D);
   return { forward, training: 3 * forward };
 }

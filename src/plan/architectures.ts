@@ -1,4 +1,4 @@
-import { gptArchitecture, type Architecture } from "./architecture.ts";
+import { type Architecture, gptArchitecture } from "./architecture.ts";
 
 /** Shapes of models behind published runs that have no config.json here. Sources: the papers named; of Qwen3-MoE and Mixtral, their config.json. */
 
@@ -14,13 +14,27 @@ interface LlamaShape {
 }
 
 /** A Llama-like model: rotary, RMSNorm, SwiGLU, no biases, untied. Heads are hidden ÷ heads wide. */
-export function llamaArchitecture(name: string, { hidden, layers, heads, kvHeads = heads, width, vocab = 32000 }: LlamaShape): Architecture {
+export function llamaArchitecture(
+  name: string,
+  { hidden, layers, heads, kvHeads = heads, width, vocab = 32000 }: LlamaShape,
+): Architecture {
   return {
-    ...rotary, name, hidden, vocab,
+    ...rotary,
+    name,
+    hidden,
+    vocab,
     layers: [
       {
         count: layers,
-        attention: { kind: "gqa", heads, kvHeads, headDim: hidden / heads, qkvBias: false, outBias: false, qkNorm: false },
+        attention: {
+          kind: "gqa",
+          heads,
+          kvHeads,
+          headDim: hidden / heads,
+          qkvBias: false,
+          outBias: false,
+          qkNorm: false,
+        },
         ffn: { kind: "dense", width, gated: true, bias: false },
       },
     ],
@@ -39,7 +53,11 @@ export function moeArchitecture(name: string, shape: MoeShape): Architecture {
   const { experts, perToken, width, qkNorm = false } = shape;
   const base = llamaArchitecture(name, shape);
   const [run] = base.layers;
-  const attention = { ...run.attention, ...(shape.headDim && { headDim: shape.headDim }), qkNorm } as typeof run.attention;
+  const attention = {
+    ...run.attention,
+    ...(shape.headDim && { headDim: shape.headDim }),
+    qkNorm,
+  } as typeof run.attention;
   return { ...base, layers: [{ ...run, attention, ffn: { kind: "moe", experts, perToken, width, shared: 0 } }] };
 }
 
@@ -67,7 +85,16 @@ export const ARCHITECTURES: Record<string, Architecture> = Object.fromEntries(
     llamaArchitecture("llama-2-34b", { hidden: 8192, layers: 48, heads: 64, kvHeads: 8, width: 22016 }),
     llamaArchitecture("llama-2-70b", { hidden: 8192, layers: 80, heads: 64, kvHeads: 8, width: 28672 }),
     // arXiv:2210.02414: gated, of 2/3 the width that four times hidden would give
-    gptArchitecture({ name: "glm-130b", hidden: 12288, heads: 96, layers: 70, vocab: 150528, width: 32768, gated: true, dropout: true }),
+    gptArchitecture({
+      name: "glm-130b",
+      hidden: 12288,
+      heads: 96,
+      layers: 70,
+      vocab: 150528,
+      width: 32768,
+      gated: true,
+      dropout: true,
+    }),
     pythia("pythia-70m", 512, 8, 6),
     pythia("pythia-160m", 768, 12, 12),
     pythia("pythia-410m", 1024, 16, 24),
@@ -77,12 +104,46 @@ export const ARCHITECTURES: Record<string, Architecture> = Object.fromEntries(
     pythia("pythia-6.9b", 4096, 32, 32),
     pythia("pythia-12b", 5120, 40, 36),
     moeArchitecture("qwen3-30b-a3b", {
-      hidden: 2048, layers: 48, heads: 32, kvHeads: 4, headDim: 128, width: 768, experts: 128, perToken: 8, vocab: 151936, qkNorm: true,
+      hidden: 2048,
+      layers: 48,
+      heads: 32,
+      kvHeads: 4,
+      headDim: 128,
+      width: 768,
+      experts: 128,
+      perToken: 8,
+      vocab: 151936,
+      qkNorm: true,
     }),
     moeArchitecture("qwen3-235b-a22b", {
-      hidden: 4096, layers: 94, heads: 64, kvHeads: 4, headDim: 128, width: 1536, experts: 128, perToken: 8, vocab: 151936, qkNorm: true,
+      hidden: 4096,
+      layers: 94,
+      heads: 64,
+      kvHeads: 4,
+      headDim: 128,
+      width: 1536,
+      experts: 128,
+      perToken: 8,
+      vocab: 151936,
+      qkNorm: true,
     }),
-    moeArchitecture("mixtral-8x7b", { hidden: 4096, layers: 32, heads: 32, kvHeads: 8, width: 14336, experts: 8, perToken: 2 }),
-    moeArchitecture("mixtral-8x22b", { hidden: 6144, layers: 56, heads: 48, kvHeads: 8, width: 16384, experts: 8, perToken: 2 }),
+    moeArchitecture("mixtral-8x7b", {
+      hidden: 4096,
+      layers: 32,
+      heads: 32,
+      kvHeads: 8,
+      width: 14336,
+      experts: 8,
+      perToken: 2,
+    }),
+    moeArchitecture("mixtral-8x22b", {
+      hidden: 6144,
+      layers: 56,
+      heads: 48,
+      kvHeads: 8,
+      width: 16384,
+      experts: 8,
+      perToken: 2,
+    }),
   ].map((architecture) => [architecture.name, architecture]),
 );

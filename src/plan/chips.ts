@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
-import { AMD, CHINESE, GOOGLE, UNPLANNABLE } from "./chips/others.ts";
 import { GEFORCE, NVIDIA } from "./chips/nvidia.ts";
+import { AMD, CHINESE, GOOGLE, UNPLANNABLE } from "./chips/others.ts";
 import { physicsFaults } from "./chips/physics.ts";
 import { nearest } from "./nearest.ts";
 import type { Chip, ChipFacts } from "./types.ts";
@@ -16,10 +16,29 @@ export const CHIP_FACTS: Readonly<Record<string, ChipFacts>> = { ...CHIPS, ...ta
 
 /** Other names people use, without spaces and dashes. */
 const ALIASES: Record<string, string> = {
-  a100: "a100-80", a100sxm: "a100-80", a10080gb: "a100-80", a10040gb: "a100-40", h100sxm: "h100", h800sxm: "h800", h200sxm: "h200", a800sxm: "a800",
-  gb200nvl72: "gb200", "4090": "rtx-4090", "4090d": "rtx-4090d", "5090": "rtx-5090", "5090d": "rtx-5090d", "5090dv2": "rtx-5090d-v2",
-  "910b": "ascend-910b", "910c": "ascend-910c", "950pr": "ascend-950pr", "950dt": "ascend-950dt", atlas350: "ascend-950pr", mlu370: "mlu370-x8",
-  v5p: "tpu-v5p", mi308: "mi308x", v100sxm: "v100",
+  a100: "a100-80",
+  a100sxm: "a100-80",
+  a10080gb: "a100-80",
+  a10040gb: "a100-40",
+  h100sxm: "h100",
+  h800sxm: "h800",
+  h200sxm: "h200",
+  a800sxm: "a800",
+  gb200nvl72: "gb200",
+  "4090": "rtx-4090",
+  "4090d": "rtx-4090d",
+  "5090": "rtx-5090",
+  "5090d": "rtx-5090d",
+  "5090dv2": "rtx-5090d-v2",
+  "910b": "ascend-910b",
+  "910c": "ascend-910c",
+  "950pr": "ascend-950pr",
+  "950dt": "ascend-950dt",
+  atlas350: "ascend-950pr",
+  mlu370: "mlu370-x8",
+  v5p: "tpu-v5p",
+  mi308: "mi308x",
+  v100sxm: "v100",
 };
 
 const bare = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
@@ -27,9 +46,13 @@ const bare = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");
 /** A chip's facts by id or common name, also of chips that cannot be planned with. Throws ConfigError naming the nearest. */
 export function factsOf(name: string): ChipFacts {
   const wanted = bare(name);
-  const id = Object.keys(CHIP_FACTS).find((known) => bare(known) === wanted) ?? (Object.hasOwn(ALIASES, wanted) ? ALIASES[wanted]! : undefined);
+  const id =
+    Object.keys(CHIP_FACTS).find((known) => bare(known) === wanted) ??
+    (Object.hasOwn(ALIASES, wanted) ? ALIASES[wanted]! : undefined);
   if (id !== undefined) return CHIP_FACTS[id]!;
-  throw new ConfigError(`chips: expected a known chip, came ${JSON.stringify(name)}; nearest: ${nearestChips(name, Object.keys(CHIP_FACTS)).join(", ")}`);
+  throw new ConfigError(
+    `chips: expected a known chip, came ${JSON.stringify(name)}; nearest: ${nearestChips(name, Object.keys(CHIP_FACTS)).join(", ")}`,
+  );
 }
 
 /** A chip to plan with, by id or common name ("h800", "RTX 4090", "910b"). Throws ConfigError naming the nearest that can be had. */
@@ -38,7 +61,9 @@ export function chipOf(name: string): Chip {
   const chip = CHIPS[facts.id];
   if (chip) return chip;
   const others = nearestChips(facts.id, Object.keys(CHIPS)).join(", ");
-  throw new ConfigError(`chips: ${facts.name} cannot be planned with, its ${missing(facts).join(", ")} being unpublished; nearest that can: ${others}`);
+  throw new ConfigError(
+    `chips: ${facts.name} cannot be planned with, its ${missing(facts).join(", ")} being unpublished; nearest that can: ${others}`,
+  );
 }
 
 const NEEDED = ["bf16FlopsPerSec", "hbmBytes", "hbmBytesPerSec", "linkBytesPerSec"] as const;
@@ -71,8 +96,14 @@ const schema = z.strictObject({
   id: z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, "expected lower case letters, digits, dots and dashes"),
   name: z.string().min(1).optional(),
   vendor: z.string().default("unknown"),
-  origin: z.string().regex(/^[A-Z]{2}$/, "expected a country's two letters").default("US"),
-  released: z.string().regex(/^\d{4}(-\d\d){0,2}$/, "expected YYYY, YYYY-MM or YYYY-MM-DD").default("2026"),
+  origin: z
+    .string()
+    .regex(/^[A-Z]{2}$/, "expected a country's two letters")
+    .default("US"),
+  released: z
+    .string()
+    .regex(/^\d{4}(-\d\d){0,2}$/, "expected YYYY, YYYY-MM or YYYY-MM-DD")
+    .default("2026"),
   bf16FlopsPerSec: positive,
   eightBitOpsPerSec: positive.optional(),
   fp8: z.boolean().default(false),
@@ -106,9 +137,15 @@ export function parseChip(json: unknown, where = "chip"): Chip {
     ...data,
     name: data.name ?? data.id,
     eightBitOpsPerSec: data.eightBitOpsPerSec ?? data.bf16FlopsPerSec,
-    sources: data.sources.length > 0 ? data.sources : [{ title: `${where}, as its author gives it`, date: "2026", mark: "unconfirmed" }],
+    sources:
+      data.sources.length > 0
+        ? data.sources
+        : [{ title: `${where}, as its author gives it`, date: "2026", mark: "unconfirmed" }],
   };
   const faults = physicsFaults(chip);
-  if (faults.length > 0) throw new ConfigError(`${where}: ${chip.id} contradicts physics:\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+  if (faults.length > 0)
+    throw new ConfigError(
+      `${where}: ${chip.id} contradicts physics:\n${faults.map((fault) => `  ${fault}`).join("\n")}`,
+    );
   return chip;
 }

@@ -6,18 +6,51 @@ const GB = 1e9;
 
 /** Network cards that are usual beside a chip: one direction, per chip. */
 const NETWORK: Record<string, { bytesPerSec: number; name: string; source: Source }> = {
-  v100: { bytesPerSec: 12.5 * GB, name: "InfiniBand EDR", source: { title: "a 100 Gb/s port per chip, taken as usual", date: "2019", mark: "unconfirmed" } },
-  "a100-40": { bytesPerSec: 25 * GB, name: "InfiniBand HDR", source: { title: "Megatron-LM on Selene: a 200 Gb/s port per GPU, arXiv:2104.04473", date: "2021-04", mark: "secondary", url: "https://arxiv.org/abs/2104.04473" } },
+  v100: {
+    bytesPerSec: 12.5 * GB,
+    name: "InfiniBand EDR",
+    source: { title: "a 100 Gb/s port per chip, taken as usual", date: "2019", mark: "unconfirmed" },
+  },
+  "a100-40": {
+    bytesPerSec: 25 * GB,
+    name: "InfiniBand HDR",
+    source: {
+      title: "Megatron-LM on Selene: a 200 Gb/s port per GPU, arXiv:2104.04473",
+      date: "2021-04",
+      mark: "secondary",
+      url: "https://arxiv.org/abs/2104.04473",
+    },
+  },
   h800: { bytesPerSec: 50 * GB, name: "InfiniBand NDR", source: SOURCES.isca },
-  b300: { bytesPerSec: 100 * GB, name: "InfiniBand XDR", source: { title: "an 800 Gb/s port per chip, as remembered", date: "2025", mark: "unconfirmed" } },
-  "ascend-910b": { bytesPerSec: 25 * GB, name: "RoCE, 200 Gb/s", source: { title: "Atlas 800 A2: a 200 Gb/s port per chip, as remembered", date: "2023", mark: "unconfirmed" } },
+  b300: {
+    bytesPerSec: 100 * GB,
+    name: "InfiniBand XDR",
+    source: { title: "an 800 Gb/s port per chip, as remembered", date: "2025", mark: "unconfirmed" },
+  },
+  "ascend-910b": {
+    bytesPerSec: 25 * GB,
+    name: "RoCE, 200 Gb/s",
+    source: { title: "Atlas 800 A2: a 200 Gb/s port per chip, as remembered", date: "2023", mark: "unconfirmed" },
+  },
   "ascend-910c": { bytesPerSec: 50 * GB, name: "RoCE, 400 Gb/s", source: SOURCES.cloudMatrix },
-  "mlu370-x8": { bytesPerSec: 12.5 * GB, name: "RoCE, 100 Gb/s", source: { title: "a 100 Gb/s port per chip, taken as usual", date: "2022", mark: "unconfirmed" } },
+  "mlu370-x8": {
+    bytesPerSec: 12.5 * GB,
+    name: "RoCE, 100 Gb/s",
+    source: { title: "a 100 Gb/s port per chip, taken as usual", date: "2022", mark: "unconfirmed" },
+  },
 };
 NETWORK["a100-80"] = NETWORK["a100-40"]!;
 NETWORK.a800 = NETWORK["a100-40"]!;
-const NDR = { bytesPerSec: 50 * GB, name: "InfiniBand or RoCE, 400 Gb/s", source: { title: "a 400 Gb/s port per chip, usual since 2022", date: "2024", mark: "unconfirmed" } as Source };
-const CARD = { bytesPerSec: 12.5 * GB, name: "Ethernet, 100 Gb/s per card", source: { title: "a shared port of 100 Gb/s per card, taken as usual", date: "2024", mark: "unconfirmed" } as Source };
+const NDR = {
+  bytesPerSec: 50 * GB,
+  name: "InfiniBand or RoCE, 400 Gb/s",
+  source: { title: "a 400 Gb/s port per chip, usual since 2022", date: "2024", mark: "unconfirmed" } as Source,
+};
+const CARD = {
+  bytesPerSec: 12.5 * GB,
+  name: "Ethernet, 100 Gb/s per card",
+  source: { title: "a shared port of 100 Gb/s per card, taken as usual", date: "2024", mark: "unconfirmed" } as Source,
+};
 
 /** Time of one hop. Unconfirmed: of the size that ping-pong tests usually show, software included. */
 const LINK_LATENCY = 3e-6;
@@ -37,7 +70,8 @@ export interface ClusterOptions {
  */
 export function clusterOf(chip: Chip, gpus: number, options: ClusterOptions = {}): Cluster {
   const whole = (name: string, n: number) => {
-    if (!Number.isSafeInteger(n) || n < 1) throw new ConfigError(`cluster: ${name}: expected a positive whole number, came ${n}`);
+    if (!Number.isSafeInteger(n) || n < 1)
+      throw new ConfigError(`cluster: ${name}: expected a positive whole number, came ${n}`);
     return n;
   };
   whole("gpus", gpus);
@@ -48,14 +82,29 @@ export function clusterOf(chip: Chip, gpus: number, options: ClusterOptions = {}
   const linked = chip.linkedChips > 1;
   const tiers: LinkTier[] = [];
   if (linked) {
-    tiers.push({ name: linkName(chip), chips: whole("nodeChips", options.nodeChips ?? chip.linkedChips), bytesPerSec: chip.linkBytesPerSec / 2, latencySeconds: LINK_LATENCY });
+    tiers.push({
+      name: linkName(chip),
+      chips: whole("nodeChips", options.nodeChips ?? chip.linkedChips),
+      bytesPerSec: chip.linkBytesPerSec / 2,
+      latencySeconds: LINK_LATENCY,
+    });
     // A bridge between pairs: the pairs of a node still meet over PCIe.
     if (chip.linkedChips === 2 && chip.hostBytesPerSec !== undefined && options.nodeChips === undefined)
       tiers.push({ name: "PCIe", chips: 8, bytesPerSec: chip.hostBytesPerSec / 2, latencySeconds: PCIE_LATENCY });
   } else {
-    tiers.push({ name: "PCIe", chips: whole("nodeChips", options.nodeChips ?? 8), bytesPerSec: chip.linkBytesPerSec / 2, latencySeconds: PCIE_LATENCY });
+    tiers.push({
+      name: "PCIe",
+      chips: whole("nodeChips", options.nodeChips ?? 8),
+      bytesPerSec: chip.linkBytesPerSec / 2,
+      latencySeconds: PCIE_LATENCY,
+    });
   }
-  tiers.push({ name: options.networkBytesPerSec === undefined ? network.name : "network", chips: Infinity, bytesPerSec, latencySeconds: NETWORK_LATENCY });
+  tiers.push({
+    name: options.networkBytesPerSec === undefined ? network.name : "network",
+    chips: Infinity,
+    bytesPerSec,
+    latencySeconds: NETWORK_LATENCY,
+  });
   return { chip, gpus, tiers };
 }
 

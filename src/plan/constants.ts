@@ -45,18 +45,68 @@ export const CONSTANTS: Readonly<Constants> = {
 };
 
 /** What each may be, and where one expects it before any fit. */
-export const BOUNDS: Readonly<Record<ConstantName, { low: number; prior: number; high: number; unit: string; meaning: string }>> = {
-  productShare: { low: 0.75, prior: 0.9, high: 0.98, unit: "of sustained 16-bit peak", meaning: "a large matrix product" },
-  eightBitShare: { low: 0.45, prior: 0.7, high: 0.95, unit: "of sustained 8-bit peak", meaning: "a large 8-bit product with its scales" },
-  productHalfSize: { low: 20, prior: 120, high: 400, unit: "elements", meaning: "side of a product that costs half the rate" },
-  attentionShare: { low: 0.25, prior: 0.5, high: 0.75, unit: "of sustained 16-bit peak", meaning: "fused attention, both ways" },
+export const BOUNDS: Readonly<
+  Record<ConstantName, { low: number; prior: number; high: number; unit: string; meaning: string }>
+> = {
+  productShare: {
+    low: 0.75,
+    prior: 0.9,
+    high: 0.98,
+    unit: "of sustained 16-bit peak",
+    meaning: "a large matrix product",
+  },
+  eightBitShare: {
+    low: 0.45,
+    prior: 0.7,
+    high: 0.95,
+    unit: "of sustained 8-bit peak",
+    meaning: "a large 8-bit product with its scales",
+  },
+  productHalfSize: {
+    low: 20,
+    prior: 120,
+    high: 400,
+    unit: "elements",
+    meaning: "side of a product that costs half the rate",
+  },
+  attentionShare: {
+    low: 0.25,
+    prior: 0.5,
+    high: 0.75,
+    unit: "of sustained 16-bit peak",
+    meaning: "fused attention, both ways",
+  },
   memoryShare: { low: 0.6, prior: 0.8, high: 0.95, unit: "of memory bandwidth", meaning: "element-wise kernels" },
   linkShare: { low: 0.5, prior: 0.75, high: 0.95, unit: "of link bandwidth", meaning: "collectives" },
   collectiveSeconds: { low: 5e-6, prior: 20e-6, high: 80e-6, unit: "s", meaning: "start of a collective" },
-  launchSeconds: { low: 0.5e-6, prior: 5e-6, high: 15e-6, unit: "s", meaning: "gap after an operation (one or a few kernels)" },
-  hiddenShare: { low: 0.3, prior: 0.7, high: 0.95, unit: "of overlapped communication", meaning: "hidden behind computation" },
-  wattsPerTeraflop: { low: 0.8, prior: 1.25, high: 2, unit: "W per 16-bit TFLOP/s", meaning: "power at which the clock holds" },
-  wholeRunShare: { low: 0.6, prior: 0.85, high: 1, unit: "of steady state", meaning: "whole runs against their best steady state" },
+  launchSeconds: {
+    low: 0.5e-6,
+    prior: 5e-6,
+    high: 15e-6,
+    unit: "s",
+    meaning: "gap after an operation (one or a few kernels)",
+  },
+  hiddenShare: {
+    low: 0.3,
+    prior: 0.7,
+    high: 0.95,
+    unit: "of overlapped communication",
+    meaning: "hidden behind computation",
+  },
+  wattsPerTeraflop: {
+    low: 0.8,
+    prior: 1.25,
+    high: 2,
+    unit: "W per 16-bit TFLOP/s",
+    meaning: "power at which the clock holds",
+  },
+  wholeRunShare: {
+    low: 0.6,
+    prior: 0.85,
+    high: 1,
+    unit: "of steady state",
+    meaning: "whole runs against their best steady state",
+  },
 };
 
 export const CONSTANT_NAMES = Object.keys(BOUNDS) as ConstantName[];

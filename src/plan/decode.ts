@@ -1,14 +1,19 @@
-import { headWidths, parameterCount, type Architecture, type Attention, type Ffn } from "./architecture.ts";
+import { type Architecture, type Attention, type Ffn, headWidths, parameterCount } from "./architecture.ts";
+import { chipOf } from "./chips.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import type { Constants } from "./constants.ts";
 import { opSeconds, sustainedClock } from "./efficiency.ts";
-import { chipOf } from "./chips.ts";
 import { FP8, HALF } from "./operations.ts";
-import { parametersPerGpu } from "./work.ts";
 import type { Cluster, Job, Layout, Op, Precision, Source } from "./types.ts";
+import { parametersPerGpu } from "./work.ts";
 
 export const DECODE_SOURCES: readonly Source[] = [
-  { title: "deepseek-ai/FlashMLA of February 2025: 580 TFLOP/s and 3,000 GB/s on H800, remembered", date: "2025-02-24", mark: "unconfirmed", url: "https://github.com/deepseek-ai/FlashMLA" },
+  {
+    title: "deepseek-ai/FlashMLA of February 2025: 580 TFLOP/s and 3,000 GB/s on H800, remembered",
+    date: "2025-02-24",
+    mark: "unconfirmed",
+    url: "https://github.com/deepseek-ai/FlashMLA",
+  },
   { title: "Decoding runs as a recorded graph: 4 µs between kernels, assumed", date: "2026-11", mark: "unconfirmed" },
 ];
 
@@ -34,7 +39,15 @@ export interface ServingLayout {
 }
 
 export const layoutOf = ({ gpus, tp, ep }: ServingLayout, microBatch = 1): Layout => ({
-  dp: gpus / tp, tp, cp: 1, pp: 1, vp: 1, ep, zero: 0, microBatch, recompute: "none",
+  dp: gpus / tp,
+  tp,
+  cp: 1,
+  pp: 1,
+  vp: 1,
+  ep,
+  zero: 0,
+  microBatch,
+  recompute: "none",
 });
 
 /** Numbers cached per token and layer on one GPU; TP splits key heads, MLA's latent has none to split. */
@@ -43,7 +56,10 @@ export const cachedNumbers = (a: Attention, tp: number): number =>
 
 /** Bytes a cached token takes on one GPU over all layers, in 16 bits unless said otherwise. */
 export const cacheBytesPerToken = (architecture: Architecture, tp = 1, bytesPerNumber = 2): number =>
-  architecture.layers.reduce((sum, { count, attention }) => sum + count * cachedNumbers(attention, tp) * bytesPerNumber, 0);
+  architecture.layers.reduce(
+    (sum, { count, attention }) => sum + count * cachedNumbers(attention, tp) * bytesPerNumber,
+    0,
+  );
 
 /** Weights on one GPU: matrices at the precision's width, embedding and head in 16 bits. */
 export function servedWeightBytes(job: Job, serving: ServingLayout): number {
@@ -54,7 +70,8 @@ export function servedWeightBytes(job: Job, serving: ServingLayout): number {
   for (const run of architecture.layers) {
     const { sharedParameters, expertParameters } = parametersPerGpu(job, layout, run);
     // Where experts do not divide evenly, some GPUs hold a copy more.
-    const copies = run.ffn.kind === "moe" ? (Math.ceil(run.ffn.experts / serving.ep) * serving.ep) / run.ffn.experts : 1;
+    const copies =
+      run.ffn.kind === "moe" ? (Math.ceil(run.ffn.experts / serving.ep) * serving.ep) / run.ffn.experts : 1;
     numbers += run.count * (sharedParameters + expertParameters * copies);
   }
   return numbers * width + ((architecture.tied ? 1 : 2) * architecture.vocab * architecture.hidden * HALF) / serving.tp;
@@ -93,7 +110,11 @@ interface At {
   precision: Precision;
 }
 
-function attentionOps(ops: Op[], a: Attention, { D, T, sequences, context, tp, precision }: At & { sequences: number; context: number; tp: number }): void {
+function attentionOps(
+  ops: Op[],
+  a: Attention,
+  { D, T, sequences, context, tp, precision }: At & { sequences: number; context: number; tp: number },
+): void {
   const gemm = (name: string, n: number, k: number, count = 1, p = precision): unknown =>
     ops.push({ kind: "gemm", name, m: T, n, k, count, precision: p });
   const heads = a.heads / tp;
@@ -105,12 +126,22 @@ function attentionOps(ops: Op[], a: Attention, { D, T, sequences, context, tp, p
   } else gemm("qkv", (heads + 2 * Math.max(1, a.kvHeads / tp)) * a.headDim, D);
   const perPair = a.kind === "mla" ? 2 * a.kvRank + a.rope : query + value;
   ops.push({
-    kind: "attention", name: "attention", flops: 2 * T * heads * perPair * context,
+    kind: "attention",
+    name: "attention",
+    flops: 2 * T * heads * perPair * context,
     bytes: sequences * context * cachedNumbers(a, tp) * HALF,
   });
   if (a.kind === "mla") gemm("latent into value", a.value, a.kvRank, heads, "bf16");
   gemm("o", D, heads * (a.kind === "mla" ? a.value : a.headDim));
-  if (tp > 1) ops.push({ kind: "collective", name: "attention sum", collective: "allReduce", bytes: T * D * HALF, group: "tp", overlaps: false });
+  if (tp > 1)
+    ops.push({
+      kind: "collective",
+      name: "attention sum",
+      collective: "allReduce",
+      bytes: T * D * HALF,
+      group: "tp",
+      overlaps: false,
+    });
 }
 
 function ffnOps(ops: Op[], ffn: Ffn, { D, T, serving, precision }: At & { serving: ServingLayout }): void {
@@ -122,7 +153,15 @@ function ffnOps(ops: Op[], ffn: Ffn, { D, T, serving, precision }: At & { servin
     );
   if (ffn.kind === "dense") {
     pair("FFN", T, ffn.width / tp, ffn.gated);
-    if (tp > 1) ops.push({ kind: "collective", name: "FFN sum", collective: "allReduce", bytes: T * D * HALF, group: "tp", overlaps: false });
+    if (tp > 1)
+      ops.push({
+        kind: "collective",
+        name: "FFN sum",
+        collective: "allReduce",
+        bytes: T * D * HALF,
+        group: "tp",
+        overlaps: false,
+      });
     return;
   }
   ops.push({ kind: "gemm", name: "router", m: T, n: ffn.experts, k: D, count: 1, precision: "bf16" });
@@ -134,8 +173,24 @@ function ffnOps(ops: Op[], ffn: Ffn, { D, T, serving, precision }: At & { servin
   const rows = (unitTokens * ffn.perToken) / ep;
   if (ep > 1) {
     const sent = (T / tp) * ffn.perToken * D;
-    ops.push({ kind: "collective", name: "dispatch", collective: "allToAll", bytes: sent * (precision === "fp8" ? FP8 : HALF), group: "ep", overlaps: true, nodesPerToken: ffn.perToken });
-    ops.push({ kind: "collective", name: "combine", collective: "allToAll", bytes: sent * HALF, group: "ep", overlaps: true, nodesPerToken: ffn.perToken });
+    ops.push({
+      kind: "collective",
+      name: "dispatch",
+      collective: "allToAll",
+      bytes: sent * (precision === "fp8" ? FP8 : HALF),
+      group: "ep",
+      overlaps: true,
+      nodesPerToken: ffn.perToken,
+    });
+    ops.push({
+      kind: "collective",
+      name: "combine",
+      collective: "allToAll",
+      bytes: sent * HALF,
+      group: "ep",
+      overlaps: true,
+      nodesPerToken: ffn.perToken,
+    });
   }
   pair("experts", rows / hit, ffn.width, true, hit);
 }
@@ -148,7 +203,13 @@ export interface PassSeconds {
 }
 
 /** Adds operations up. Collectives of experts can hide behind another micro-batch, those of TP cannot. */
-export function passSeconds(ops: Op[], layout: Layout, cluster: Cluster, constants: Constants, copies: number): PassSeconds {
+export function passSeconds(
+  ops: Op[],
+  layout: Layout,
+  cluster: Cluster,
+  constants: Constants,
+  copies: number,
+): PassSeconds {
   const sums: PassSeconds = { compute: 0, exposed: 0, hideable: 0 };
   const known = new Map<Op, number>();
   for (const op of ops) {
@@ -157,8 +218,15 @@ export function passSeconds(ops: Op[], layout: Layout, cluster: Cluster, constan
       seconds =
         op.kind === "collective"
           ? collectiveSeconds(
-              { collective: op.collective, bytes: op.bytes, nodesPerToken: op.nodesPerToken, ...(op.collective === "allToAll" && { copies }) },
-              spanOf(op.group, layout), cluster, constants,
+              {
+                collective: op.collective,
+                bytes: op.bytes,
+                nodesPerToken: op.nodesPerToken,
+                ...(op.collective === "allToAll" && { copies }),
+              },
+              spanOf(op.group, layout),
+              cluster,
+              constants,
             )
           : opSeconds(op, cluster.chip, constants);
       known.set(op, seconds);
@@ -193,4 +261,5 @@ export function decodeSeconds(job: Job, serving: ServingLayout, point: DecodePoi
 
 /** Active weights alone set this bound: bytes that must be read for one token of one sequence over the unit's bandwidth. */
 export const soloSeconds = (job: Job, serving: ServingLayout): number =>
-  (parameterCount(job.architecture).active * (job.precision === "fp8" ? 1 : 2)) / (serving.gpus * job.cluster.chip.hbmBytesPerSec);
+  (parameterCount(job.architecture).active * (job.precision === "fp8" ? 1 : 2)) /
+  (serving.gpus * job.cluster.chip.hbmBytesPerSec);

@@ -37,13 +37,23 @@ export function productSeconds(
  * Seconds of an operation that is no collective, on one chip, with the gap after it. `unfusedHead` says that attention runs as batched products whose short side is a
  * head of that width; else it is one fused kernel.
  */
-export function opSeconds(op: Exclude<Op, { kind: "collective" }>, chip: Chip, constants: Constants, unfusedHead?: number): number {
+export function opSeconds(
+  op: Exclude<Op, { kind: "collective" }>,
+  chip: Chip,
+  constants: Constants,
+  unfusedHead?: number,
+): number {
   const memory = chip.hbmBytesPerSec * constants.memoryShare;
   switch (op.kind) {
-    case "gemm": return productSeconds(op, chip, constants) + constants.launchSeconds;
-    case "memory": return op.bytes / memory + constants.launchSeconds;
+    case "gemm":
+      return productSeconds(op, chip, constants) + constants.launchSeconds;
+    case "memory":
+      return op.bytes / memory + constants.launchSeconds;
     case "attention": {
-      const share = unfusedHead === undefined ? constants.attentionShare : (constants.productShare * unfusedHead) / (unfusedHead + constants.productHalfSize);
+      const share =
+        unfusedHead === undefined
+          ? constants.attentionShare
+          : (constants.productShare * unfusedHead) / (unfusedHead + constants.productHalfSize);
       const rate = chip.bf16FlopsPerSec * sustainedClock(chip, constants) * share;
       return Math.max(op.flops / rate, op.bytes / memory) + constants.launchSeconds;
     }

@@ -2,19 +2,33 @@ import { ConfigError } from "../errors.ts";
 import type { Chip, Source } from "./types.ts";
 
 const owid: Source = {
-  title: "Our World in Data, carbon intensity of electricity generation (Ember and Energy Institute), 2023", date: "2024", mark: "secondary",
+  title: "Our World in Data, carbon intensity of electricity generation (Ember and Energy Institute), 2023",
+  date: "2024",
+  mark: "secondary",
   url: "https://ourworldindata.org/grapher/carbon-intensity-electricity",
 };
 const ember: Source = {
-  title: "Ember by Statista, emission intensity of electricity generation, 2023", date: "2024-07-03", mark: "secondary",
+  title: "Ember by Statista, emission intensity of electricity generation, 2023",
+  date: "2024-07-03",
+  mark: "secondary",
   url: "https://www.statista.com/statistics/943137/global-emissions-intensity-power-sector-by-country/",
 };
-const rememberedGrid: Source = { title: "Carbon intensity of electricity, about 2023, remembered", date: "2023", mark: "unconfirmed" };
+const rememberedGrid: Source = {
+  title: "Carbon intensity of electricity, about 2023, remembered",
+  date: "2023",
+  mark: "unconfirmed",
+};
 const euPrices: Source = {
-  title: "Prometheus Group, The kilowatt divide (industrial prices of 2024: EU €0.20, China €0.08, US €0.075)", date: "2025", mark: "secondary",
+  title: "Prometheus Group, The kilowatt divide (industrial prices of 2024: EU €0.20, China €0.08, US €0.075)",
+  date: "2025",
+  mark: "secondary",
   url: "https://prometheusgroup.xyz/the-kilowatt-divide-how-geology-policy-and-history-shape-what-you-pay",
 };
-const rememberedPrice: Source = { title: "Industrial electricity price, about 2024, remembered", date: "2024", mark: "unconfirmed" };
+const rememberedPrice: Source = {
+  title: "Industrial electricity price, about 2024, remembered",
+  date: "2024",
+  mark: "unconfirmed",
+};
 
 export interface Grid {
   country: string;
@@ -46,15 +60,26 @@ export const GRIDS: Record<string, Grid> = {
 /** The grid of a country code, or of "world". Throws ConfigError listing those known. */
 export function gridOf(country: string): Grid {
   const key = country.toLowerCase() === "world" ? "world" : country.toUpperCase();
-  if (!Object.hasOwn(GRIDS, key)) throw new ConfigError(`energy: expected one of ${Object.keys(GRIDS).join(", ")}, came ${country}`);
+  if (!Object.hasOwn(GRIDS, key))
+    throw new ConfigError(`energy: expected one of ${Object.keys(GRIDS).join(", ")}, came ${country}`);
   return GRIDS[key];
 }
 
 const dgx: Source = {
-  title: "NVIDIA DGX H100 data sheet: 10.2 kW at most for eight GPUs of 700 W, remembered", date: "2023", mark: "unconfirmed",
+  title: "NVIDIA DGX H100 data sheet: 10.2 kW at most for eight GPUs of 700 W, remembered",
+  date: "2023",
+  mark: "unconfirmed",
 };
-const draw: Source = { title: "Mean draw of a training GPU over its TDP, assumed", date: "2026-11", mark: "unconfirmed" };
-const pue: Source = { title: "Power usage effectiveness of a new large hall, assumed; the world's mean is nearer 1.5", date: "2026-11", mark: "unconfirmed" };
+const draw: Source = {
+  title: "Mean draw of a training GPU over its TDP, assumed",
+  date: "2026-11",
+  mark: "unconfirmed",
+};
+const pue: Source = {
+  title: "Power usage effectiveness of a new large hall, assumed; the world's mean is nearer 1.5",
+  date: "2026-11",
+  mark: "unconfirmed",
+};
 
 /** What a GPU's server and its share of the network draw beside it, over its own: 10.2 kW / (8 · 700 W) − 1. */
 const SERVER_WATTS_SHARE = 10_200 / 5600 - 1;

@@ -22,18 +22,22 @@ describe("goodput", () => {
 
   it("sums to one, falls with more GPUs and does best at Daly's interval", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 8, max: 50_000 }), fc.double({ min: 1e9, max: 1e13, noNaN: true }), (gpus, stateBytes) => {
-        const best = goodput({ gpus, stateBytes });
-        const { checkpoints, repeated, restarts } = best.lost;
-        expect(best.share + checkpoints + repeated + restarts).toBeCloseTo(1, 9);
-        const storage = 1e9;
-        const at = (n: number) => goodput({ gpus: n, stateBytes, storageBytesPerSecPerGpu: storage / n }).share;
-        expect(at(gpus)).toBeGreaterThanOrEqual(at(gpus * 2) - 1e-12);
-        for (const factor of [0.3, 3]) {
-          const other = goodput({ gpus, stateBytes, intervalSeconds: best.intervalSeconds * factor }).share;
-          if (best.checkpointSeconds < best.mtbfHours * 36) expect(other).toBeLessThanOrEqual(best.share + 1e-9);
-        }
-      }),
+      fc.property(
+        fc.integer({ min: 8, max: 50_000 }),
+        fc.double({ min: 1e9, max: 1e13, noNaN: true }),
+        (gpus, stateBytes) => {
+          const best = goodput({ gpus, stateBytes });
+          const { checkpoints, repeated, restarts } = best.lost;
+          expect(best.share + checkpoints + repeated + restarts).toBeCloseTo(1, 9);
+          const storage = 1e9;
+          const at = (n: number) => goodput({ gpus: n, stateBytes, storageBytesPerSecPerGpu: storage / n }).share;
+          expect(at(gpus)).toBeGreaterThanOrEqual(at(gpus * 2) - 1e-12);
+          for (const factor of [0.3, 3]) {
+            const other = goodput({ gpus, stateBytes, intervalSeconds: best.intervalSeconds * factor }).share;
+            if (best.checkpointSeconds < best.mtbfHours * 36) expect(other).toBeLessThanOrEqual(best.share + 1e-9);
+          }
+        },
+      ),
     );
   });
 

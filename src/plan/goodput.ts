@@ -2,15 +2,23 @@ import { ConfigError } from "../errors.ts";
 import type { Source } from "./types.ts";
 
 const llama3: Source = {
-  title: "The Llama 3 Herd of Models, arXiv:2407.21783, §3.3 (419 unexpected interruptions in 54 days on 16,384 H100; 2 TB/s of storage)",
-  date: "2024-07-31", mark: "primary", url: "https://arxiv.org/abs/2407.21783",
+  title:
+    "The Llama 3 Herd of Models, arXiv:2407.21783, §3.3 (419 unexpected interruptions in 54 days on 16,384 H100; 2 TB/s of storage)",
+  date: "2024-07-31",
+  mark: "primary",
+  url: "https://arxiv.org/abs/2407.21783",
 };
 const daly: Source = {
-  title: "Daly, A higher order estimate of the optimum checkpoint interval for restart dumps, Future Generation Computer Systems 22",
-  date: "2006", mark: "unconfirmed", url: "https://doi.org/10.1016/j.future.2004.11.016",
+  title:
+    "Daly, A higher order estimate of the optimum checkpoint interval for restart dumps, Future Generation Computer Systems 22",
+  date: "2006",
+  mark: "unconfirmed",
+  url: "https://doi.org/10.1016/j.future.2004.11.016",
 };
 const restart: Source = {
-  title: "Time from a failure to the first new step, assumed: detection, replacement of a node from spares, loading", date: "2026-11", mark: "unconfirmed",
+  title: "Time from a failure to the first new step, assumed: detection, replacement of a node from spares, loading",
+  date: "2026-11",
+  mark: "unconfirmed",
 };
 export const GOODPUT_SOURCES: readonly Source[] = [llama3, daly, restart];
 
@@ -83,4 +91,5 @@ export function dalyInterval(checkpointSeconds: number, mtbfSeconds: number): nu
 }
 
 /** What a claim's stated hours leave for failures: steady-state hours over claimed hours. V3: 2.6666M / 2.664M = 1.001, so none. */
-export const impliedGoodput = (steadyGpuHours: number, claimedGpuHours: number): number => steadyGpuHours / claimedGpuHours;
+export const impliedGoodput = (steadyGpuHours: number, claimedGpuHours: number): number =>
+  steadyGpuHours / claimedGpuHours;

@@ -7,14 +7,22 @@ export const layoutGpus = ({ dp, tp, cp, pp }: Layout): number => dp * tp * cp *
 
 /** "dp 128 · pp 16 · ep 64 · ZeRO-1 · micro-batch 1": what is 1 is left out. */
 export function layoutText(layout: Layout): string {
-  const sizes = (["dp", "tp", "cp", "pp", "vp", "ep"] as const).filter((key) => layout[key] > 1).map((key) => `${key} ${layout[key]}`);
+  const sizes = (["dp", "tp", "cp", "pp", "vp", "ep"] as const)
+    .filter((key) => layout[key] > 1)
+    .map((key) => `${key} ${layout[key]}`);
   const redo = layout.recompute === "none" ? [] : [`${layout.recompute} recomputation`];
-  return [...sizes, ...(layout.zero > 0 ? [`ZeRO-${layout.zero}`] : []), `micro-batch ${layout.microBatch}`, ...redo].join(" · ");
+  return [
+    ...sizes,
+    ...(layout.zero > 0 ? [`ZeRO-${layout.zero}`] : []),
+    `micro-batch ${layout.microBatch}`,
+    ...redo,
+  ].join(" · ");
 }
 
 /** Divisors of n up to `most`, rising. */
 export function divisors(n: number, most = n): number[] {
-  const low: number[] = [], high: number[] = [];
+  const low: number[] = [],
+    high: number[] = [];
   for (let d = 1; d * d <= n && d <= most; d++)
     if (n % d === 0) {
       low.push(d);
@@ -29,9 +37,12 @@ const MOST_PARTS = 2 ** 20;
 export const MOST_STAGES = 512;
 
 const nearestOf = (values: number[], to: number): string => {
-  const below = values.filter((v) => v < to).at(-1), above = values.find((v) => v > to);
+  const below = values.filter((v) => v < to).at(-1),
+    above = values.find((v) => v > to);
   const both = [below, above].filter((v) => v !== undefined);
-  return both.length === 2 ? `the nearest that work are ${both[0]} and ${both[1]}` : `the nearest that works is ${both[0] ?? 1}`;
+  return both.length === 2
+    ? `the nearest that work are ${both[0]} and ${both[1]}`
+    : `the nearest that works is ${both[0] ?? 1}`;
 };
 const nearestDivisor = (n: number, to: number): string => nearestOf(divisors(n, MOST_PARTS), to);
 
@@ -46,7 +57,9 @@ function problemOf(job: Job, layout: Layout): (() => string) | undefined {
   const { architecture, cluster } = job;
   for (const key of ["dp", "tp", "cp", "pp", "vp", "ep", "microBatch"] as const) {
     const value = layout[key];
-    if (!Number.isSafeInteger(value) || value < 1) return () => `layout: ${key}: expected a whole number of 1 or more, came ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
+    if (!Number.isSafeInteger(value) || value < 1)
+      return () =>
+        `layout: ${key}: expected a whole number of 1 or more, came ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
   }
   const { dp, tp, cp, pp, vp, ep, microBatch } = layout;
   const gpus = layoutGpus(layout);
@@ -59,25 +72,44 @@ function problemOf(job: Job, layout: Layout): (() => string) | undefined {
   if (job.batch % (dp * microBatch) !== 0)
     return () => {
       const rows = dp * microBatch;
-      const below = Math.floor(job.batch / rows) * rows, above = below + rows;
-      const fitting = divisors(job.batch, MOST_PARTS).filter((d) => d % microBatch === 0).map((d) => d / microBatch);
+      const below = Math.floor(job.batch / rows) * rows,
+        above = below + rows;
+      const fitting = divisors(job.batch, MOST_PARTS)
+        .filter((d) => d % microBatch === 0)
+        .map((d) => d / microBatch);
       const dps = fitting.length > 0 ? ` (or dp: ${nearestOf(fitting, dp)})` : "";
       return `batch: expected a multiple of dp · micro-batch = ${dp} · ${microBatch} = ${rows}, came ${job.batch}; ${below > 0 ? `the nearest that work are ${below} and ${above}` : `the nearest that works is ${above}`}${dps}`;
     };
   if (job.sequence % (cp * (job.sequenceParallel === false ? 1 : tp)) !== 0)
-    return () => `sequence: expected a multiple of cp · tp = ${cp * tp}, came ${job.sequence}; the nearest that works is ${Math.ceil(job.sequence / (cp * tp)) * cp * tp}`;
+    return () =>
+      `sequence: expected a multiple of cp · tp = ${cp * tp}, came ${job.sequence}; the nearest that works is ${Math.ceil(job.sequence / (cp * tp)) * cp * tp}`;
   for (const { attention, ffn } of architecture.layers) {
-    if (attention.heads % tp !== 0) return () => `layout: tp: expected a divisor of the ${attention.heads} heads of ${architecture.name}, came ${tp}; ${nearestDivisor(attention.heads, tp)}`;
+    if (attention.heads % tp !== 0)
+      return () =>
+        `layout: tp: expected a divisor of the ${attention.heads} heads of ${architecture.name}, came ${tp}; ${nearestDivisor(attention.heads, tp)}`;
     const width = ffn.kind === "dense" ? ffn.width : Math.max(ffn.width * ffn.shared, tp);
-    if (width % tp !== 0) return () => `layout: tp: expected a divisor of the feed-forward width ${width} of ${architecture.name}, came ${tp}; ${nearestDivisor(width, tp)}`;
-    if (ffn.kind === "moe" && ffn.experts % ep !== 0) return () => `layout: ep: expected a divisor of the ${ffn.experts} experts of ${architecture.name}, came ${ep}; ${nearestDivisor(ffn.experts, ep)}`;
+    if (width % tp !== 0)
+      return () =>
+        `layout: tp: expected a divisor of the feed-forward width ${width} of ${architecture.name}, came ${tp}; ${nearestDivisor(width, tp)}`;
+    if (ffn.kind === "moe" && ffn.experts % ep !== 0)
+      return () =>
+        `layout: ep: expected a divisor of the ${ffn.experts} experts of ${architecture.name}, came ${ep}; ${nearestDivisor(ffn.experts, ep)}`;
   }
-  if (ep > 1 && !architecture.layers.some(({ ffn }) => ffn.kind === "moe")) return () => `layout: ep: expected 1, since ${architecture.name} has no experts, came ${ep}; the nearest that works is 1`;
-  if ((dp * cp * tp) % ep !== 0) return () => `layout: ep: expected a divisor of dp · cp · tp = ${dp * cp * tp}, came ${ep}; ${nearestDivisor(dp * cp * tp, ep)}`;
-  const stages = stageCount(job.schedule, pp, vp), layers = layerCount(architecture), most = Math.min(layers, MOST_STAGES);
+  if (ep > 1 && !architecture.layers.some(({ ffn }) => ffn.kind === "moe"))
+    return () =>
+      `layout: ep: expected 1, since ${architecture.name} has no experts, came ${ep}; the nearest that works is 1`;
+  if ((dp * cp * tp) % ep !== 0)
+    return () =>
+      `layout: ep: expected a divisor of dp · cp · tp = ${dp * cp * tp}, came ${ep}; ${nearestDivisor(dp * cp * tp, ep)}`;
+  const stages = stageCount(job.schedule, pp, vp),
+    layers = layerCount(architecture),
+    most = Math.min(layers, MOST_STAGES);
   if (stages > most)
     return () => {
-      const what = stages > layers ? `at most ${layers} stages, one a layer of ${architecture.name}` : `at most ${MOST_STAGES} stages`;
+      const what =
+        stages > layers
+          ? `at most ${layers} stages, one a layer of ${architecture.name}`
+          : `at most ${MOST_STAGES} stages`;
       return `layout: pp: expected ${what}, came ${stages} (pp ${pp}${vp > 1 ? ` · vp ${vp}` : ""}); the nearest that works is pp ${Math.max(1, Math.floor(most / (stages / pp)))}`;
     };
   const problem = shapeProblem({ schedule: job.schedule, pp, vp, microBatches: job.batch / (dp * microBatch) });

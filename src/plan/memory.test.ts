@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { presetConfig } from "../model/presets.ts";
-import { architectureOf, gptArchitecture, parameterCount, type Architecture } from "./architecture.ts";
-import { DEEPSEEK, heldByFormula, memoryOf, memoryOfRanks, MIXED } from "./memory.ts";
+import { type Architecture, architectureOf, gptArchitecture, parameterCount } from "./architecture.ts";
+import { DEEPSEEK, heldByFormula, MIXED, memoryOf, memoryOfRanks } from "./memory.ts";
 import { activationBytes } from "./schedule/index.ts";
 import type { Job, Layout, LinkTier, MemoryBytes, ScheduleName } from "./types.ts";
 
@@ -11,10 +11,29 @@ const tiers: LinkTier[] = [
   { name: "network", chips: Infinity, bytesPerSec: 5e10, latencySeconds: 1e-5 },
 ];
 const job = (architecture: Architecture, more: Partial<Job> = {}): Job => ({
-  architecture, cluster: { chip: {} as never, gpus: 1, tiers }, sequence: 4096, batch: 1, precision: "bf16", schedule: "1f1b", imbalance: 1,
-  bytes: MIXED, mtp: false, ...more,
+  architecture,
+  cluster: { chip: {} as never, gpus: 1, tiers },
+  sequence: 4096,
+  batch: 1,
+  precision: "bf16",
+  schedule: "1f1b",
+  imbalance: 1,
+  bytes: MIXED,
+  mtp: false,
+  ...more,
 });
-const layout = (more: Partial<Layout> = {}): Layout => ({ dp: 1, tp: 1, cp: 1, pp: 1, vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "none", ...more });
+const layout = (more: Partial<Layout> = {}): Layout => ({
+  dp: 1,
+  tp: 1,
+  cp: 1,
+  pp: 1,
+  vp: 1,
+  ep: 1,
+  zero: 1,
+  microBatch: 1,
+  recompute: "none",
+  ...more,
+});
 const bare = { slack: 0, contextBytes: 0 };
 const v3 = architectureOf(presetConfig("deepseek-v3"), "deepseek-v3");
 const llama = architectureOf(presetConfig("llama-3.1-8b"), "llama-3.1-8b");
@@ -31,7 +50,8 @@ describe("memory", () => {
   });
 
   it("shards optimizer, gradients, weights with ZeRO-1, 2, 3, over dp · cp; experts over what EP leaves", () => {
-    const of = (zero: Layout["zero"], more: Partial<Layout> = {}) => memoryOf(job(llama), layout({ dp: 4, cp: 2, zero, ...more }), heldByFormula("1f1b", { pp: 1, vp: 1 }, 4), bare);
+    const of = (zero: Layout["zero"], more: Partial<Layout> = {}) =>
+      memoryOf(job(llama), layout({ dp: 4, cp: 2, zero, ...more }), heldByFormula("1f1b", { pp: 1, vp: 1 }, 4), bare);
     const { total } = parameterCount(llama);
     expect([0, 1, 2, 3].map((z) => of(z as Layout["zero"]).optimizer / total)).toEqual([12, 1.5, 1.5, 1.5]);
     expect([0, 1, 2, 3].map((z) => of(z as Layout["zero"]).gradients / total)).toEqual([4, 4, 0.5, 0.5]);
@@ -45,7 +65,11 @@ describe("memory", () => {
 
   it("counts a tied embedding once where one rank has both, and on both ranks where not", () => {
     const gpt = gptArchitecture({ hidden: 1024, heads: 16, layers: 8, vocab: 51200 });
-    const weights = (pp: number) => memoryOfRanks(job(gpt), layout({ pp }), heldByFormula("1f1b", { pp, vp: 1 }, 8), bare).reduce((a, m) => a + m.weights, 0) / 2;
+    const weights = (pp: number) =>
+      memoryOfRanks(job(gpt), layout({ pp }), heldByFormula("1f1b", { pp, vp: 1 }, 8), bare).reduce(
+        (a, m) => a + m.weights,
+        0,
+      ) / 2;
     expect(weights(1)).toBe(parameterCount(gpt).total);
     expect(weights(4)).toBe(parameterCount(gpt).total + 51200 * 1024);
   });
@@ -53,11 +77,19 @@ describe("memory", () => {
   it("parts sum to the total, whatever the layout; less recomputation, more ranks in front never take less", () => {
     fc.assert(
       fc.property(
-        fc.constantFrom(v3, llama), fc.constantFrom(1, 2, 4, 8), fc.constantFrom(1, 2, 4, 8), fc.constantFrom(1, 2, 4), fc.constantFrom<Layout["zero"]>(0, 1, 2, 3),
+        fc.constantFrom(v3, llama),
+        fc.constantFrom(1, 2, 4, 8),
+        fc.constantFrom(1, 2, 4, 8),
+        fc.constantFrom(1, 2, 4),
+        fc.constantFrom<Layout["zero"]>(0, 1, 2, 3),
         fc.constantFrom<ScheduleName>("1f1b", "zero-bubble", "dualpipe", "dualpipev"),
         (architecture, pp, dp, tp, zero, schedule) => {
           const at = (recompute: Layout["recompute"]) =>
-            memoryOfRanks(job(architecture, { schedule }), layout({ pp, dp, tp, zero, recompute }), heldByFormula(schedule, { pp, vp: 1 }, 32));
+            memoryOfRanks(
+              job(architecture, { schedule }),
+              layout({ pp, dp, tp, zero, recompute }),
+              heldByFormula(schedule, { pp, vp: 1 }, 32),
+            );
           const [full, selective, none] = [at("full"), at("selective"), at("none")];
           none.forEach((m, r) => {
             const [total, sum] = parts(m);
@@ -72,11 +104,22 @@ describe("memory", () => {
   });
 
   it("agrees with the schedules about what is in flight", () => {
-    for (const [schedule, pp, vp] of [["1f1b", 8, 1], ["interleaved", 4, 3], ["zero-bubble", 8, 1], ["dualpipe", 8, 1], ["dualpipev", 4, 1]] as const) {
+    for (const [schedule, pp, vp] of [
+      ["1f1b", 8, 1],
+      ["interleaved", 4, 3],
+      ["zero-bubble", 8, 1],
+      ["dualpipe", 8, 1],
+      ["dualpipev", 4, 1],
+    ] as const) {
       const stages = schedule === "dualpipev" ? 2 * pp : pp * vp;
-      const simulated = activationBytes({ schedule, pp, vp, microBatches: 48 }, Array.from({ length: stages }, () => 1));
+      const simulated = activationBytes(
+        { schedule, pp, vp, microBatches: 48 },
+        Array.from({ length: stages }, () => 1),
+      );
       const formula = heldByFormula(schedule, { pp, vp }, 48).inFlight;
-      simulated.forEach((chunks, rank) => expect(formula[rank], `${schedule} rank ${rank}`).toBeGreaterThanOrEqual(chunks));
+      simulated.forEach((chunks, rank) =>
+        expect(formula[rank], `${schedule} rank ${rank}`).toBeGreaterThanOrEqual(chunks),
+      );
       expect(Math.max(...formula) / Math.max(...simulated)).toBeLessThan(1.15);
     }
   });
@@ -84,7 +127,9 @@ describe("memory", () => {
   it("fits DeepSeek-V3's training on 80 GB as DeepSeek laid it out, and not without recomputation in 16 bits", () => {
     const at = layout({ dp: 128, pp: 16, ep: 64, zero: 1, recompute: "selective" });
     const held = heldByFormula("dualpipe", at, 120);
-    const of = (more: Partial<Job>, l = at) => memoryOf(job(v3, { precision: "fp8", schedule: "dualpipe", bytes: DEEPSEEK, mtp: true, ...more }), l, held).total / GB;
+    const of = (more: Partial<Job>, l = at) =>
+      memoryOf(job(v3, { precision: "fp8", schedule: "dualpipe", bytes: DEEPSEEK, mtp: true, ...more }), l, held)
+        .total / GB;
     expect(of({})).toBeLessThan(80);
     expect(of({})).toBeGreaterThan(40);
     expect(of({ precision: "bf16" }, { ...at, recompute: "none" })).toBeGreaterThan(80);

@@ -1,8 +1,19 @@
-import { layerParameters, type LayerRun } from "./architecture.ts";
 import { keptTensors } from "./activations.ts";
+import { type LayerRun, layerParameters } from "./architecture.ts";
 import { HALF, redoOf } from "./operations.ts";
 import type { Job, Layout, MemoryBytes, ParameterBytes, ScheduleName } from "./types.ts";
-import { fusedAttention, heldTokens, modelWork, stageCount, stageLayers, stagesOfRank, stageWorks, tokensPerGpu, type ModelWork, type Stage } from "./work.ts";
+import {
+  fusedAttention,
+  heldTokens,
+  type ModelWork,
+  modelWork,
+  type Stage,
+  stageCount,
+  stageLayers,
+  stagesOfRank,
+  stageWorks,
+  tokensPerGpu,
+} from "./work.ts";
 
 /** Megatron-LM's mixed precision: 16-bit weights, 32-bit gradients, master copy and two moments (18 bytes, arXiv:2205.05198). */
 export const MIXED: ParameterBytes = { weight: 2, gradient: 4, master: 4, moments: 8 };
@@ -37,7 +48,11 @@ export interface MemoryOptions {
 }
 
 /** In-flight chunks by formula, where no simulation was run: 1F1B pp − r; zero-bubble pp; interleaved 2(pp − r − 1) + (vp − 1)pp + 1; DualPipe(V) pp + 1 of a rank. */
-export function heldByFormula(schedule: ScheduleName, { pp, vp }: Pick<Layout, "pp" | "vp">, microBatches: number): Held {
+export function heldByFormula(
+  schedule: ScheduleName,
+  { pp, vp }: Pick<Layout, "pp" | "vp">,
+  microBatches: number,
+): Held {
   const inFlight = Array.from({ length: pp }, (_, r) => {
     if (schedule === "interleaved" && vp > 1) return Math.min(microBatches * vp, 2 * (pp - r - 1) + (vp - 1) * pp + 1);
     if (schedule === "dualpipe") return Math.min(microBatches, pp + 1);
@@ -51,17 +66,32 @@ export function heldByFormula(schedule: ScheduleName, { pp, vp }: Pick<Layout, "
 /** Bytes on every pipeline rank, each on its busiest GPU. */
 export function memoryOfRanks(job: Job, layout: Layout, held: Held, options: MemoryOptions = {}): MemoryBytes[] {
   const { pp, vp } = layout;
-  const stages = stageLayers(job.architecture, stageCount(job.schedule, pp, vp), { sequence: job.sequence, mtp: job.mtp });
+  const stages = stageLayers(job.architecture, stageCount(job.schedule, pp, vp), {
+    sequence: job.sequence,
+    mtp: job.mtp,
+  });
   const work = modelWork(job, layout);
-  const activations = stages.map((stage) => stageWorks(job, stage, work).reduce((a, { work, count }) => a + count * work.activationBytes, 0));
+  const activations = stages.map((stage) =>
+    stageWorks(job, stage, work).reduce((a, { work, count }) => a + count * work.activationBytes, 0),
+  );
   const byRank = stagesOfRank(job.schedule, pp, vp);
   const exact = held.heldBytes?.(activations);
   return byRank.map((mine, rank) => {
     const meanStage = mine.reduce((a, s) => a + activations[s], 0) / mine.length;
     return sum(
-      parameterMemory(job, layout, mine.map((s) => stages[s]), work, held.parameterCopies),
+      parameterMemory(
+        job,
+        layout,
+        mine.map((s) => stages[s]),
+        work,
+        held.parameterCopies,
+      ),
       exact ? exact[rank] : meanStage * held.inFlight[rank],
-      bufferBytes(job, layout, mine.map((s) => stages[s])),
+      bufferBytes(
+        job,
+        layout,
+        mine.map((s) => stages[s]),
+      ),
       options,
     );
   });
@@ -74,14 +104,24 @@ export function memoryOf(job: Job, layout: Layout, held: Held, options: MemoryOp
 
 type States = Pick<MemoryBytes, "weights" | "gradients" | "optimizer">;
 
-function sum(states: States, activations: number, buffers: number, { slack = ALLOCATOR_SLACK, contextBytes = CONTEXT_BYTES }: MemoryOptions): MemoryBytes {
+function sum(
+  states: States,
+  activations: number,
+  buffers: number,
+  { slack = ALLOCATOR_SLACK, contextBytes = CONTEXT_BYTES }: MemoryOptions,
+): MemoryBytes {
   const used = states.weights + states.gradients + states.optimizer + activations + buffers;
   const total = used * (1 + slack) + contextBytes;
   return { ...states, activations, buffers: buffers + used * slack + contextBytes, total };
 }
 
 /** Parameters of a rank: those DP shares, and those of experts. A tied head beside its embedding is not counted again; MTP brings an embedding along. */
-export function rankParameters(job: Job, stages: Stage[], work: ModelWork, tp: number): { shared: number; expert: number } {
+export function rankParameters(
+  job: Job,
+  stages: Stage[],
+  work: ModelWork,
+  tp: number,
+): { shared: number; expert: number } {
   const { architecture } = job;
   const table = (architecture.vocab * architecture.hidden) / tp;
   let shared = 0;
@@ -151,7 +191,9 @@ function modelKept(job: Job, layout: Layout, run: LayerRun): number {
   if (layout.recompute === "full") return heldTokens(job, layout) * job.architecture.hidden * HALF;
   if (layout.recompute === "none") return keptTensors(job, layout, run).reduce((a, { bytes }) => a + bytes, 0);
   const kind = redoOf(job);
-  return keptTensors(job, layout, run).filter(({ by }) => !by.includes(kind)).reduce((a, { bytes }) => a + bytes, 0);
+  return keptTensors(job, layout, run)
+    .filter(({ by }) => !by.includes(kind))
+    .reduce((a, { bytes }) => a + bytes, 0);
 }
 
 /** ZeRO-3: this layer's and the next one's weights in 16 bits, embedding and head, and a layer's gradients in 16 bits and for their reduction in 32. */
@@ -159,7 +201,8 @@ function gatheredBytes(job: Job, layout: Layout, stages: Stage[], runs: LayerRun
   if (layout.zero < 3) return 0;
   const { architecture } = job;
   const table = (architecture.vocab * architecture.hidden) / layout.tp;
-  const ends = (stages.some((s) => s.embedding) ? table : 0) + (stages.some((s) => s.head) && !architecture.tied ? table : 0);
+  const ends =
+    (stages.some((s) => s.embedding) ? table : 0) + (stages.some((s) => s.head) && !architecture.tied ? table : 0);
   const largest = Math.max(
     0,
     ...runs.map((run) => {

@@ -2,22 +2,30 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chipOf } from "./chips.ts";
 import { energy, gridOf } from "./energy.ts";
-import { lines, owned, parseCurrency, PROGRAMME_MULTIPLE } from "./money.ts";
+import { lines, owned, PROGRAMME_MULTIPLE, parseCurrency } from "./money.ts";
 
 const h800 = chipOf("h800");
 
 describe("money", () => {
   it("adds an owned machine's parts up", () => {
     fc.assert(
-      fc.property(fc.double({ min: 1e3, max: 1e7, noNaN: true }), fc.double({ min: 5e3, max: 1e5, noNaN: true }), (gpuHours, purchaseUsd) => {
-        const own = owned({ chip: h800, gpus: 2048, gpuHours, purchaseUsd });
-        expect(Object.values(own.parts).reduce((a, b) => a + b, 0)).toBeCloseTo(own.usd, 3);
-        expect(own.usdPerGpuHour).toBeCloseTo(own.usd / gpuHours, 9);
-        expect(own.capitalUsd).toBeGreaterThan(2048 * purchaseUsd);
-        expect(owned({ chip: h800, gpus: 2048, gpuHours, purchaseUsd, utilization: 0.5 }).usd).toBeGreaterThan(own.usd);
-      }),
+      fc.property(
+        fc.double({ min: 1e3, max: 1e7, noNaN: true }),
+        fc.double({ min: 5e3, max: 1e5, noNaN: true }),
+        (gpuHours, purchaseUsd) => {
+          const own = owned({ chip: h800, gpus: 2048, gpuHours, purchaseUsd });
+          expect(Object.values(own.parts).reduce((a, b) => a + b, 0)).toBeCloseTo(own.usd, 3);
+          expect(own.usdPerGpuHour).toBeCloseTo(own.usd / gpuHours, 9);
+          expect(own.capitalUsd).toBeGreaterThan(2048 * purchaseUsd);
+          expect(owned({ chip: h800, gpus: 2048, gpuHours, purchaseUsd, utilization: 0.5 }).usd).toBeGreaterThan(
+            own.usd,
+          );
+        },
+      ),
     );
-    expect(() => owned({ chip: h800, gpus: 8, gpuHours: 1, purchaseUsd: 1, utilization: 1.2 })).toThrow("utilization above 0 and up to 1, came 1.2");
+    expect(() => owned({ chip: h800, gpus: 8, gpuHours: 1, purchaseUsd: 1, utilization: 1.2 })).toThrow(
+      "utilization above 0 and up to 1, came 1.2",
+    );
   });
 
   it("brings V3's hours on bought H800 near the $2 its authors assume", () => {
@@ -46,6 +54,8 @@ describe("money", () => {
     expect(() => parseCurrency("EUR")).toThrow("expected USD, RMB or KRW, came EUR");
     const clean = energy({ chip: h800, gpuHours: 1000, country: "NO" });
     expect(clean.co2Tonnes).toBeLessThan(energy({ chip: h800, gpuHours: 1000, country: "IN" }).co2Tonnes / 10);
-    expect(energy({ chip: h800, gpuHours: 2000, pue: 1 }).kwh).toBeCloseTo(2 * energy({ chip: h800, gpuHours: 1000, pue: 1 }).kwh);
+    expect(energy({ chip: h800, gpuHours: 2000, pue: 1 }).kwh).toBeCloseTo(
+      2 * energy({ chip: h800, gpuHours: 1000, pue: 1 }).kwh,
+    );
   });
 });

@@ -1,5 +1,9 @@
 /** Candidates by likeness to `wanted`, best first: those that contain it or are contained, then by edit distance. */
-export function nearest(wanted: string, candidates: readonly string[], normal: (text: string) => string = (text) => text.toLowerCase()): string[] {
+export function nearest(
+  wanted: string,
+  candidates: readonly string[],
+  normal: (text: string) => string = (text) => text.toLowerCase(),
+): string[] {
   const text = normal(wanted);
   const score = (candidate: string) => {
     const other = normal(candidate);

@@ -38,10 +38,20 @@ export class Operations {
    */
   linear(name: string, m: number, n: number, k: number, o: LinearOptions = {}): void {
     const { count = 1, precision = this.precision, redo = [], free = [] } = o;
-    const gemm = (suffix: string, m: number, n: number, k: number): Op => ({ kind: "gemm", name: name + suffix, m, n, k, count, precision });
+    const gemm = (suffix: string, m: number, n: number, k: number): Op => ({
+      kind: "gemm",
+      name: name + suffix,
+      m,
+      n,
+      k,
+      count,
+      precision,
+    });
     if (precision === "fp8") {
-      if (!free.includes("input")) this.memory(`${name} cast`, count * m * k * (HALF + 1), 0, redo.includes("cheap") ? redo : ["alternate"]);
-      if (!free.includes("gradient")) this.backwardInput.push({ kind: "memory", name: `${name} gradient cast`, bytes: count * m * n * (HALF + 2) });
+      if (!free.includes("input"))
+        this.memory(`${name} cast`, count * m * k * (HALF + 1), 0, redo.includes("cheap") ? redo : ["alternate"]);
+      if (!free.includes("gradient"))
+        this.backwardInput.push({ kind: "memory", name: `${name} gradient cast`, bytes: count * m * n * (HALF + 2) });
       this.backwardWeight.push({ kind: "memory", name: `${name} transpose`, bytes: count * m * k * 2 });
     }
     this.forward.push({ op: gemm("", m, n, k), redo });
@@ -55,10 +65,24 @@ export class Operations {
   }
 
   /** A collective forward and its mirror image backward; nothing where the group is one GPU. */
-  collective(name: string, group: Group, size: number, forward: Collective, bytes: number, backward: Collective, backwardBytes = bytes, nodesPerToken?: number): void {
+  collective(
+    name: string,
+    group: Group,
+    size: number,
+    forward: Collective,
+    bytes: number,
+    backward: Collective,
+    backwardBytes = bytes,
+    nodesPerToken?: number,
+  ): void {
     if (size <= 1 || bytes === 0) return;
     const op = (collective: Collective, suffix: string, b: number): Op => ({
-      kind: "collective", name: name + suffix, collective, bytes: b, group, overlaps: group === "cp",
+      kind: "collective",
+      name: name + suffix,
+      collective,
+      bytes: b,
+      group,
+      overlaps: group === "cp",
       ...(nodesPerToken !== undefined && { nodesPerToken }),
     });
     this.forward.push({ op: op(forward, "", bytes), redo: forward === "allGather" ? ["alternate"] : [] });
@@ -68,4 +92,7 @@ export class Operations {
 
 /** Matrix FLOPs of operations: products and attention, two for a multiply and an add. */
 export const matrixFlops = (ops: Op[]): number =>
-  ops.reduce((a, op) => a + (op.kind === "gemm" ? 2 * op.m * op.n * op.k * op.count : op.kind === "attention" ? op.flops : 0), 0);
+  ops.reduce(
+    (a, op) => a + (op.kind === "gemm" ? 2 * op.m * op.n * op.k * op.count : op.kind === "attention" ? op.flops : 0),
+    0,
+  );

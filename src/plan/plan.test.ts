@@ -7,10 +7,26 @@ import type { PlanQuestion } from "./types.ts";
 const v3 = planModel("deepseek-v3");
 const llama = planModel("llama-3.1-8b");
 const asked: PlanQuestion = {
-  model: v3.config, modelName: v3.name, tokens: 14.8e12, chip: chipOf("h800"), gpus: 2048, precision: "fp8", sequence: 4096, batch: 15360, schedule: "dualpipe",
+  model: v3.config,
+  modelName: v3.name,
+  tokens: 14.8e12,
+  chip: chipOf("h800"),
+  gpus: 2048,
+  precision: "fp8",
+  sequence: 4096,
+  batch: 15360,
+  schedule: "dualpipe",
 };
 const small: PlanQuestion = {
-  model: llama.config, modelName: llama.name, tokens: 1e12, chip: chipOf("h100"), gpus: 64, precision: "bf16", sequence: 8192, batch: 512, schedule: "1f1b",
+  model: llama.config,
+  modelName: llama.name,
+  tokens: 1e12,
+  chip: chipOf("h100"),
+  gpus: 64,
+  precision: "bf16",
+  sequence: 8192,
+  batch: 512,
+  schedule: "1f1b",
 };
 const fixed = { tp: 1, cp: 1, pp: 1, ep: 1, microBatch: 1, zero: 1 } as const;
 
@@ -65,13 +81,21 @@ describe("plan", () => {
 
   it("says what is wrong and the nearest that works", () => {
     expect(() => plan({ ...asked, gpus: undefined })).toThrow("expected gpus, a budget or days");
-    expect(() => plan({ ...asked, tokens: -1, imbalance: 0.5 })).toThrow(/tokens: expected a positive number, came -1\n.*imbalance/);
+    expect(() => plan({ ...asked, tokens: -1, imbalance: 0.5 })).toThrow(
+      /tokens: expected a positive number, came -1\n.*imbalance/,
+    );
     expect(() => plan({ ...asked, layout: { pp: 16, ep: 48 } })).toThrow("the nearest that work are 32 and 64");
     expect(() => plan({ ...asked, layout: { pp: 3 } })).toThrow("2046 or 2049 GPUs");
     expect(() => plan({ ...asked, batch: 15_361, layout: { dp: 128, pp: 16 } })).toThrow("15360 and 15488");
-    expect(() => plan({ ...asked, batch: 15_361 })).toThrow(/15361 sequences can be shared by at most 1 of 2048.*nearest that works: --batch 15360/);
+    expect(() => plan({ ...asked, batch: 15_361 })).toThrow(
+      /15361 sequences can be shared by at most 1 of 2048.*nearest that works: --batch 15360/,
+    );
     expect(() => plan({ ...asked, gpus: 64 })).toThrow(/states of deepseek-v3 alone.*nearest that may work/);
-    expect(() => plan({ ...asked, chip: chipOf("a800") })).toThrow("does not compute in FP8; nearest that works: --precision bf16");
-    expect(() => plan({ ...small, layout: { ...fixed, recompute: "none", zero: 0, microBatch: 8 } })).toThrow(/does not fit 64 × H100.*nearest that works, leaving \w+ open/);
+    expect(() => plan({ ...asked, chip: chipOf("a800") })).toThrow(
+      "does not compute in FP8; nearest that works: --precision bf16",
+    );
+    expect(() => plan({ ...small, layout: { ...fixed, recompute: "none", zero: 0, microBatch: 8 } })).toThrow(
+      /does not fit 64 × H100.*nearest that works, leaving \w+ open/,
+    );
   });
 });

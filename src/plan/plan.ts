@@ -4,7 +4,7 @@ import { BAND_RESTS, HOURS_BAND } from "./band.ts";
 import { networkSource } from "./cluster.ts";
 import { CONSTANTS } from "./constants.ts";
 import { energy } from "./energy.ts";
-import { goodput, GOODPUT_SOURCES } from "./goodput.ts";
+import { GOODPUT_SOURCES, goodput } from "./goodput.ts";
 import { divisors, layoutProblem, layoutText } from "./layouts.ts";
 import { lines } from "./money.ts";
 import { rentalRate } from "./prices.ts";
@@ -51,8 +51,14 @@ function checkFixed(job: Job, fixed: Partial<Layout> = {}): void {
   const { tp = 1, cp = 1, pp = 1 } = fixed;
   const inner = tp * cp * pp;
   for (const [name, n] of Object.entries(fixed))
-    if (name !== "recompute" && n !== undefined && !(Number.isSafeInteger(n) && (n as number) >= (name === "zero" ? 0 : 1)))
-      throw new ConfigError(`layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, came ${String(n)}`);
+    if (
+      name !== "recompute" &&
+      n !== undefined &&
+      !(Number.isSafeInteger(n) && (n as number) >= (name === "zero" ? 0 : 1))
+    )
+      throw new ConfigError(
+        `layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, came ${String(n)}`,
+      );
   const { gpus } = job.cluster;
   if (gpus % inner !== 0) {
     const below = Math.floor(gpus / inner) * inner;
@@ -70,8 +76,13 @@ function checkFixed(job: Job, fixed: Partial<Layout> = {}): void {
   const dp = fixed.dp ?? gpus / inner;
   const problem = layoutProblem(job, { ...COMPLETE, ...defined(fixed), tp, cp, pp, dp });
   // What only follows from a size that the question left open is no fault of it.
-  if (problem === undefined || (fixed.dp === undefined && (fixed.cp === undefined || fixed.tp === undefined) && problem.startsWith("batch"))) return;
-  if (problem.startsWith("layout") || problem.startsWith("batch") || problem.startsWith("sequence")) throw new ConfigError(problem);
+  if (
+    problem === undefined ||
+    (fixed.dp === undefined && (fixed.cp === undefined || fixed.tp === undefined) && problem.startsWith("batch"))
+  )
+    return;
+  if (problem.startsWith("layout") || problem.startsWith("batch") || problem.startsWith("sequence"))
+    throw new ConfigError(problem);
 }
 
 const COMPLETE: Layout = { dp: 1, tp: 1, cp: 1, pp: 1, vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "none" };
@@ -88,7 +99,11 @@ interface Found {
 /** The best over the schedules that come into question; runners-up of all of them, measured against that best. */
 function bestOf(question: PlanQuestion, job: Job): Found {
   const mixture = job.architecture.layers.some(({ ffn }) => ffn.kind === "moe");
-  const names = question.schedule ? [question.schedule] : question.layout?.pp === 1 ? (["1f1b"] as const) : TRIED[mixture ? "mixture" : "dense"];
+  const names = question.schedule
+    ? [question.schedule]
+    : question.layout?.pp === 1
+      ? (["1f1b"] as const)
+      : TRIED[mixture ? "mixture" : "dense"];
   const found: Found = { runnersUp: [] };
   const others: Runner[] = [];
   for (const schedule of names) {
@@ -99,7 +114,11 @@ function bestOf(question: PlanQuestion, job: Job): Found {
         others.push(...found.runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })));
         found.best = best;
         found.runnersUp = runnersUp;
-      } else others.push({ step: best, slower: 0, why: "" }, ...runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })));
+      } else
+        others.push(
+          { step: best, slower: 0, why: "" },
+          ...runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })),
+        );
     } catch (error) {
       if (!(error instanceof ConfigError) || (error instanceof SearchEnded && !found.best)) throw error;
       found.problem = error.message;
@@ -108,7 +127,11 @@ function bestOf(question: PlanQuestion, job: Job): Found {
   const { best } = found;
   if (!best) return found;
   const seen = new Set([key(best)]);
-  const measured = others.map(({ step }) => ({ step, slower: step.stepSeconds / best.stepSeconds - 1, why: whyOther(best, step) }));
+  const measured = others.map(({ step }) => ({
+    step,
+    slower: step.stepSeconds / best.stepSeconds - 1,
+    why: whyOther(best, step),
+  }));
   found.runnersUp = [...found.runnersUp, ...measured]
     .sort((a, b) => Number(b.step.fits) - Number(a.step.fits) || a.slower - b.slower)
     .filter(({ step }) => !seen.has(key(step)) && seen.add(key(step)));
@@ -120,8 +143,16 @@ function bestOf(question: PlanQuestion, job: Job): Found {
 const key = ({ schedule, layout }: StepEstimate) => `${layout.pp > 1 ? schedule : ""} ${JSON.stringify(layout)}`;
 
 const NAMES: Record<keyof StepEstimate["parts"], string> = {
-  compute: "computation", memoryBound: "memory-bound work", tp: "exposed tensor-parallel communication", ep: "exposed expert all-to-all", cp: "exposed context-parallel communication",
-  pp: "sends between stages", dp: "exposed gradient and weight exchange", bubble: "pipeline bubble", optimizer: "optimizer", overhead: "kernel launches",
+  compute: "computation",
+  memoryBound: "memory-bound work",
+  tp: "exposed tensor-parallel communication",
+  ep: "exposed expert all-to-all",
+  cp: "exposed context-parallel communication",
+  pp: "sends between stages",
+  dp: "exposed gradient and weight exchange",
+  bubble: "pipeline bubble",
+  optimizer: "optimizer",
+  overhead: "kernel launches",
 };
 
 /** Where a step under another schedule spends more than the best: its two largest excesses. */
@@ -147,24 +178,36 @@ function noFit(question: PlanQuestion, job: Job, problem?: string): ConfigError 
       const batch = Math.max(1, Math.round(job.batch / multiple)) * multiple;
       if (bestOf({ ...question, batch }, { ...job, batch }).best)
         return new ConfigError(
-          `batch: ${job.batch} sequences can be shared by at most ${divisors(job.batch).filter((d) => d <= gpus).at(-1)} of ${gpus} replicas, and ${job.architecture.name} does not fit ${where} so; nearest that works: --batch ${batch}`,
+          `batch: ${job.batch} sequences can be shared by at most ${divisors(job.batch)
+            .filter((d) => d <= gpus)
+            .at(
+              -1,
+            )} of ${gpus} replicas, and ${job.architecture.name} does not fit ${where} so; nearest that works: --batch ${batch}`,
         );
     }
   const attempts: { without: string; question: PlanQuestion }[] = [];
   for (const name of ["recompute", "microBatch", "zero", "vp", "cp", "ep", "tp", "pp", "dp"] as const)
-    if (fixed[name] !== undefined) attempts.push({ without: name, question: { ...question, layout: { ...fixed, [name]: undefined } } });
+    if (fixed[name] !== undefined)
+      attempts.push({ without: name, question: { ...question, layout: { ...fixed, [name]: undefined } } });
   if (attempts.length > 1) attempts.push({ without: "the layout", question: { ...question, layout: undefined } });
   if (question.schedule) attempts.push({ without: "the schedule", question: { ...question, schedule: undefined } });
   for (const attempt of attempts) {
     const { best } = bestOf(attempt.question, job);
     if (best) {
-      const wish = Object.keys(defined(fixed)).length > 0 ? `with ${Object.entries(defined(fixed)).map(([k, v]) => `${k}=${String(v)}`).join(",")} ` : "";
+      const wish =
+        Object.keys(defined(fixed)).length > 0
+          ? `with ${Object.entries(defined(fixed))
+              .map(([k, v]) => `${k}=${String(v)}`)
+              .join(",")} `
+          : "";
       return new ConfigError(
         `plan: ${job.architecture.name} ${wish}does not fit ${where}; nearest that works, leaving ${attempt.without} open: ${layoutText(best.layout)} (${gb(best.memoryBytes.total)})`,
       );
     }
   }
-  return new ConfigError(problem ?? `plan: no layout of ${job.architecture.name} fits ${where} with sequences of ${job.sequence}`);
+  return new ConfigError(
+    problem ?? `plan: no layout of ${job.architecture.name} fits ${where} with sequences of ${job.sequence}`,
+  );
 }
 
 const gb = (n: number) => `${(n / 1e9).toFixed(1)} GB`;
@@ -232,8 +275,10 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   const start = i;
   while (i < counts.length && at(i) === undefined && i < start + 4) i++;
   if (at(i) === undefined) for (i = start - 1; i >= 0 && at(i) === undefined; ) i--;
-  if (at(i) === undefined) throw problem ?? new ConfigError(`plan: ${job.architecture.name} does not fit any number of ${question.chip.name}`);
-  const holds = (r: PlanResult | undefined) => r !== undefined && (days !== undefined ? r.days <= days : r.usd <= budgetUsd!);
+  if (at(i) === undefined)
+    throw problem ?? new ConfigError(`plan: ${job.architecture.name} does not fit any number of ${question.chip.name}`);
+  const holds = (r: PlanResult | undefined) =>
+    r !== undefined && (days !== undefined ? r.days <= days : r.usd <= budgetUsd!);
   // Towards fewer where days are kept, or where the budget is exceeded; else towards more. A count that cannot run may stand between two that can.
   const step = (days !== undefined) === holds(at(i)) ? -1 : 1;
   let answer = holds(at(i)) ? at(i) : undefined;
@@ -248,11 +293,21 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   const all = [...known.values()].filter((r) => r !== undefined);
   if (answer) {
     const over = days !== undefined && budgetUsd !== undefined && answer.usd > budgetUsd;
-    return over ? { ...answer, warnings: [`The run costs $${short(answer.usd)}, more than the budget of $${short(budgetUsd)}.`, ...answer.warnings] } : answer;
+    return over
+      ? {
+          ...answer,
+          warnings: [
+            `The run costs $${short(answer.usd)}, more than the budget of $${short(budgetUsd)}.`,
+            ...answer.warnings,
+          ],
+        }
+      : answer;
   }
   if (days !== undefined) {
     const best = all.reduce((a, b) => (b.days < a.days ? b : a));
-    throw new ConfigError(`plan: ${short(days)} days are too few on ${question.chip.name}: ${best.gpus} of them still take ${short(best.days)}; nearest that works: --days ${Math.ceil(best.days)}, or a larger --batch to spread over more`);
+    throw new ConfigError(
+      `plan: ${short(days)} days are too few on ${question.chip.name}: ${best.gpus} of them still take ${short(best.days)}; nearest that works: --days ${Math.ceil(best.days)}, or a larger --batch to spread over more`,
+    );
   }
   const least = all.reduce((a, b) => (b.usd < a.usd ? b : a));
   throw new ConfigError(
@@ -261,7 +316,12 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
 }
 
 const short = (n: number): string => {
-  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+  for (const [unit, size] of [
+    ["T", 1e12],
+    ["B", 1e9],
+    ["M", 1e6],
+    ["K", 1e3],
+  ] as const)
     if (n >= size) return `${Number((n / size).toPrecision(3))}${unit}`;
   return String(Number(n.toPrecision(3)));
 };
@@ -282,7 +342,8 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
   const lost = question.goodput === undefined ? Math.max(1, share / CONSTANTS.wholeRunShare) : 1;
   const band = { p10: HOURS_BAND.p10, p90: HOURS_BAND.p90 * lost, source: HOURS_BAND.source };
   const at = (factor: number) => ({ gpuHours: gpuHours * factor, days: days * factor, usd: usd * factor });
-  const p10 = at(band.p10), p90 = at(band.p90);
+  const p10 = at(band.p10),
+    p90 = at(band.p90);
   const used = energy({ chip, gpuHours });
   const money = lines({ usd, p10: p10.usd, p90: p90.usd });
   const sources: Source[] = [
@@ -330,23 +391,46 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
   };
 }
 
-const unique = (sources: Source[]): Source[] => [...new Map(sources.map((source) => [`${source.title} ${source.date}`, source])).values()];
+const unique = (sources: Source[]): Source[] => [
+  ...new Map(sources.map((source) => [`${source.title} ${source.date}`, source])).values(),
+];
 
-function warningsOf(question: PlanQuestion, job: Job, best: StepEstimate, rate: ReturnType<typeof rentalRate> | undefined): string[] {
+function warningsOf(
+  question: PlanQuestion,
+  job: Job,
+  best: StepEstimate,
+  rate: ReturnType<typeof rentalRate> | undefined,
+): string[] {
   const { chip, gpus } = job.cluster;
   const found: string[] = [];
-  const doubts = Object.entries(chip.doubts ?? {}).filter(([field]) => ["bf16FlopsPerSec", "eightBitOpsPerSec", "hbmBytes", "hbmBytesPerSec", "linkBytesPerSec"].includes(field));
+  const doubts = Object.entries(chip.doubts ?? {}).filter(([field]) =>
+    ["bf16FlopsPerSec", "eightBitOpsPerSec", "hbmBytes", "hbmBytesPerSec", "linkBytesPerSec"].includes(field),
+  );
   for (const [field, doubt] of doubts) found.push(`${chip.name}: ${field} is in doubt: ${doubt}`);
-  if (chip.sources.every(({ mark }) => mark === "unconfirmed")) found.push(`${chip.name}: no figure of it is confirmed by a source.`);
+  if (chip.sources.every(({ mark }) => mark === "unconfirmed"))
+    found.push(`${chip.name}: no figure of it is confirmed by a source.`);
   const used = best.layout.dp * best.layout.tp * best.layout.cp * best.layout.pp;
   if (used < gpus)
-    found.push(`The best layout leaves ${gpus - used} of ${gpus} GPUs idle, since no faster one divides them; they are paid for all the same. ${used} do as much.`);
+    found.push(
+      `The best layout leaves ${gpus - used} of ${gpus} GPUs idle, since no faster one divides them; they are paid for all the same. ${used} do as much.`,
+    );
   const usable = usableBytes(job);
-  if (best.memoryBytes.total > 0.93 * usable) found.push(`Memory is filled to ${((best.memoryBytes.total / chip.hbmBytes) * 100).toFixed(0)} %: an uneven batch could overflow it.`);
+  if (best.memoryBytes.total > 0.93 * usable)
+    found.push(
+      `Memory is filled to ${((best.memoryBytes.total / chip.hbmBytes) * 100).toFixed(0)} %: an uneven batch could overflow it.`,
+    );
   if (job.architecture.layers.some(({ ffn }) => ffn.kind === "moe") && job.imbalance === 1)
-    found.push("Experts are taken as evenly loaded; real routing has cost 8 to 20 % of throughput on H100 (--imbalance).");
+    found.push(
+      "Experts are taken as evenly loaded; real routing has cost 8 to 20 % of throughput on H100 (--imbalance).",
+    );
   if (question.batch === undefined) found.push(`The batch of ${job.batch} sequences is assumed.`);
-  if (rate && rate.high / rate.low > 2) found.push(`Prices of ${chip.name} range from $${rate.low} to $${rate.high} an hour; the band of hours does not hold that.`);
-  if (!chip.datacenter && gpus > 8) found.push(`${chip.name} is no data-centre chip; its drivers and its network are rarely set up for such a cluster.`);
+  if (rate && rate.high / rate.low > 2)
+    found.push(
+      `Prices of ${chip.name} range from $${rate.low} to $${rate.high} an hour; the band of hours does not hold that.`,
+    );
+  if (!chip.datacenter && gpus > 8)
+    found.push(
+      `${chip.name} is no data-centre chip; its drivers and its network are rarely set up for such a cluster.`,
+    );
   return found;
 }

@@ -6,9 +6,16 @@ import type { PhaseSpec } from "./phases.ts";
 import type { Precision, ScheduleName, Source } from "./types.ts";
 
 const paper = (title: string, date: string, id: string): Source => ({
-  title: `${title}, arXiv:${id}`, date, mark: "primary", url: `https://arxiv.org/abs/${id}`,
+  title: `${title}, arXiv:${id}`,
+  date,
+  mark: "primary",
+  url: `https://arxiv.org/abs/${id}`,
 });
-const remembered = (title: string, date: string): Source => ({ title: `${title}, remembered`, date, mark: "unconfirmed" });
+const remembered = (title: string, date: string): Source => ({
+  title: `${title}, remembered`,
+  date,
+  mark: "unconfirmed",
+});
 
 /** How a published model was trained: what a question leaves out is taken from here. */
 export interface PlanPreset {
@@ -30,91 +37,242 @@ const llm = paper("DeepSeek LLM", "2024-01-05", "2401.02954");
 const llama = paper("The Llama 3 Herd of Models", "2024-07-31", "2407.21783");
 const qwen25 = paper("Qwen2.5 Technical Report (18T tokens; batch assumed)", "2024-12-19", "2412.15115");
 const qwen3 = paper("Qwen3 Technical Report (36T tokens; batch assumed)", "2025-05-14", "2505.09388");
-const qwen: PlanPreset = { sequence: 4096, batch: 2048, tokens: 18e12, precision: "bf16", chip: "h800", gpus: 1024, sources: [qwen25] };
+const qwen: PlanPreset = {
+  sequence: 4096,
+  batch: 2048,
+  tokens: 18e12,
+  precision: "bf16",
+  chip: "h800",
+  gpus: 1024,
+  sources: [qwen25],
+};
 
 /** By the names of the model presets. */
 export const PLAN_PRESETS: Record<string, PlanPreset> = {
   "deepseek-v3": {
-    sequence: 4096, batch: 15360, tokens: 14.8e12, precision: "fp8", schedule: "dualpipe", mtp: true, chip: "h800", gpus: 2048, sources: [v3],
+    sequence: 4096,
+    batch: 15360,
+    tokens: 14.8e12,
+    precision: "fp8",
+    schedule: "dualpipe",
+    mtp: true,
+    chip: "h800",
+    gpus: 2048,
+    sources: [v3],
   },
   "deepseek-v2": {
-    sequence: 4096, batch: 9216, tokens: 8.1e12, precision: "bf16", schedule: "zero-bubble", chip: "h800", sources: [v2],
+    sequence: 4096,
+    batch: 9216,
+    tokens: 8.1e12,
+    precision: "bf16",
+    schedule: "zero-bubble",
+    chip: "h800",
+    sources: [v2],
   },
   "deepseek-v2-lite": {
-    sequence: 4096, batch: 4608, tokens: 5.7e12, precision: "bf16", schedule: "zero-bubble", chip: "h800", gpus: 256, sources: [v2],
+    sequence: 4096,
+    batch: 4608,
+    tokens: 5.7e12,
+    precision: "bf16",
+    schedule: "zero-bubble",
+    chip: "h800",
+    gpus: 256,
+    sources: [v2],
   },
-  "deepseek-llm-7b": { sequence: 4096, batch: 2304, tokens: 2e12, precision: "bf16", chip: "h800", gpus: 256, sources: [llm] },
-  "deepseek-llm-67b": { sequence: 4096, batch: 4608, tokens: 2e12, precision: "bf16", chip: "h800", gpus: 1024, sources: [llm] },
+  "deepseek-llm-7b": {
+    sequence: 4096,
+    batch: 2304,
+    tokens: 2e12,
+    precision: "bf16",
+    chip: "h800",
+    gpus: 256,
+    sources: [llm],
+  },
+  "deepseek-llm-67b": {
+    sequence: 4096,
+    batch: 4608,
+    tokens: 2e12,
+    precision: "bf16",
+    chip: "h800",
+    gpus: 1024,
+    sources: [llm],
+  },
   "moonlight-16b-a3b": {
-    sequence: 8192, batch: 2048, tokens: 5.7e12, precision: "bf16", chip: "h800", gpus: 256,
+    sequence: 8192,
+    batch: 2048,
+    tokens: 5.7e12,
+    precision: "bf16",
+    chip: "h800",
+    gpus: 256,
     sources: [paper("Muon is Scalable for LLM Training", "2025-02-24", "2502.16982")],
   },
   "kimi-k2": {
-    sequence: 4096, batch: 16384, tokens: 15.5e12, precision: "bf16", chip: "h800", gpus: 2048,
+    sequence: 4096,
+    batch: 16384,
+    tokens: 15.5e12,
+    precision: "bf16",
+    chip: "h800",
+    gpus: 2048,
     sources: [paper("Kimi K2 (67M tokens a batch)", "2025-07-28", "2507.20534")],
   },
   "llama-3.1-8b": {
-    sequence: 8192, batch: 1024, tokens: 15e12, precision: "bf16", chip: "h100", gpus: 1024, sources: [llama, remembered("Batch of the smaller Llama 3.1 models", "2024")],
+    sequence: 8192,
+    batch: 1024,
+    tokens: 15e12,
+    precision: "bf16",
+    chip: "h100",
+    gpus: 1024,
+    sources: [llama, remembered("Batch of the smaller Llama 3.1 models", "2024")],
   },
   "llama-3.1-70b": {
-    sequence: 8192, batch: 2048, tokens: 15e12, precision: "bf16", chip: "h100", gpus: 4096, sources: [llama, remembered("Batch of the smaller Llama 3.1 models", "2024")],
+    sequence: 8192,
+    batch: 2048,
+    tokens: 15e12,
+    precision: "bf16",
+    chip: "h100",
+    gpus: 4096,
+    sources: [llama, remembered("Batch of the smaller Llama 3.1 models", "2024")],
   },
-  "llama-3.1-405b": { sequence: 8192, batch: 2048, tokens: 15.6e12, precision: "bf16", chip: "h100", gpus: 16384, sources: [llama] },
+  "llama-3.1-405b": {
+    sequence: 8192,
+    batch: 2048,
+    tokens: 15.6e12,
+    precision: "bf16",
+    chip: "h100",
+    gpus: 16384,
+    sources: [llama],
+  },
   "qwen2.5-1.5b": { ...qwen, gpus: 256 },
   "qwen2.5-7b": { ...qwen, gpus: 512 },
   "qwen2.5-14b": qwen,
   "qwen2.5-32b": qwen,
-  "qwen3-8b": { sequence: 4096, batch: 2048, tokens: 36e12, precision: "bf16", chip: "h800", gpus: 1024, sources: [qwen3] },
+  "qwen3-8b": {
+    sequence: 4096,
+    batch: 2048,
+    tokens: 36e12,
+    precision: "bf16",
+    chip: "h800",
+    gpus: 1024,
+    sources: [qwen3],
+  },
 };
 
 const r1 = paper("DeepSeek-R1", "2025-01-22", "2501.12948");
 const nature: Source = {
-  title: "DeepSeek-R1, Nature 645 (2025) and its supplement: steps, groups, limits of length", date: "2025-09-17", mark: "secondary",
+  title: "DeepSeek-R1, Nature 645 (2025) and its supplement: steps, groups, limits of length",
+  date: "2025-09-17",
+  mark: "secondary",
   url: "https://www.nature.com/articles/s41586-025-09422-z",
 };
 const assumed = (what: string): Source => ({ title: `${what}, assumed`, date: "2026-11", mark: "unconfirmed" });
 const group = { kind: "grpo", outputsPerStep: 512, outputsPerRollout: 8192 } as const;
 
 /** What a published model went through, as work; hours follow from it. */
-export const PHASES: Record<string, { model: string; chip: string; gpus: number; usdPerGpuHour?: number; speculation?: { acceptance: number; drafted: number }; phases: PhaseSpec[] }> = {
+export const PHASES: Record<
+  string,
+  {
+    model: string;
+    chip: string;
+    gpus: number;
+    usdPerGpuHour?: number;
+    speculation?: { acceptance: number; drafted: number };
+    phases: PhaseSpec[];
+  }
+> = {
   "deepseek-v3": {
-    model: "deepseek-v3", chip: "h800", gpus: 2048, speculation: { acceptance: 0.87, drafted: 1 },
+    model: "deepseek-v3",
+    chip: "h800",
+    gpus: 2048,
+    speculation: { acceptance: 0.87, drafted: 1 },
     phases: [
       { kind: "pretrain", name: "pretraining", tokens: 14.8e12, ramp: { from: 3072, tokens: 469e9 }, sources: [v3] },
       { kind: "extend", name: "context extension, 32K", steps: 1000, batch: 1920, sequence: 32768, sources: [v3] },
       { kind: "extend", name: "context extension, 128K", steps: 1000, batch: 480, sequence: 131072, sources: [v3] },
       {
-        kind: "sft", name: "fine-tuning", samples: 1.5e6, meanTokens: 1500, epochs: 2,
+        kind: "sft",
+        name: "fine-tuning",
+        samples: 1.5e6,
+        meanTokens: 1500,
+        epochs: 2,
         sources: [v3, assumed("Mean answer of V3's fine-tuning, 1,500 tokens")],
       },
       {
-        ...group, kind: "grpo", name: "reinforcement learning", steps: 200, meanTokens: 1500, maxTokens: 8192, outputsPerRollout: 2048,
-        sources: [assumed("V3's reinforcement learning: 200 steps of 512 answers, 1,500 tokens in the mean, 8,192 at most")],
+        ...group,
+        kind: "grpo",
+        name: "reinforcement learning",
+        steps: 200,
+        meanTokens: 1500,
+        maxTokens: 8192,
+        outputsPerRollout: 2048,
+        sources: [
+          assumed("V3's reinforcement learning: 200 steps of 512 answers, 1,500 tokens in the mean, 8,192 at most"),
+        ],
       },
     ],
   },
   "deepseek-r1": {
-    model: "deepseek-r1", chip: "h800", gpus: 512, speculation: { acceptance: 0.87, drafted: 1 },
+    model: "deepseek-r1",
+    chip: "h800",
+    gpus: 512,
+    speculation: { acceptance: 0.87, drafted: 1 },
     phases: [
       {
-        ...group, name: "R1-Zero, answers to 32K", steps: 8200, meanTokens: 5000, maxTokens: 32768,
-        sources: [r1, nature, assumed("R1-Zero's mean answer, about 5,000 tokens to step 8,200 and 14,000 after, read off a curve")],
+        ...group,
+        name: "R1-Zero, answers to 32K",
+        steps: 8200,
+        meanTokens: 5000,
+        maxTokens: 32768,
+        sources: [
+          r1,
+          nature,
+          assumed("R1-Zero's mean answer, about 5,000 tokens to step 8,200 and 14,000 after, read off a curve"),
+        ],
       },
-      { ...group, name: "R1-Zero, answers to 64K", steps: 2200, meanTokens: 14000, maxTokens: 65536, sources: [nature] },
       {
-        kind: "sample", name: "SFT data", outputs: 4 * 600_000, meanTokens: 6000, maxTokens: 32768,
+        ...group,
+        name: "R1-Zero, answers to 64K",
+        steps: 2200,
+        meanTokens: 14000,
+        maxTokens: 65536,
+        sources: [nature],
+      },
+      {
+        kind: "sample",
+        name: "SFT data",
+        outputs: 4 * 600_000,
+        meanTokens: 6000,
+        maxTokens: 32768,
         sources: [r1, assumed("Four answers sampled for each of the 600K kept, 6,000 tokens in the mean")],
       },
       {
-        ...group, name: "R1, reasoning", steps: 2000, meanTokens: 7000, maxTokens: 32768,
+        ...group,
+        name: "R1, reasoning",
+        steps: 2000,
+        meanTokens: 7000,
+        maxTokens: 32768,
         sources: [nature, assumed("R1's first reinforcement learning: 2,000 steps, 7,000 tokens in the mean")],
       },
       {
-        kind: "sft", name: "R1, fine-tuning", samples: 804_745, meanTokens: 5355, epochs: 2,
-        sources: [r1, { title: "Size of R1's SFT data (804,745 answers, 5,355 tokens in the mean), Nature supplement, remembered", date: "2025-09", mark: "unconfirmed" }],
+        kind: "sft",
+        name: "R1, fine-tuning",
+        samples: 804_745,
+        meanTokens: 5355,
+        epochs: 2,
+        sources: [
+          r1,
+          {
+            title: "Size of R1's SFT data (804,745 answers, 5,355 tokens in the mean), Nature supplement, remembered",
+            date: "2025-09",
+            mark: "unconfirmed",
+          },
+        ],
       },
       {
-        ...group, name: "R1, all prompts", steps: 1700, meanTokens: 6000, maxTokens: 32768,
+        ...group,
+        name: "R1, all prompts",
+        steps: 1700,
+        meanTokens: 6000,
+        maxTokens: 32768,
         sources: [nature, assumed("Mean answer of R1's second reinforcement learning, 6,000 tokens")],
       },
     ],
@@ -128,7 +286,12 @@ export const distillPhases = (): PhaseSpec[] => [
 
 /** Short names people type. */
 const ALIASES: Record<string, string> = {
-  v3: "deepseek-v3", v2: "deepseek-v2", r1: "deepseek-r1", "deepseek-67b": "deepseek-llm-67b", k2: "kimi-k2", "llama-405b": "llama-3.1-405b",
+  v3: "deepseek-v3",
+  v2: "deepseek-v2",
+  r1: "deepseek-r1",
+  "deepseek-67b": "deepseek-llm-67b",
+  k2: "kimi-k2",
+  "llama-405b": "llama-3.1-405b",
 };
 
 export interface NamedModel {
@@ -145,6 +308,8 @@ export function planModel(name: string): NamedModel {
   const lower = name.toLowerCase();
   const key = ALIASES[lower] ?? lower;
   if (!Object.hasOwn(PRESETS, key))
-    throw new ConfigError(`plan: expected a published model, a folder or a config.json, came ${name}; nearest: ${nearest(name, planModelNames()).slice(0, 4).join(", ")}`);
+    throw new ConfigError(
+      `plan: expected a published model, a folder or a config.json, came ${name}; nearest: ${nearest(name, planModelNames()).slice(0, 4).join(", ")}`,
+    );
   return { name: key, config: presetConfig(key), preset: PLAN_PRESETS[key === "deepseek-r1" ? "deepseek-v3" : key] };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CHIPS, chipOf } from "./chips.ts";
-import { exchangeRate, fromUsd, purchasePrice, PURCHASE_PRICES, RENTAL_PRICES, rentalRate, toUsd } from "./prices.ts";
+import { exchangeRate, fromUsd, PURCHASE_PRICES, purchasePrice, RENTAL_PRICES, rentalRate, toUsd } from "./prices.ts";
 
 describe("prices", () => {
   it("takes DeepSeek's $2 for the H800", () => {

@@ -19,19 +19,60 @@ export interface RentalPrice {
   source: Source;
 }
 
-const mercatus: Source = { title: "Mercatus AI, cloud GPU prices", date: "2026-05", mark: "secondary", url: "https://www.mercatus-ai.com/blog/cloud-gpu-pricing" };
-const aimultiple: Source = { title: "AIMultiple, GPU rental index over 58 providers", date: "2026-05-20", mark: "secondary", url: "https://aimultiple.com/gpu-index" };
-const spheron: Source = { title: "Spheron, prices by chip", date: "2026-03-08", mark: "secondary", url: "https://www.spheron.network/blog/rtx-5090-vs-h100-vs-b200" };
-const lists: Source = { title: "price lists as gathered by compux.net, packet.ai and Mercatus", date: "2026", mark: "secondary" };
+const mercatus: Source = {
+  title: "Mercatus AI, cloud GPU prices",
+  date: "2026-05",
+  mark: "secondary",
+  url: "https://www.mercatus-ai.com/blog/cloud-gpu-pricing",
+};
+const aimultiple: Source = {
+  title: "AIMultiple, GPU rental index over 58 providers",
+  date: "2026-05-20",
+  mark: "secondary",
+  url: "https://aimultiple.com/gpu-index",
+};
+const spheron: Source = {
+  title: "Spheron, prices by chip",
+  date: "2026-03-08",
+  mark: "secondary",
+  url: "https://www.spheron.network/blog/rtx-5090-vs-h100-vs-b200",
+};
+const lists: Source = {
+  title: "price lists as gathered by compux.net, packet.ai and Mercatus",
+  date: "2026",
+  mark: "secondary",
+};
 const semianalysis: Source = { title: "SemiAnalysis, H100 rental index", date: "2026-03", mark: "secondary" };
-const epoch: Source = { title: "Epoch AI, cloud prices of the H100 in March 2025", date: "2025-03", mark: "primary", url: "https://epoch.ai/" };
+const epoch: Source = {
+  title: "Epoch AI, cloud prices of the H100 in March 2025",
+  date: "2025-03",
+  mark: "primary",
+  url: "https://epoch.ai/",
+};
 const remembered: Source = { title: "usual prices, as remembered", date: "2026", mark: "unconfirmed" };
 
-const usd = (chip: string, provider: Provider, date: string, low: number, high: number, source: Source): RentalPrice =>
-  ({ chip, provider, date, currency: "USD", low, high, source });
-const rmb = (chip: string, price: number, mark: Source = SOURCES.ling): RentalPrice =>
-  ({ chip, provider: "own", date: "2025-03", currency: "RMB", low: price, high: price, source: mark });
-const byShape: Source = { ...SOURCES.ling, mark: "derived", title: `${SOURCES.ling.title}; the chip is told by its rates only` };
+const usd = (
+  chip: string,
+  provider: Provider,
+  date: string,
+  low: number,
+  high: number,
+  source: Source,
+): RentalPrice => ({ chip, provider, date, currency: "USD", low, high, source });
+const rmb = (chip: string, price: number, mark: Source = SOURCES.ling): RentalPrice => ({
+  chip,
+  provider: "own",
+  date: "2025-03",
+  currency: "RMB",
+  low: price,
+  high: price,
+  source: mark,
+});
+const byShape: Source = {
+  ...SOURCES.ling,
+  mark: "derived",
+  title: `${SOURCES.ling.title}; the chip is told by its rates only`,
+};
 
 export const RENTAL_PRICES: readonly RentalPrice[] = [
   usd("a100-80", "marketplace", "2026-05", 0.8, 1.1, mercatus),
@@ -51,14 +92,24 @@ export const RENTAL_PRICES: readonly RentalPrice[] = [
   usd("b200", "neocloud", "2026", 3.75, 6.03, lists),
   usd("b200", "hyperscaler", "2026", 8, 14, lists),
   usd("gb200", "neocloud", "2026", 4.54, 4.54, lists),
-  usd("h800", "own", "2024-12-27", 2, 2, { ...SOURCES.deepseekV3, title: `${SOURCES.deepseekV3.title}: $2 an hour, assumed by its authors` }),
+  usd("h800", "own", "2024-12-27", 2, 2, {
+    ...SOURCES.deepseekV3,
+    title: `${SOURCES.deepseekV3.title}: $2 an hour, assumed by its authors`,
+  }),
   rmb("h800", 27.5, byShape),
   rmb("a800", 10, byShape),
   rmb("h20", 5.64, byShape),
-  rmb("ascend-910b", 7, { ...byShape, mark: "unconfirmed", title: `${SOURCES.ling.title}: 370 TFLOP/s with 64 GB, perhaps this chip` }),
+  rmb("ascend-910b", 7, {
+    ...byShape,
+    mark: "unconfirmed",
+    title: `${SOURCES.ling.title}: 370 TFLOP/s with 64 GB, perhaps this chip`,
+  }),
   usd("l40s", "neocloud", "2026", 0.8, 1.9, remembered),
   usd("rtx-4090", "marketplace", "2026", 0.3, 0.6, remembered),
-  usd("rtx-5090", "marketplace", "2026", 0.5, 0.9, { ...spheron, title: `${spheron.title} ($0.76), and usual prices as remembered` }),
+  usd("rtx-5090", "marketplace", "2026", 0.5, 0.9, {
+    ...spheron,
+    title: `${spheron.title} ($0.76), and usual prices as remembered`,
+  }),
   usd("mi300x", "neocloud", "2026", 1.7, 3, remembered),
 ];
 
@@ -70,7 +121,12 @@ export interface PurchasePrice {
   source: Source;
 }
 
-const hardware: Source = { title: "Epoch AI, prices of hardware", date: "2025", mark: "primary", url: "https://epoch.ai/data/machine-learning-hardware" };
+const hardware: Source = {
+  title: "Epoch AI, prices of hardware",
+  date: "2025",
+  mark: "primary",
+  url: "https://epoch.ai/data/machine-learning-hardware",
+};
 export const PURCHASE_PRICES: readonly PurchasePrice[] = [
   { chip: "h100", low: 31_000, high: 36_000, source: hardware },
   { chip: "h200", low: 33_800, high: 33_800, source: hardware },
@@ -89,15 +145,43 @@ export interface ExchangeRate {
   source: Source;
 }
 
-const fed: Source = { title: "Federal Reserve, G.5A, yearly averages", date: "2024-02-01", mark: "primary", url: "https://federalreserve.gov/releases/g5a/20240201" };
+const fed: Source = {
+  title: "Federal Reserve, G.5A, yearly averages",
+  date: "2024-02-01",
+  mark: "primary",
+  url: "https://federalreserve.gov/releases/g5a/20240201",
+};
 const year = (date: string, yuan: number, won: number): ExchangeRate[] => [
   { currency: "RMB", date, perUsd: yuan, source: fed },
   { currency: "KRW", date, perUsd: won, source: fed },
 ];
 export const EXCHANGE_RATES: readonly ExchangeRate[] = [
-  ...year("2020", 6.9042, 1180.56), ...year("2021", 6.4508, 1144.89), ...year("2022", 6.729, 1291.78), ...year("2023", 7.0809, 1306.76),
-  { currency: "RMB", date: "2025-02-25", perUsd: 7.1726, source: { title: "Central parity of 2025-02-25, by Xinhua", date: "2025-02-25", mark: "secondary", url: "http://china.org.cn/china/Off_the_Wire/2025-02/25/content_117731713.htm" } },
-  { currency: "KRW", date: "2025", perUsd: 1422.16, source: { title: "Yearly average of 2025, by KBS", date: "2025-12-30", mark: "secondary", url: "http://world.kbs.co.kr/service/news_view.htm?Seq_Code=198497&lang=e" } },
+  ...year("2020", 6.9042, 1180.56),
+  ...year("2021", 6.4508, 1144.89),
+  ...year("2022", 6.729, 1291.78),
+  ...year("2023", 7.0809, 1306.76),
+  {
+    currency: "RMB",
+    date: "2025-02-25",
+    perUsd: 7.1726,
+    source: {
+      title: "Central parity of 2025-02-25, by Xinhua",
+      date: "2025-02-25",
+      mark: "secondary",
+      url: "http://china.org.cn/china/Off_the_Wire/2025-02/25/content_117731713.htm",
+    },
+  },
+  {
+    currency: "KRW",
+    date: "2025",
+    perUsd: 1422.16,
+    source: {
+      title: "Yearly average of 2025, by KBS",
+      date: "2025-12-30",
+      mark: "secondary",
+      url: "http://world.kbs.co.kr/service/news_view.htm?Seq_Code=198497&lang=e",
+    },
+  },
 ];
 
 /** The rate nearest in time to a date (YYYY, YYYY-MM or YYYY-MM-DD); the newest without one. Throws ConfigError on an unreadable date. */
@@ -107,11 +191,15 @@ export function exchangeRate(currency: Currency, date?: string): ExchangeRate {
   if (rates.length === 0) throw new ConfigError(`currency: expected USD, RMB or KRW, came ${currency}`);
   if (date === undefined) return rates.at(-1)!;
   const when = middle(date);
-  return rates.reduce((best, rate) => (Math.abs(middle(rate.date) - when) < Math.abs(middle(best.date) - when) ? rate : best));
+  return rates.reduce((best, rate) =>
+    Math.abs(middle(rate.date) - when) < Math.abs(middle(best.date) - when) ? rate : best,
+  );
 }
 
-export const toUsd = (amount: number, currency: Currency, date?: string): number => amount / exchangeRate(currency, date).perUsd;
-export const fromUsd = (amount: number, currency: Currency, date?: string): number => amount * exchangeRate(currency, date).perUsd;
+export const toUsd = (amount: number, currency: Currency, date?: string): number =>
+  amount / exchangeRate(currency, date).perUsd;
+export const fromUsd = (amount: number, currency: Currency, date?: string): number =>
+  amount * exchangeRate(currency, date).perUsd;
 
 /** Middle of a date's span, in years. */
 function middle(date: string): number {
@@ -143,26 +231,41 @@ export function rentalRate(chip: Chip, options: { provider?: Provider; date?: st
   const all = RENTAL_PRICES.filter((price) => price.chip === chip.id);
   const wanted = options.provider === undefined ? all : all.filter(({ provider }) => provider === options.provider);
   if (all.length > 0 && wanted.length === 0)
-    throw new ConfigError(`prices: no ${options.provider} price of ${chip.name} is known; known: ${[...new Set(all.map(({ provider }) => provider))].join(", ")}`);
+    throw new ConfigError(
+      `prices: no ${options.provider} price of ${chip.name} is known; known: ${[...new Set(all.map(({ provider }) => provider))].join(", ")}`,
+    );
   const near = nearDate(wanted, options.date);
   if (near.length === 0) {
     const h100 = rentalRate(CHIPS.h100!, { ...(options.date ? { date: options.date } : {}) });
     const usdPerGpuHour = (h100.usdPerGpuHour * chip.bf16FlopsPerSec) / CHIPS.h100!.bf16FlopsPerSec;
     return {
-      usdPerGpuHour, low: usdPerGpuHour / GUESS, high: usdPerGpuHour * GUESS,
-      sources: [{ title: `no price of ${chip.name} known: the H100's per BF16 FLOP`, date: "2026-11", mark: "unconfirmed" }, ...h100.sources],
+      usdPerGpuHour,
+      low: usdPerGpuHour / GUESS,
+      high: usdPerGpuHour * GUESS,
+      sources: [
+        { title: `no price of ${chip.name} known: the H100's per BF16 FLOP`, date: "2026-11", mark: "unconfirmed" },
+        ...h100.sources,
+      ],
       says: `guessed from the H100's price per BF16 FLOP, within a factor of ${GUESS}`,
     };
   }
   const provider = ORDER.find((candidate) => near.some((price) => price.provider === candidate))!;
-  const dollars = near.map((price) => ({ ...price, low: toUsd(price.low, price.currency, price.date), high: toUsd(price.high, price.currency, price.date) }));
+  const dollars = near.map((price) => ({
+    ...price,
+    low: toUsd(price.low, price.currency, price.date),
+    high: toUsd(price.high, price.currency, price.date),
+  }));
   const first = dollars.filter((price) => price.provider === provider);
   const anchor = first.find(({ currency }) => currency === "USD") ?? first[0]!;
   const low = Math.min(...dollars.map((price) => price.low));
   const high = Math.max(...dollars.map((price) => price.high));
   return {
-    usdPerGpuHour: Math.sqrt(anchor.low * anchor.high), low, high,
-    sources: [anchor, ...dollars.filter((price) => price !== anchor)].map(({ source }) => source).filter((source, i, list) => list.findIndex(({ title }) => title === source.title) === i),
+    usdPerGpuHour: Math.sqrt(anchor.low * anchor.high),
+    low,
+    high,
+    sources: [anchor, ...dollars.filter((price) => price !== anchor)]
+      .map(({ source }) => source)
+      .filter((source, i, list) => list.findIndex(({ title }) => title === source.title) === i),
     says: `${provider === "own" ? "a lab's own reckoning" : `middle of ${provider} prices`} of ${anchor.date}${anchor.currency === "USD" ? "" : `, quoted in ${anchor.currency}`}`,
   };
 }

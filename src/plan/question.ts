@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { architectureOf, type Architecture } from "./architecture.ts";
+import { type Architecture, architectureOf } from "./architecture.ts";
 import { clusterOf } from "./cluster.ts";
 import { DEEPSEEK, MIXED } from "./memory.ts";
 import type { Cluster, Job, PlanQuestion, ScheduleName } from "./types.ts";
@@ -38,7 +38,11 @@ export function jobOf(question: PlanQuestion, gpus: number): Job {
   const cluster: Cluster = clusterOf(question.chip, gpus, { networkBytesPerSec: question.networkBytesPerSec });
   const precision = question.precision ?? "bf16";
   return {
-    architecture, cluster, sequence, batch, precision,
+    architecture,
+    cluster,
+    sequence,
+    batch,
+    precision,
     schedule: question.schedule ?? "1f1b",
     imbalance: question.imbalance ?? 1,
     bytes: precision === "fp8" ? DEEPSEEK : MIXED,
@@ -50,7 +54,15 @@ const show = (n: unknown) => (typeof n === "number" ? String(n) : JSON.stringify
 
 /** The largest numbers that a question may have: far over what anybody has done, so that no count is looped over for minutes. */
 export const MOST = {
-  tokens: 1e18, gpus: 1e6, sequence: 1e8, batch: 1e8, budgetUsd: 1e15, days: 36_500, usdPerGpuHour: 1e7, networkBytesPerSec: 1e14, imbalance: 1000,
+  tokens: 1e18,
+  gpus: 1e6,
+  sequence: 1e8,
+  batch: 1e8,
+  budgetUsd: 1e15,
+  days: 36_500,
+  usdPerGpuHour: 1e7,
+  networkBytesPerSec: 1e14,
+  imbalance: 1000,
 } as const;
 
 /** Numbers that are wrong whatever the layout. Throws ConfigError listing every fault. */
@@ -62,8 +74,10 @@ export function checkQuestion(question: PlanQuestion): void {
     if (!good(n)) faults.push(`${name}: expected a positive ${what}, came ${show(n)}`);
     else if (n > MOST[name]) faults.push(`${name}: expected at most ${MOST[name]}, came ${show(n)}`);
   };
-  for (const name of ["tokens", "budgetUsd", "days", "usdPerGpuHour", "networkBytesPerSec"] as const) within(name, "number", (n) => Number.isFinite(n) && n > 0);
-  for (const name of ["gpus", "sequence", "batch"] as const) within(name, "whole number", (n) => Number.isSafeInteger(n) && n > 0);
+  for (const name of ["tokens", "budgetUsd", "days", "usdPerGpuHour", "networkBytesPerSec"] as const)
+    within(name, "number", (n) => Number.isFinite(n) && n > 0);
+  for (const name of ["gpus", "sequence", "batch"] as const)
+    within(name, "whole number", (n) => Number.isSafeInteger(n) && n > 0);
   if (question.imbalance !== undefined && !(question.imbalance >= 1 && question.imbalance < MOST.imbalance))
     faults.push(`imbalance: expected 1 (even) or more, came ${show(question.imbalance)}`);
   if (question.goodput !== undefined && !(question.goodput > 0 && question.goodput <= 1))

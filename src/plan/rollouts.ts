@@ -1,7 +1,7 @@
 import { ConfigError } from "../errors.ts";
-import { cacheBytesPerToken, decodeSeconds, servedWeightBytes, type ServingLayout } from "./decode.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
-import { servingJob, tokensPerPass, units, type ServingQuestion, type Speculation } from "./serving.ts";
+import { cacheBytesPerToken, decodeSeconds, type ServingLayout, servedWeightBytes } from "./decode.ts";
+import { type ServingQuestion, type Speculation, servingJob, tokensPerPass, units } from "./serving.ts";
 
 /** Answers generated together before a model is updated. */
 export interface RolloutQuestion extends Pick<ServingQuestion, "architecture" | "cluster" | "precision"> {
@@ -42,7 +42,8 @@ export const surviving = (t: number, mean: number, max: number): number => 1 - (
  */
 export function rollout(question: RolloutQuestion): Rollout {
   const { cluster, outputs, promptTokens, meanTokens, maxTokens, speculation, constants = CONSTANTS } = question;
-  if (!(meanTokens > 0 && meanTokens < maxTokens)) throw new ConfigError(`rollouts: expected a mean answer below the longest, ${maxTokens}, came ${meanTokens}`);
+  if (!(meanTokens > 0 && meanTokens < maxTokens))
+    throw new ConfigError(`rollouts: expected a mean answer below the longest, ${maxTokens}, came ${meanTokens}`);
   const job = servingJob(question, promptTokens + meanTokens);
   const width = speculation ? speculation.drafted + 1 : 1;
   const yielded = speculation ? tokensPerPass(speculation) : 1;
@@ -56,23 +57,38 @@ export function rollout(question: RolloutQuestion): Rollout {
     const perReplica = Math.ceil(outputs / replicas);
     const waves = Math.ceil(perReplica / most);
     const start = perReplica / waves;
-    let seconds = 0, tail = 0;
+    let seconds = 0,
+      tail = 0;
     for (let i = 0; i < SLICES; i++) {
       const at = ((i + 0.5) / SLICES) * maxTokens;
       const alive = surviving(at, meanTokens, maxTokens);
       const passes = maxTokens / SLICES / yielded;
-      const spent = passes * decodeSeconds(job, unit, { sequences: Math.max(1, start * alive), context: promptTokens + at, width }, constants);
+      const spent =
+        passes *
+        decodeSeconds(
+          job,
+          unit,
+          { sequences: Math.max(1, start * alive), context: promptTokens + at, width },
+          constants,
+        );
       seconds += spent;
       if (alive < 0.1) tail += spent;
     }
     const tokens = outputs * meanTokens;
     if (!best || seconds * waves < best.seconds)
       best = {
-        seconds: seconds * waves, unit, sequencesPerGpu: start / unit.tp, waves, tokens,
-        tokensPerSecondPerGpu: tokens / (seconds * waves) / cluster.gpus, tail: tail / seconds,
+        seconds: seconds * waves,
+        unit,
+        sequencesPerGpu: start / unit.tp,
+        waves,
+        tokens,
+        tokensPerSecondPerGpu: tokens / (seconds * waves) / cluster.gpus,
+        tail: tail / seconds,
       };
   }
   if (!best)
-    throw new ConfigError(`rollouts: ${question.architecture.name} with answers of ${meanTokens} tokens does not fit ${cluster.gpus} × ${cluster.chip.name}; try more of them`);
+    throw new ConfigError(
+      `rollouts: ${question.architecture.name} with answers of ${meanTokens} tokens does not fit ${cluster.gpus} × ${cluster.chip.name}; try more of them`,
+    );
   return best;
 }

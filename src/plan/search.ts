@@ -3,7 +3,7 @@ import { layerCount } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { divisors, layoutProblem, layoutRuns, layoutText, MOST_STAGES } from "./layouts.ts";
 import { stageCount } from "./stages.ts";
-import { busiestRankSeconds, estimateStep, stepMemory, usableBytes, type TimedWorks } from "./step.ts";
+import { busiestRankSeconds, estimateStep, stepMemory, type TimedWorks, usableBytes } from "./step.ts";
 import type { Job, Layout, MemoryBytes, Runner, StepEstimate } from "./types.ts";
 
 export interface Searched {
@@ -36,10 +36,13 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
   const count = kinds.reduce((sum, { dps }) => sum + dps.length, 0);
   if (count === 0) throw new ConfigError(noCandidate(job, fixed));
   // Millions of them in a large question: numbers in arrays, not objects.
-  const kindOf = new Int32Array(count), dpOf = new Int32Array(count), bounds = new Float64Array(count);
+  const kindOf = new Int32Array(count),
+    dpOf = new Int32Array(count),
+    bounds = new Float64Array(count);
   let at = 0;
   kinds.forEach(({ layout, dps }, kind) => {
-    let busiest = 0, of = 0;
+    let busiest = 0,
+      of = 0;
     for (const dp of dps) {
       // With ZeRO-3 a micro-batch's time depends on dp; else it is the same for all.
       if (of === 0 || layout.zero === 3) busiest = busiestRankSeconds(job, { ...layout, dp }, constants, cache);
@@ -62,7 +65,10 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
     // A schedule's work goes with the square of its stages.
     effort += 1 + (stageCount(job.schedule, layout.pp, layout.vp) / 64) ** 2;
     if (effort > MOST_EFFORT) {
-      if (!best) throw new SearchEnded(`${nothingFits(job, least)}. Thousands of the fastest of ${count.toLocaleString("en-US")} layouts were looked at; fix a part of it, such as --layout pp=8`);
+      if (!best)
+        throw new SearchEnded(
+          `${nothingFits(job, least)}. Thousands of the fastest of ${count.toLocaleString("en-US")} layouts were looked at; fix a part of it, such as --layout pp=8`,
+        );
       break;
     }
     const memory = stepMemory(job, layout);
@@ -77,7 +83,12 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
     if (!best || step.stepSeconds < best.stepSeconds) best = step;
   }
   if (!best) throw new ConfigError(nothingFits(job, least));
-  return { best, runnersUp: losers(job, best, fitting, over, constants, cache, runnersUp), candidates: count, timed: fitting.length };
+  return {
+    best,
+    runnersUp: losers(job, best, fitting, over, constants, cache, runnersUp),
+    candidates: count,
+    timed: fitting.length,
+  };
 }
 
 /** A layout that does not fit. */
@@ -102,34 +113,57 @@ function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: nu
   const { gpus } = cluster;
   const node = cluster.tiers[0]!.chips;
   const layers = layerCount(architecture);
-  const powers = (most: number) => Array.from({ length: Math.floor(Math.log2(Math.max(1, most))) + 1 }, (_, i) => 2 ** i);
-  const pick = <K extends keyof Layout>(key: K, values: Layout[K][]): Layout[K][] => (fixed[key] !== undefined ? [fixed[key] as Layout[K]] : values);
+  const powers = (most: number) =>
+    Array.from({ length: Math.floor(Math.log2(Math.max(1, most))) + 1 }, (_, i) => 2 ** i);
+  const pick = <K extends keyof Layout>(key: K, values: Layout[K][]): Layout[K][] =>
+    fixed[key] !== undefined ? [fixed[key] as Layout[K]] : values;
   const moe = architecture.layers.find(({ ffn }) => ffn.kind === "moe")?.ffn;
   const tps = pick("tp", powers(Math.min(gpus, node, 16)));
   const cps = pick("cp", job.sequence > 16384 ? powers(Math.min(gpus, 64, job.sequence / 4096)) : [1]);
   const perRank = schedule === "dualpipev" ? 2 : 1;
-  const pps = pick("pp", [...new Set([...powers(Math.min(gpus, layers / perRank, MOST_SEARCHED_PP)), ...divisors(layers).filter((d) => d * perRank <= layers && d <= gpus && d <= 128)])].sort((a, b) => a - b));
-  const eps = pick("ep", moe?.kind === "moe" ? divisors(moe.experts).filter((d) => (d & (d - 1)) === 0 || d === moe.experts) : [1]);
+  const pps = pick(
+    "pp",
+    [
+      ...new Set([
+        ...powers(Math.min(gpus, layers / perRank, MOST_SEARCHED_PP)),
+        ...divisors(layers).filter((d) => d * perRank <= layers && d <= gpus && d <= 128),
+      ]),
+    ].sort((a, b) => a - b),
+  );
+  const eps = pick(
+    "ep",
+    moe?.kind === "moe" ? divisors(moe.experts).filter((d) => (d & (d - 1)) === 0 || d === moe.experts) : [1],
+  );
   const microBatches = pick("microBatch", [1, 2, 4, 8]);
   const recomputes = pick("recompute", ["none", "selective", "full"]);
   const found: { layout: Layout; dps: number[] }[] = [];
   const dps = new Map<number, number[]>();
-  for (const tp of tps) for (const cp of cps) for (const pp of pps) {
-    const room = Math.floor(gpus / (tp * cp * pp));
-    if (room < 1) continue;
-    const vps = pick("vp", schedule === "interleaved" && pp > 1 ? [1, 2, 3, 4, 6, 8].filter((v) => pp * v <= Math.min(layers, MOST_STAGES)) : [1]);
-    const zeros = pick("zero", pp === 1 ? [1, 3] : [1]);
-    for (const microBatch of microBatches) {
-      if (batch % microBatch !== 0) continue;
-      if (!dps.has(microBatch)) dps.set(microBatch, divisors(batch / microBatch, gpus));
-      const fitting = pick("dp", (dps.get(microBatch) ?? []).filter((d) => d <= room).slice(-MOST_DPS));
-      for (const ep of eps) for (const vp of vps) for (const zero of zeros) {
-        const shape: Layout = { dp: 1, tp, cp, pp, vp, ep, zero, microBatch, recompute: "none" };
-        const valid = fitting.filter((dp) => layoutRuns(job, { ...shape, dp }));
-        if (valid.length > 0) for (const recompute of recomputes) found.push({ layout: { ...shape, recompute }, dps: valid });
+  for (const tp of tps)
+    for (const cp of cps)
+      for (const pp of pps) {
+        const room = Math.floor(gpus / (tp * cp * pp));
+        if (room < 1) continue;
+        const vps = pick(
+          "vp",
+          schedule === "interleaved" && pp > 1
+            ? [1, 2, 3, 4, 6, 8].filter((v) => pp * v <= Math.min(layers, MOST_STAGES))
+            : [1],
+        );
+        const zeros = pick("zero", pp === 1 ? [1, 3] : [1]);
+        for (const microBatch of microBatches) {
+          if (batch % microBatch !== 0) continue;
+          if (!dps.has(microBatch)) dps.set(microBatch, divisors(batch / microBatch, gpus));
+          const fitting = pick("dp", (dps.get(microBatch) ?? []).filter((d) => d <= room).slice(-MOST_DPS));
+          for (const ep of eps)
+            for (const vp of vps)
+              for (const zero of zeros) {
+                const shape: Layout = { dp: 1, tp, cp, pp, vp, ep, zero, microBatch, recompute: "none" };
+                const valid = fitting.filter((dp) => layoutRuns(job, { ...shape, dp }));
+                if (valid.length > 0)
+                  for (const recompute of recomputes) found.push({ layout: { ...shape, recompute }, dps: valid });
+              }
+        }
       }
-    }
-  }
   return found;
 }
 
@@ -138,12 +172,28 @@ const seconds = (s: number) => `${s >= 0.1 ? s.toFixed(2) : s.toPrecision(2)} s`
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 const NAMES: Record<keyof StepEstimate["parts"], string> = {
-  compute: "computation", memoryBound: "memory-bound work", tp: "exposed tensor-parallel communication", ep: "exposed expert all-to-all", cp: "exposed context-parallel communication",
-  pp: "sends between stages", dp: "exposed gradient and weight exchange", bubble: "pipeline bubble", optimizer: "optimizer", overhead: "kernel launches",
+  compute: "computation",
+  memoryBound: "memory-bound work",
+  tp: "exposed tensor-parallel communication",
+  ep: "exposed expert all-to-all",
+  cp: "exposed context-parallel communication",
+  pp: "sends between stages",
+  dp: "exposed gradient and weight exchange",
+  bubble: "pipeline bubble",
+  optimizer: "optimizer",
+  overhead: "kernel launches",
 };
 
 /** The best of each kind (tp, cp, pp, vp, ep, recomputation), and the fastest that do not fit. */
-function losers(job: Job, best: StepEstimate, fitting: StepEstimate[], over: Over[], constants: Constants, cache: TimedWorks, most: number): Runner[] {
+function losers(
+  job: Job,
+  best: StepEstimate,
+  fitting: StepEstimate[],
+  over: Over[],
+  constants: Constants,
+  cache: TimedWorks,
+  most: number,
+): Runner[] {
   const kind = ({ tp, cp, pp, vp, ep, recompute }: Layout) => [tp, cp, pp, vp, ep, recompute].join();
   const seen = new Set([kind(best.layout)]);
   const runners: Runner[] = [];
@@ -162,7 +212,11 @@ function losers(job: Job, best: StepEstimate, fitting: StepEstimate[], over: Ove
     if (step.stepSeconds >= best.stepSeconds) continue;
     shown++;
     const slower = step.stepSeconds / best.stepSeconds - 1;
-    runners.push({ step, slower, why: `${layoutText(layout)} would take ${seconds(step.stepSeconds)} (${percent(-slower)} less) but needs ${GB(memory.total)} of the ${GB(chip.hbmBytes)} a ${chip.name} has: ${GB(memory.total - chip.hbmBytes)} too much, ${GB(memory.activations)} of it activations.` });
+    runners.push({
+      step,
+      slower,
+      why: `${layoutText(layout)} would take ${seconds(step.stepSeconds)} (${percent(-slower)} less) but needs ${GB(memory.total)} of the ${GB(chip.hbmBytes)} a ${chip.name} has: ${GB(memory.total - chip.hbmBytes)} too much, ${GB(memory.activations)} of it activations.`,
+    });
   }
   return runners;
 }
@@ -170,15 +224,38 @@ function losers(job: Job, best: StepEstimate, fitting: StepEstimate[], over: Ove
 /** The parts in which a layout loses most, with their numbers. */
 function whySlower(step: StepEstimate, best: StepEstimate): string {
   const keys = Object.keys(NAMES) as (keyof StepEstimate["parts"])[];
-  const lost = keys.map((key) => ({ key, by: step.parts[key] - best.parts[key] })).filter(({ by }) => by > 0).sort((a, b) => b.by - a.by).slice(0, 2);
-  const share = (key: keyof StepEstimate["parts"], s: StepEstimate) => (key === "bubble" ? ` (${percent(s.parts.bubble / s.stepSeconds)} of the step)` : "");
-  const text = lost.map(({ key }) => `${NAMES[key]} ${seconds(step.parts[key])}${share(key, step)} against ${seconds(best.parts[key])}`).join(", ");
+  const lost = keys
+    .map((key) => ({ key, by: step.parts[key] - best.parts[key] }))
+    .filter(({ by }) => by > 0)
+    .sort((a, b) => b.by - a.by)
+    .slice(0, 2);
+  const share = (key: keyof StepEstimate["parts"], s: StepEstimate) =>
+    key === "bubble" ? ` (${percent(s.parts.bubble / s.stepSeconds)} of the step)` : "";
+  const text = lost
+    .map(
+      ({ key }) => `${NAMES[key]} ${seconds(step.parts[key])}${share(key, step)} against ${seconds(best.parts[key])}`,
+    )
+    .join(", ");
   return `${layoutText(step.layout)} takes ${seconds(step.stepSeconds)}, ${percent(step.stepSeconds / best.stepSeconds - 1)} more: ${text || "the same work on fewer GPUs"}.`;
 }
 
 function noCandidate(job: Job, fixed: Partial<Layout>): string {
-  const whole: Layout = { dp: 1, tp: 1, cp: 1, pp: 1, vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "none", ...fixed };
-  return layoutProblem(job, whole) ?? `layout: no layout of ${job.cluster.gpus} GPUs divides a batch of ${job.batch} as asked; leave out some of ${Object.keys(fixed).join(", ")}`;
+  const whole: Layout = {
+    dp: 1,
+    tp: 1,
+    cp: 1,
+    pp: 1,
+    vp: 1,
+    ep: 1,
+    zero: 1,
+    microBatch: 1,
+    recompute: "none",
+    ...fixed,
+  };
+  return (
+    layoutProblem(job, whole) ??
+    `layout: no layout of ${job.cluster.gpus} GPUs divides a batch of ${job.batch} as asked; leave out some of ${Object.keys(fixed).join(", ")}`
+  );
 }
 
 function nothingFits(job: Job, least: Over | undefined): string {

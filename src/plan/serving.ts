@@ -1,21 +1,35 @@
 import { ConfigError } from "../errors.ts";
-import { CONSTANTS, type Constants } from "./constants.ts";
-import { cacheBytesPerToken, copiesOf, DECODE_SOURCES, decodeSeconds, layoutOf, passSeconds, servedWeightBytes, type ServingLayout } from "./decode.ts";
-import { architectureOf, type Architecture } from "./architecture.ts";
+import { presetConfig } from "../model/presets.ts";
+import { type Architecture, architectureOf } from "./architecture.ts";
 import { chipOf } from "./chips.ts";
 import { clusterOf } from "./cluster.ts";
-import { presetConfig } from "../model/presets.ts";
-import { modelWork } from "./work.ts";
+import { CONSTANTS, type Constants } from "./constants.ts";
+import {
+  cacheBytesPerToken,
+  copiesOf,
+  DECODE_SOURCES,
+  decodeSeconds,
+  layoutOf,
+  passSeconds,
+  type ServingLayout,
+  servedWeightBytes,
+} from "./decode.ts";
 import type { Cluster, Job, Op, Precision, Source } from "./types.ts";
+import { modelWork } from "./work.ts";
 
 const overview: Source = {
-  title: "DeepSeek-V3/R1 inference system overview (a day's mean of 73.7K input tokens/s, 56.3 % of them from the cache, or 14.8K output tokens/s for a node of 8 H800; mean cache 4,989; 20 to 22 tokens/s a user)",
-  date: "2025-03-01", mark: "primary",
+  title:
+    "DeepSeek-V3/R1 inference system overview (a day's mean of 73.7K input tokens/s, 56.3 % of them from the cache, or 14.8K output tokens/s for a node of 8 H800; mean cache 4,989; 20 to 22 tokens/s a user)",
+  date: "2025-03-01",
+  mark: "primary",
   url: "https://github.com/deepseek-ai/open-infra-index/blob/main/202502OpenSourceWeek/day_6_one_more_thing_deepseekV3R1_inference_system_overview.md",
 };
 const mtp: Source = {
-  title: "DeepSeek-V3 Technical Report, arXiv:2412.19437, §5.4.3 (second token accepted 85 to 90 % of the time, 1.8 times the speed)",
-  date: "2024-12-27", mark: "primary", url: "https://arxiv.org/abs/2412.19437",
+  title:
+    "DeepSeek-V3 Technical Report, arXiv:2412.19437, §5.4.3 (second token accepted 85 to 90 % of the time, 1.8 times the speed)",
+  date: "2024-12-27",
+  mark: "primary",
+  url: "https://arxiv.org/abs/2412.19437",
 };
 export const SERVING_SOURCES: readonly Source[] = [overview, mtp, ...DECODE_SOURCES];
 
@@ -59,7 +73,12 @@ export interface ServingQuestion {
 }
 
 export interface Serving {
-  prefill: { unit: ServingLayout; tokensPerSecondPerGpu: number; /** Without those the cache had. */ computedTokensPerSecondPerGpu: number; secondsToFirstToken: number };
+  prefill: {
+    unit: ServingLayout;
+    tokensPerSecondPerGpu: number /** Without those the cache had. */;
+    computedTokensPerSecondPerGpu: number;
+    secondsToFirstToken: number;
+  };
   decode: {
     unit: ServingLayout;
     sequencesPerGpu: number;
@@ -88,8 +107,18 @@ export const tokensPerPass = ({ acceptance, drafted }: Speculation): number =>
   Array.from({ length: drafted + 1 }, (_, i) => acceptance ** i).reduce((a, b) => a + b, 0);
 
 /** A job whose forward pass is the prefill of prompts. */
-export const servingJob = ({ architecture, cluster, precision }: Pick<ServingQuestion, "architecture" | "cluster" | "precision">, sequence: number): Job => ({
-  architecture, cluster, sequence, batch: 1, precision, schedule: "1f1b", imbalance: 1, mtp: false,
+export const servingJob = (
+  { architecture, cluster, precision }: Pick<ServingQuestion, "architecture" | "cluster" | "precision">,
+  sequence: number,
+): Job => ({
+  architecture,
+  cluster,
+  sequence,
+  batch: 1,
+  precision,
+  schedule: "1f1b",
+  imbalance: 1,
+  mtp: false,
   bytes: { weight: precision === "fp8" ? 1 : 2, gradient: 0, master: 0, moments: 0 },
 });
 
@@ -100,14 +129,21 @@ export const servingJob = ({ architecture, cluster, precision }: Pick<ServingQue
  */
 export function serve(question: ServingQuestion): Serving {
   const { architecture, inputTokens = 4096, outputTokens = 1024, cacheHitShare = 0, constants = CONSTANTS } = question;
-  if (!(cacheHitShare >= 0 && cacheHitShare < 1)) throw new ConfigError(`serving: expected a cache-hit share from 0 to below 1, came ${cacheHitShare}`);
+  if (!(cacheHitShare >= 0 && cacheHitShare < 1))
+    throw new ConfigError(`serving: expected a cache-hit share from 0 to below 1, came ${cacheHitShare}`);
   const prefill = prefillOf(question, inputTokens, constants);
   const decode = decodeOf(question, inputTokens + outputTokens / 2, inputTokens + outputTokens, constants);
   const perGpu = prefill.computed / (1 - cacheHitShare);
-  const usd = (rate: number) => (question.usdPerGpuHour === undefined ? undefined : (question.usdPerGpuHour / 3600 / rate) * 1e6);
+  const usd = (rate: number) =>
+    question.usdPerGpuHour === undefined ? undefined : (question.usdPerGpuHour / 3600 / rate) * 1e6;
   const bytesPerToken = cacheBytesPerToken(architecture, decode.unit.tp);
   return {
-    prefill: { unit: prefill.unit, tokensPerSecondPerGpu: perGpu, computedTokensPerSecondPerGpu: prefill.computed, secondsToFirstToken: prefill.seconds },
+    prefill: {
+      unit: prefill.unit,
+      tokensPerSecondPerGpu: perGpu,
+      computedTokensPerSecondPerGpu: prefill.computed,
+      secondsToFirstToken: prefill.seconds,
+    },
     decode,
     weightBytesPerGpu: servedWeightBytes(servingJob(question, inputTokens), decode.unit),
     cacheBytesPerToken: bytesPerToken,
@@ -129,9 +165,17 @@ export function measuredShare(constants: Constants = CONSTANTS): { prefill: numb
   const { meanContext, cacheHitShare, prefillUnit } = DEEPSEEK_SERVICE;
   const outputTokens = 1024;
   const at = serve({
-    architecture: architectureOf(presetConfig("deepseek-v3")), cluster: clusterOf(chipOf("h800"), 2048), precision: "fp8",
-    inputTokens: meanContext - outputTokens / 2, outputTokens, cacheHitShare, prefillUnit, decodeUnit: 128,
-    tokensPerSecondPerUser: DEEPSEEK_SERVICE.tokensPerSecondPerUser, speculation: { acceptance: 0.87, drafted: 1 }, constants,
+    architecture: architectureOf(presetConfig("deepseek-v3")),
+    cluster: clusterOf(chipOf("h800"), 2048),
+    precision: "fp8",
+    inputTokens: meanContext - outputTokens / 2,
+    outputTokens,
+    cacheHitShare,
+    prefillUnit,
+    decodeUnit: 128,
+    tokensPerSecondPerUser: DEEPSEEK_SERVICE.tokensPerSecondPerUser,
+    speculation: { acceptance: 0.87, drafted: 1 },
+    constants,
   });
   const share = {
     prefill: DEEPSEEK_SERVICE.inputTokensPerSecondPerGpu / at.prefill.tokensPerSecondPerGpu,
@@ -157,7 +201,8 @@ function prefillOf(question: ServingQuestion, tokens: number, constants: Constan
     // Only a prompt's last token needs the head.
     ops.push(...work.head.forward.filter((op) => op.kind === "collective"));
     const pass = passSeconds(ops, layout, cluster, constants, copiesOf(architecture));
-    const seconds = pass.compute + pass.exposed + pass.hideable - constants.hiddenShare * Math.min(pass.compute, pass.hideable);
+    const seconds =
+      pass.compute + pass.exposed + pass.hideable - constants.hiddenShare * Math.min(pass.compute, pass.hideable);
     const computed = (layout.microBatch * tokens) / unit.tp / seconds;
     if (!best || computed > best.computed) best = { unit, computed, seconds };
   }
@@ -165,7 +210,12 @@ function prefillOf(question: ServingQuestion, tokens: number, constants: Constan
   return best;
 }
 
-function decodeOf(question: ServingQuestion, context: number, longest: number, constants: Constants): Serving["decode"] {
+function decodeOf(
+  question: ServingQuestion,
+  context: number,
+  longest: number,
+  constants: Constants,
+): Serving["decode"] {
   const { architecture, cluster, speculation, tokensPerSecondPerUser: patience = 0 } = question;
   const job = servingJob(question, context);
   const width = speculation ? speculation.drafted + 1 : 1;
@@ -182,8 +232,13 @@ function decodeOf(question: ServingQuestion, context: number, longest: number, c
       const rate = (sequences * perUser) / unit.tp;
       if (!best || rate > best.tokensPerSecondPerGpu)
         best = {
-          unit, sequencesPerGpu: sequences / unit.tp, mostSequencesPerGpu: most / unit.tp, passSeconds: seconds,
-          tokensPerSecondPerGpu: rate, tokensPerSecondPerUser: perUser, tokensPerPass: yielded,
+          unit,
+          sequencesPerGpu: sequences / unit.tp,
+          mostSequencesPerGpu: most / unit.tp,
+          passSeconds: seconds,
+          tokensPerSecondPerGpu: rate,
+          tokensPerSecondPerUser: perUser,
+          tokensPerPass: yielded,
         };
     }
   }
@@ -199,9 +254,16 @@ function batches(most: number): number[] {
 }
 
 /** Units of GPUs that could serve one copy: dense models over TP within a node, experts over whole nodes. */
-export function units({ architecture, cluster }: ServingQuestion, fixed: number | undefined, most: number): ServingLayout[] {
+export function units(
+  { architecture, cluster }: ServingQuestion,
+  fixed: number | undefined,
+  most: number,
+): ServingLayout[] {
   const node = Math.max(1, Math.min(cluster.gpus, cluster.tiers[0].chips === Infinity ? 8 : cluster.tiers[0].chips));
-  const experts = architecture.layers.reduce((most, { ffn }) => (ffn.kind === "moe" ? Math.max(most, ffn.experts) : most), 0);
+  const experts = architecture.layers.reduce(
+    (most, { ffn }) => (ffn.kind === "moe" ? Math.max(most, ffn.experts) : most),
+    0,
+  );
   const heads = Math.min(...architecture.layers.map(({ attention }) => attention.heads));
   const tps = [1, 2, 4, 8, 16].filter((tp) => heads % tp === 0 && tp <= Math.max(node, 8));
   const found: ServingLayout[] = [];
@@ -211,8 +273,12 @@ export function units({ architecture, cluster }: ServingQuestion, fixed: number 
       continue;
     }
     // More GPUs than experts divide hold copies of the busiest; the unit is then counted as one of `ep` that divides.
-    const sizes = fixed !== undefined ? [fixed] : [1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 144, 256, 320].filter((n) => n <= Math.min(cluster.gpus, most));
-    for (const gpus of sizes) if (gpus % tp === 0 && gpus <= cluster.gpus && gpus <= experts * tp) found.push({ gpus, tp, ep: gpus });
+    const sizes =
+      fixed !== undefined
+        ? [fixed]
+        : [1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 144, 256, 320].filter((n) => n <= Math.min(cluster.gpus, most));
+    for (const gpus of sizes)
+      if (gpus % tp === 0 && gpus <= cluster.gpus && gpus <= experts * tp) found.push({ gpus, tp, ep: gpus });
   }
   return found;
 }
@@ -222,8 +288,15 @@ function noRoom(question: ServingQuestion, tokens: number, patience = 0): Config
   const job = servingJob(question, tokens);
   for (const gpus of [1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
     for (const unit of units({ ...question, cluster: { ...cluster, gpus } }, undefined, gpus)) {
-      if (servedWeightBytes(job, unit) + cacheBytesPerToken(architecture, unit.tp) * tokens > cluster.chip.hbmBytes * USABLE || gpus <= cluster.gpus) continue;
-      return new ConfigError(`serving: ${architecture.name} with one sequence of ${tokens} tokens does not fit ${cluster.gpus} × ${cluster.chip.name}; ${gpus} of them hold it`);
+      if (
+        servedWeightBytes(job, unit) + cacheBytesPerToken(architecture, unit.tp) * tokens >
+          cluster.chip.hbmBytes * USABLE ||
+        gpus <= cluster.gpus
+      )
+        continue;
+      return new ConfigError(
+        `serving: ${architecture.name} with one sequence of ${tokens} tokens does not fit ${cluster.gpus} × ${cluster.chip.name}; ${gpus} of them hold it`,
+      );
     }
   return new ConfigError(
     patience > 0

@@ -1,5 +1,5 @@
 import { ConfigError } from "../errors.ts";
-import { layerCount, layerFlops, mtpLayer, type Architecture } from "./architecture.ts";
+import { type Architecture, layerCount, layerFlops, mtpLayer } from "./architecture.ts";
 import type { ScheduleName } from "./types.ts";
 
 /** What one pipeline stage holds: how many layers of each run of the architecture, and the model's ends. */
@@ -17,7 +17,8 @@ export interface SplitOptions {
 }
 
 /** Stages of a schedule: pp · vp, and for DualPipeV two a rank. */
-export const stageCount = (schedule: ScheduleName, pp: number, vp: number): number => (schedule === "dualpipev" ? 2 * pp : pp * vp);
+export const stageCount = (schedule: ScheduleName, pp: number, vp: number): number =>
+  schedule === "dualpipev" ? 2 * pp : pp * vp;
 
 /** Which stages each pipeline rank holds. DualPipe's rank holds a stage of each direction, the V's rank the two at equal distance from the ends. */
 export function stagesOfRank(schedule: ScheduleName, pp: number, vp: number): number[][] {
@@ -35,10 +36,16 @@ const cache = new WeakMap<Architecture, Map<string, Stage[]>>();
  * the head counts as work, so that stages at the edges hold fewer layers. Every stage holds a layer.
  * Throws ConfigError where there are more stages than layers.
  */
-export function stageLayers(architecture: Architecture, stages: number, { sequence = 4096, mtp = false }: SplitOptions = {}): Stage[] {
+export function stageLayers(
+  architecture: Architecture,
+  stages: number,
+  { sequence = 4096, mtp = false }: SplitOptions = {},
+): Stage[] {
   const layers = layerCount(architecture);
   if (stages > layers)
-    throw new ConfigError(`pipeline: expected at most ${layers} stages, one a layer of ${architecture.name}, came ${stages}`);
+    throw new ConfigError(
+      `pipeline: expected at most ${layers} stages, one a layer of ${architecture.name}, came ${stages}`,
+    );
   const key = `${stages} ${sequence} ${mtp}`;
   const known = cache.get(architecture)?.get(key);
   if (known) return known;
@@ -60,7 +67,11 @@ function split(architecture: Architecture, stages: number, sequence: number, mtp
       flops.push(layerFlops(run, hidden, attended));
     }
   });
-  const tail = headFlops + (mtp ? architecture.mtpDepth * (layerFlops(mtpLayer(architecture), hidden, attended) + headFlops + 4 * hidden ** 2) : 0);
+  const tail =
+    headFlops +
+    (mtp
+      ? architecture.mtpDepth * (layerFlops(mtpLayer(architecture), hidden, attended) + headFlops + 4 * hidden ** 2)
+      : 0);
   const ends = partition(flops, stages, tail);
   return ends.map((end, i) => {
     const runs = architecture.layers.map(() => 0);

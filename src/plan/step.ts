@@ -5,11 +5,22 @@ import { CONSTANTS, type Constants } from "./constants.ts";
 import { opSeconds } from "./efficiency.ts";
 import { layoutProblem } from "./layouts.ts";
 import { heldByFormula, memoryOf } from "./memory.ts";
-import { activationBytes, chunksOf, rankOf, simulate } from "./schedule/index.ts";
 import { HALF } from "./operations.ts";
-import { stageLayers, type Stage } from "./stages.ts";
-import type { Group, Job, KindSeconds, Layout, LayerWork, MemoryBytes, Op, ScheduleInput, StageTimes, StepEstimate } from "./types.ts";
-import { fusedAttention, heldTokens, modelWork, stageCount, stageWorks, type ModelWork } from "./work.ts";
+import { activationBytes, chunksOf, rankOf, simulate } from "./schedule/index.ts";
+import { type Stage, stageLayers } from "./stages.ts";
+import type {
+  Group,
+  Job,
+  KindSeconds,
+  LayerWork,
+  Layout,
+  MemoryBytes,
+  Op,
+  ScheduleInput,
+  StageTimes,
+  StepEstimate,
+} from "./types.ts";
+import { fusedAttention, heldTokens, type ModelWork, modelWork, stageCount, stageWorks } from "./work.ts";
 
 /** Seconds of a pass by what they are spent on; communication after overlap. */
 export interface PassSeconds {
@@ -57,7 +68,12 @@ export interface StepDetails {
  * Seconds of one training step and what they go to; parts sum to `stepSeconds`. Deterministic, about a millisecond. Throws ConfigError where the layout cannot
  * run the job, with the nearest that can; a layout that does not fit into memory is timed all the same (`fits` false).
  */
-export function estimateStep(job: Job, layout: Layout, constants: Constants = CONSTANTS, cache?: TimedWorks): StepEstimate {
+export function estimateStep(
+  job: Job,
+  layout: Layout,
+  constants: Constants = CONSTANTS,
+  cache?: TimedWorks,
+): StepEstimate {
   const { estimate } = stepDetails(job, layout, constants, cache);
   const memoryBytes = stepMemory(job, layout);
   return { ...estimate, memoryBytes, fits: memoryBytes.total <= usableBytes(job) };
@@ -72,13 +88,21 @@ export function stepMemory(job: Job, layout: Layout): MemoryBytes {
   const all = job.batch / (dp * microBatch);
   // More micro-batches than fill the pipeline hold no more; interleaving wants a multiple of pp, DualPipe an even number.
   const full = job.schedule === "interleaved" ? pp * Math.max(2, vp) : 4 * pp;
-  const microBatches = all > full ? full : all;
+  const microBatches = Math.min(all, full);
   const shape = { schedule: job.schedule, pp, vp, microBatches };
-  return memoryOf(job, layout, { ...heldByFormula(job.schedule, layout, microBatches), heldBytes: (bytes) => activationBytes(shape, bytes) });
+  return memoryOf(job, layout, {
+    ...heldByFormula(job.schedule, layout, microBatches),
+    heldBytes: (bytes) => activationBytes(shape, bytes),
+  });
 }
 
 /** `estimateStep` without memory and with its insides. */
-export function stepDetails(job: Job, layout: Layout, constants: Constants = CONSTANTS, cache?: TimedWorks): StepDetails {
+export function stepDetails(
+  job: Job,
+  layout: Layout,
+  constants: Constants = CONSTANTS,
+  cache?: TimedWorks,
+): StepDetails {
   const problem = layoutProblem(job, layout);
   if (problem !== undefined) throw new ConfigError(problem);
   const { work, passes } = timedWork(job, layout, constants, cache);
@@ -86,14 +110,23 @@ export function stepDetails(job: Job, layout: Layout, constants: Constants = CON
   const seconds = stageSeconds(job, stages, work, passes);
   const microBatches = job.batch / (layout.dp * layout.microBatch);
   const sendSeconds = sendTime(job, layout, constants);
-  const input: ScheduleInput = { schedule: job.schedule, stages: seconds.map(times), pp: layout.pp, vp: layout.vp, microBatches, sendSeconds };
+  const input: ScheduleInput = {
+    schedule: job.schedule,
+    stages: seconds.map(times),
+    pp: layout.pp,
+    vp: layout.vp,
+    microBatches,
+    sendSeconds,
+  };
   const { seconds: pipeline, kinds } = pipelineSeconds(input);
-  const sends = layout.pp > 1 ? Math.min(kinds.idle, pipeline - pipelineSeconds({ ...input, sendSeconds: 0 }).seconds) : 0;
+  const sends =
+    layout.pp > 1 ? Math.min(kinds.idle, pipeline - pipelineSeconds({ ...input, sendSeconds: 0 }).seconds) : 0;
   const { dpSeconds, optimizerSeconds } = afterPipeline(job, layout, stages, work, seconds, constants);
 
   // Work of all ranks, mean, as if nothing were paired; what pairing saved comes off the communication it hid.
   const busy = zero();
-  for (const s of seconds) for (const pass of [s.forward, s.backwardInput, s.backwardWeight]) addTo(busy, pass, microBatches / layout.pp);
+  for (const s of seconds)
+    for (const pass of [s.forward, s.backwardInput, s.backwardWeight]) addTo(busy, pass, microBatches / layout.pp);
   const saved = total(busy) - (kinds.forward + kinds.backward + kinds.weight + kinds.pair);
   const stepSeconds = pipeline + dpSeconds + optimizerSeconds;
   const tokens = job.batch * job.sequence;
@@ -102,21 +135,39 @@ export function stepDetails(job: Job, layout: Layout, constants: Constants = CON
   const tokensPerSecondPerGpu = tokens / stepSeconds / gpus;
   return {
     estimate: {
-      layout, schedule: job.schedule, stepSeconds,
+      layout,
+      schedule: job.schedule,
+      stepSeconds,
       parts: {
-        compute: busy.compute, memoryBound: busy.memoryBound, tp: busy.tp, ep: busy.ep - saved, cp: busy.cp,
-        pp: Math.max(0, sends), dp: busy.dp + dpSeconds, bubble: kinds.idle - Math.max(0, sends), optimizer: optimizerSeconds, overhead: busy.overhead,
+        compute: busy.compute,
+        memoryBound: busy.memoryBound,
+        tp: busy.tp,
+        ep: busy.ep - saved,
+        cp: busy.cp,
+        pp: Math.max(0, sends),
+        dp: busy.dp + dpSeconds,
+        bubble: kinds.idle - Math.max(0, sends),
+        optimizer: optimizerSeconds,
+        overhead: busy.overhead,
       },
-      microBatches, tokensPerSecondPerGpu,
+      microBatches,
+      tokensPerSecondPerGpu,
       mfu: (tokensPerSecondPerGpu * flops) / job.cluster.chip.bf16FlopsPerSec,
       flopsPerToken: flops,
     },
-    kinds, stages: input.stages, dpSeconds, optimizerSeconds, sendSeconds,
+    kinds,
+    stages: input.stages,
+    dpSeconds,
+    optimizerSeconds,
+    sendSeconds,
   };
 }
 
 const times = (s: StageSeconds): StageTimes => ({
-  forward: total(s.forward), backwardInput: total(s.backwardInput), backwardWeight: total(s.backwardWeight), pair: s.pair,
+  forward: total(s.forward),
+  backwardInput: total(s.backwardInput),
+  backwardWeight: total(s.backwardWeight),
+  pair: s.pair,
 });
 
 /** Makespan and kinds. Long steps are periodic in the middle: two shorter ones are simulated and the period continued. */
@@ -125,13 +176,15 @@ function pipelineSeconds(input: ScheduleInput): { seconds: number; kinds: KindSe
   const run = (m: number) => {
     const result = simulate({ ...input, microBatches: m }, { events: false });
     const kinds: KindSeconds = { forward: 0, backward: 0, weight: 0, pair: 0, idle: 0 };
-    for (const rank of result.ranks) for (const key of Object.keys(kinds) as (keyof KindSeconds)[]) kinds[key] += rank[key] / pp;
+    for (const rank of result.ranks)
+      for (const key of Object.keys(kinds) as (keyof KindSeconds)[]) kinds[key] += rank[key] / pp;
     return { seconds: result.seconds, kinds };
   };
   const period = 2 * pp;
   const short = 2 * period + (microBatches % period);
   if (microBatches <= short + 2 * period) return run(microBatches);
-  const one = run(short), two = run(short + period);
+  const one = run(short),
+    two = run(short + period);
   const more = (microBatches - short - period) / period;
   const on = (a: number, b: number) => b + more * (b - a);
   const kinds = { ...two.kinds };
@@ -152,7 +205,8 @@ export type TimedWorks = Map<string, TimedWork>;
 
 function timedWork(job: Job, layout: Layout, constants: Constants, cache?: TimedWorks): TimedWork {
   const { tp, cp, ep, microBatch, recompute } = layout;
-  if (layout.zero === 3) return sharded(timedWork(job, { ...layout, zero: 1 }, constants, cache), job, layout, constants);
+  if (layout.zero === 3)
+    return sharded(timedWork(job, { ...layout, zero: 1 }, constants, cache), job, layout, constants);
   const key = `${tp} ${cp} ${ep} ${microBatch} ${recompute}`;
   const known = cache?.get(key);
   if (known) return known;
@@ -176,7 +230,10 @@ function timedWork(job: Job, layout: Layout, constants: Constants, cache?: Timed
 }
 
 type Passes = Record<"forward" | "backwardInput" | "backwardWeight", PassSeconds>;
-const sumOf = ({ forward, backwardInput, backwardWeight }: Passes) => ({ all: total(forward) + total(backwardInput) + total(backwardWeight), ep: forward.ep + backwardInput.ep });
+const sumOf = ({ forward, backwardInput, backwardWeight }: Passes) => ({
+  all: total(forward) + total(backwardInput) + total(backwardWeight),
+  ep: forward.ep + backwardInput.ep,
+});
 
 /** The same work where ZeRO-3 spreads the parameters: the time then depends on dp too, so it is made anew from what is remembered without it. */
 function sharded({ work, passes: whole }: TimedWork, job: Job, layout: Layout, constants: Constants): TimedWork {
@@ -218,11 +275,13 @@ function stageSeconds(job: Job, stages: Stage[], work: ModelWork, passes: TimedW
 /** A step can be no shorter than its busiest rank's work: what a search prunes by. Seconds for one micro-batch. */
 export function busiestRankSeconds(job: Job, layout: Layout, constants: Constants, cache: TimedWorks): number {
   const { work, sums } = timedWork(job, layout, constants, cache);
-  const { schedule } = job, { pp, vp } = layout;
+  const { schedule } = job,
+    { pp, vp } = layout;
   const perRank = new Float64Array(pp);
   const shape = { schedule, pp, vp, microBatches: 2 * pp };
   stagesOf(job, layout).forEach((stage, i) => {
-    let all = 0, ep = 0;
+    let all = 0,
+      ep = 0;
     const add = (w: LayerWork | undefined, count: number) => {
       if (!w || count === 0) return;
       const s = sums.get(w)!;
@@ -279,9 +338,19 @@ const overlapsGroup = (job: Job, group: Group): boolean => {
 
 const column = (group: Group): "tp" | "ep" | "cp" | "dp" => (group === "edp" ? "dp" : group === "pp" ? "dp" : group);
 
-function opCollectiveSeconds(op: Extract<Op, { kind: "collective" }>, job: Job, layout: Layout, constants: Constants): number {
+function opCollectiveSeconds(
+  op: Extract<Op, { kind: "collective" }>,
+  job: Job,
+  layout: Layout,
+  constants: Constants,
+): number {
   const copies = op.collective === "allToAll" ? expertsPerToken(job) : 1;
-  return collectiveSeconds({ collective: op.collective, bytes: op.bytes, copies, nodesPerToken: op.nodesPerToken }, spanOf(op.group, layout), job.cluster, constants);
+  return collectiveSeconds(
+    { collective: op.collective, bytes: op.bytes, copies, nodesPerToken: op.nodesPerToken },
+    spanOf(op.group, layout),
+    job.cluster,
+    constants,
+  );
 }
 
 const expertsPerToken = (job: Job): number => {
@@ -290,28 +359,44 @@ const expertsPerToken = (job: Job): number => {
 };
 
 /** ZeRO-3: weights gathered before each forward and backward, gradients scattered after; behind the layer's own computation. */
-function shardedParameters(w: LayerWork, job: Job, layout: Layout, constants: Constants, { forward, backwardInput, backwardWeight }: Record<"forward" | "backwardInput" | "backwardWeight", PassSeconds>): void {
+function shardedParameters(
+  w: LayerWork,
+  job: Job,
+  layout: Layout,
+  constants: Constants,
+  { forward, backwardInput, backwardWeight }: Record<"forward" | "backwardInput" | "backwardWeight", PassSeconds>,
+): void {
   const on = (group: "dp" | "edp", collective: "allGather" | "reduceScatter", bytes: number) =>
     collectiveSeconds({ collective, bytes }, spanOf(group, layout), job.cluster, constants);
   const { sharedParameters: dense, expertParameters: expert } = w;
   const weight = Math.min(HALF, job.bytes.weight);
   const gather = on("dp", "allGather", dense * weight) + on("edp", "allGather", expert * weight);
-  const scatter = on("dp", "reduceScatter", dense * job.bytes.gradient) + on("edp", "reduceScatter", expert * job.bytes.gradient);
+  const scatter =
+    on("dp", "reduceScatter", dense * job.bytes.gradient) + on("edp", "reduceScatter", expert * job.bytes.gradient);
   const hide = overlapsGroup(job, "dp");
   const room = (...passes: PassSeconds[]) => passes.reduce((a, p) => a + p.compute - p.hidden, 0);
   forward.dp += hide ? exposed(gather, room(forward), constants) : gather;
-  backwardInput.dp += hide ? exposed(gather + scatter, room(backwardInput, backwardWeight), constants) : gather + scatter;
+  backwardInput.dp += hide
+    ? exposed(gather + scatter, room(backwardInput, backwardWeight), constants)
+    : gather + scatter;
 }
 
 /** A micro-batch's activations between neighbouring stages. */
 function sendTime(job: Job, layout: Layout, constants: Constants): number {
   if (layout.pp === 1) return 0;
-  const bytes = (heldTokens({ ...job, sequenceParallel: true }, layout) * job.architecture.hidden * 2);
+  const bytes = heldTokens({ ...job, sequenceParallel: true }, layout) * job.architecture.hidden * 2;
   return collectiveSeconds({ collective: "pointToPoint", bytes }, spanOf("pp", layout), job.cluster, constants);
 }
 
 /** What follows the last backward: the part of gradient and weight exchange that nothing hid, then the optimizer, on the slowest rank. */
-function afterPipeline(job: Job, layout: Layout, stages: Stage[], work: ModelWork, seconds: StageSeconds[], constants: Constants) {
+function afterPipeline(
+  job: Job,
+  layout: Layout,
+  stages: Stage[],
+  work: ModelWork,
+  seconds: StageSeconds[],
+  constants: Constants,
+) {
   const { chip } = job.cluster;
   const { bytes } = job;
   const spans = { dp: spanOf("dp", layout), edp: spanOf("edp", layout) };
@@ -320,7 +405,9 @@ function afterPipeline(job: Job, layout: Layout, stages: Stage[], work: ModelWor
   stages.forEach((stage, s) => {
     const { forward, backwardInput, backwardWeight } = seconds[s]!;
     const once = total(forward) + total(backwardInput) + total(backwardWeight);
-    const ranks = dual ? [s, layout.pp - 1 - s] : [rankOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }, s, 0)];
+    const ranks = dual
+      ? [s, layout.pp - 1 - s]
+      : [rankOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }, s, 0)];
     for (const r of ranks) {
       const rank = perRank[r]!;
       for (const { work: w, count } of stageWorks(job, stage, work)) {
@@ -332,18 +419,29 @@ function afterPipeline(job: Job, layout: Layout, stages: Stage[], work: ModelWor
   });
   const exchange = (parameters: number, group: "dp" | "edp") => {
     if (spans[group].size <= 1 || parameters === 0 || layout.zero === 3) return 0;
-    const on = (collective: "allReduce" | "reduceScatter" | "allGather", b: number) => collectiveSeconds({ collective, bytes: b }, spans[group], job.cluster, constants);
-    return layout.zero === 0 ? on("allReduce", parameters * bytes.gradient) : on("reduceScatter", parameters * bytes.gradient) + on("allGather", parameters * Math.min(HALF, bytes.weight));
+    const on = (collective: "allReduce" | "reduceScatter" | "allGather", b: number) =>
+      collectiveSeconds({ collective, bytes: b }, spans[group], job.cluster, constants);
+    return layout.zero === 0
+      ? on("allReduce", parameters * bytes.gradient)
+      : on("reduceScatter", parameters * bytes.gradient) + on("allGather", parameters * Math.min(HALF, bytes.weight));
   };
   let worst = { dpSeconds: 0, optimizerSeconds: 0 };
   for (const { shared, expert, once } of perRank) {
     const raw = exchange(shared, "dp") + exchange(expert, "edp");
     // Gradients leave during the last backward of a chunk, weights arrive during the first forward.
-    const dpSeconds = overlapsGroup(job, "dp") ? exposed(raw, once / chunksOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }), constants) : raw;
+    const dpSeconds = overlapsGroup(job, "dp")
+      ? exposed(
+          raw,
+          once / chunksOf({ schedule: job.schedule, pp: layout.pp, vp: layout.vp, microBatches: 2 * layout.pp }),
+          constants,
+        )
+      : raw;
     const sharded = layout.zero === 0 ? shared + expert : shared / spans.dp.size + expert / spans.edp.size;
     const moved = bytes.gradient + 2 * (bytes.master + bytes.moments) + bytes.weight;
-    const optimizerSeconds = (sharded * moved) / (chip.hbmBytesPerSec * constants.memoryShare) + constants.launchSeconds;
-    if (dpSeconds + optimizerSeconds > worst.dpSeconds + worst.optimizerSeconds) worst = { dpSeconds, optimizerSeconds };
+    const optimizerSeconds =
+      (sharded * moved) / (chip.hbmBytesPerSec * constants.memoryShare) + constants.launchSeconds;
+    if (dpSeconds + optimizerSeconds > worst.dpSeconds + worst.optimizerSeconds)
+      worst = { dpSeconds, optimizerSeconds };
   }
   return worst;
 }

@@ -52,7 +52,8 @@ export interface Chip {
 }
 
 /** What is known of a chip whose rates are not published: enough for the export rules, too little to plan with. Every Chip is one. */
-export type ChipFacts = Partial<Chip> & Pick<Chip, "id" | "name" | "vendor" | "origin" | "released" | "datacenter" | "sources">;
+export type ChipFacts = Partial<Chip> &
+  Pick<Chip, "id" | "name" | "vendor" | "origin" | "released" | "datacenter" | "sources">;
 
 /** One tier of the network, innermost first. */
 export interface LinkTier {
@@ -99,7 +100,15 @@ export type Op =
   /** Bound by memory: norms, activations, residuals, casts, permutations. */
   | { kind: "memory"; name: string; bytes: number }
   /** `bytes` as it lies on one GPU before the collective (all-to-all: what it sends in all, also to itself; all-gather: its result). */
-  | { kind: "collective"; name: string; collective: Collective; bytes: number; group: Group; overlaps: boolean; nodesPerToken?: number };
+  | {
+      kind: "collective";
+      name: string;
+      collective: Collective;
+      bytes: number;
+      group: Group;
+      overlaps: boolean;
+      nodesPerToken?: number;
+    };
 
 export type LayerKind = "embedding" | "dense" | "moe" | "head" | "mtp";
 

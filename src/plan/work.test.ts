@@ -1,19 +1,47 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { presetConfig } from "../model/presets.ts";
-import { architectureOf, flopsPerToken, gptArchitecture, parameterCount, type Architecture } from "./architecture.ts";
+import { type Architecture, architectureOf, flopsPerToken, gptArchitecture, parameterCount } from "./architecture.ts";
 import type { Job, Layout, LinkTier } from "./types.ts";
-import { matrixFlops, modelWork, nodesPerToken, stageCount, stageFlops, stageLayers, stagesOfRank, stageWorks } from "./work.ts";
+import {
+  matrixFlops,
+  modelWork,
+  nodesPerToken,
+  stageCount,
+  stageFlops,
+  stageLayers,
+  stagesOfRank,
+  stageWorks,
+} from "./work.ts";
 
 const tiers: LinkTier[] = [
   { name: "node", chips: 8, bytesPerSec: 2e11, latencySeconds: 1e-6 },
   { name: "network", chips: Infinity, bytesPerSec: 5e10, latencySeconds: 1e-5 },
 ];
 const job = (architecture: Architecture, more: Partial<Job> = {}): Job => ({
-  architecture, cluster: { chip: {} as never, gpus: 1, tiers }, sequence: 4096, batch: 1, precision: "bf16", schedule: "1f1b", imbalance: 1,
-  bytes: { weight: 2, gradient: 4, master: 4, moments: 8 }, mtp: false, ...more,
+  architecture,
+  cluster: { chip: {} as never, gpus: 1, tiers },
+  sequence: 4096,
+  batch: 1,
+  precision: "bf16",
+  schedule: "1f1b",
+  imbalance: 1,
+  bytes: { weight: 2, gradient: 4, master: 4, moments: 8 },
+  mtp: false,
+  ...more,
 });
-const layout = (more: Partial<Layout> = {}): Layout => ({ dp: 1, tp: 1, cp: 1, pp: 1, vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "none", ...more });
+const layout = (more: Partial<Layout> = {}): Layout => ({
+  dp: 1,
+  tp: 1,
+  cp: 1,
+  pp: 1,
+  vp: 1,
+  ep: 1,
+  zero: 1,
+  microBatch: 1,
+  recompute: "none",
+  ...more,
+});
 const preset = (name: string) => architectureOf(presetConfig(name), name);
 const v3 = preset("deepseek-v3");
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
@@ -23,25 +51,41 @@ describe("the work of a model", () => {
     fc.assert(
       fc.property(
         oneOf("deepseek-v3", "deepseek-v2-lite", "llama-3.1-405b", "llama-3.1-8b", "qwen3-8b", "kimi-k2"),
-        oneOf(1, 2, 4, 8), oneOf(1, 2, 4), oneOf(1, 2, 3, 8, 16), oneOf(1, 2, 8, 16), oneOf(1, 2, 4), oneOf(512, 4096, 32768),
-        fc.boolean(), oneOf<Layout["recompute"]>("none", "selective", "full"), oneOf<Job["selective"]>("cheap", "alternate"), oneOf<Job["precision"]>("bf16", "fp8"),
+        oneOf(1, 2, 4, 8),
+        oneOf(1, 2, 4),
+        oneOf(1, 2, 3, 8, 16),
+        oneOf(1, 2, 8, 16),
+        oneOf(1, 2, 4),
+        oneOf(512, 4096, 32768),
+        fc.boolean(),
+        oneOf<Layout["recompute"]>("none", "selective", "full"),
+        oneOf<Job["selective"]>("cheap", "alternate"),
+        oneOf<Job["precision"]>("bf16", "fp8"),
         (name, tp, cp, pp, ep, microBatch, sequence, mtp, recompute, selective, precision) => {
           const architecture = preset(name);
           const j = job(architecture, { sequence, mtp, selective, precision });
           const l = layout({ tp, cp, pp, ep, microBatch, recompute, dp: 16 });
           const stages = stageLayers(architecture, pp, { sequence, mtp });
           const work = modelWork(j, l);
-          const total = stages.reduce((a, stage) => {
-            const f = stageFlops(j, stage, work);
-            return { forward: a.forward + f.forward, backward: a.backward + f.backward };
-          }, { forward: 0, backward: 0 });
+          const total = stages.reduce(
+            (a, stage) => {
+              const f = stageFlops(j, stage, work);
+              return { forward: a.forward + f.forward, backward: a.backward + f.backward };
+            },
+            { forward: 0, backward: 0 },
+          );
           const expected = flopsPerToken(architecture, { sequence, mtp }).forward * microBatch * sequence;
           expect((total.forward * tp * cp) / expected).toBeCloseTo(1, 9);
           expect((total.backward * tp * cp) / expected).toBeCloseTo(2, 9);
           const works = stages.flatMap((stage) => stageWorks(j, stage, work));
-          expect((works.reduce((a, { work, count }) => a + count * work.forwardFlops, 0) * tp * cp) / expected).toBeCloseTo(1, 9);
+          expect(
+            (works.reduce((a, { work, count }) => a + count * work.forwardFlops, 0) * tp * cp) / expected,
+          ).toBeCloseTo(1, 9);
           if (tp === 1) {
-            const parameters = works.reduce((a, { work, count }) => a + count * (work.sharedParameters + ep * work.expertParameters), 0);
+            const parameters = works.reduce(
+              (a, { work, count }) => a + count * (work.sharedParameters + ep * work.expertParameters),
+              0,
+            );
             expect(parameters - parameterCount(architecture, { mtp }).total).toBe(0);
           }
         },
@@ -64,7 +108,10 @@ describe("the work of a model", () => {
     const gpt = gptArchitecture({ hidden: 6144, heads: 64, layers: 48, vocab: 51200, positions: 2048 });
     const work = modelWork(job(gpt, { fusedAttention: false, sequence: 2048 }), layout({ tp: 8 }));
     const [stage] = stageLayers(gpt, 1);
-    expect(stageFlops(job(gpt), stage, work).forward * 8).toBeCloseTo(flopsPerToken(gpt, { sequence: 2048, causal: false }).forward * 2048, -8);
+    expect(stageFlops(job(gpt), stage, work).forward * 8).toBeCloseTo(
+      flopsPerToken(gpt, { sequence: 2048, causal: false }).forward * 2048,
+      -8,
+    );
   });
 
   it("dispatches V3's tokens in FP8 over about 3.6 of 8 nodes, and combines them in 16 bits", () => {
@@ -79,9 +126,13 @@ describe("the work of a model", () => {
   });
 
   it("casts to FP8 where nothing upstream could: never K copies of a token going forward", () => {
-    const work = (precision: Job["precision"]) => modelWork(job(v3, { precision }), layout({ dp: 128, pp: 16, ep: 64 })).runs[1];
+    const work = (precision: Job["precision"]) =>
+      modelWork(job(v3, { precision }), layout({ dp: 128, pp: 16, ep: 64 })).runs[1];
     const casts = work("fp8").forward.filter(({ name }) => name.endsWith("cast"));
-    expect(casts.map(({ name, ...op }) => [name, (op as { bytes: number }).bytes / 4096])).toEqual([["o cast", 16384 * 3], ["dispatch cast", 7168 * (2 + 1 + 4 / 128)]]);
+    expect(casts.map(({ name, ...op }) => [name, (op as { bytes: number }).bytes / 4096])).toEqual([
+      ["o cast", 16384 * 3],
+      ["dispatch cast", 7168 * (2 + 1 + 4 / 128)],
+    ]);
     expect(work("bf16").forward.some(({ name }) => name.endsWith("cast"))).toBe(false);
   });
 
@@ -90,7 +141,10 @@ describe("the work of a model", () => {
     const even = modelWork(job(v3), l).runs[1];
     const uneven = modelWork(job(v3, { imbalance: 1.2 }), l).runs[1];
     expect(uneven.forwardFlops).toBe(even.forwardFlops);
-    expect(matrixFlops(uneven.forward) - matrixFlops(even.forward)).toBeCloseTo(0.2 * 2 * 4096 * 8 * 3 * 7168 * 2048, -6);
+    expect(matrixFlops(uneven.forward) - matrixFlops(even.forward)).toBeCloseTo(
+      0.2 * 2 * 4096 * 8 * 3 * 7168 * 2048,
+      -6,
+    );
   });
 });
 
@@ -124,9 +178,20 @@ describe("stages", () => {
   });
 
   it("pairs ranks as the schedule does", () => {
-    expect(stagesOfRank("dualpipe", 4, 1)).toEqual([[0, 3], [1, 2], [2, 1], [3, 0]]);
-    expect(stagesOfRank("dualpipev", 2, 1)).toEqual([[0, 3], [1, 2]]);
-    expect(stagesOfRank("interleaved", 2, 3)).toEqual([[0, 2, 4], [1, 3, 5]]);
+    expect(stagesOfRank("dualpipe", 4, 1)).toEqual([
+      [0, 3],
+      [1, 2],
+      [2, 1],
+      [3, 0],
+    ]);
+    expect(stagesOfRank("dualpipev", 2, 1)).toEqual([
+      [0, 3],
+      [1, 2],
+    ]);
+    expect(stagesOfRank("interleaved", 2, 3)).toEqual([
+      [0, 2, 4],
+      [1, 3, 5],
+    ]);
     expect(stageCount("dualpipev", 4, 1)).toBe(8);
   });
 });
@@ -151,7 +216,9 @@ describe("activations", () => {
       modelWork(job(v3, { precision }), layout({ dp: 64, ep: 64, recompute })).runs[1].activationBytes / 4096;
     expect(bytes("full", "bf16")).toBe(2 * 7168);
     // input and FFN input, latents, attention output and log-sums, scores and maps, dispatched rows, gate and up (shared too)
-    expect(bytes("selective", "bf16")).toBe(2 * 2 * 7168 + 2 * (1536 + 512 + 64) + 128 * (2 * 128 + 4) + 256 * 4 + 8 * 16 + 2 * 8 * 7168 + 2 * 2 * 9 * 2048);
+    expect(bytes("selective", "bf16")).toBe(
+      2 * 2 * 7168 + 2 * (1536 + 512 + 64) + 128 * (2 * 128 + 4) + 256 * 4 + 8 * 16 + 2 * 8 * 7168 + 2 * 2 * 9 * 2048,
+    );
     expect(bytes("selective", "fp8")).toBeLessThan(bytes("selective", "bf16") * 0.7);
     expect(bytes("none", "bf16")).toBeGreaterThan(1.7 * bytes("selective", "bf16"));
   });

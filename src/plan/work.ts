@@ -1,22 +1,22 @@
+import { keptBytes, keptHeadBytes } from "./activations.ts";
 import {
+  type Attention,
   attentionMatrices,
   attentionVectors,
+  type Ffn,
   headWidths,
+  type LayerRun,
   layerFlops,
   layerParameters,
   mtpLayer,
   normSize,
-  type Attention,
-  type Ffn,
-  type LayerRun,
 } from "./architecture.ts";
-import { keptBytes, keptHeadBytes } from "./activations.ts";
-import { FP8, HALF, matrixFlops, Operations, redoOf, type Redo } from "./operations.ts";
-import { type Stage } from "./stages.ts";
-import type { Job, Layout, LayerKind, LayerWork, Op } from "./types.ts";
+import { FP8, HALF, matrixFlops, Operations, type Redo, redoOf } from "./operations.ts";
+import type { Stage } from "./stages.ts";
+import type { Job, LayerKind, LayerWork, Layout, Op } from "./types.ts";
 
-export { stageCount, stageLayers, stagesOfRank, type Stage } from "./stages.ts";
 export { matrixFlops } from "./operations.ts";
+export { type Stage, stageCount, stageLayers, stagesOfRank } from "./stages.ts";
 
 /** The work of every distinct layer of a model, for one micro-batch on one GPU. `mtp` is one module with its second pass through the head. */
 export interface ModelWork {
@@ -77,7 +77,9 @@ type Sums = Pick<LayerWork, "activationBytes" | "sharedParameters" | "expertPara
 function finish(job: Job, layout: Layout, ops: Operations, kind: LayerKind, sums: Sums): LayerWork {
   const redo = redoOf(job);
   const recomputed =
-    layout.recompute === "none" ? [] : ops.forward.filter(({ redo: by }) => layout.recompute === "full" || by.includes(redo)).map(({ op }) => op);
+    layout.recompute === "none"
+      ? []
+      : ops.forward.filter(({ redo: by }) => layout.recompute === "full" || by.includes(redo)).map(({ op }) => op);
   return {
     kind,
     forward: ops.forward.map(({ op }) => op),
@@ -111,26 +113,52 @@ const normOperations = (ops: Operations, job: Job, tokens: number, name: string)
 /** Adds to the residual, with dropout's mask where there is one. */
 function residualOperations(ops: Operations, job: Job, tokens: number, name: string): void {
   const mask = job.architecture.dropout ? 1 : 0;
-  ops.memory(`${name} residual`, tokens * job.architecture.hidden * (3 * HALF + mask), tokens * job.architecture.hidden * (2 * HALF + mask), ["alternate"]);
+  ops.memory(
+    `${name} residual`,
+    tokens * job.architecture.hidden * (3 * HALF + mask),
+    tokens * job.architecture.hidden * (2 * HALF + mask),
+    ["alternate"],
+  );
 }
 
 /** Activations a TP group needs whole before a split product: gathered from their shards, or (without sequence parallelism) there, with the gradient summed. */
 function gather(ops: Operations, job: Job, layout: Layout, name: string, width: number): void {
   const bytes = tokensPerGpu(job, layout) * width * HALF;
   if (job.sequenceParallel === false) {
-    if (layout.tp > 1) ops.backwardInput.push({ kind: "collective", name: `${name} gradient`, collective: "allReduce", bytes, group: "tp", overlaps: false });
+    if (layout.tp > 1)
+      ops.backwardInput.push({
+        kind: "collective",
+        name: `${name} gradient`,
+        collective: "allReduce",
+        bytes,
+        group: "tp",
+        overlaps: false,
+      });
     return;
   }
   ops.collective(`${name} gather`, "tp", layout.tp, "allGather", bytes, "reduceScatter");
   // the shard alone was kept: it is gathered again for the weights' gradient, behind the input's gradient
-  if (layout.tp > 1) ops.backwardWeight.push({ kind: "collective", name: `${name} regather`, collective: "allGather", bytes, group: "tp", overlaps: true });
+  if (layout.tp > 1)
+    ops.backwardWeight.push({
+      kind: "collective",
+      name: `${name} regather`,
+      collective: "allGather",
+      bytes,
+      group: "tp",
+      overlaps: true,
+    });
 }
 
 /** Sums the TP group's partial results, into shards or (without sequence parallelism) everywhere. */
 function scatter(ops: Operations, job: Job, layout: Layout, name: string, width: number): void {
   const bytes = tokensPerGpu(job, layout) * width * HALF;
-  if (job.sequenceParallel !== false) ops.collective(`${name} scatter`, "tp", layout.tp, "reduceScatter", bytes, "allGather");
-  else if (layout.tp > 1) ops.forward.push({ op: { kind: "collective", name: `${name} sum`, collective: "allReduce", bytes, group: "tp", overlaps: false }, redo: [] });
+  if (job.sequenceParallel !== false)
+    ops.collective(`${name} scatter`, "tp", layout.tp, "reduceScatter", bytes, "allGather");
+  else if (layout.tp > 1)
+    ops.forward.push({
+      op: { kind: "collective", name: `${name} sum`, collective: "allReduce", bytes, group: "tp", overlaps: false },
+      redo: [],
+    });
 }
 
 function groupedOperations(ops: Operations, job: Job, layout: Layout, a: Extract<Attention, { kind: "gqa" }>): void {
@@ -165,9 +193,16 @@ function latentOperations(ops: Operations, job: Job, layout: Layout, a: Extract<
   ops.memory("latent norms", held * latent * HALF * 2, held * latent * HALF * 3);
   gather(ops, job, layout, "latents", latent + a.rope);
   ops.linear("query up", T, heads * query, a.qRank ?? D, { redo: ["cheap", "alternate"], free: ["input", "gradient"] });
-  ops.linear("key and value up", T, heads * (a.nope + value), a.kvRank, { redo: ["cheap", "alternate"], free: ["input", "gradient"] });
+  ops.linear("key and value up", T, heads * (a.nope + value), a.kvRank, {
+    redo: ["cheap", "alternate"],
+    free: ["input", "gradient"],
+  });
   // rope on the query's part, and keys put together from the up-projection and the shared rope key
-  ops.memory("rope and keys", T * heads * HALF * (2 * a.rope + a.nope + query), T * heads * HALF * (2 * a.rope + a.nope + query));
+  ops.memory(
+    "rope and keys",
+    T * heads * HALF * (2 * a.rope + a.nope + query),
+    T * heads * HALF * (2 * a.rope + a.nope + query),
+  );
   coreOperations(ops, job, layout, { heads, kvHeads: heads, query, value });
   ops.linear("o", T, D, heads * value, { redo: ["alternate"], free: ["gradient"] });
   scatter(ops, job, layout, "attention", D);
@@ -186,27 +221,61 @@ function coreOperations(ops: Operations, job: Job, layout: Layout, { heads, kvHe
   const keysAndValues = T * kvHeads * (query + value) * HALF;
   const queriesAndOutputs = T * heads * (query + value) * HALF;
   // cp: keys and values pass round the ring behind the computation; their gradients come back the same way
-  ops.collective("keys and values", "cp", layout.cp, "allGather", keysAndValues * layout.cp, "reduceScatter", 2 * keysAndValues * layout.cp);
+  ops.collective(
+    "keys and values",
+    "cp",
+    layout.cp,
+    "allGather",
+    keysAndValues * layout.cp,
+    "reduceScatter",
+    2 * keysAndValues * layout.cp,
+  );
   const redo: Redo[] = ["core"];
   if (fusedAttention(job)) {
     const attended = (job.sequence + 1) / 2;
     const flops = 2 * T * heads * (query + value) * attended;
     const bytes = keysAndValues * layout.cp + queriesAndOutputs;
     ops.forward.push({ op: { kind: "attention", name: "attention", flops, bytes }, redo });
-    ops.backwardInput.push({ kind: "attention", name: "attention back", flops: 2 * flops, bytes: 2 * bytes + queriesAndOutputs });
+    ops.backwardInput.push({
+      kind: "attention",
+      name: "attention back",
+      flops: 2 * flops,
+      bytes: 2 * bytes + queriesAndOutputs,
+    });
     ops.again.push({ kind: "attention", name: "scores again", flops: 2 * T * heads * query * attended, bytes: 0 });
     return;
   }
   const flops = 2 * T * heads * (query + value) * job.sequence;
   const pairs = T * heads * job.sequence;
   const dropped = job.architecture.dropout ? 1 : 0;
-  ops.forward.push({ op: { kind: "attention", name: "attention", flops, bytes: keysAndValues + queriesAndOutputs + pairs * 2 * HALF }, redo });
-  ops.memory("softmax", pairs * (2 * HALF + dropped * (2 * HALF + 1)), pairs * (3 * HALF + dropped * (2 * HALF + 1)), redo);
-  ops.backwardInput.push({ kind: "attention", name: "attention back", flops: 2 * flops, bytes: 2 * (keysAndValues + queriesAndOutputs) + pairs * 4 * HALF });
+  ops.forward.push({
+    op: { kind: "attention", name: "attention", flops, bytes: keysAndValues + queriesAndOutputs + pairs * 2 * HALF },
+    redo,
+  });
+  ops.memory(
+    "softmax",
+    pairs * (2 * HALF + dropped * (2 * HALF + 1)),
+    pairs * (3 * HALF + dropped * (2 * HALF + 1)),
+    redo,
+  );
+  ops.backwardInput.push({
+    kind: "attention",
+    name: "attention back",
+    flops: 2 * flops,
+    bytes: 2 * (keysAndValues + queriesAndOutputs) + pairs * 4 * HALF,
+  });
 }
 
 /** `width` is this GPU's share. Norm and activation write their outputs' FP8 themselves. */
-function feedForward(ops: Operations, tokens: number, hidden: number, width: number, gated: boolean, name: string, apart: boolean): void {
+function feedForward(
+  ops: Operations,
+  tokens: number,
+  hidden: number,
+  width: number,
+  gated: boolean,
+  name: string,
+  apart: boolean,
+): void {
   const free = ["input" as const, "gradient" as const];
   if (gated && apart) {
     ops.linear(`${name} gate`, tokens, width, hidden, { free });
@@ -223,7 +292,9 @@ const activation = (ops: Operations, numbers: number, gated: boolean, name: stri
 /** Nodes a token's experts lie on, in the mean: K of E chosen evenly, at most as many groups as routing allows. */
 export function nodesPerToken(job: Job, layout: Layout, ffn: Extract<Ffn, { kind: "moe" }>): number {
   const nodes = Math.max(1, layout.ep / job.cluster.tiers[0].chips);
-  const reach = ffn.nodeLimit ? Math.min(nodes, Math.max(1, (nodes * ffn.nodeLimit.limit) / ffn.nodeLimit.groups)) : nodes;
+  const reach = ffn.nodeLimit
+    ? Math.min(nodes, Math.max(1, (nodes * ffn.nodeLimit.limit) / ffn.nodeLimit.groups))
+    : nodes;
   return reach * (1 - (1 - 1 / reach) ** ffn.perToken);
 }
 
@@ -244,7 +315,8 @@ function expertOperations(ops: Operations, job: Job, layout: Layout, ffn: Extrac
     scatter(ops, job, layout, "shared expert", D);
   }
   // one cast for the dispatch serves shared and routed experts
-  if (ops.precision === "fp8") ops.memory("dispatch cast", own * D * (HALF + FP8), own * D * (HALF + FP8), ["alternate"]);
+  if (ops.precision === "fp8")
+    ops.memory("dispatch cast", own * D * (HALF + FP8), own * D * (HALF + FP8), ["alternate"]);
   // back: gradients are dispatched as activations are (in FP8 where those are), and combined in 16 bits
   ops.collective("dispatch", "ep", ep, "allToAll", busiest * D * wide, "allToAll", busiest * D * HALF, nodes);
   ops.memory("permute", busiest * D * wide * 2, busiest * D * HALF * 2, ["alternate"]);
@@ -259,15 +331,28 @@ function expertOperations(ops: Operations, job: Job, layout: Layout, ffn: Extrac
 }
 
 /** A layer's parameters on one GPU. */
-export function parametersPerGpu(job: Job, layout: Layout, { attention, ffn }: LayerRun): Pick<LayerWork, "sharedParameters" | "expertParameters"> {
+export function parametersPerGpu(
+  job: Job,
+  layout: Layout,
+  { attention, ffn }: LayerRun,
+): Pick<LayerWork, "sharedParameters" | "expertParameters"> {
   const { architecture } = job;
   const { tp, ep } = layout;
   const parts = layerParameters(architecture, { count: 1, attention, ffn });
   const { split, copied } = attentionMatrices(attention, architecture.hidden);
-  const copies = attention.kind === "gqa" && attention.kvHeads < tp ? (2 * architecture.hidden * attention.headDim * (tp - attention.kvHeads)) / tp : 0;
+  const copies =
+    attention.kind === "gqa" && attention.kvHeads < tp
+      ? (2 * architecture.hidden * attention.headDim * (tp - attention.kvHeads)) / tp
+      : 0;
   return {
     sharedParameters:
-      split / tp + copies + copied + attentionVectors(attention, architecture.hidden) + parts.norms + parts.router + (parts.dense + parts.shared) / tp,
+      split / tp +
+      copies +
+      copied +
+      attentionVectors(attention, architecture.hidden) +
+      parts.norms +
+      parts.router +
+      (parts.dense + parts.shared) / tp,
     expertParameters: parts.routed / ep,
   };
 }
@@ -297,7 +382,17 @@ function headOperations(ops: Operations, job: Job, layout: Layout): void {
   if (job.fusedLoss ?? true) ops.memory("loss", logits * HALF, logits * HALF * 2);
   else ops.memory("loss", logits * (HALF + 4 * 3), logits * (4 * 5 + HALF));
   if (layout.tp > 1)
-    ops.forward.push({ op: { kind: "collective", name: "loss sums", collective: "allReduce", bytes: T * 4 * 3, group: "tp", overlaps: false }, redo: [] });
+    ops.forward.push({
+      op: {
+        kind: "collective",
+        name: "loss sums",
+        collective: "allReduce",
+        bytes: T * 4 * 3,
+        group: "tp",
+        overlaps: false,
+      },
+      redo: [],
+    });
 }
 
 function headWork(job: Job, layout: Layout): LayerWork {
@@ -327,16 +422,24 @@ function mtpWork(job: Job, layout: Layout): LayerWork {
   headOperations(ops, job, layout);
   const own = parametersPerGpu(job, layout, run);
   return finish(job, layout, ops, "mtp", {
-    activationBytes: keptBytes(job, layout, run) + keptHeadBytes(job, layout) + held * 2 * D * (HALF + (job.precision === "fp8" ? FP8 : HALF)),
+    activationBytes:
+      keptBytes(job, layout, run) +
+      keptHeadBytes(job, layout) +
+      held * 2 * D * (HALF + (job.precision === "fp8" ? FP8 : HALF)),
     sharedParameters: own.sharedParameters + 2 * D * D + 3 * normSize(architecture),
     expertParameters: own.expertParameters,
     forwardFlops:
-      (tokensPerGpu(job, layout) / layout.tp) * (layerFlops(run, D, (job.sequence + 1) / 2) + 4 * D * D + 2 * D * vocab),
+      (tokensPerGpu(job, layout) / layout.tp) *
+      (layerFlops(run, D, (job.sequence + 1) / 2) + 4 * D * D + 2 * D * vocab),
   });
 }
 
 /** Matrix FLOPs a stage runs for one micro-batch, by pass. */
-export function stageFlops(job: Job, stage: Stage, work: ModelWork): { forward: number; backward: number; recomputed: number } {
+export function stageFlops(
+  job: Job,
+  stage: Stage,
+  work: ModelWork,
+): { forward: number; backward: number; recomputed: number } {
   const sums = { forward: 0, backward: 0, recomputed: 0 };
   for (const { work: w, count } of stageWorks(job, stage, work)) {
     const add = (ops: Op[]) => count * matrixFlops(ops);

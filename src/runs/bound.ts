@@ -1,6 +1,6 @@
 /** A run that has begun, opened again: its recipe, model and tokenizer, checked to be those that it began with. */
 import { CheckpointError } from "../errors.ts";
-import { parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe } from "../train/index.ts";
+import { type ParameterStore, type Phase, parseRecipe, phasesOf, type Recipe } from "../train/index.ts";
 import { layoutFingerprint, recipeFingerprint, tokenizerFingerprint } from "./binding.ts";
 import { type Changed, changeRecipe } from "./changes.ts";
 import type { Binding, RunInfo } from "./schema.ts";
@@ -22,19 +22,35 @@ export async function openBound(dir: string, info: RunInfo, settings: readonly s
   const path = `${dir}/run.json`;
   const { binding, model: modelJson } = info;
   if (binding === undefined || modelJson === undefined)
-    throw new CheckpointError(`${path}: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run, and nobody can tell any more what it was trained on. It can be looked at, not resumed; start a new run`);
-  if (recipeFingerprint(info.recipe, modelJson) !== binding.recipe) throw new CheckpointError(`${path}: recipe or model: not as the run began with (their fingerprint differs). It cannot go on with another`);
-  const { json, recipe, told }: Changed = settings.length > 0 ? changeRecipe(info.recipe, settings, "--set") : { json: info.recipe, recipe: parseRecipe(info.recipe, path), told: [] };
+    throw new CheckpointError(
+      `${path}: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run, and nobody can tell any more what it was trained on. It can be looked at, not resumed; start a new run`,
+    );
+  if (recipeFingerprint(info.recipe, modelJson) !== binding.recipe)
+    throw new CheckpointError(
+      `${path}: recipe or model: not as the run began with (their fingerprint differs). It cannot go on with another`,
+    );
+  const { json, recipe, told }: Changed =
+    settings.length > 0
+      ? changeRecipe(info.recipe, settings, "--set")
+      : { json: info.recipe, recipe: parseRecipe(info.recipe, path), told: [] };
   const tokenizerDir = tokenizerOf(dir);
   const found = await tokenizerFingerprint(tokenizerDir).catch((error: unknown) => {
-    throw new CheckpointError(`${tokenizerDir}: the run's tokenizer is gone: ${(error as Error).message}. The run cannot go on without it`, { cause: error });
+    throw new CheckpointError(
+      `${tokenizerDir}: the run's tokenizer is gone: ${(error as Error).message}. The run cannot go on without it`,
+      { cause: error },
+    );
   });
-  if (found !== binding.tokenizer) throw new CheckpointError(`${tokenizerDir}: the run's tokenizer is not the one that it began with (its fingerprint differs). The run cannot go on with another`);
+  if (found !== binding.tokenizer)
+    throw new CheckpointError(
+      `${tokenizerDir}: the run's tokenizer is not the one that it began with (its fingerprint differs). The run cannot go on with another`,
+    );
   return { binding, recipe, json, changed: told, modelJson, phases: phasesOf(recipe, modelJson), tokenizerDir };
 }
 
 /** Throws CheckpointError when the states of a run could not be read into this store: another version may lay parameters out otherwise. */
 export function checkLayout(dir: string, binding: Binding, store: ParameterStore): void {
   if (layoutFingerprint(store) !== binding.layout)
-    throw new CheckpointError(`${dir}: expected parameters laid out as when the run began, but this version of Sumbi lays them out otherwise. Resume with the version that began it`);
+    throw new CheckpointError(
+      `${dir}: expected parameters laid out as when the run began, but this version of Sumbi lays them out otherwise. Resume with the version that began it`,
+    );
 }

@@ -12,7 +12,10 @@ export const CHANGEABLE = ["learningRate", "spike", "save", "evaluate.everySteps
 const REASONS: readonly [keys: readonly string[], why: string][] = [
   [["model", "tokenizer", "precision", "optimizer"], "the saved state was made by it"],
   [["data"], "the texts are read and tokenised already, and the run is bound to those tokens"],
-  [["tokens", "sequence", "batch", "microBatch", "lanes", "extension", "seed"], "it lays down the order of the batches and their number from the first step to the last"],
+  [
+    ["tokens", "sequence", "batch", "microBatch", "lanes", "extension", "seed"],
+    "it lays down the order of the batches and their number from the first step to the last",
+  ],
   [["adamw", "muon", "clip", "balance", "mtp"], "what the optimizer and the routing remember was gathered under it"],
   [["evaluate.tokens", "evaluate"], "held-out losses before and after would not compare"],
   [["name"], "the run is found by it"],
@@ -27,7 +30,8 @@ export function fixedPart(recipe: Record<string, unknown>): Record<string, unkno
     const path = key.split(".");
     const last = path.pop() ?? key;
     let at: unknown = out;
-    for (const name of path) at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[name] : undefined;
+    for (const name of path)
+      at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[name] : undefined;
     if (typeof at === "object" && at !== null) delete (at as Record<string, unknown>)[last];
   }
   delete out["$schema"];
@@ -49,7 +53,9 @@ export function changeRecipe(json: Record<string, unknown>, settings: readonly s
     const key = setting.split("=", 1)[0] ?? "";
     if (CHANGEABLE.some((group) => isIn(key, group))) continue;
     const why = REASONS.find(([keys]) => keys.some((group) => isIn(key, group)))?.[1] ?? "it is no key of a recipe";
-    throw new UsageError(`--resume: ${key} cannot change: ${why}. What may: ${CHANGEABLE.map((group) => (group.includes(".") || ["samples"].includes(group) ? group : `${group}.*`)).join(", ")}. Start a new run for the rest`);
+    throw new UsageError(
+      `--resume: ${key} cannot change: ${why}. What may: ${CHANGEABLE.map((group) => (group.includes(".") || ["samples"].includes(group) ? group : `${group}.*`)).join(", ")}. Start a new run for the rest`,
+    );
   }
   const changed = applySettings(json, settings);
   const recipe = parseRecipe(changed, where);
@@ -63,6 +69,7 @@ export function changeRecipe(json: Record<string, unknown>, settings: readonly s
 
 function valueAt(json: Record<string, unknown>, key: string): unknown {
   let at: unknown = json;
-  for (const name of key.split(".")) at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[name] : undefined;
+  for (const name of key.split("."))
+    at = typeof at === "object" && at !== null ? (at as Record<string, unknown>)[name] : undefined;
   return at;
 }

@@ -17,7 +17,10 @@ export async function clearCache(runsDir: string): Promise<Cleared> {
   const reader = new RunReader(runsDir);
   const needed = new Set<string>();
   for (const { id, status, problem } of await reader.list()) {
-    if (status === "unreadable") throw new CheckpointError(`${join(runsDir, id)}: cannot be read, so that nobody knows which tokens it needs; nothing was removed. Mend or remove it: ${problem}`);
+    if (status === "unreadable")
+      throw new CheckpointError(
+        `${join(runsDir, id)}: cannot be read, so that nobody knows which tokens it needs; nothing was removed. Mend or remove it: ${problem}`,
+      );
     const { binding } = await reader.info(id);
     if (binding !== undefined && status !== "done") needed.add(binding.shards);
   }

@@ -19,7 +19,8 @@ export interface Trained {
 }
 
 /** Bytes of an exported model's weights. */
-export const exportBytes = (config: ModelConfig): number => [...parameterShapes(config).values()].reduce((sum, shape) => sum + 2 * sizeOf(shape), 0);
+export const exportBytes = (config: ModelConfig): number =>
+  [...parameterShapes(config).values()].reduce((sum, shape) => sum + 2 * sizeOf(shape), 0);
 
 /** Writes the model beside its run, as the folder `model` there. The folder. Throws CheckpointError. */
 export async function exportModel(run: Trained, step: number): Promise<string> {
@@ -40,7 +41,11 @@ export async function placeModel(run: Trained, step: number, out: Out): Promise<
     } catch (error) {
       if (!isDiskFault(error)) throw error;
     }
-    return { model: await putInto(out, (dir) => (model === undefined ? writeModel(run, step, dir, out.overwrite) : copyModel(model, dir, out.overwrite))) };
+    return {
+      model: await putInto(out, (dir) =>
+        model === undefined ? writeModel(run, step, dir, out.overwrite) : copyModel(model, dir, out.overwrite),
+      ),
+    };
   } catch (error) {
     if (!(error instanceof SumbiError)) throw error;
     return { model, fault: `the model could not be put into ${out.dir}: ${error.message}` };
@@ -61,7 +66,10 @@ async function writeModel(run: Trained, step: number, dir: string, overwrite: bo
     },
     tensors: [...shapes].map(([key, shape]) => ({ key, shape, data: run.store.parameter(originals.get(key)!).data })),
     dtype: "bf16",
-    files: { ...(await tokenizerFiles(run.tokenizerDir)), "recipe.json": `${JSON.stringify(portable(run.recipe), null, 2)}\n` },
+    files: {
+      ...(await tokenizerFiles(run.tokenizerDir)),
+      "recipe.json": `${JSON.stringify(portable(run.recipe), null, 2)}\n`,
+    },
     overwrite,
     origin: { run: run.id, recipe: run.recipe.name, step },
   });

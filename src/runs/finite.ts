@@ -14,9 +14,15 @@ export function whereNotFinite(store: ParameterStore, array: Float32Array): NotF
   const at = firstNotFinite(array);
   if (at < 0) return undefined;
   for (const [key, { offset, size }] of store.views)
-    if (at >= offset && at < offset + size) return { key, count: array.subarray(offset, offset + size).reduce((n, x) => n + (Number.isFinite(x) ? 0 : 1), 0), size };
+    if (at >= offset && at < offset + size)
+      return {
+        key,
+        count: array.subarray(offset, offset + size).reduce((n, x) => n + (Number.isFinite(x) ? 0 : 1), 0),
+        size,
+      };
   return undefined;
 }
 
 /** `model.norm.weight: 3 of 64 values are NaN or infinite`. */
-export const describeNotFinite = ({ key, count, size }: NotFinite): string => `${key}: ${count} of ${size} values are NaN or infinite`;
+export const describeNotFinite = ({ key, count, size }: NotFinite): string =>
+  `${key}: ${count} of ${size} values are NaN or infinite`;

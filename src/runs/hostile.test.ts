@@ -1,5 +1,15 @@
 /** Damaged and hostile files in a runs folder: told by name, never a TypeError, and never in the way of the other runs. */
-import { closeSync, cpSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  cpSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
@@ -20,7 +30,13 @@ const step = (n: number): RunRecord => ({ type: "step", step: n, steps: 10, toke
 beforeEach(async () => {
   runs = join(temporary.dir, `runs-${count++}`);
   for (const id of ["good", "bad"]) {
-    const writer = await RunWriter.create(runs, { id, startedAt: "2026-01-01T00:00:00.000Z", recipeName: "nano", recipe: { lr: 1 }, parameters: { total: 2, active: 1 } });
+    const writer = await RunWriter.create(runs, {
+      id,
+      startedAt: "2026-01-01T00:00:00.000Z",
+      recipeName: "nano",
+      recipe: { lr: 1 },
+      parameters: { total: 2, active: 1 },
+    });
     for (let n = 1; n <= 5; n++) writer.write(step(n));
     writer.write({ type: "end", step: 5, reason: "done" });
     await writer.close();
@@ -35,7 +51,8 @@ async function survives(): Promise<void> {
   expect(list.find(({ id }) => id === "good")).toMatchObject({ status: "done", step: 5 });
   const listed = list.find(({ id }) => id === "bad");
   expect(listed).toBeDefined();
-  if (listed?.status === "unreadable") expect(listed.problem).toMatch(/bad\/(run\.json|log\.jsonl|writer-1\.json)|bad\\/);
+  if (listed?.status === "unreadable")
+    expect(listed.problem).toMatch(/bad\/(run\.json|log\.jsonl|writer-1\.json)|bad\\/);
   await reader.read("bad").catch((error: unknown) => expect(error).toBeInstanceOf(CheckpointError));
 }
 
@@ -48,9 +65,15 @@ describe("run.json", () => {
     ['{"startedAt":"yesterday","recipeName":"n","recipe":{}}', /run\.json: startedAt: /],
     ['{"startedAt":"2026-01-01T00:00:00Z","recipeName":{},"recipe":{}}', /run\.json: recipeName: /],
     ['{"startedAt":"2026-01-01T00:00:00Z","recipeName":"n","recipe":null}', /run\.json: recipe: /],
-    ['{"startedAt":"2026-01-01T00:00:00Z","recipeName":"n","recipe":{},"parameters":{"total":-1,"active":"x"}}', /run\.json: parameters\.total: .*; parameters\.active: /],
+    [
+      '{"startedAt":"2026-01-01T00:00:00Z","recipeName":"n","recipe":{},"parameters":{"total":-1,"active":"x"}}',
+      /run\.json: parameters\.total: .*; parameters\.active: /,
+    ],
     ['{"startedAt":"2026-01-01T00:00:00Z","recipeName":"n","recipe":{},"machine":7}', /run\.json: machine: /],
-    [`{"startedAt":"2026-01-01T00:00:00Z","recipeName":"n","recipe":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}`, /run\.json: /],
+    [
+      `{"startedAt":"2026-01-01T00:00:00Z","recipeName":"n","recipe":${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}}`,
+      /run\.json: /,
+    ],
   ])("%s is told by file and field", async (text, message) => {
     writeFileSync(bad("run.json"), text);
     await survives();
@@ -86,7 +109,12 @@ describe("run.json", () => {
 
 describe("log.jsonl", () => {
   test("lines that are no records are counted, and the others read", async () => {
-    const lines = ['{"type":"step","step":6,"steps":10,"tokens":1,"loss":"x"}', "nonsense", '{"type":"step","step":-3,"steps":10,"tokens":1,"loss":1}', '{"type":"hologram","step":6}'];
+    const lines = [
+      '{"type":"step","step":6,"steps":10,"tokens":1,"loss":"x"}',
+      "nonsense",
+      '{"type":"step","step":-3,"steps":10,"tokens":1,"loss":1}',
+      '{"type":"hologram","step":6}',
+    ];
     writeFileSync(bad("log.jsonl"), `${JSON.stringify(step(1))}\n${lines.join("\n")}\n${JSON.stringify(step(2))}\n`);
     const reader = new RunReader(runs);
     expect(await reader.summary("bad")).toMatchObject({ step: 2, loss: 0.5, skippedLines: 4 });
@@ -115,7 +143,9 @@ describe("log.jsonl", () => {
     const lengths = [0, 1, LINE_BYTES_MAX - 1, LINE_BYTES_MAX, LINE_BYTES_MAX + 1, 3, 2 * LINE_BYTES_MAX, 5];
     writeFileSync(bad("log.jsonl"), lengths.map((n) => `${"é".repeat(n >> 1)}${n % 2 ? "x" : ""}\n`).join(""));
     const seen: (number | undefined)[] = [];
-    await new LineTail(bad("log.jsonl")).read((line) => seen.push(line === undefined ? undefined : Buffer.byteLength(line)));
+    await new LineTail(bad("log.jsonl")).read((line) =>
+      seen.push(line === undefined ? undefined : Buffer.byteLength(line)),
+    );
     expect(seen).toEqual(lengths.map((n) => (n > LINE_BYTES_MAX ? undefined : n)));
   });
 
@@ -124,7 +154,11 @@ describe("log.jsonl", () => {
     writer.write({ type: "sample", step: 6, prompt: "p", text: "x".repeat(LINE_BYTES_MAX) });
     await writer.close();
     const { log } = await new RunReader(runs).read("bad");
-    expect(log.at(-1)).toMatchObject({ type: "event", level: "warn", message: expect.stringMatching(/a record \(sample\) of \d+ bytes was left out/) });
+    expect(log.at(-1)).toMatchObject({
+      type: "event",
+      level: "warn",
+      message: expect.stringMatching(/a record \(sample\) of \d+ bytes was left out/),
+    });
   });
 
   test("a folder in its place", async () => {
@@ -139,14 +173,19 @@ test("one flipped bit anywhere in a run's files", async () => {
   const copy = join(temporary.dir, "whole");
   cpSync(join(runs, "bad"), copy, { recursive: true });
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom("run.json", "log.jsonl", "writer-1.json"), fc.nat(), fc.nat(7), async (file, at, bit) => {
-      const bytes = readFileSync(join(copy, file));
-      const index = at % bytes.length;
-      bytes[index] = (bytes[index] ?? 0) ^ (1 << bit);
-      writeFileSync(bad(file), bytes);
-      await survives();
-      cpSync(copy, join(runs, "bad"), { recursive: true });
-    }),
+    fc.asyncProperty(
+      fc.constantFrom("run.json", "log.jsonl", "writer-1.json"),
+      fc.nat(),
+      fc.nat(7),
+      async (file, at, bit) => {
+        const bytes = readFileSync(join(copy, file));
+        const index = at % bytes.length;
+        bytes[index] = (bytes[index] ?? 0) ^ (1 << bit);
+        writeFileSync(bad(file), bytes);
+        await survives();
+        cpSync(copy, join(runs, "bad"), { recursive: true });
+      },
+    ),
     { numRuns: 150 },
   );
 });

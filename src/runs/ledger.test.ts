@@ -1,20 +1,53 @@
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "../model/index.ts";
-import { flopsPerToken } from "../model/index.ts";
+import { flopsPerToken, parseConfig } from "../model/index.ts";
 import type { Phase, StepReport } from "../train/index.ts";
 import { Ledger } from "./ledger.ts";
 
 const CONFIG = parseConfig({
-  model_type: "llama", vocab_size: 64, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 2,
+  model_type: "llama",
+  vocab_size: 64,
+  hidden_size: 32,
+  intermediate_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 2,
 });
-const phase = (over: Partial<Phase>): Phase => ({ name: "pretrain", sequence: 16, microBatch: 1, lanes: 1, config: CONFIG, configJson: {}, tokens: 1600, fromStep: 0, toStep: 10, ...over });
+const phase = (over: Partial<Phase>): Phase => ({
+  name: "pretrain",
+  sequence: 16,
+  microBatch: 1,
+  lanes: 1,
+  config: CONFIG,
+  configJson: {},
+  tokens: 1600,
+  fromStep: 0,
+  toStep: 10,
+  ...over,
+});
 const COST = { usdPerHour: 3.6, watts: 1000, usdPerKwh: 0.36 };
 const flops = (sequence: number) => flopsPerToken(CONFIG, { sequence, causal: true, mtp: false }).training;
 
 /** A report of a step of `tokens` at a machine of 1 GFLOP/s. */
 function report(step: number, tokens: number, after: number, sequence = 16): StepReport {
   const stepSeconds = (tokens * flops(sequence)) / 1e9;
-  return { step, tokens: after, stepSeconds, flopsPerSecond: 1e9, tokensPerSecond: tokens / stepSeconds, seconds: 0, loss: 1, mainLoss: 1, mtpLoss: 0, balanceLoss: 0, loads: [], gradNorm: 1, batch: tokens / sequence, learningRate: 1, gamma: 0, lambda: 0 } as unknown as StepReport;
+  return {
+    step,
+    tokens: after,
+    stepSeconds,
+    flopsPerSecond: 1e9,
+    tokensPerSecond: tokens / stepSeconds,
+    seconds: 0,
+    loss: 1,
+    mainLoss: 1,
+    mtpLoss: 0,
+    balanceLoss: 0,
+    loads: [],
+    gradNorm: 1,
+    batch: tokens / sequence,
+    learningRate: 1,
+    gamma: 0,
+    lambda: 0,
+  } as unknown as StepReport;
 }
 
 describe("the ledger", () => {

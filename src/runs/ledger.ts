@@ -87,4 +87,5 @@ export class Ledger {
   }
 }
 
-const trainingFlops = ({ config, sequence }: Phase): number => flopsPerToken(config, { sequence, causal: true, mtp: mtpDepth(config) > 0 }).training;
+const trainingFlops = ({ config, sequence }: Phase): number =>
+  flopsPerToken(config, { sequence, causal: true, mtp: mtpDepth(config) > 0 }).training;

@@ -23,10 +23,12 @@ export class LineTail {
 
   /** Calls `onLine` for every line that is new since the last call; with undefined for one that is too long. A missing file has none. */
   async read(onLine: (line: string | undefined) => void): Promise<void> {
-    const handle = await open(this.path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
+    const handle = await open(this.path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "ENOENT") return undefined;
+        throw error;
+      },
+    );
     if (!handle) return;
     try {
       const found = await handle.stat();

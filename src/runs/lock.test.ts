@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -28,14 +37,19 @@ const times = lockTimes(10);
 const DEAD_PID = 4_999_999;
 const elsewhere = { host: "elsewhere.example", boot: "another boot" };
 const write = (number: number, over: Partial<WriterInfo>) =>
-  writeFileSync(join(dir, `writer-${number}.json`), JSON.stringify({ ...thisProcess(), token: "t", at: Date.now(), beats: 0, released: false, ...over }));
+  writeFileSync(
+    join(dir, `writer-${number}.json`),
+    JSON.stringify({ ...thisProcess(), token: "t", at: Date.now(), beats: 0, released: false, ...over }),
+  );
 const acquire = () => RunLock.acquire(dir, { times });
 
 describe("RunLock", () => {
   test("goes to one at a time, and numbers never come again", async () => {
     const first = await acquire();
     expect(first).toMatchObject({ number: 1, tookOver: false });
-    await expect(acquire()).rejects.toThrow(`${dir}: expected a run that nobody writes, but process ${process.pid} writes it`);
+    await expect(acquire()).rejects.toThrow(
+      `${dir}: expected a run that nobody writes, but process ${process.pid} writes it`,
+    );
     first.check();
     first.release();
     const second = await acquire();
@@ -51,7 +65,8 @@ describe("RunLock", () => {
     expect(held).toHaveLength(1);
     held[0]?.check();
     held[0]?.release();
-    for (const result of settled) if (result.status === "rejected") expect(result.reason).toBeInstanceOf(CheckpointError);
+    for (const result of settled)
+      if (result.status === "rejected") expect(result.reason).toBeInstanceOf(CheckpointError);
   });
 
   test.each([
@@ -69,8 +84,16 @@ describe("RunLock", () => {
 
   test.each([
     ["a living process", { pid: process.ppid, started: "" }, /process \d+ writes it\. Wait for it, or end it/],
-    ["a living process whose clock was set back", { pid: process.ppid, started: "", at: Date.now() + 1e8 }, /process \d+ writes it/],
-    ["another machine", elsewhere, /process \d+ on elsewhere\.example wrote it \d+s ago\. If it is gone for good, try again in \d/],
+    [
+      "a living process whose clock was set back",
+      { pid: process.ppid, started: "", at: Date.now() + 1e8 },
+      /process \d+ writes it/,
+    ],
+    [
+      "another machine",
+      elsewhere,
+      /process \d+ on elsewhere\.example wrote it \d+s ago\. If it is gone for good, try again in \d/,
+    ],
     ["a machine of the same name", { boot: "another boot" }, new RegExp(`process \\d+ on ${hostname()} wrote it`)],
   ])("is not taken from %s that gave a sign of life just now", async (_, over, message) => {
     write(1, over);
@@ -91,7 +114,9 @@ describe("RunLock", () => {
     let beats = 0;
     write(3, { ...elsewhere, at: Date.now() + offsetMs });
     const timer = setInterval(() => write(3, { ...elsewhere, at: Date.now() + offsetMs, beats: ++beats }), 2);
-    await expect(RunLock.acquire(dir, { times: lockTimes(200) })).rejects.toThrow(/still gives signs of life: its clock is not this machine's/);
+    await expect(RunLock.acquire(dir, { times: lockTimes(200) })).rejects.toThrow(
+      /still gives signs of life: its clock is not this machine's/,
+    );
     clearInterval(timer);
   });
 
@@ -118,7 +143,10 @@ describe("RunLock", () => {
       expect(() => lock.check()).toThrow(message);
       lock.release();
     };
-    await lost(() => write(2, { ...elsewhere, at: 0 }), /was taken over by process \d+ on elsewhere\.example while this one was silent\. This process stops here and writes nothing more/);
+    await lost(
+      () => write(2, { ...elsewhere, at: 0 }),
+      /was taken over by process \d+ on elsewhere\.example while this one was silent\. This process stops here and writes nothing more/,
+    );
     rmSync(join(dir, "writer-2.json"));
     rmSync(join(dir, "writer-1.json"), { force: true });
     await lost(() => rmSync(join(dir, "writer-1.json")), /writer-1\.json is gone or another's/);
@@ -135,13 +163,19 @@ describe("RunLock", () => {
     const before = beats();
     while (beats() < before + 2) await delay(times.heartbeatMs);
     lock.release();
-    expect(JSON.parse(readFileSync(join(dir, "writer-1.json"), "utf8"))).toMatchObject({ released: true, pid: process.pid });
+    expect(JSON.parse(readFileSync(join(dir, "writer-1.json"), "utf8"))).toMatchObject({
+      released: true,
+      pid: process.pid,
+    });
   });
 });
 
 const room = (file: string) => JSON.stringify(pathToFileURL(fileURLToPath(new URL(file, import.meta.url))).href);
 function start(script: string, heartbeatMs: number): { child: ChildProcess; said: () => string } {
-  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, SUMBI_HEARTBEAT_MS: String(heartbeatMs) } });
+  const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, SUMBI_HEARTBEAT_MS: String(heartbeatMs) },
+  });
   children.push(child);
   let said = "";
   child.stdout?.on("data", (text) => (said += text));
@@ -164,18 +198,23 @@ describe("with processes of their own", () => {
         lock.release();
         done++;
       }`;
-    const codes = await Promise.all(Array.from({ length: 4 }, async () => (await once(start(script, 5_000).child, "close"))[0] as number));
+    const codes = await Promise.all(
+      Array.from({ length: 4 }, async () => (await once(start(script, 5_000).child, "close"))[0] as number),
+    );
     expect(codes).toEqual([0, 0, 0, 0]);
     const lines = readFileSync(journal, "utf8").trimEnd().split("\n");
     expect(lines).toHaveLength(120);
-    for (let i = 0; i < lines.length; i += 2) expect([lines[i], lines[i + 1]]).toEqual([lines[i], lines[i]?.replace("in", "out")]);
+    for (let i = 0; i < lines.length; i += 2)
+      expect([lines[i], lines[i + 1]]).toEqual([lines[i], lines[i]?.replace("in", "out")]);
   });
 
-  test.skipIf(process.platform === "win32")("Ctrl-Z, resumed elsewhere, fg: the first stops and writes nothing more", async () => {
-    const runs = join(dir, "..", "stopped");
-    const heartbeatMs = 25;
-    const { child, said } = start(
-      `const { RunWriter } = await import(${room("./writer.ts")});
+  test.skipIf(process.platform === "win32")(
+    "Ctrl-Z, resumed elsewhere, fg: the first stops and writes nothing more",
+    async () => {
+      const runs = join(dir, "..", "stopped");
+      const heartbeatMs = 25;
+      const { child, said } = start(
+        `const { RunWriter } = await import(${room("./writer.ts")});
        const writer = await RunWriter.create(${JSON.stringify(runs)}, { id: "r", recipeName: "nano", recipe: {} });
        try {
          for (let step = 1; ; step++) {
@@ -187,30 +226,37 @@ describe("with processes of their own", () => {
          process.stdout.write("ended: " + error.message);
          process.exitCode = 7;
        }`,
-      heartbeatMs,
-    );
-    while (!said()) await delay(20);
-    await expect(RunWriter.resume(runs, "r")).rejects.toThrow(`process ${child.pid} writes it`);
-    child.kill("SIGSTOP");
-    const stopped = (): boolean => thisProcess().started === "" || livenessOf({ ...thisProcess(), pid: child.pid ?? 0, started: "" }) === "stopped";
-    while (!stopped()) await delay(5);
-    await expect(RunWriter.resume(runs, "r")).rejects.toThrow(thisProcess().started ? /is stopped \(Ctrl-Z\)\. Go on with it \(fg\), or end it \(kill -9/ : /writes it/);
-    const { localSilenceMs } = lockTimes(heartbeatMs);
-    await delay(localSilenceMs + 100);
-    process.env["SUMBI_HEARTBEAT_MS"] = String(heartbeatMs);
-    const writer = await RunWriter.resume(runs, "r").finally(() => delete process.env["SUMBI_HEARTBEAT_MS"]);
-    const reader = new RunReader(runs);
-    const before = (await reader.read("r")).log.length;
-    writer.write({ type: "step", step: 1_000_000, steps: 1e9, tokens: 1, loss: 2 });
-    const closed = once(child, "close");
-    child.kill("SIGCONT");
-    expect(await closed).toEqual([7, null]);
-    expect(said()).toMatch(new RegExp(`ended: .*was taken over by process ${process.pid} on .* while this one was silent`));
-    writer.write({ type: "step", step: 1_000_001, steps: 1e9, tokens: 1, loss: 2 });
-    await writer.close();
-    const { log } = await reader.read("r");
-    expect(log.slice(before).map(({ step }) => step)).toEqual([1_000_000, 1_000_001]);
-  });
+        heartbeatMs,
+      );
+      while (!said()) await delay(20);
+      await expect(RunWriter.resume(runs, "r")).rejects.toThrow(`process ${child.pid} writes it`);
+      child.kill("SIGSTOP");
+      const stopped = (): boolean =>
+        thisProcess().started === "" ||
+        livenessOf({ ...thisProcess(), pid: child.pid ?? 0, started: "" }) === "stopped";
+      while (!stopped()) await delay(5);
+      await expect(RunWriter.resume(runs, "r")).rejects.toThrow(
+        thisProcess().started ? /is stopped \(Ctrl-Z\)\. Go on with it \(fg\), or end it \(kill -9/ : /writes it/,
+      );
+      const { localSilenceMs } = lockTimes(heartbeatMs);
+      await delay(localSilenceMs + 100);
+      process.env["SUMBI_HEARTBEAT_MS"] = String(heartbeatMs);
+      const writer = await RunWriter.resume(runs, "r").finally(() => delete process.env["SUMBI_HEARTBEAT_MS"]);
+      const reader = new RunReader(runs);
+      const before = (await reader.read("r")).log.length;
+      writer.write({ type: "step", step: 1_000_000, steps: 1e9, tokens: 1, loss: 2 });
+      const closed = once(child, "close");
+      child.kill("SIGCONT");
+      expect(await closed).toEqual([7, null]);
+      expect(said()).toMatch(
+        new RegExp(`ended: .*was taken over by process ${process.pid} on .* while this one was silent`),
+      );
+      writer.write({ type: "step", step: 1_000_001, steps: 1e9, tokens: 1, loss: 2 });
+      await writer.close();
+      const { log } = await reader.read("r");
+      expect(log.slice(before).map(({ step }) => step)).toEqual([1_000_000, 1_000_001]);
+    },
+  );
 
   test("a log that was taken over is another file: what a sleeper still has open is read by nobody", async () => {
     const runs = join(dir, "..", "renewed");
@@ -225,7 +271,9 @@ describe("with processes of their own", () => {
     appendFileSync(fd, '{"type":"step","step":2,"steps":9,"tokens":2,"loss":666}\n');
     second.write({ type: "step", step: 2, steps: 9, tokens: 2, loss: 0.5 });
     await second.close();
-    expect(readFileSync(path, "utf8")).toBe('{"type":"step","step":1,"steps":9,"tokens":1,"loss":1}\n{"type":"step","step":2,"steps":9,"tokens":2,"loss":0.5}\n');
+    expect(readFileSync(path, "utf8")).toBe(
+      '{"type":"step","step":1,"steps":9,"tokens":1,"loss":1}\n{"type":"step","step":2,"steps":9,"tokens":2,"loss":0.5}\n',
+    );
     expect(readdirSync(dir).sort()).toEqual(["log.jsonl", "run.json", "writer-3.json"]);
     await first.close();
   });

@@ -8,7 +8,7 @@ import { CheckpointError } from "../errors.ts";
 import { duration } from "../format.ts";
 import type { OnProgress } from "../progress.ts";
 import { livenessOf, thisProcess } from "./process.ts";
-import { writerSchema, type WriterInfo } from "./schema.ts";
+import { type WriterInfo, writerSchema } from "./schema.ts";
 
 /*
  * The run's folder holds `writer-<number>.json`; the highest number owns the run. To take it over is to make the next number, which
@@ -43,7 +43,8 @@ export interface Owner {
   at: number;
 }
 
-const numbersIn = (names: readonly string[]): number[] => names.flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
+const numbersIn = (names: readonly string[]): number[] =>
+  names.flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
 
 function parseWriter(text: string): WriterInfo | undefined {
   try {
@@ -66,7 +67,10 @@ export async function ownerOf(dir: string): Promise<Owner | undefined> {
       return { number, text, info, at: info?.at ?? mtimeMs };
     } catch (error) {
       // Renewed or replaced at this moment (Windows), or cleared away by the next owner.
-      if (attempt === 20) throw new CheckpointError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+      if (attempt === 20)
+        throw new CheckpointError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code}`, {
+          cause: error,
+        });
       await delay(5);
     }
   }
@@ -91,7 +95,10 @@ export class RunLock {
   }
 
   /** Takes the run when nobody has it. Throws CheckpointError naming the process that has; waits before a silent one is displaced. */
-  static async acquire(dir: string, { times = lockTimes(), onProgress }: { times?: LockTimes; onProgress?: OnProgress } = {}): Promise<RunLock> {
+  static async acquire(
+    dir: string,
+    { times = lockTimes(), onProgress }: { times?: LockTimes; onProgress?: OnProgress } = {},
+  ): Promise<RunLock> {
     for (;;) {
       const before = await ownerOf(dir);
       const tookOver = before !== undefined && (await mustBeGone(dir, before, times, onProgress));
@@ -111,7 +118,8 @@ export class RunLock {
         await rm(path, { force: true });
         continue;
       }
-      for (const other of numbers) if (other < number) await rm(join(dir, nameOf(other)), { force: true }).catch(() => {});
+      for (const other of numbers)
+        if (other < number) await rm(join(dir, nameOf(other)), { force: true }).catch(() => {});
       return new RunLock(dir, number, info, tookOver, times);
     }
   }
@@ -119,7 +127,8 @@ export class RunLock {
   /** Throws CheckpointError when the run is no longer this process's to write. Call it before every write. */
   check(): void {
     this.#lost ??= this.#look();
-    if (this.#lost !== undefined) throw new CheckpointError(`${this.dir}: ${this.#lost}. This process stops here and writes nothing more`);
+    if (this.#lost !== undefined)
+      throw new CheckpointError(`${this.dir}: ${this.#lost}. This process stops here and writes nothing more`);
   }
 
   #look(attempt = 1): string | undefined {
@@ -129,7 +138,10 @@ export class RunLock {
         const info = parseWriter(readFileSync(join(this.dir, nameOf(newest)), "utf8"));
         return `the run was taken over by ${info ? `process ${info.pid} on ${info.host}` : "another process"} while this one was silent`;
       }
-      if (newest < this.number || parseWriter(readFileSync(join(this.dir, nameOf(this.number)), "utf8"))?.token !== this.info.token)
+      if (
+        newest < this.number ||
+        parseWriter(readFileSync(join(this.dir, nameOf(this.number)), "utf8"))?.token !== this.info.token
+      )
         return `${nameOf(this.number)} is gone or another's: somebody else may write the run`;
       return undefined;
     } catch (error) {
@@ -178,24 +190,35 @@ async function mustBeGone(dir: string, owner: Owner, times: LockTimes, onProgres
   const liveness = info ? livenessOf(info) : "unknown";
   if (liveness === "dead") return false;
   const here = liveness !== "unknown";
-  const who = info ? `process ${info.pid}${here ? "" : ` on ${info.host}`}` : "a process that has not said which (its file is damaged, or just being written)";
+  const who = info
+    ? `process ${info.pid}${here ? "" : ` on ${info.host}`}`
+    : "a process that has not said which (its file is damaged, or just being written)";
   const refuse = (why: string) => new CheckpointError(`${dir}: expected a run that nobody writes, but ${who} ${why}`);
   const silentMs = Date.now() - owner.at;
   const limitMs = here ? times.localSilenceMs : times.silenceMs;
   // Of a process that lives, a sign from the future only says that the clock was set back.
   if (silentMs < limitMs && (here || silentMs > -limitMs)) {
     const kill = `kill -9 ${info?.pid ?? ""}`;
-    if (liveness === "stopped") throw refuse(`has it and is stopped (Ctrl-Z). Go on with it (fg), or end it (${kill}) and try again`);
+    if (liveness === "stopped")
+      throw refuse(`has it and is stopped (Ctrl-Z). Go on with it (fg), or end it (${kill}) and try again`);
     if (here) throw refuse(`writes it. Wait for it, or end it (Ctrl-C there; ${kill} if it is stuck) and try again`);
-    throw refuse(`wrote it ${duration(Math.max(0, silentMs) / 1000)} ago. If it is gone for good, try again in ${duration((limitMs - silentMs) / 1000)}`);
+    throw refuse(
+      `wrote it ${duration(Math.max(0, silentMs) / 1000)} ago. If it is gone for good, try again in ${duration((limitMs - silentMs) / 1000)}`,
+    );
   }
   const began = performance.now();
   for (;;) {
     const doneMs = performance.now() - began;
     if (doneMs >= times.watchMs) return true;
-    onProgress?.({ label: `is ${who} gone?`, done: Math.floor(doneMs / 1000), total: Math.ceil(times.watchMs / 1000), unit: "s" });
+    onProgress?.({
+      label: `is ${who} gone?`,
+      done: Math.floor(doneMs / 1000),
+      total: Math.ceil(times.watchMs / 1000),
+      unit: "s",
+    });
     await delay(times.watchMs / 6);
     const now = await ownerOf(dir);
-    if (now?.number !== owner.number || now.text !== owner.text) throw refuse("still gives signs of life: its clock is not this machine's. End it there, or wait for it");
+    if (now?.number !== owner.number || now.text !== owner.text)
+      throw refuse("still gives signs of life: its clock is not this machine's. End it there, or wait for it");
   }
 }

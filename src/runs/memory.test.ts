@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { recipeOf, MODEL } from "../../test/train/fixture.ts";
+import { MODEL, recipeOf } from "../../test/train/fixture.ts";
 import { estimateMemory, phasesOf } from "../train/index.ts";
 import { checkMemory } from "./memory.ts";
 
@@ -12,7 +12,11 @@ it("refuses what a machine cannot hold, whatever this one can, and says what wou
   const free = vi.spyOn(process, "availableMemory").mockReturnValue(total);
   checkMemory(phases, recipe);
   free.mockReturnValue(total - 1);
-  expect(() => checkMemory(phases, recipe)).toThrow(/train: expected about [\d.]+ MB of memory .*, but [\d.]+ MB are free\. Try --set microBatch=4/);
+  expect(() => checkMemory(phases, recipe)).toThrow(
+    /train: expected about [\d.]+ MB of memory .*, but [\d.]+ MB are free\. Try --set microBatch=4/,
+  );
   free.mockReturnValue(1e5);
-  expect(() => checkMemory(phases, recipe)).toThrow(/train: expected at least [\d.]+ .B of memory .*, but 100\.0 kB are free\. Try a smaller model/);
+  expect(() => checkMemory(phases, recipe)).toThrow(
+    /train: expected at least [\d.]+ .B of memory .*, but 100\.0 kB are free\. Try a smaller model/,
+  );
 });

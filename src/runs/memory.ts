@@ -2,7 +2,15 @@
 import { ConfigError } from "../errors.ts";
 import { bytes } from "../format.ts";
 import { threads } from "../runtime/index.ts";
-import { estimateMemory, leastActivationBytes, parameterBytes, type Phase, phasesOf, type Recipe, suitableLanes } from "../train/index.ts";
+import {
+  estimateMemory,
+  leastActivationBytes,
+  type Phase,
+  parameterBytes,
+  phasesOf,
+  type Recipe,
+  suitableLanes,
+} from "../train/index.ts";
 
 /** As many lanes as suit the machine, fewer when memory is short. */
 export function lanesThatFit(recipe: Recipe, modelJson: Record<string, unknown>): number {
@@ -17,7 +25,8 @@ export function lanesThatFit(recipe: Recipe, modelJson: Record<string, unknown>)
 }
 
 /** Bytes that a run needs at the least, known without tracing its graphs: what is hopeless is refused at once. */
-const leastBytes = (phases: Phase[], recipe: Recipe): number => parameterBytes(phases, recipe) + leastActivationBytes(phases);
+const leastBytes = (phases: Phase[], recipe: Recipe): number =>
+  parameterBytes(phases, recipe) + leastActivationBytes(phases);
 
 /** Refuses a run that will not fit, before it starts. */
 export function checkMemory(phases: Phase[], recipe: Recipe): void {

@@ -1,6 +1,7 @@
 /** config.json of the model that a recipe trains. */
-import { ConfigError } from "../errors.ts";
+
 import { loadTokenizer } from "../data/index.ts";
+import { ConfigError } from "../errors.ts";
 import type { Recipe } from "../train/index.ts";
 import { checkpointConfig } from "./weights.ts";
 
@@ -13,7 +14,9 @@ export async function modelJsonOf(recipe: Recipe): Promise<Record<string, unknow
 export function withTokenizer(modelJson: Record<string, unknown>, tokenizerDir: string): Record<string, unknown> {
   const tokenizer = loadTokenizer(tokenizerDir);
   if (tokenizer.vocabSize > Number(modelJson["vocab_size"]))
-    throw new ConfigError(`train: expected a tokenizer of at most vocab_size ${String(modelJson["vocab_size"])}, got ${tokenizer.vocabSize} from ${tokenizerDir}`);
+    throw new ConfigError(
+      `train: expected a tokenizer of at most vocab_size ${String(modelJson["vocab_size"])}, got ${tokenizer.vocabSize} from ${tokenizerDir}`,
+    );
   return {
     ...modelJson,
     bos_token_id: tokenizer.bosId ?? null,

@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -22,9 +32,22 @@ afterEach(() => process.chdir(before));
 
 const NANO = fileURLToPath(new URL("../../models/nano", import.meta.url));
 const exported = (dir: string, run = "20261126-010203-tiny") =>
-  saveCheckpoint(dir, { config: {}, tensors: [], dtype: "f32", origin: { run, recipe: "tiny", step: 5 }, overwrite: true });
-const choose = (out?: string, { overwrite, earlier, name = "tiny", runs = "runs" }: { overwrite?: boolean; earlier?: string; name?: string; runs?: string } = {}) =>
-  chooseOut({ out, overwrite, runs }, earlier, name);
+  saveCheckpoint(dir, {
+    config: {},
+    tensors: [],
+    dtype: "f32",
+    origin: { run, recipe: "tiny", step: 5 },
+    overwrite: true,
+  });
+const choose = (
+  out?: string,
+  {
+    overwrite,
+    earlier,
+    name = "tiny",
+    runs = "runs",
+  }: { overwrite?: boolean; earlier?: string; name?: string; runs?: string } = {},
+) => chooseOut({ out, overwrite, runs }, earlier, name);
 const dirOf = async (...args: Parameters<typeof choose>) => (await choose(...args)).dir.slice(root.length + 1);
 
 describe("without --out", () => {
@@ -48,7 +71,9 @@ describe("without --out", () => {
       process.chdir(at);
       for (const overwrite of [false, true]) {
         expect((await choose(undefined, { name: "nano", overwrite })).dir).toBe(join(at, "models", "nano-2"));
-        await expect(choose("models/nano", { overwrite })).rejects.toThrow(/--out models\/nano: holds files that Sumbi did not put there \(.*\); nothing in it is touched\. Choose another folder/);
+        await expect(choose("models/nano", { overwrite })).rejects.toThrow(
+          /--out models\/nano: holds files that Sumbi did not put there \(.*\); nothing in it is touched\. Choose another folder/,
+        );
       }
     }
     expect(readdirSync(join(root, "models"))).toEqual(["nano"]);
@@ -63,7 +88,10 @@ describe("without --out", () => {
     const mine = join(root, "there", "models", "tiny-2");
     expect((await choose(undefined, { earlier: mine })).dir).toBe(mine);
     await exported(mine);
-    expect(await choose(undefined, { earlier: mine })).toMatchObject({ dir: join(root, "there", "models", "tiny"), byDefault: true });
+    expect(await choose(undefined, { earlier: mine })).toMatchObject({
+      dir: join(root, "there", "models", "tiny"),
+      byDefault: true,
+    });
     const named = join(root, "named");
     await exported(named);
     await expect(choose(undefined, { earlier: named })).rejects.toThrow(/named: holds a model that Sumbi put there/);
@@ -99,22 +127,61 @@ describe("--out", () => {
   });
 
   test.each<[string, string, () => void | Promise<void>, RegExp]>([
-    ["a folder with a config.json", "p", () => (mkdirSync("p"), writeFiles("p", { "config.json": '{"port":80}' })), /did not put there \(config\.json\)/],
-    ["a copy of a bundled model with notes", "m", () => (cpSync(NANO, "m", { recursive: true }), writeFiles("m", { "NOTES.md": "x" })), /did not put there/],
-    ["a changed export", "m", () => exported("m").then(() => writeFiles("m", { "config.json": "{}" })), /changed after Sumbi wrote them/],
-    ["this folder, with something in it", ".", () => writeFiles(".", { x: "" }), /did not put there|apart from the runs/],
+    [
+      "a folder with a config.json",
+      "p",
+      () => (mkdirSync("p"), writeFiles("p", { "config.json": '{"port":80}' })),
+      /did not put there \(config\.json\)/,
+    ],
+    [
+      "a copy of a bundled model with notes",
+      "m",
+      () => (cpSync(NANO, "m", { recursive: true }), writeFiles("m", { "NOTES.md": "x" })),
+      /did not put there/,
+    ],
+    [
+      "a changed export",
+      "m",
+      () => exported("m").then(() => writeFiles("m", { "config.json": "{}" })),
+      /changed after Sumbi wrote them/,
+    ],
+    [
+      "this folder, with something in it",
+      ".",
+      () => writeFiles(".", { x: "" }),
+      /did not put there|apart from the runs/,
+    ],
     ["the root of the disk", "/", () => {}, /did not put there|apart from the runs/],
     ["a file", "file", () => writeFiles(".", { file: "" }), /is a file/],
     ["below a file", "file/m", () => writeFiles(".", { file: "" }), /ENOTDIR/],
     ["a link to nothing", "link", () => symlinkSync("gone", "link"), /is a link to nothing/],
     ["a name that is too long", "x".repeat(256), () => {}, /ENAMETOOLONG/],
-    ["a name that is too long, in a folder to be made", join("new", "x".repeat(256)), () => {}, /the name is too long \(ENAMETOOLONG\)/],
+    [
+      "a name that is too long, in a folder to be made",
+      join("new", "x".repeat(256)),
+      () => {},
+      /the name is too long \(ENAMETOOLONG\)/,
+    ],
     ["a path that is too long", "x/".repeat(3000), () => {}, /ENAMETOOLONG/],
     ["the runs folder", "runs", () => {}, /expected a folder apart from the runs/],
     ["around the runs folder", ".", () => {}, /expected a folder apart from the runs/],
     ["the cache", "runs/cache/data", () => {}, /apart from the runs/],
-    ["a run's folder", "runs/r/model", () => (mkdirSync("runs/r", { recursive: true }), writeFiles("runs/r", { "run.json": "{}" })), /apart from the runs/],
-    ["a run's folder, through a link", "link/model", () => (mkdirSync("runs/r", { recursive: true }), writeFiles("runs/r", { "run.json": "{}" }), symlinkSync("runs/r", "link")), /apart from the runs/],
+    [
+      "a run's folder",
+      "runs/r/model",
+      () => (mkdirSync("runs/r", { recursive: true }), writeFiles("runs/r", { "run.json": "{}" })),
+      /apart from the runs/,
+    ],
+    [
+      "a run's folder, through a link",
+      "link/model",
+      () => (
+        mkdirSync("runs/r", { recursive: true }),
+        writeFiles("runs/r", { "run.json": "{}" }),
+        symlinkSync("runs/r", "link")
+      ),
+      /apart from the runs/,
+    ],
   ])("%s is refused and left alone, also with --overwrite", async (_, out, prepare, message) => {
     await prepare();
     const entries = () => readdirSync(root, { recursive: true }).sort();
@@ -144,11 +211,17 @@ describe("two runs that end in the same folder", () => {
     await exported("beside-2", "run-2");
     const runOf = (dir: string) => (JSON.parse(readFileSync(join(dir, "sumbi.json"), "utf8")) as { run: string }).run;
     const named = await choose("m");
-    const both = await Promise.allSettled([1, 2].map((n) => putInto(named, (dir) => copyModel(`beside-${n}`, dir, false))));
+    const both = await Promise.allSettled(
+      [1, 2].map((n) => putInto(named, (dir) => copyModel(`beside-${n}`, dir, false))),
+    );
     expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
-    expect(both.find((result) => result.status === "rejected")).toMatchObject({ reason: { message: expect.stringMatching(/exists already/) } });
+    expect(both.find((result) => result.status === "rejected")).toMatchObject({
+      reason: { message: expect.stringMatching(/exists already/) },
+    });
     const byDefault = await choose();
-    const dirs = await Promise.all([1, 2].map((n) => putInto(byDefault, (dir) => copyModel(`beside-${n}`, dir, false))));
+    const dirs = await Promise.all(
+      [1, 2].map((n) => putInto(byDefault, (dir) => copyModel(`beside-${n}`, dir, false))),
+    );
     expect(dirs.map((dir) => dir.slice(root.length + 1)).sort()).toEqual(["models/tiny", "models/tiny-2"]);
     expect(dirs.map(runOf)).toEqual(["run-1", "run-2"]);
   });
@@ -184,8 +257,12 @@ describe("the disk", () => {
   test.skipIf(!mounted)("that is read-only is told before anything is done", async () => {
     execFileSync("mount", ["-o", "remount,ro", mount]);
     try {
-      await expect(choose(join(mount, "m"))).rejects.toThrow(/expected a folder that can be written, but the disk is read-only \(EROFS\)/);
-      await expect(checkWritable(join(mount, "runs"), "--runs runs")).rejects.toThrow(/--runs runs: expected .* read-only \(EROFS\)/);
+      await expect(choose(join(mount, "m"))).rejects.toThrow(
+        /expected a folder that can be written, but the disk is read-only \(EROFS\)/,
+      );
+      await expect(checkWritable(join(mount, "runs"), "--runs runs")).rejects.toThrow(
+        /--runs runs: expected .* read-only \(EROFS\)/,
+      );
     } finally {
       execFileSync("mount", ["-o", "remount,rw", mount]);
     }

@@ -2,7 +2,14 @@
 import { constants, existsSync, realpathSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
-import { checkTakeable, checkWritable, judgeFolder, type Judgement, ownedFolder, readManifest } from "../checkpoint/index.ts";
+import {
+  checkTakeable,
+  checkWritable,
+  type Judgement,
+  judgeFolder,
+  ownedFolder,
+  readManifest,
+} from "../checkpoint/index.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 
 export interface Out {
@@ -16,23 +23,37 @@ export interface Out {
 const DEFAULT_FOLDER = "models";
 
 /** `models/<recipe's name>`, whatever signs the name has. */
-const defaultOut = (recipeName: string): string => resolve(DEFAULT_FOLDER, recipeName.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^[.-]+/, "").slice(0, 60) || "model");
+const defaultOut = (recipeName: string): string =>
+  resolve(
+    DEFAULT_FOLDER,
+    recipeName
+      .replace(/[^\p{L}\p{N}._-]+/gu, "-")
+      .replace(/^[.-]+/, "")
+      .slice(0, 60) || "model",
+  );
 
 /** Whether a folder that a run chose before was chosen by default: `models/tiny`, `models/tiny-2`. */
 function isDefault(dir: string, recipeName: string): boolean {
   const name = basename(defaultOut(recipeName));
   const own = basename(dir);
-  return basename(dirname(dir)) === DEFAULT_FOLDER && (own === name || (own.startsWith(`${name}-`) && /^\d+$/.test(own.slice(name.length + 1))));
+  return (
+    basename(dirname(dir)) === DEFAULT_FOLDER &&
+    (own === name || (own.startsWith(`${name}-`) && /^\d+$/.test(own.slice(name.length + 1))))
+  );
 }
 
-const isFree = (judgement: Judgement, overwrite: boolean): boolean => judgement.verdict === "free" || (judgement.verdict === "ours" && overwrite);
+const isFree = (judgement: Judgement, overwrite: boolean): boolean =>
+  judgement.verdict === "free" || (judgement.verdict === "ours" && overwrite);
 
 /** `dir`, or `dir-2`, `dir-3` and so on: the first that nobody's files are in. */
 export async function firstFree(dir: string, overwrite: boolean): Promise<string> {
   for (let n = 1; ; n++) {
     const candidate = n === 1 ? dir : `${dir}-${n}`;
     if (isFree(await judgeFolder(candidate, "model"), overwrite)) return candidate;
-    if (n === 10_000) throw new CheckpointError(`${dir}: expected a free folder among ${dir}-2 to ${dir}-10000, got none. Choose one with --out`);
+    if (n === 10_000)
+      throw new CheckpointError(
+        `${dir}: expected a free folder among ${dir}-2 to ${dir}-10000, got none. Choose one with --out`,
+      );
   }
 }
 
@@ -47,7 +68,11 @@ async function defaultFor(recipeName: string, earlier: string | undefined, overw
  * The folder for a run's model: as asked, as the run began, or `models/<recipe>` with a number behind it when that is taken. Throws
  * CheckpointError when something stands there that must not be replaced, when it lies among the runs, or when it cannot be written.
  */
-export async function chooseOut(options: { out?: string; overwrite?: boolean; runs: string }, earlier: string | undefined, recipeName: string): Promise<Out> {
+export async function chooseOut(
+  options: { out?: string; overwrite?: boolean; runs: string },
+  earlier: string | undefined,
+  recipeName: string,
+): Promise<Out> {
   const { overwrite = false } = options;
   if (options.out?.trim() === "") throw new UsageError("--out: expected a folder, got an empty text");
   const given = options.out ?? (earlier !== undefined && !isDefault(earlier, recipeName) ? earlier : undefined);
@@ -80,7 +105,9 @@ function checkApart(dir: string, runsDir: string, where: string): void {
   const [first] = way ?? [];
   const inside = first !== undefined && (first === "cache" || existsSync(join(runs, first, "run.json")));
   if (below(model, runs) !== undefined || inside)
-    throw new CheckpointError(`${where}: expected a folder apart from the runs in ${runsDir}, whose files come and go. Choose another folder with --out`);
+    throw new CheckpointError(
+      `${where}: expected a folder apart from the runs in ${runsDir}, whose files come and go. Choose another folder with --out`,
+    );
 }
 
 /** Copies a written model into another folder, whole or not at all. Throws CheckpointError and changes nothing there when it cannot. */

@@ -8,7 +8,17 @@ import { UsageError } from "../errors.ts";
 import { summarizeParameters } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
-import { applySettings, parseRecipe, type ParameterStore, type Phase, phasesOf, type Recipe, type StateStorage, storeOf, type TokenSource } from "../train/index.ts";
+import {
+  applySettings,
+  type ParameterStore,
+  type Phase,
+  parseRecipe,
+  phasesOf,
+  type Recipe,
+  type StateStorage,
+  storeOf,
+  type TokenSource,
+} from "../train/index.ts";
 import { layoutFingerprint, recipeFingerprint, tokenizerFingerprint } from "./binding.ts";
 import { describeRun, type Note } from "./describe.ts";
 import { checkMemory, lanesThatFit } from "./memory.ts";
@@ -61,7 +71,8 @@ export interface PreparedRun {
 function resolveRecipe(name: string, options: TrainOptions): Recipe {
   const { json, path } = readRecipe(name);
   let settled = applySettings(json, options.set ?? []);
-  if (options.data?.length) settled = { ...settled, data: { ...(settled["data"] as object | undefined), paths: options.data } };
+  if (options.data?.length)
+    settled = { ...settled, data: { ...(settled["data"] as object | undefined), paths: options.data } };
   const { data, tokenizer, model, ...recipe } = parseRecipe(settled, path);
   if (data.paths.length === 0) throw new UsageError(`${path}: the recipe names no data; say which with --data`);
   return {
@@ -73,7 +84,13 @@ function resolveRecipe(name: string, options: TrainOptions): Recipe {
 }
 
 /** Does everything up to the first step. Bad recipes, missing memory, a folder or disk that will not do end it before any work; so does `signal`, at any time. */
-export async function prepareRun(name: string, options: TrainOptions, gemmFlopsPerSec: () => Promise<number>, onProgress: OnProgress, signal?: AbortSignal): Promise<PreparedRun> {
+export async function prepareRun(
+  name: string,
+  options: TrainOptions,
+  gemmFlopsPerSec: () => Promise<number>,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<PreparedRun> {
   if (options.runs.trim() === "") throw new UsageError("--runs: expected a folder, got an empty text");
   if (options.resume || options.resumeFrom !== undefined) return resumeRun(name, options, onProgress, signal);
   const given = resolveRecipe(name, options);
@@ -92,7 +109,12 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
   const phases = phasesOf(recipe, modelJson);
   signal?.throwIfAborted();
   const tokenizer = await tokenizerFingerprint(givenTokenizer);
-  const prepared = await prepareData({ ...dataOptions(recipe, givenTokenizer, options.runs), contents: texts.contents, onProgress, signal });
+  const prepared = await prepareData({
+    ...dataOptions(recipe, givenTokenizer, options.runs),
+    contents: texts.contents,
+    onProgress,
+    signal,
+  });
 
   const store = storeOf(phases);
   store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
@@ -100,14 +122,23 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
 
   signal?.throwIfAborted();
   const recipeJson = { ...recipe } as Record<string, unknown>;
-  const binding: Binding = { tokenizer, shards: prepared.dataset.json.hash, recipe: recipeFingerprint(recipeJson, modelJson), layout: layoutFingerprint(store) };
+  const binding: Binding = {
+    tokenizer,
+    shards: prepared.dataset.json.hash,
+    recipe: recipeFingerprint(recipeJson, modelJson),
+    layout: layoutFingerprint(store),
+  };
   const writer = await RunWriter.create(
     options.runs,
     {
       recipeName: recipe.name,
       recipe: recipeJson,
       parameters: summarizeParameters(phases[0]!.config),
-      machine: { cpu: cpus()[0]?.model ?? "unknown", threads: threads() || availableParallelism(), gemmFlopsPerSec: await unlessAborted(gemmFlopsPerSec(), signal) },
+      machine: {
+        cpu: cpus()[0]?.model ?? "unknown",
+        threads: threads() || availableParallelism(),
+        gemmFlopsPerSec: await unlessAborted(gemmFlopsPerSec(), signal),
+      },
       out: out.dir,
       model: modelJson,
       binding,
@@ -117,7 +148,12 @@ export async function prepareRun(name: string, options: TrainOptions, gemmFlopsP
   );
   const history = new StateHistory(join(writer.dir, "state"), recipe.save.keep, () => writer.check());
   return {
-    recipe, phases, modelJson, store, writer, out,
+    recipe,
+    phases,
+    modelJson,
+    store,
+    writer,
+    out,
     tokenizerDir: tokenizerOf(writer.dir),
     storage: storageOf({ history, store, phases, binding }),
     source: sourceOf(prepared.dataset, recipe),

@@ -41,7 +41,12 @@ function statOf(pid: number): { state: string; started: string } | undefined {
   return state && started ? { state, started } : undefined;
 }
 
-export const thisProcess = (): ProcessName => ({ host: hostname(), boot: bootOf(), pid: process.pid, started: statOf(process.pid)?.started ?? "" });
+export const thisProcess = (): ProcessName => ({
+  host: hostname(),
+  boot: bootOf(),
+  pid: process.pid,
+  started: statOf(process.pid)?.started ?? "",
+});
 
 /** Whether a process lives. "unknown" for one of another machine, of another boot, or of another container. */
 export function livenessOf({ host, boot, pid, started }: ProcessName): Liveness {

@@ -77,7 +77,8 @@ class RunDigest {
     if (liveness === "dead") return "stale";
     if (liveness !== "unknown") return silentMs < localSilenceMs ? "running" : "stale";
     // Another machine's clock may differ: a sign of life that was seen to change counts whatever time it bears.
-    if (owner.text !== this.sign.text) this.sign = { text: owner.text, at: this.sign.text === "" ? -Infinity : performance.now() };
+    if (owner.text !== this.sign.text)
+      this.sign = { text: owner.text, at: this.sign.text === "" ? -Infinity : performance.now() };
     return Math.abs(silentMs) < silenceMs || performance.now() - this.sign.at < silenceMs ? "running" : "stale";
   }
 }
@@ -111,7 +112,9 @@ export class RunReader {
       if (!(await stat(join(this.runsDir, name, "run.json")).catch(() => undefined))) continue;
       summaries.push(await this.summary(name).catch((error: Error) => unreadable(name, error)));
     }
-    return summaries.sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : a.id < b.id ? 1 : -1));
+    return summaries.sort((a, b) =>
+      a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : a.id < b.id ? 1 : -1,
+    );
   }
 
   /** One run's line of the list. Throws CheckpointError when there is no such run. */

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parse, type ParseError, printParseErrorCode } from "jsonc-parser";
+import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import { ConfigError } from "../errors.ts";
 import { checkJsonDepth } from "../json.ts";
 
@@ -9,7 +9,9 @@ import { checkJsonDepth } from "../json.ts";
 const RECIPES = fileURLToPath(new URL("../../recipes", import.meta.url));
 
 export const recipeNames = (): string[] =>
-  readdirSync(RECIPES).filter((file) => file.endsWith(".jsonc")).map((file) => basename(file, ".jsonc"));
+  readdirSync(RECIPES)
+    .filter((file) => file.endsWith(".jsonc"))
+    .map((file) => basename(file, ".jsonc"));
 
 /** Reads a recipe (JSON with comments) by path, or by the name of one that comes with Sumbi. Throws ConfigError with line and column. */
 export function readRecipe(nameOrPath: string): { json: Record<string, unknown>; path: string } {
@@ -30,8 +32,11 @@ export function readRecipe(nameOrPath: string): { json: Record<string, unknown>;
       const before = text.slice(0, offset).split("\n");
       return `${before.length}:${before.at(-1)!.length + 1}`;
     };
-    throw new ConfigError(`${path}: not JSON:\n${errors.map((e) => `  ${at(e.offset)}: ${printParseErrorCode(e.error)}`).join("\n")}`);
+    throw new ConfigError(
+      `${path}: not JSON:\n${errors.map((e) => `  ${at(e.offset)}: ${printParseErrorCode(e.error)}`).join("\n")}`,
+    );
   }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) throw new ConfigError(`${path}: expected an object`);
+  if (typeof json !== "object" || json === null || Array.isArray(json))
+    throw new ConfigError(`${path}: expected an object`);
   return { json: json as Record<string, unknown>, path };
 }

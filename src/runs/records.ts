@@ -1,7 +1,8 @@
 /** Records of a run's log: parsed, freed of repeats. */
-import { CheckpointError } from "../errors.ts";
+
 import { isRecord, quoted } from "../checkpoint/index.ts";
-import { runRecordSchema, type RunRecord } from "./schema.ts";
+import { CheckpointError } from "../errors.ts";
+import { type RunRecord, runRecordSchema } from "./schema.ts";
 
 /** Parses one line of log.jsonl; undefined when it is no record (damaged, too long, or of a later version). */
 export function parseRecord(line: string | undefined): RunRecord | undefined {

@@ -1,5 +1,17 @@
 /** A resumed run is the run that began: whatever became of its texts, its tokenizer, its files and its place. */
-import { appendFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/folders.ts";
@@ -16,15 +28,27 @@ const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
 const STEPS = 12;
 const STOP_AT = 7;
-const LINES = Array.from({ length: 120 }, (_, i) => `{"text":"Line ${i} of a story about ${["cats", "dogs", "birds"][i % 3]} that ran ${i * 7} miles."}\n`);
+const LINES = Array.from(
+  { length: 120 },
+  (_, i) => `{"text":"Line ${i} of a story about ${["cats", "dogs", "birds"][i % 3]} that ran ${i * 7} miles."}\n`,
+);
 let whole: { losses: number[]; weights: Buffer };
 /** A folder with texts, a recipe, and runs with one that was stopped; put back as it was before every test. */
 const dir = join(temporary.dir, "work");
 const begun = join(temporary.dir, "begun");
 
 const recipe = {
-  name: "story", model: { ...MODEL, vocab_size: 400 }, tokenizer: { vocabSize: 320 }, tokens: 8 * 16 * STEPS, sequence: 16, batch: { end: 8 }, lanes: 1,
-  data: { paths: ["texts"], holdout: 0.1, workers: 1 }, learningRate: { warmupSteps: 3, stages: [{ from: 5e-3 }] }, evaluate: { everySteps: 5, tokens: 64 }, save: { everySteps: 3, keep: 2 },
+  name: "story",
+  model: { ...MODEL, vocab_size: 400 },
+  tokenizer: { vocabSize: 320 },
+  tokens: 8 * 16 * STEPS,
+  sequence: 16,
+  batch: { end: 8 },
+  lanes: 1,
+  data: { paths: ["texts"], holdout: 0.1, workers: 1 },
+  learningRate: { warmupSteps: 3, stages: [{ from: 5e-3 }] },
+  evaluate: { everySteps: 5, tokens: 64 },
+  save: { everySteps: 3, keep: 2 },
 };
 
 interface Trained extends Outcome {
@@ -36,13 +60,26 @@ async function train(options: Partial<TrainOptions> & { stopAt?: number }): Prom
   const { stopAt, ...rest } = options;
   const stop = new AbortController();
   const events: string[] = [];
-  const run = await prepareRun(join(dir, "story.jsonc"), { runs: join(dir, "runs"), out: join(dir, "out"), overwrite: true, ...rest }, async () => 1e9, () => {});
-  const outcome = await trainRun(run, { step: ({ step }) => step === stopAt && stop.abort(), record: (record) => record.type === "event" && record.level !== "info" && events.push(record.message) }, stop.signal);
+  const run = await prepareRun(
+    join(dir, "story.jsonc"),
+    { runs: join(dir, "runs"), out: join(dir, "out"), overwrite: true, ...rest },
+    async () => 1e9,
+    () => {},
+  );
+  const outcome = await trainRun(
+    run,
+    {
+      step: ({ step }) => step === stopAt && stop.abort(),
+      record: (record) => record.type === "event" && record.level !== "info" && events.push(record.message),
+    },
+    stop.signal,
+  );
   const { log } = await new RunReader(options.runs ?? join(dir, "runs")).read(run.writer.id);
   return { ...outcome, events, info: run.writer.info, log };
 }
 const resume = (options: Partial<TrainOptions> & { stopAt?: number } = {}) => train({ resume: true, ...options });
-const lossesOf = (log: readonly RunRecord[]): number[] => log.flatMap((record) => (record.type === "step" ? [record.loss] : []));
+const lossesOf = (log: readonly RunRecord[]): number[] =>
+  log.flatMap((record) => (record.type === "step" ? [record.loss] : []));
 const weights = () => readFileSync(join(dir, "out", "model.safetensors"));
 const runDir = () => join(dir, "runs", readdirSync(join(dir, "runs")).find((name) => name.endsWith("-story")) ?? "");
 const inCwd = async <T>(cwd: string, work: () => Promise<T>): Promise<T> => {
@@ -109,36 +146,50 @@ describe("goes on with the same losses, bit for bit", () => {
 
   test("when the texts were edited, and says so in one line", async () => {
     appendFileSync(a, '{"text":"One more story."}\n');
-    expect((await goesOn()).events).toEqual([`the texts (${join(dir, "texts")}) were changed since the run began; it goes on with the tokens that it began with`]);
+    expect((await goesOn()).events).toEqual([
+      `the texts (${join(dir, "texts")}) were changed since the run began; it goes on with the tokens that it began with`,
+    ]);
   });
 
   test("when a letter was edited unseen, and another run prepared the new texts in the same cache", async () => {
     editUnseen(a);
     const other = await inCwd(dir, () => train({ set: ["name=other"], stopAt: 1 }));
-    expect(other.info.binding?.shards).not.toBe((await new RunReader(join(dir, "runs")).info(runDir().split(/[\\/]/).at(-1) ?? "")).binding?.shards);
+    expect(other.info.binding?.shards).not.toBe(
+      (await new RunReader(join(dir, "runs")).info(runDir().split(/[\\/]/).at(-1) ?? "")).binding?.shards,
+    );
     await goesOn();
   });
 
   test("when the texts are gone", async () => {
     rmSync(join(dir, "texts"), { recursive: true });
-    expect((await goesOn()).events).toEqual([expect.stringMatching(/^the texts \(.*texts\) are gone since the run began; it goes on with the tokens/)]);
+    expect((await goesOn()).events).toEqual([
+      expect.stringMatching(/^the texts \(.*texts\) are gone since the run began; it goes on with the tokens/),
+    ]);
   });
 
   test("when the cache is gone and the texts still say the same", async () => {
     rmSync(cache, { recursive: true });
-    expect((await goesOn()).events).toEqual([expect.stringMatching(/^the run's tokens were gone or damaged and were made again of the same texts: .*the shards are gone/)]);
+    expect((await goesOn()).events).toEqual([
+      expect.stringMatching(
+        /^the run's tokens were gone or damaged and were made again of the same texts: .*the shards are gone/,
+      ),
+    ]);
   });
 
   test("when a shard has a flipped bit and the texts still say the same", async () => {
     const shards = join(cache, readdirSync(cache).find((name) => name.startsWith("shards-")) ?? "");
     flipBit(join(shards, readdirSync(shards).find((name) => name.startsWith("train")) ?? ""));
-    expect((await goesOn()).events).toEqual([expect.stringMatching(/made again of the same texts: .*is not as it was written \(its hash differs\)/)]);
+    expect((await goesOn()).events).toEqual([
+      expect.stringMatching(/made again of the same texts: .*is not as it was written \(its hash differs\)/),
+    ]);
   });
 
   test("from another working directory, and when the runs folder was moved", async () => {
     renameSync(join(dir, "runs"), join(dir, "moved"));
     mkdirSync(join(dir, "elsewhere"));
-    const resumed = await inCwd(join(dir, "elsewhere"), () => train({ resume: true, runs: join("..", "moved"), out: join("..", "out") }));
+    const resumed = await inCwd(join(dir, "elsewhere"), () =>
+      train({ resume: true, runs: join("..", "moved"), out: join("..", "out") }),
+    );
     expect(resumed).toMatchObject({ reason: "done", step: STEPS, events: [] });
     expect(lossesOf(resumed.log)).toEqual(whole.losses);
     expect(weights().equals(whole.weights)).toBe(true);
@@ -150,7 +201,11 @@ describe("goes on with the same losses, bit for bit", () => {
   test("when the newest state is damaged: told, and the one before is taken", async () => {
     flipBit(join(runDir(), "state", "step-00000007", "model.safetensors"));
     const { events, log } = await goesOn();
-    expect(events).toEqual([expect.stringMatching(/a saved state is damaged and was passed over: .*step-00000007: tensor "moment1" is not as it was saved/)]);
+    expect(events).toEqual([
+      expect.stringMatching(
+        /a saved state is damaged and was passed over: .*step-00000007: tensor "moment1" is not as it was saved/,
+      ),
+    ]);
     expect(log).toContainEqual({ type: "event", step: 6, level: "info", message: "resumed at step 6" });
   });
 
@@ -160,11 +215,29 @@ describe("goes on with the same losses, bit for bit", () => {
   });
 
   test("when settings were changed that the losses do not depend on, which run.json and the log remember", async () => {
-    const { info, log } = await goesOn({ set: ["spike.rollbacks=11", "save.everySteps=50", "evaluate.everySteps=50", 'samples=[{"ask":"Who ran?"}]', "cost.watts=65"] });
-    const settings = ["spike.rollbacks 5 → 11", "save.everySteps 3 → 50", "evaluate.everySteps 5 → 50", 'samples [] → [{"ask":"Who ran?"}]'];
+    const { info, log } = await goesOn({
+      set: [
+        "spike.rollbacks=11",
+        "save.everySteps=50",
+        "evaluate.everySteps=50",
+        'samples=[{"ask":"Who ran?"}]',
+        "cost.watts=65",
+      ],
+    });
+    const settings = [
+      "spike.rollbacks 5 → 11",
+      "save.everySteps 3 → 50",
+      "evaluate.everySteps 5 → 50",
+      'samples [] → [{"ask":"Who ran?"}]',
+    ];
     expect(info.changes).toEqual([{ at: expect.stringMatching(/^\d{4}-/), settings }]);
     expect(info.recipe).toMatchObject({ spike: { rollbacks: 11, factor: 1.5 }, save: { everySteps: 50, keep: 2 } });
-    expect(log).toContainEqual({ type: "event", step: 7, level: "info", message: `settings changed from here on: ${settings.join(", ")}` });
+    expect(log).toContainEqual({
+      type: "event",
+      step: 7,
+      level: "info",
+      message: `settings changed from here on: ${settings.join(", ")}`,
+    });
     expect(await new RunReader(join(dir, "runs")).info(info.id)).toEqual(info);
   });
 
@@ -175,12 +248,18 @@ describe("goes on with the same losses, bit for bit", () => {
     const losses = lossesOf(log);
     expect(losses.slice(0, STOP_AT + 1)).toEqual(whole.losses.slice(0, STOP_AT + 1));
     expect(losses[STOP_AT + 1]).not.toBe(whole.losses[STOP_AT + 1]);
-    expect(log.flatMap((record) => (record.type === "step" ? [record.lr] : [])).slice(-5)).toEqual([0.001, 0.001, 0.001, 0.001, 0.001]);
+    expect(log.flatMap((record) => (record.type === "step" ? [record.lr] : [])).slice(-5)).toEqual([
+      0.001, 0.001, 0.001, 0.001, 0.001,
+    ]);
   });
 });
 
 describe("is refused, and the run left as it was", () => {
-  const refused = async (message: RegExp | string, options: Partial<TrainOptions> = {}, kind: new (message: string) => Error = CheckpointError) => {
+  const refused = async (
+    message: RegExp | string,
+    options: Partial<TrainOptions> = {},
+    kind: new (message: string) => Error = CheckpointError,
+  ) => {
     const before = (await new RunReader(join(dir, "runs")).list()).filter(({ recipeName }) => recipeName === "story");
     const failed = await resume(options).catch((error: unknown) => error);
     if (failed instanceof Error) {
@@ -188,15 +267,23 @@ describe("is refused, and the run left as it was", () => {
       expect(failed.message).toMatch(message);
     } else expect(failed).toMatchObject({ reason: "failed", faults: [expect.stringMatching(message)] });
     expect(existsSync(join(dir, "out"))).toBe(false);
-    expect((await new RunReader(join(dir, "runs")).list()).filter(({ recipeName }) => recipeName === "story").map(({ step, loss }) => ({ step, loss }))).toEqual(before.map(({ step, loss }) => ({ step, loss })));
+    expect(
+      (await new RunReader(join(dir, "runs")).list())
+        .filter(({ recipeName }) => recipeName === "story")
+        .map(({ step, loss }) => ({ step, loss })),
+    ).toEqual(before.map(({ step, loss }) => ({ step, loss })));
   };
 
   test("when tokens and texts are gone, or the texts changed", async () => {
     rmSync(cache, { recursive: true });
     editUnseen(a);
-    await refused(/expected the tokens that the run began with: .*the shards are gone\. They cannot be made again: what the texts \(.*\) say now is not what they said/);
+    await refused(
+      /expected the tokens that the run began with: .*the shards are gone\. They cannot be made again: what the texts \(.*\) say now is not what they said/,
+    );
     rmSync(join(dir, "texts"), { recursive: true });
-    await refused(/expected the tokens that the run began with: .*the shards are gone\. They cannot be made again: .*texts: expected a file, folder, glob/);
+    await refused(
+      /expected the tokens that the run began with: .*the shards are gone\. They cannot be made again: .*texts: expected a file, folder, glob/,
+    );
   });
 
   test("when its tokenizer is another, or gone", async () => {
@@ -216,14 +303,22 @@ describe("is refused, and the run left as it was", () => {
     editInfo((info) => info.binding && (info.binding.layout = "0".repeat(64)));
     await refused(/expected parameters laid out as when the run began/);
     editInfo((info) => info.binding && (info.binding.layout = "x"));
-    await expect(resume({ resume: runDir().split(/[\\/]/).at(-1) })).rejects.toThrow(/run\.json: binding\.layout: expected a SHA-256 in hex/);
+    await expect(resume({ resume: runDir().split(/[\\/]/).at(-1) })).rejects.toThrow(
+      /run\.json: binding\.layout: expected a SHA-256 in hex/,
+    );
   });
 
   test("when an older version began it: it is listed, and the reason told", async () => {
     editInfo((info) => delete info.binding);
-    await refused(/run\.json: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run/);
-    expect(await new RunReader(join(dir, "runs")).list()).toMatchObject([{ recipeName: "story", status: "stopped", step: STOP_AT }]);
-    await expect(exportRun(runDir().split(/[\\/]/).at(-1) ?? "", { runs: join(dir, "runs") })).rejects.toThrow(/an older Sumbi began this run/);
+    await refused(
+      /run\.json: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run/,
+    );
+    expect(await new RunReader(join(dir, "runs")).list()).toMatchObject([
+      { recipeName: "story", status: "stopped", step: STOP_AT },
+    ]);
+    await expect(exportRun(runDir().split(/[\\/]/).at(-1) ?? "", { runs: join(dir, "runs") })).rejects.toThrow(
+      /an older Sumbi began this run/,
+    );
   });
 
   test("when its states are gone, are another run's, or are all damaged", async () => {
@@ -245,9 +340,15 @@ describe("is refused, and the run left as it was", () => {
     ["tokens=1e6", "--resume: tokens cannot change: it lays down the order of the batches"],
     ["model.rope_theta=5", "--resume: model.rope_theta cannot change: the saved state was made by it"],
     ["data.holdout=0.2", "--resume: data.holdout cannot change: the texts are read and tokenised already"],
-    ["evaluate.tokens=5", "--resume: evaluate.tokens cannot change: held-out losses before and after would not compare"],
+    [
+      "evaluate.tokens=5",
+      "--resume: evaluate.tokens cannot change: held-out losses before and after would not compare",
+    ],
     ["adamw.beta1=0.5", "--resume: adamw.beta1 cannot change: what the optimizer and the routing remember"],
-    ["precision=int8", "--resume: precision cannot change: the saved state was made by it. What may: learningRate.*, spike.*, save.*, evaluate.everySteps, samples, cost.*. Start a new run for the rest"],
+    [
+      "precision=int8",
+      "--resume: precision cannot change: the saved state was made by it. What may: learningRate.*, spike.*, save.*, evaluate.everySteps, samples, cost.*. Start a new run for the rest",
+    ],
     ["colour=red", "--resume: colour cannot change: it is no key of a recipe"],
     ["__proto__.x=1", "--resume: __proto__.x cannot change: it is no key of a recipe"],
   ])("when --set %s asks for what cannot change", async (setting, message) => {
@@ -275,7 +376,9 @@ describe("the cache", () => {
     expect(await clearCache(join(dir, "runs"))).toMatchObject({ removed: 1, needed: 0, recent: 0 });
     expect(readdirSync(cache)).toEqual([]);
     writeFileSync(join(runDir(), "run.json"), "{");
-    await expect(clearCache(join(dir, "runs"))).rejects.toThrow(/cannot be read, so that nobody knows which tokens it needs; nothing was removed/);
+    await expect(clearCache(join(dir, "runs"))).rejects.toThrow(
+      /cannot be read, so that nobody knows which tokens it needs; nothing was removed/,
+    );
   });
 });
 
@@ -295,9 +398,18 @@ describe("a tokenizer that the recipe names", () => {
 describe("weights that are not numbers", () => {
   test("are not exported, by name: neither at the end of a run nor later", async () => {
     const id = runDir().split(/[\\/]/).at(-1) ?? "";
-    const run = await prepareRun(join(dir, "story.jsonc"), { runs: join(dir, "runs"), out: join(dir, "out"), resume: id }, async () => 1e9, () => {});
+    const run = await prepareRun(
+      join(dir, "story.jsonc"),
+      { runs: join(dir, "runs"), out: join(dir, "out"), resume: id },
+      async () => 1e9,
+      () => {},
+    );
     const expert = "model.layers.1.mlp.experts.3.up_proj.weight";
-    const outcome = await trainRun(run, { step: ({ step }) => step === STEPS && run.store.parameter(expert).data.fill(NaN, 0, 100), record: () => {} }, new AbortController().signal);
+    const outcome = await trainRun(
+      run,
+      { step: ({ step }) => step === STEPS && run.store.parameter(expert).data.fill(NaN, 0, 100), record: () => {} },
+      new AbortController().signal,
+    );
     expect(outcome.reason).toBe("failed");
     expect(outcome.faults.join()).toContain(`${expert}: 100 of 512 values are NaN or infinite`);
     expect(existsSync(join(dir, "out"))).toBe(false);

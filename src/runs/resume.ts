@@ -27,20 +27,30 @@ async function findRun(name: string, { resume, runs }: TrainOptions): Promise<st
   const reader = new RunReader(runs);
   if (typeof resume === "string") {
     await reader.info(resume).catch((error: unknown) => {
-      if (error instanceof CheckpointError && /no such run$/.test(error.message)) throw new UsageError(`--resume: found no run ${resume} in ${runs}; sumbi runs lists what there is`);
+      if (error instanceof CheckpointError && /no such run$/.test(error.message))
+        throw new UsageError(`--resume: found no run ${resume} in ${runs}; sumbi runs lists what there is`);
       throw error;
     });
     return resume;
   }
   const recipeName = String(readRecipe(name).json["name"]);
   const found = (await reader.list()).find((run) => run.recipeName === recipeName);
-  if (found === undefined) throw new UsageError(`--resume: found no run of recipe ${recipeName} in ${runs}; sumbi runs lists what there is`);
+  if (found === undefined)
+    throw new UsageError(`--resume: found no run of recipe ${recipeName} in ${runs}; sumbi runs lists what there is`);
   return found.id;
 }
 
 /** Takes a run up again, up to its next step. It is this process's to write from the beginning on, and let go when that fails. */
-export async function resumeRun(name: string, options: TrainOptions, onProgress: OnProgress, signal?: AbortSignal): Promise<PreparedRun> {
-  if (options.data?.length) throw new UsageError("--resume: a run goes on with the texts that it began with; leave out --data, or start a new run");
+export async function resumeRun(
+  name: string,
+  options: TrainOptions,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<PreparedRun> {
+  if (options.data?.length)
+    throw new UsageError(
+      "--resume: a run goes on with the texts that it began with; leave out --data, or start a new run",
+    );
   const writer = await RunWriter.resume(options.runs, await findRun(name, options), onProgress);
   try {
     return await takeUp(writer, options, onProgress, signal);
@@ -50,7 +60,12 @@ export async function resumeRun(name: string, options: TrainOptions, onProgress:
   }
 }
 
-async function takeUp(writer: RunWriter, options: TrainOptions, onProgress: OnProgress, signal?: AbortSignal): Promise<PreparedRun> {
+async function takeUp(
+  writer: RunWriter,
+  options: TrainOptions,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<PreparedRun> {
   const { dir, info } = writer;
   const bound = await openBound(dir, info, options.set);
   const { recipe, phases, modelJson, tokenizerDir, binding } = bound;
@@ -70,13 +85,26 @@ async function takeUp(writer: RunWriter, options: TrainOptions, onProgress: OnPr
 
   const cpu = cpus()[0]?.model ?? "unknown";
   if (info.machine !== undefined && info.machine.cpu !== cpu)
-    notes.push({ level: "warn", message: `the run began on another processor (${info.machine.cpu}, now ${cpu}): the last bits of its losses may differ from what they would have been there` });
+    notes.push({
+      level: "warn",
+      message: `the run began on another processor (${info.machine.cpu}, now ${cpu}): the last bits of its losses may differ from what they would have been there`,
+    });
   if (bound.changed.length > 0) {
     notes.push({ level: "info", message: `settings changed from here on: ${bound.changed.join(", ")}` });
-    await writer.update({ recipe: bound.json, changes: [...(info.changes ?? []), { at: new Date().toISOString(), settings: bound.changed }] });
+    await writer.update({
+      recipe: bound.json,
+      changes: [...(info.changes ?? []), { at: new Date().toISOString(), settings: bound.changed }],
+    });
   }
   return {
-    recipe, phases, modelJson, store, writer, tokenizerDir, out, notes,
+    recipe,
+    phases,
+    modelJson,
+    store,
+    writer,
+    tokenizerDir,
+    out,
+    notes,
     storage: storageOf({ history, store, phases, binding, from: options.resumeFrom }),
     source: sourceOf(dataset, recipe),
     resumed: true,
@@ -85,9 +113,18 @@ async function takeUp(writer: RunWriter, options: TrainOptions, onProgress: OnPr
 }
 
 /** The weights of a run that was ended before its first state. */
-async function begin(store: ParameterStore, recipe: Recipe, modelJson: Record<string, unknown>, dir: string, step: number): Promise<void> {
+async function begin(
+  store: ParameterStore,
+  recipe: Recipe,
+  modelJson: Record<string, unknown>,
+  dir: string,
+  step: number,
+): Promise<void> {
   // The first state is saved before the first step: where there were steps there were states.
-  if (step > 0) throw new CheckpointError(`${join(dir, "state")}: expected a state of the run, which came to step ${step}, found none. It cannot go on without; start a new run`);
+  if (step > 0)
+    throw new CheckpointError(
+      `${join(dir, "state")}: expected a state of the run, which came to step ${step}, found none. It cannot go on without; start a new run`,
+    );
   store.initialize(recipe.seed, Number(modelJson["initializer_range"] ?? 0.006));
   if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
 }
@@ -96,34 +133,64 @@ async function begin(store: ParameterStore, recipe: Recipe, modelJson: Record<st
  * The tokens that the run began with, whatever became of the texts: out of the cache, or, when they are gone from there, made again of texts
  * that still say the same. Throws CheckpointError when neither can be. `notes` say what is not as it was.
  */
-async function boundShards({ binding, recipe, tokenizerDir }: BoundRun, info: RunInfo, runsDir: string, onProgress: OnProgress, signal?: AbortSignal): Promise<{ dataset: Dataset; notes: Note[] }> {
+async function boundShards(
+  { binding, recipe, tokenizerDir }: BoundRun,
+  info: RunInfo,
+  runsDir: string,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<{ dataset: Dataset; notes: Note[] }> {
   const texts = recipe.data.paths.join(", ");
   const notes: Note[] = [];
   try {
     const dataset = await openShards(resolve(runsDir, "cache"), binding.shards, { onProgress, signal });
     const changed = await whatChanged(recipe, info, onProgress, signal);
-    if (changed !== undefined) notes.push({ level: "warn", message: `the texts (${texts}) ${changed} since the run began; it goes on with the tokens that it began with` });
+    if (changed !== undefined)
+      notes.push({
+        level: "warn",
+        message: `the texts (${texts}) ${changed} since the run began; it goes on with the tokens that it began with`,
+      });
     return { dataset, notes };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    const refuse = (why: string) => new CheckpointError(`${info.id}: expected the tokens that the run began with: ${error.message}. They cannot be made again: ${why}. Start a new run`);
-    const made = await prepareData({ ...dataOptions(recipe, tokenizerDir, runsDir), onProgress, signal }).catch((cause: unknown) => {
-      throw cause instanceof DataError ? refuse(cause.message) : cause;
-    });
+    const refuse = (why: string) =>
+      new CheckpointError(
+        `${info.id}: expected the tokens that the run began with: ${error.message}. They cannot be made again: ${why}. Start a new run`,
+      );
+    const made = await prepareData({ ...dataOptions(recipe, tokenizerDir, runsDir), onProgress, signal }).catch(
+      (cause: unknown) => {
+        throw cause instanceof DataError ? refuse(cause.message) : cause;
+      },
+    );
     if (made.dataset.json.hash !== binding.shards) {
       made.dataset.close();
-      throw refuse(`what the texts (${texts}) say now is not what they said, or this version of Sumbi tokenises them otherwise`);
+      throw refuse(
+        `what the texts (${texts}) say now is not what they said, or this version of Sumbi tokenises them otherwise`,
+      );
     }
-    notes.push({ level: "warn", message: `the run's tokens were gone or damaged and were made again of the same texts: ${error.message}` });
+    notes.push({
+      level: "warn",
+      message: `the run's tokens were gone or damaged and were made again of the same texts: ${error.message}`,
+    });
     return { dataset: made.dataset, notes };
   }
 }
 
 /** What became of the texts; undefined when they say what they said. They are read only when a name, size or time of their files differs. */
-async function whatChanged(recipe: Recipe, { texts }: RunInfo, onProgress: OnProgress, signal?: AbortSignal): Promise<string | undefined> {
+async function whatChanged(
+  recipe: Recipe,
+  { texts }: RunInfo,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   try {
     const sources = findSources(recipe.data.paths);
-    if (texts === undefined || stampOf(sources) === texts.stamp || (await hashSources(sources, onProgress, signal)) === texts.contents) return undefined;
+    if (
+      texts === undefined ||
+      stampOf(sources) === texts.stamp ||
+      (await hashSources(sources, onProgress, signal)) === texts.contents
+    )
+      return undefined;
     return "were changed";
   } catch (error) {
     if (error instanceof DataError) return "are gone";

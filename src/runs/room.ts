@@ -47,18 +47,32 @@ export async function checkRoom(needs: readonly Need[]): Promise<void> {
 
 /** How many states a run has on disk already. */
 export async function statesIn(runDir: string): Promise<number> {
-  return (await readdir(join(runDir, "state")).catch(() => [] as string[])).filter((name) => /^step-\d+$/.test(name)).length;
+  return (await readdir(join(runDir, "state")).catch(() => [] as string[])).filter((name) => /^step-\d+$/.test(name))
+    .length;
 }
 
 /** What a run will write: one state more than it keeps, the model beside the run and at its place. */
-export async function needsOf(recipe: Recipe, base: Record<string, unknown>, runsDir: string, earlierId: string | undefined, out: string): Promise<Need[]> {
+export async function needsOf(
+  recipe: Recipe,
+  base: Record<string, unknown>,
+  runsDir: string,
+  earlierId: string | undefined,
+  out: string,
+): Promise<Need[]> {
   const { config } = phasesOf(recipe, base).at(-1)!;
   let stateBytes = 0;
   for (const { shape, sameAs } of listParameters(config)) if (!sameAs) stateBytes += 12 * sizeOf(shape);
-  const states = Math.max(1, recipe.save.keep + 1 - (earlierId === undefined ? 0 : await statesIn(join(runsDir, earlierId))));
+  const states = Math.max(
+    1,
+    recipe.save.keep + 1 - (earlierId === undefined ? 0 : await statesIn(join(runsDir, earlierId))),
+  );
   const model = exportBytes(config);
   return [
-    { dir: runsDir, bytes: states * stateBytes, what: `${states} state${states === 1 ? "" : "s"} of ${bytes(stateBytes)}` },
+    {
+      dir: runsDir,
+      bytes: states * stateBytes,
+      what: `${states} state${states === 1 ? "" : "s"} of ${bytes(stateBytes)}`,
+    },
     { dir: runsDir, bytes: model, what: "the model beside its run" },
     { dir: out, bytes: model, what: "the model at its place" },
   ];

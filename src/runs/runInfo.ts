@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { readJsonFile } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 import { validate } from "../validate.ts";
-import { runInfoSchema, type RunInfo } from "./schema.ts";
+import { type RunInfo, runInfoSchema } from "./schema.ts";
 
 /** run.json of a run's folder. Throws CheckpointError when there is no such run, or naming the field at fault. */
 export async function readRunInfo(dir: string, id: string): Promise<RunInfo> {

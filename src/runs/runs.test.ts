@@ -2,14 +2,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL, fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import fc from "fast-check";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
-import { RunReader, type NumberedRecord } from "./reader.ts";
-import { parseRecord, removeRepeats } from "./records.ts";
 import { thisProcess } from "./process.ts";
+import { type NumberedRecord, RunReader } from "./reader.ts";
+import { parseRecord, removeRepeats } from "./records.ts";
 import type { RunRecord, WriterInfo } from "./schema.ts";
 import { RunWriter } from "./writer.ts";
 
@@ -23,27 +23,50 @@ beforeEach(() => {
   reader = new RunReader(runs);
 });
 
-const step = (n: number, loss = 1 / n): RunRecord => ({ type: "step", step: n, steps: 10, tokens: n * 100, loss, tokensPerSecond: 50, etaSeconds: 10 - n });
-const create = (id?: string, startedAt?: string) => RunWriter.create(runs, { id, startedAt, recipeName: "nano", recipe: { lr: 1 } });
+const step = (n: number, loss = 1 / n): RunRecord => ({
+  type: "step",
+  step: n,
+  steps: 10,
+  tokens: n * 100,
+  loss,
+  tokensPerSecond: 50,
+  etaSeconds: 10 - n,
+});
+const create = (id?: string, startedAt?: string) =>
+  RunWriter.create(runs, { id, startedAt, recipeName: "nano", recipe: { lr: 1 } });
 const logOf = (writer: RunWriter) => join(writer.dir, "log.jsonl");
 const DEAD_PID = 4_999_999;
 /** Pretends that the run's newest writer is another. */
 const beat = (dir: string, over: Partial<WriterInfo>) =>
-  writeFileSync(join(dir, "writer-9.json"), JSON.stringify({ ...thisProcess(), token: "t", at: Date.now(), beats: 0, released: false, ...over }));
+  writeFileSync(
+    join(dir, "writer-9.json"),
+    JSON.stringify({ ...thisProcess(), token: "t", at: Date.now(), beats: 0, released: false, ...over }),
+  );
 
 describe("RunWriter", () => {
   test("writes run.json and one JSON object per line", async () => {
-    const writer = await RunWriter.create(runs, { recipeName: "my recipe/1", recipe: { lr: 3e-4 }, out: "models/x", parameters: { total: 5, active: 2 } });
+    const writer = await RunWriter.create(runs, {
+      recipeName: "my recipe/1",
+      recipe: { lr: 3e-4 },
+      out: "models/x",
+      parameters: { total: 5, active: 2 },
+    });
     expect(writer.id).toMatch(/^\d{8}-\d{6}-my-recipe-1$/);
     expect(JSON.parse(readFileSync(join(writer.dir, "run.json"), "utf8"))).toEqual({
-      recipeName: "my recipe/1", recipe: { lr: 3e-4 }, out: "models/x", parameters: { total: 5, active: 2 }, id: writer.id,
+      recipeName: "my recipe/1",
+      recipe: { lr: 3e-4 },
+      out: "models/x",
+      parameters: { total: 5, active: 2 },
+      id: writer.id,
       startedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
     });
     writer.write(step(1));
     writer.write({ type: "sample", step: 1, prompt: "a\n", text: "\u2028" });
-    expect(readFileSync(logOf(writer), "utf8").split("\n").map((line) => (line ? JSON.parse(line) : line))).toEqual([
-      step(1), { type: "sample", step: 1, prompt: "a\n", text: "\u2028" }, "",
-    ]);
+    expect(
+      readFileSync(logOf(writer), "utf8")
+        .split("\n")
+        .map((line) => (line ? JSON.parse(line) : line)),
+    ).toEqual([step(1), { type: "sample", step: 1, prompt: "a\n", text: "\u2028" }, ""]);
     await writer.close();
     await writer.close();
     expect(() => writer.write(step(2))).toThrow(/closed/);
@@ -74,14 +97,17 @@ describe("RunWriter", () => {
     await writer.close();
     const whole = readFileSync(logOf(writer));
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.nat(whole.length), fc.integer({ min: whole.length - 150, max: whole.length })), async (length) => {
-        writeFileSync(logOf(writer), whole.subarray(0, length));
-        const lines = whole.subarray(0, length).toString("latin1").split("\n").length - 1;
-        const again = await RunWriter.resume(runs, "r");
-        again.write(step(3));
-        await again.close();
-        expect((await reader.read("r")).log).toEqual([...records.slice(0, lines), step(3)]);
-      }),
+      fc.asyncProperty(
+        fc.oneof(fc.nat(whole.length), fc.integer({ min: whole.length - 150, max: whole.length })),
+        async (length) => {
+          writeFileSync(logOf(writer), whole.subarray(0, length));
+          const lines = whole.subarray(0, length).toString("latin1").split("\n").length - 1;
+          const again = await RunWriter.resume(runs, "r");
+          again.write(step(3));
+          await again.close();
+          expect((await reader.read("r")).log).toEqual([...records.slice(0, lines), step(3)]);
+        },
+      ),
       { numRuns: 25 },
     );
   });
@@ -105,7 +131,9 @@ describe("RunWriter", () => {
         writer.write({ type: "step", step, steps: 1e9, tokens: step, loss: 1 });
         if (step % 50 === 0) await new Promise((resolve) => process.stdout.write(step + "\\n", resolve));
       }`;
-    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script, runs], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script, runs], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     let said = "";
     child.stdout.on("data", (text) => (said += text));
     await once(child.stdout, "data");
@@ -127,15 +155,33 @@ describe("records", () => {
     const event = (n: number, message: string): RunRecord => ({ type: "event", step: n, level: "info", message });
     expect(
       removeRepeats([
-        step(1, 9), step(2, 8), evaluation(2, 7), event(2, "a"), event(2, "b"), step(3, 6),
-        step(2, 88), evaluation(2, 77), event(2, "b"), step(3, 66), step(4, 5),
+        step(1, 9),
+        step(2, 8),
+        evaluation(2, 7),
+        event(2, "a"),
+        event(2, "b"),
+        step(3, 6),
+        step(2, 88),
+        evaluation(2, 77),
+        event(2, "b"),
+        step(3, 66),
+        step(4, 5),
       ]),
     ).toEqual([step(1, 9), step(2, 88), evaluation(2, 77), event(2, "a"), event(2, "b"), step(3, 66), step(4, 5)]);
   });
 
   test("a step that comes again takes with it what was measured after it; what happened stays", () => {
     const warn: RunRecord = { type: "event", step: 4, level: "warn", message: "rolled back" };
-    const past: RunRecord[] = [step(1), step(2), step(3), step(4), { type: "eval", step: 4, loss: 9 }, { type: "sample", step: 4, prompt: "p", text: "t" }, { type: "load", step: 4, load: [[1]], busiest: 1 }, warn];
+    const past: RunRecord[] = [
+      step(1),
+      step(2),
+      step(3),
+      step(4),
+      { type: "eval", step: 4, loss: 9 },
+      { type: "sample", step: 4, prompt: "p", text: "t" },
+      { type: "load", step: 4, load: [[1]], busiest: 1 },
+      warn,
+    ];
     expect(removeRepeats([...past, step(2, 22)])).toEqual([step(1), step(2, 22), warn]);
     expect(removeRepeats([...past, step(2, 22), step(3, 33), step(2, 222)])).toEqual([step(1), step(2, 222), warn]);
     // Back and forth many times over: still linear.
@@ -150,10 +196,31 @@ describe("records", () => {
   });
 
   test("damaged lines and lines of later versions are no records", () => {
-    for (const line of ["", "{", "null", "7", "[]", '{"type":"step"}', '{"type":"hologram","step":1}', '{"type":"step","step":"1"}', '{"type":"step","step":1,"steps":2,"tokens":3,"loss":"x"}', '{"type":"step","step":-3,"steps":2,"tokens":3,"loss":1}', '{"type":"step","step":1,"steps":2,"tokens":3,"loss":1e999}', '{"type":"load","step":1,"load":"x","busiest":1}', '{"type":"event","step":1,"level":"info","message":{}}', "[".repeat(100_000)])
+    for (const line of [
+      "",
+      "{",
+      "null",
+      "7",
+      "[]",
+      '{"type":"step"}',
+      '{"type":"hologram","step":1}',
+      '{"type":"step","step":"1"}',
+      '{"type":"step","step":1,"steps":2,"tokens":3,"loss":"x"}',
+      '{"type":"step","step":-3,"steps":2,"tokens":3,"loss":1}',
+      '{"type":"step","step":1,"steps":2,"tokens":3,"loss":1e999}',
+      '{"type":"load","step":1,"load":"x","busiest":1}',
+      '{"type":"event","step":1,"level":"info","message":{}}',
+      "[".repeat(100_000),
+    ])
       expect(parseRecord(line)).toBeUndefined();
     expect(parseRecord('{"type":"end","step":3,"reason":"done"}')).toEqual({ type: "end", step: 3, reason: "done" });
-    expect(parseRecord('{"type":"step","step":1,"steps":2,"tokens":3,"loss":4,"gradNorm":null}')).toEqual({ type: "step", step: 1, steps: 2, tokens: 3, loss: 4 });
+    expect(parseRecord('{"type":"step","step":1,"steps":2,"tokens":3,"loss":4,"gradNorm":null}')).toEqual({
+      type: "step",
+      step: 1,
+      steps: 2,
+      tokens: 3,
+      loss: 4,
+    });
   });
 });
 
@@ -172,12 +239,28 @@ describe("RunReader", () => {
     first.write(step(1));
     expect(await reader.list()).toMatchObject([
       { id: "second", status: "running", step: 0, steps: 0, loss: null, evalLoss: null },
-      { id: "first", recipeName: "nano", status: "running", step: 1, steps: 10, loss: 1, evalLoss: null, tokensPerSecond: 50, etaSeconds: 9 },
+      {
+        id: "first",
+        recipeName: "nano",
+        status: "running",
+        step: 1,
+        steps: 10,
+        loss: 1,
+        evalLoss: null,
+        tokensPerSecond: 50,
+        etaSeconds: 9,
+      },
     ]);
     first.write(step(2));
     first.write({ type: "eval", step: 2, loss: 0.25, tokens: 5 });
     first.write({ type: "end", step: 2, reason: "stopped" });
-    expect(await reader.summary("first")).toMatchObject({ status: "stopped", step: 2, loss: 0.5, evalLoss: 0.25, etaSeconds: null });
+    expect(await reader.summary("first")).toMatchObject({
+      status: "stopped",
+      step: 2,
+      loss: 0.5,
+      evalLoss: 0.25,
+      etaSeconds: null,
+    });
     first.write(step(3));
     expect(await reader.summary("first")).toMatchObject({ status: "running", step: 3 });
     await first.close();
@@ -189,7 +272,11 @@ describe("RunReader", () => {
     ["no heartbeat", undefined, "stale"],
     ["a living process, beating", [{}, 0], "running"],
     ["a living process, long silent: stuck, or another program got its number", [{}, 700_000], "stale"],
-    ["another program under the number of a dead process", [{ started: "1" }, 0], thisProcess().started ? "stale" : "running"],
+    [
+      "another program under the number of a dead process",
+      [{ started: "1" }, 0],
+      thisProcess().started ? "stale" : "running",
+    ],
     ["a dead process that beat just now", [{ pid: DEAD_PID }, 0], "stale"],
     ["another machine, beating", [{ pid: DEAD_PID, host: "elsewhere.example" }, 10_000], "running"],
     ["another machine, silent", [{ host: "elsewhere.example" }, 100_000], "stale"],

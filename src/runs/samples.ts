@@ -23,7 +23,9 @@ export class Samples {
     if (this.#config !== config) {
       await this.#engine?.close();
       const weights = new Map(this.store.keys().map((key) => [key, this.store.parameter(key)] as const));
-      this.#engine = new ModelEngine(await Decoder.create(config, weights, { contextTokens: Math.min(config.max_position_embeddings, 1024) }));
+      this.#engine = new ModelEngine(
+        await Decoder.create(config, weights, { contextTokens: Math.min(config.max_position_embeddings, 1024) }),
+      );
       this.#config = config;
     }
     const engine = this.#engine;
@@ -33,10 +35,18 @@ export class Samples {
     const out: { prompt: string; text: string }[] = [];
     for (const sample of this.recipe.samples) {
       const prompt = typeof sample === "string" ? sample : sample.ask;
-      const asked = typeof sample === "string" ? tokenizer.encode(sample) : tokenizer.encodeChat([{ role: "user", content: sample.ask }], { addGenerationPrompt: true }).ids;
+      const asked =
+        typeof sample === "string"
+          ? tokenizer.encode(sample)
+          : tokenizer.encodeChat([{ role: "user", content: sample.ask }], { addGenerationPrompt: true }).ids;
       const ids: number[] = [];
       const ids_T = asked.slice(0, contextTokens - 1);
-      const request = { prompt: ids_T, maxTokens: Math.min(SAMPLE_TOKENS, contextTokens - ids_T.length), sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 }, stopIds: tokenizer.eosIds };
+      const request = {
+        prompt: ids_T,
+        maxTokens: Math.min(SAMPLE_TOKENS, contextTokens - ids_T.length),
+        sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 },
+        stopIds: tokenizer.eosIds,
+      };
       for await (const token of engine.generate(request)) if (token.finish !== "stop") ids.push(token.id);
       out.push({ prompt, text: tokenizer.decode(ids, { skipSpecial: false }) });
     }

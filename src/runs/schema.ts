@@ -36,11 +36,24 @@ const loadRecord = z.object({ type: z.literal("load"), step, load: z.array(z.arr
 const evalRecord = z.object({ type: z.literal("eval"), step, loss: z.number(), tokens: figure });
 const checkpointRecord = z.object({ type: z.literal("checkpoint"), step, path: z.string() });
 const sampleRecord = z.object({ type: z.literal("sample"), step, prompt: z.string(), text: z.string() });
-const eventRecord = z.object({ type: z.literal("event"), step, level: z.enum(["info", "warn", "error"]), message: z.string() });
+const eventRecord = z.object({
+  type: z.literal("event"),
+  step,
+  level: z.enum(["info", "warn", "error"]),
+  message: z.string(),
+});
 const endRecord = z.object({ type: z.literal("end"), step, reason: z.enum(["done", "stopped", "failed"]) });
 
 /** One line of log.jsonl. */
-export const runRecordSchema = z.discriminatedUnion("type", [stepRecord, loadRecord, evalRecord, checkpointRecord, sampleRecord, eventRecord, endRecord]);
+export const runRecordSchema = z.discriminatedUnion("type", [
+  stepRecord,
+  loadRecord,
+  evalRecord,
+  checkpointRecord,
+  sampleRecord,
+  eventRecord,
+  endRecord,
+]);
 
 export type StepRecord = z.infer<typeof stepRecord>;
 export type LoadRecord = z.infer<typeof loadRecord>;

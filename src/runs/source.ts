@@ -13,12 +13,17 @@ export function sourceOf(dataset: Dataset, recipe: Recipe): TokenSource {
       return ids;
     });
   return {
-    train: (first, batch, sequence, extra) => dataset.batch({ split: "train", first, batch, sequence, extra, seed, fimRate }),
+    train: (first, batch, sequence, extra) =>
+      dataset.batch({ split: "train", first, batch, sequence, extra, seed, fimRate }),
     heldout: dataset.tokens("heldout") > 1 ? heldout : undefined,
   };
 }
 
 /** How a run's texts become shards. */
-export function dataOptions({ data: { paths, holdout, broken, workers } }: Recipe, tokenizerDir: string, runsDir: string): PrepareOptions {
+export function dataOptions(
+  { data: { paths, holdout, broken, workers } }: Recipe,
+  tokenizerDir: string,
+  runsDir: string,
+): PrepareOptions {
   return { paths, tokenizerDir, cacheDir: resolve(runsDir, "cache"), holdout, workers, onBroken: broken };
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
-import { loadState, type LoadedState, saveState, StateHistory, type TrainingState } from "./state.ts";
+import { type LoadedState, loadState, StateHistory, saveState, type TrainingState } from "./state.ts";
 
 const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -19,7 +19,12 @@ const stateOf = (step: number): TrainingState => ({
 describe("saveState", () => {
   test("keeps every bit: odd floats, 64-bit integers, names and nested settings", async () => {
     const odd = new Float32Array(Int32Array.of(1, -0x80000000, 0x7fc12345, 0x7f800001, 0x7f7fffff).buffer);
-    const state = { step: 7, lr: 0.1 + 0.2, seeds: [1, 2 ** 53 - 1, -1.5e-300], nested: { text: "숨비\n", none: null, yes: true } };
+    const state = {
+      step: 7,
+      lr: 0.1 + 0.2,
+      seeds: [1, 2 ** 53 - 1, -1.5e-300],
+      nested: { text: "숨비\n", none: null, yes: true },
+    };
     await saveState(dir, {
       state,
       tensors: [
@@ -33,7 +38,11 @@ describe("saveState", () => {
     expect(loaded.tensors.keys()).toEqual(["exp_avg.w", "mask", "rng"]);
     const { data } = await loaded.tensors.readF32("exp_avg.w");
     expect(new Int32Array(data.buffer)).toEqual(new Int32Array(odd.buffer));
-    expect(await loaded.tensors.read("rng")).toEqual({ dtype: "i64", shape: [2], data: BigInt64Array.of(2n ** 63n - 1n, -5n) });
+    expect(await loaded.tensors.read("rng")).toEqual({
+      dtype: "i64",
+      shape: [2],
+      data: BigInt64Array.of(2n ** 63n - 1n, -5n),
+    });
     expect((await loaded.tensors.read("mask")).data).toEqual(Uint8Array.of(1, 0));
     await loaded.close();
   });
@@ -54,7 +63,9 @@ describe("saveState", () => {
 
   test("refuses an array that is not of the dtype, and a folder that is someone's own", async () => {
     const wrong = { key: "w", shape: [2], data: new Float64Array(2) };
-    await expect(saveState(dir, { state: {}, tensors: [wrong] })).rejects.toThrow(/"w": expected 2 values of f32, got 2 in a Float64Array/);
+    await expect(saveState(dir, { state: {}, tensors: [wrong] })).rejects.toThrow(
+      /"w": expected 2 values of f32, got 2 in a Float64Array/,
+    );
     mkdirSync(dir);
     writeFiles(dir, { "notes.txt": "" });
     await expect(saveState(dir, stateOf(1))).rejects.toThrow(/not a training state is not replaced/);
@@ -66,7 +77,10 @@ describe("saveState", () => {
     for (const [text, message] of [
       ['{"version":99,"state":{}}', /state\.json: digest: expected string, got undefined; version: expected 2/],
       ['{"version":1,"state":{}}', /state\.json: expected version 2, got 1: an older Sumbi wrote it/],
-      ['{"digest":"","version":2,"state":null,"tensors":{},"heads":{}}', /state\.json: state: expected record, got null/],
+      [
+        '{"digest":"","version":2,"state":null,"tensors":{},"heads":{}}',
+        /state\.json: state: expected record, got null/,
+      ],
       ['{"digest":"","version":2,"state":{},"tensors":{"w":-1},"heads":{}}', /state\.json: tensors\.w: /],
       ['{"digest":"","version":2,"state":{},"tensors":{},"heads":{}}', /state\.json: is not as it was saved/],
     ] as const) {
@@ -90,7 +104,11 @@ describe("StateHistory", () => {
     for (const step of [5, 100, 95_000_000, 123_456_789]) await history.save(step, stateOf(step));
     expect(names()).toEqual(["step-123456789", "step-95000000"]);
     expect((await history.list()).map(({ step }) => step)).toEqual([95_000_000, 123_456_789]);
-    expect(await history.load(use)).toEqual({ step: 123_456_789, state: { step: 123_456_789 }, data: [Math.fround(123_456_789), Math.fround(-123_456_789)] });
+    expect(await history.load(use)).toEqual({
+      step: 123_456_789,
+      state: { step: 123_456_789 },
+      data: [Math.fround(123_456_789), Math.fround(-123_456_789)],
+    });
     expect(await history.load(use, { upTo: 100_000_000 })).toMatchObject({ step: 95_000_000 });
   });
 
@@ -100,7 +118,11 @@ describe("StateHistory", () => {
     writeFiles(join(dir, "step-00000001"), { "NOTES.md": "best so far" });
     await history.save(2, stateOf(2));
     expect(readdirSync(dir).sort()).toEqual(["kept-step-00000001", "step-00000002"]);
-    expect(readdirSync(join(dir, "kept-step-00000001")).sort()).toEqual(["NOTES.md", "model.safetensors", "state.json"]);
+    expect(readdirSync(join(dir, "kept-step-00000001")).sort()).toEqual([
+      "NOTES.md",
+      "model.safetensors",
+      "state.json",
+    ]);
     writeFiles(join(dir, "step-00000002"), { "NOTES.md": "better" });
     await history.save(2, stateOf(2));
     expect(readdirSync(dir).sort()).toEqual(["kept-step-00000001", "kept-step-00000002", "step-00000002"]);
@@ -121,7 +143,10 @@ describe("StateHistory", () => {
     writeFileSync(join(dir, "step-00000002", "state.json"), "{");
     const skipped: string[] = [];
     expect(await history.load(use, { skipped: (reason) => skipped.push(reason) })).toMatchObject({ step: 1 });
-    expect(skipped).toEqual([expect.stringMatching(/step-00000003.*truncated/), expect.stringMatching(/step-00000002.*expected JSON/)]);
+    expect(skipped).toEqual([
+      expect.stringMatching(/step-00000003.*truncated/),
+      expect.stringMatching(/step-00000002.*expected JSON/),
+    ]);
     writeFileSync(join(dir, "step-00000001", "state.json"), "");
     await expect(history.load(use)).rejects.toThrow(/no state can be read: .*step-00000003/);
   });
@@ -140,12 +165,19 @@ describe("StateHistory", () => {
         writeFileSync(join(where, name), damaged);
         const reasons: string[] = [];
         const taken = await history.load(use, { skipped: (reason) => reasons.push(reason) });
-        expect({ name, bit, step: taken?.step, reasons }).toEqual({ name, bit, step: 1, reasons: [expect.stringContaining("step-00000002")] });
+        expect({ name, bit, step: taken?.step, reasons }).toEqual({
+          name,
+          bit,
+          step: 1,
+          reasons: [expect.stringContaining("step-00000002")],
+        });
         if (bit % 5 === 0) await expect(history.loadStep(2, (state) => use(state, 2))).rejects.toThrow(CheckpointError);
         writeFileSync(join(where, name), bytes);
       }
     expect(await history.loadStep(2, (state) => use(state, 2))).toMatchObject({ step: 2 });
-    await expect(history.loadStep(7, (state) => use(state, 7))).rejects.toThrow(/expected a state of step 7, found those of 1, 2/);
+    await expect(history.loadStep(7, (state) => use(state, 7))).rejects.toThrow(
+      /expected a state of step 7, found those of 1, 2/,
+    );
   });
 
   test("finds a state whose replacement was cut short", async () => {

@@ -5,9 +5,19 @@ import { open, readdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
-import { atomicFolder, isRecord, quoted, readJsonFile, recoverFolder, removeFolder, SHARD_BYTES, TensorFolder, writeShards } from "../checkpoint/index.ts";
+import {
+  atomicFolder,
+  isRecord,
+  quoted,
+  readJsonFile,
+  recoverFolder,
+  removeFolder,
+  SHARD_BYTES,
+  TensorFolder,
+  writeShards,
+} from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
-import { DTYPES, sizeOf, type DType, type TypedArray } from "../tensor/index.ts";
+import { DTYPES, type DType, sizeOf, type TypedArray } from "../tensor/index.ts";
 import { validate } from "../validate.ts";
 
 const STATE_VERSION = 2;
@@ -54,7 +64,10 @@ export interface LoadedState {
 
 /** Refuses what JSON would silently turn into something else. */
 function exactJson(value: unknown, where: string): void {
-  if (typeof value === "number" ? Number.isFinite(value) : value === null || ["string", "boolean"].includes(typeof value)) return;
+  if (
+    typeof value === "number" ? Number.isFinite(value) : value === null || ["string", "boolean"].includes(typeof value)
+  )
+    return;
   if (Array.isArray(value)) return value.forEach((item, i) => exactJson(item, `${where}[${i}]`));
   const isPlain = isRecord(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value));
   if (!isPlain) throw new CheckpointError(`${where}: expected a value that JSON keeps exactly, got ${String(value)}`);
@@ -87,7 +100,8 @@ async function headsOf(dir: string): Promise<Record<string, number>> {
       const start = Buffer.alloc(8);
       await handle.read(start, 0, 8, 0);
       const headBytes = name.endsWith(".safetensors") ? 8 + Number(start.readBigUInt64LE()) : size;
-      if (headBytes > Math.min(size, HEAD_BYTES_MAX)) throw new CheckpointError(`${path}: expected a header within its ${size} bytes, got ${headBytes}`);
+      if (headBytes > Math.min(size, HEAD_BYTES_MAX))
+        throw new CheckpointError(`${path}: expected a header within its ${size} bytes, got ${headBytes}`);
       const head = Buffer.alloc(headBytes);
       await handle.read(head, 0, headBytes, 0);
       heads[name] = await checksumOf(head);
@@ -112,7 +126,9 @@ export async function saveState(dir: string, { state, tensors }: TrainingState, 
     bytes: async () => {
       const values = typeof data === "function" ? await data() : data;
       if (!(values instanceof DTYPES[dtype].array) || values.length !== sizeOf(shape))
-        throw new CheckpointError(`${dir}: tensor ${quoted(key)}: expected ${sizeOf(shape)} values of ${dtype}, got ${values.length} in a ${values.constructor.name}`);
+        throw new CheckpointError(
+          `${dir}: tensor ${quoted(key)}: expected ${sizeOf(shape)} values of ${dtype}, got ${values.length} in a ${values.constructor.name}`,
+        );
       const bytes = bytesOf(values);
       sums[key] = await checksumOf(bytes);
       return bytes;
@@ -139,7 +155,10 @@ const foreignIn = async (dir: string): Promise<string[]> => (await readdir(dir))
 
 async function refuseForeign(dir: string): Promise<void> {
   const [name] = await foreignIn(dir);
-  if (name !== undefined) throw new CheckpointError(`${dir}: holds other files (${quoted(name)}); a folder that is not a training state is not replaced`);
+  if (name !== undefined)
+    throw new CheckpointError(
+      `${dir}: holds other files (${quoted(name)}); a folder that is not a training state is not replaced`,
+    );
 }
 
 /** Removes a state, or, when somebody put files of their own beside it, moves all of it out of the states' way: `kept-step-00000100`. */
@@ -158,16 +177,20 @@ export async function loadState(dir: string): Promise<LoadedState> {
     const path = join(dir, "state.json");
     const json = await readJsonFile(path, STATE_BYTES_MAX);
     if (json["version"] === 1)
-      throw new CheckpointError(`${path}: expected version ${STATE_VERSION}, got 1: an older Sumbi wrote it, which kept no checksums and no word on its tokenizer and its texts; it cannot be told what it belongs to`);
+      throw new CheckpointError(
+        `${path}: expected version ${STATE_VERSION}, got 1: an older Sumbi wrote it, which kept no checksums and no word on its tokenizer and its texts; it cannot be told what it belongs to`,
+      );
     const parsed = validate(stateSchema, json, path, (message) => new CheckpointError(message));
     const { digest, ...rest } = json;
     if (digest !== digestOf(rest)) throw new CheckpointError(`${path}: is not as it was saved (its digest differs)`);
     const heads = await headsOf(dir);
     for (const name of new Set([...Object.keys(heads), ...Object.keys(parsed.heads)]))
-      if (heads[name] !== parsed.heads[name]) throw new CheckpointError(`${join(dir, name)}: is not as it was saved (its header's checksum differs)`);
+      if (heads[name] !== parsed.heads[name])
+        throw new CheckpointError(`${join(dir, name)}: is not as it was saved (its header's checksum differs)`);
     const readInto = async (key: string, out: Float32Array) => {
       await tensors.readF32(key, out);
-      if ((await checksumOf(bytesOf(out))) !== parsed.tensors[key]) throw new CheckpointError(`${dir}: tensor ${quoted(key)} is not as it was saved (its checksum differs)`);
+      if ((await checksumOf(bytesOf(out))) !== parsed.tensors[key])
+        throw new CheckpointError(`${dir}: tensor ${quoted(key)} is not as it was saved (its checksum differs)`);
     };
     return { dir, state: parsed.state, tensors, readInto, close: () => tensors.close() };
   } catch (error) {
@@ -189,12 +212,14 @@ export class StateHistory {
     private readonly keepLast = 3,
     private readonly confirm?: () => void,
   ) {
-    if (!Number.isSafeInteger(keepLast) || keepLast < 1) throw new CheckpointError(`${dir}: expected to keep at least 1 state, got ${keepLast}`);
+    if (!Number.isSafeInteger(keepLast) || keepLast < 1)
+      throw new CheckpointError(`${dir}: expected to keep at least 1 state, got ${keepLast}`);
   }
 
   /** Saves the state of a step, then removes what is older than the last few; returns its folder. */
   async save(step: number, state: TrainingState): Promise<string> {
-    if (!Number.isSafeInteger(step) || step < 0) throw new CheckpointError(`${this.dir}: expected a step number, got ${step}`);
+    if (!Number.isSafeInteger(step) || step < 0)
+      throw new CheckpointError(`${this.dir}: expected a step number, got ${step}`);
     const dir = join(this.dir, stepName(step));
     this.confirm?.();
     if (existsSync(dir) && (await foreignIn(dir)).length > 0) await removeState(dir);
@@ -227,7 +252,10 @@ export class StateHistory {
    * Gives the states to `use`, newest first, until one is whole: that is, until `use` throws no CheckpointError. `skipped` hears of every other.
    * With `upTo`, later ones are left out of account. Undefined when there is none; throws CheckpointError when none is whole.
    */
-  async load<T>(use: (state: LoadedState, step: number) => Promise<T>, { upTo = Infinity, skipped = () => {} }: { upTo?: number; skipped?: (reason: string) => void } = {}): Promise<T | undefined> {
+  async load<T>(
+    use: (state: LoadedState, step: number) => Promise<T>,
+    { upTo = Infinity, skipped = () => {} }: { upTo?: number; skipped?: (reason: string) => void } = {},
+  ): Promise<T | undefined> {
     const states = await this.list();
     for (const { step } of states) this.#known.add(step);
     const reasons: string[] = [];
@@ -250,7 +278,10 @@ export class StateHistory {
     const states = await this.list();
     for (const kept of states) this.#known.add(kept.step);
     const found = states.find((kept) => kept.step === step);
-    if (found === undefined) throw new CheckpointError(`${this.dir}: expected a state of step ${step}, found ${states.length === 0 ? "none" : `those of ${states.map((kept) => kept.step).join(", ")}`}`);
+    if (found === undefined)
+      throw new CheckpointError(
+        `${this.dir}: expected a state of step ${step}, found ${states.length === 0 ? "none" : `those of ${states.map((kept) => kept.step).join(", ")}`}`,
+      );
     return useState(found.dir, use);
   }
 }
@@ -261,7 +292,8 @@ async function useState<T>(dir: string, use: (state: LoadedState) => Promise<T>)
     return await use(state).finally(() => state.close());
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
-    if (code !== undefined && syscall !== undefined) throw new CheckpointError(`${dir}: cannot be read: ${code}`, { cause: error });
+    if (code !== undefined && syscall !== undefined)
+      throw new CheckpointError(`${dir}: cannot be read: ${code}`, { cause: error });
     throw error;
   }
 }

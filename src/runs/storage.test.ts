@@ -4,9 +4,9 @@ import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { temporaryFolder } from "../../test/folders.ts";
 import { newRun, newStore, recipeOf } from "../../test/train/fixture.ts";
 import { CheckpointError } from "../errors.ts";
-import { phasesOf, type Progress } from "../train/index.ts";
+import { type Progress, phasesOf } from "../train/index.ts";
 import type { Binding } from "./schema.ts";
-import { saveState, StateHistory } from "./state.ts";
+import { StateHistory, saveState } from "./state.ts";
 import { storageOf } from "./storage.ts";
 
 const temporary = temporaryFolder();
@@ -18,7 +18,14 @@ beforeEach(() => void (dir = join(temporary.dir, `state-${count++}`)));
 const recipe = recipeOf({ tokens: 8 * 16 * 25, save: { everySteps: 5, keep: 3 } });
 const phases = phasesOf(recipe, recipe.model as Record<string, unknown>);
 const progressAt = (step: number): Progress => ({
-  step, tokens: step * 128, sequences: step * 8, averageLoss: 2, lossVariance: 0.1, spikes: 0, rollbacks: 0, seconds: step,
+  step,
+  tokens: step * 128,
+  sequences: step * 8,
+  averageLoss: 2,
+  lossVariance: 0.1,
+  spikes: 0,
+  rollbacks: 0,
+  seconds: step,
   balance: { updates: step, average: [Array.from({ length: 8 }, () => 1), Array.from({ length: 8 }, () => 1)] },
 });
 const EXPERT = "model.layers.1.mlp.experts.3.up_proj.weight";
@@ -42,20 +49,51 @@ describe("a run's states", () => {
 
   test.each([
     ["no binding", { progress: progressAt(5), binding: null }, /state\.json: binding: expected object, got null/],
-    ["another tokenizer", { progress: progressAt(5), binding: { ...binding, tokenizer: hash("9") } }, /state\.json: binding: this state was trained with another tokenizer/],
-    ["other tokens and another recipe", { progress: progressAt(5), binding: { ...binding, shards: hash("9"), recipe: hash("9") } }, /this state was trained with other tokens and another recipe or model/],
+    [
+      "another tokenizer",
+      { progress: progressAt(5), binding: { ...binding, tokenizer: hash("9") } },
+      /state\.json: binding: this state was trained with another tokenizer/,
+    ],
+    [
+      "other tokens and another recipe",
+      { progress: progressAt(5), binding: { ...binding, shards: hash("9"), recipe: hash("9") } },
+      /this state was trained with other tokens and another recipe or model/,
+    ],
     ["nothing", {}, /state\.json: progress: expected object, got undefined/],
     ["a step below 0", { progress: { ...progressAt(5), step: -3 } }, /state\.json: progress\.step: /],
-    ["another step than its folder says", { progress: progressAt(6) }, /state\.json: progress\.step: expected 5 as its folder says, of at most 25, got 6/],
+    [
+      "another step than its folder says",
+      { progress: progressAt(6) },
+      /state\.json: progress\.step: expected 5 as its folder says, of at most 25, got 6/,
+    ],
     ["half a step", { progress: { ...progressAt(5), tokens: 0.5 } }, /state\.json: progress\.tokens: /],
-    ["a loss that is a text", { progress: { ...progressAt(5), averageLoss: "x" } }, /state\.json: progress\.averageLoss: expected number, got string/],
+    [
+      "a loss that is a text",
+      { progress: { ...progressAt(5), averageLoss: "x" } },
+      /state\.json: progress\.averageLoss: expected number, got string/,
+    ],
     ["no balance", { progress: { ...progressAt(5), balance: null } }, /state\.json: progress\.balance: /],
-    ["too few experts", { progress: { ...progressAt(5), balance: { updates: 1, average: [[1], [1]] } } }, /progress\.balance\.average: expected 2 layers of 8 experts, got 1, 1/],
-    ["too many layers", { progress: { ...progressAt(5), balance: { updates: 1, average: [...progressAt(5).balance.average, [1]] } } }, /progress\.balance\.average: expected 2 layers of 8 experts, got 8, 8, 1/],
+    [
+      "too few experts",
+      { progress: { ...progressAt(5), balance: { updates: 1, average: [[1], [1]] } } },
+      /progress\.balance\.average: expected 2 layers of 8 experts, got 1, 1/,
+    ],
+    [
+      "too many layers",
+      { progress: { ...progressAt(5), balance: { updates: 1, average: [...progressAt(5).balance.average, [1]] } } },
+      /progress\.balance\.average: expected 2 layers of 8 experts, got 8, 8, 1/,
+    ],
   ])("with %s are passed over, by file and field", async (_, state, message) => {
     const { store, storage } = open();
     await storage.save(progressAt(3));
-    await saveState(join(dir, "step-00000005"), { state: { binding, ...state }, tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] })) });
+    await saveState(join(dir, "step-00000005"), {
+      state: { binding, ...state },
+      tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({
+        key,
+        shape: [store[key].length],
+        data: store[key],
+      })),
+    });
     const skipped: string[] = [];
     expect(await storage.load((reason) => skipped.push(reason))).toEqual(progressAt(3));
     expect(skipped).toEqual([expect.stringMatching(message)]);
@@ -64,12 +102,25 @@ describe("a run's states", () => {
 
   test("of another model's size, or without a tensor, are passed over", async () => {
     const { store, storage } = open();
-    const tensors = (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] }));
-    await saveState(join(dir, "step-00000005"), { state: { progress: progressAt(5), binding }, tensors: tensors.map((t) => (t.key === "moment2" ? { ...t, shape: [7], data: t.data.slice(0, 7) } : t)) });
-    await saveState(join(dir, "step-00000004"), { state: { progress: progressAt(4), binding }, tensors: tensors.slice(0, 2) });
+    const tensors = (["parameters", "moment1", "moment2"] as const).map((key) => ({
+      key,
+      shape: [store[key].length],
+      data: store[key],
+    }));
+    await saveState(join(dir, "step-00000005"), {
+      state: { progress: progressAt(5), binding },
+      tensors: tensors.map((t) => (t.key === "moment2" ? { ...t, shape: [7], data: t.data.slice(0, 7) } : t)),
+    });
+    await saveState(join(dir, "step-00000004"), {
+      state: { progress: progressAt(4), binding },
+      tensors: tensors.slice(0, 2),
+    });
     const skipped: string[] = [];
     await expect(storage.load((reason) => skipped.push(reason))).rejects.toThrow(/no state can be read/);
-    expect(skipped).toEqual([expect.stringMatching(/"moment2": expected room for 7 values/), expect.stringMatching(/no tensor "moment2"/)]);
+    expect(skipped).toEqual([
+      expect.stringMatching(/"moment2": expected room for 7 values/),
+      expect.stringMatching(/no tensor "moment2"/),
+    ]);
   });
 
   test("are never saved or taken with weights that are not numbers: named, and the one before is kept", async () => {
@@ -77,16 +128,29 @@ describe("a run's states", () => {
     await storage.save(progressAt(3));
     const { data } = store.parameter(EXPERT);
     data.fill(NaN, 10, 110);
-    await expect(storage.save(progressAt(5))).rejects.toThrow(`step 5: parameters: ${EXPERT}: 100 of ${data.length} values are NaN or infinite. The state is not saved; those before it are kept`);
-    await saveState(join(dir, "step-00000005"), { state: { progress: progressAt(5), binding }, tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({ key, shape: [store[key].length], data: store[key] })) });
+    await expect(storage.save(progressAt(5))).rejects.toThrow(
+      `step 5: parameters: ${EXPERT}: 100 of ${data.length} values are NaN or infinite. The state is not saved; those before it are kept`,
+    );
+    await saveState(join(dir, "step-00000005"), {
+      state: { progress: progressAt(5), binding },
+      tensors: (["parameters", "moment1", "moment2"] as const).map((key) => ({
+        key,
+        shape: [store[key].length],
+        data: store[key],
+      })),
+    });
     const again = open();
     const skipped: string[] = [];
     expect(await again.storage.load((reason) => skipped.push(reason))).toEqual(progressAt(3));
-    expect(skipped).toEqual([expect.stringContaining(`parameters: ${EXPERT}: 100 of ${data.length} values are NaN or infinite`)]);
+    expect(skipped).toEqual([
+      expect.stringContaining(`parameters: ${EXPERT}: 100 of ${data.length} values are NaN or infinite`),
+    ]);
     expect(again.store.parameter(EXPERT).data.every(Number.isFinite)).toBe(true);
     store.parameter(EXPERT).data.fill(0);
     store.moment2.fill(Infinity, 0, 1);
-    await expect(storage.save(progressAt(6))).rejects.toThrow(/step 6: moment2: .*: 1 of \d+ values are NaN or infinite/);
+    await expect(storage.save(progressAt(6))).rejects.toThrow(
+      /step 6: moment2: .*: 1 of \d+ values are NaN or infinite/,
+    );
   });
 
   test("chosen by step: the later ones are given up with the next save, not before", async () => {
@@ -110,16 +174,25 @@ describe("a run's states", () => {
   test("a damaged one is told by the trainer, and training goes on from the one before with the same losses", async () => {
     const whole = await newRun(recipe);
     await whole.trainer.run();
-    const first = await newRun(recipe, { onStep: (r, trainer) => r.step === 12 && trainer.stop(), keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases, binding }) });
+    const first = await newRun(recipe, {
+      onStep: (r, trainer) => r.step === 12 && trainer.stop(),
+      keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases, binding }),
+    });
     await first.trainer.run();
     const path = join(dir, "step-00000012", "model.safetensors");
     const bytes = readFileSync(path);
     bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
     writeFileSync(path, bytes);
-    const second = await newRun(recipe, { keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases, binding }) });
+    const second = await newRun(recipe, {
+      keep: (store) => storageOf({ history: new StateHistory(dir, 3), store, phases, binding }),
+    });
     expect(await second.trainer.resume()).toBe(true);
     expect(second.trainer.progress.step).toBe(10);
-    expect(second.messages).toEqual([expect.stringMatching(/a saved state is damaged and was passed over: .*step-00000012: tensor "moment1" is not as it was saved/)]);
+    expect(second.messages).toEqual([
+      expect.stringMatching(
+        /a saved state is damaged and was passed over: .*step-00000012: tensor "moment1" is not as it was saved/,
+      ),
+    ]);
     await second.trainer.run();
     expect(second.steps.map((s) => s.loss)).toEqual(whole.steps.slice(10).map((s) => s.loss));
   });

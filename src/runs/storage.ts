@@ -3,7 +3,14 @@ import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
 import { isDeepseek } from "../model/index.ts";
-import { moeLayers, type ParameterStore, type Phase, type Progress, progressSchema, type StateStorage } from "../train/index.ts";
+import {
+  moeLayers,
+  type ParameterStore,
+  type Phase,
+  type Progress,
+  progressSchema,
+  type StateStorage,
+} from "../train/index.ts";
 import { validate } from "../validate.ts";
 import { difference } from "./binding.ts";
 import { describeNotFinite, whereNotFinite } from "./finite.ts";
@@ -32,7 +39,12 @@ export function storageOf({ history, store, phases, binding, from }: StorageOpti
 
   const read = async (state: LoadedState, step: number): Promise<Progress> => {
     const where = join(state.dir, "state.json");
-    const { progress, binding: its } = validate(savedSchema, state.state, where, (message) => new CheckpointError(message));
+    const { progress, binding: its } = validate(
+      savedSchema,
+      state.state,
+      where,
+      (message) => new CheckpointError(message),
+    );
     const other = difference(its, binding);
     if (other !== undefined) throw new CheckpointError(`${where}: binding: this state was trained with ${other}`);
     checkProgress(progress, step, phases, where);
@@ -68,16 +80,22 @@ function checkProgress({ step: told, balance }: Progress, step: number, phases: 
   const last = phases.at(-1);
   const first = phases[0];
   if (first === undefined || last === undefined) return;
-  if (told !== step || step > last.toStep) throw new CheckpointError(`${where}: progress.step: expected ${step} as its folder says, of at most ${last.toStep}, got ${told}`);
+  if (told !== step || step > last.toStep)
+    throw new CheckpointError(
+      `${where}: progress.step: expected ${step} as its folder says, of at most ${last.toStep}, got ${told}`,
+    );
   const layers = moeLayers(first.config).length;
   const experts = isDeepseek(first.config) ? first.config.n_routed_experts : 0;
   if (balance.average.length !== layers || balance.average.some((layer) => layer.length !== experts))
-    throw new CheckpointError(`${where}: progress.balance.average: expected ${layers} layers of ${experts} experts, got ${balance.average.map((layer) => layer.length).join(", ") || "none"}`);
+    throw new CheckpointError(
+      `${where}: progress.balance.average: expected ${layers} layers of ${experts} experts, got ${balance.average.map((layer) => layer.length).join(", ") || "none"}`,
+    );
 }
 
 function refuseNotFinite(store: ParameterStore, where: string, then = ""): void {
   for (const key of ARRAYS) {
     const found = whereNotFinite(store, store[key]);
-    if (found !== undefined) throw new CheckpointError(`${where}: ${key}: ${describeNotFinite(found)}. ${then}`.replace(/\. $/, ""));
+    if (found !== undefined)
+      throw new CheckpointError(`${where}: ${key}: ${describeNotFinite(found)}. ${then}`.replace(/\. $/, ""));
   }
 }

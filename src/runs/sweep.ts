@@ -8,7 +8,10 @@ import { removeLeftovers } from "../checkpoint/index.ts";
  * were) and from around a model's folder. Those of living processes and of other machines stay.
  */
 export async function sweep(runsDir: string, outDir: string): Promise<void> {
-  const names = async (dir: string) => (await readdir(dir, { withFileTypes: true }).catch(() => [])).filter((item) => item.isDirectory()).map((item) => join(dir, item.name));
+  const names = async (dir: string) =>
+    (await readdir(dir, { withFileTypes: true }).catch(() => []))
+      .filter((item) => item.isDirectory())
+      .map((item) => join(dir, item.name));
   const inRuns = await names(runsDir);
   const inside = (await Promise.all(inRuns.map(names))).flat();
   for (const dir of [runsDir, ...inRuns, ...inside, outDir, dirname(outDir)]) await removeLeftovers(dir);

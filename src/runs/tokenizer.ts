@@ -20,10 +20,17 @@ export interface Texts {
 }
 
 /** The longest sequence that the run trains on. */
-const maxLengthOf = (recipe: Recipe): number => Math.max(recipe.sequence, ...recipe.extension.map(({ sequence }) => sequence));
+const maxLengthOf = (recipe: Recipe): number =>
+  Math.max(recipe.sequence, ...recipe.extension.map(({ sequence }) => sequence));
 
 /** The tokenizer's folder: the one the recipe names, or one trained on its data, kept for the next run on texts that say the same. */
-export async function prepareTokenizer(recipe: Recipe, { sources, contents }: Texts, runsDir: string, onProgress: OnProgress, signal?: AbortSignal): Promise<string> {
+export async function prepareTokenizer(
+  recipe: Recipe,
+  { sources, contents }: Texts,
+  runsDir: string,
+  onProgress: OnProgress,
+  signal?: AbortSignal,
+): Promise<string> {
   if ("from" in recipe.tokenizer) return recipe.tokenizer.from;
   if (typeof recipe.model === "string") return recipe.model;
   const { vocabSize = Number(recipe.model["vocab_size"]), digits } = recipe.tokenizer;
@@ -37,9 +44,18 @@ export async function prepareTokenizer(recipe: Recipe, { sources, contents }: Te
       if ("text" in document) yield document.text;
       else for (const message of document.messages) yield message.content;
   }
-  const trained = await trainTokenizer(texts(), { vocabSize, digits, maxLength, totalChars: sources.reduce((n, s) => n + s.bytes, 0), onProgress, signal });
+  const trained = await trainTokenizer(texts(), {
+    vocabSize,
+    digits,
+    maxLength,
+    totalChars: sources.reduce((n, s) => n + s.bytes, 0),
+    onProgress,
+    signal,
+  });
   // Of texts that were written to meanwhile nobody can say what they said: nobody finds it again.
-  const dir = areUnchanged(sources) ? kept : join(cacheDir, `tokenizer-${randomUUID().replaceAll("-", "").slice(0, 16)}`);
+  const dir = areUnchanged(sources)
+    ? kept
+    : join(cacheDir, `tokenizer-${randomUUID().replaceAll("-", "").slice(0, 16)}`);
   await mkdir(cacheDir, { recursive: true });
   await atomicFolder(dir, async (temporary) => {
     await writeFile(join(temporary, "tokenizer.json"), JSON.stringify(trained.tokenizerJson, null, 1));
@@ -55,7 +71,9 @@ export const tokenizerOf = (runDir: string): string => join(runDir, "tokenizer")
 export async function keepTokenizer(from: string, runDir: string, fingerprint: string): Promise<void> {
   const dir = tokenizerOf(runDir);
   await atomicFolder(dir, async (temporary) => {
-    for (const [name, bytes] of Object.entries(await tokenizerFiles(from))) await writeFile(join(temporary, name), bytes);
+    for (const [name, bytes] of Object.entries(await tokenizerFiles(from)))
+      await writeFile(join(temporary, name), bytes);
   });
-  if ((await tokenizerFingerprint(dir)) !== fingerprint) throw new CheckpointError(`${from}: the tokenizer was changed while the run was prepared. Start again`);
+  if ((await tokenizerFingerprint(dir)) !== fingerprint)
+    throw new CheckpointError(`${from}: the tokenizer was changed while the run was prepared. Start again`);
 }

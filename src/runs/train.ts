@@ -6,8 +6,8 @@ import { Trainer } from "../train/index.ts";
 import { exportModel, placeModel, type Trained } from "./export.ts";
 import { Ledger } from "./ledger.ts";
 import type { PreparedRun } from "./prepare.ts";
-import type { EndReason, RunRecord, StepRecord } from "./schema.ts";
 import { Samples } from "./samples.ts";
+import type { EndReason, RunRecord, StepRecord } from "./schema.ts";
 
 /** Steps between two records of the experts' load. */
 const LOAD_EVERY = 10;
@@ -45,7 +45,13 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       logFault = undefined;
     } catch (error) {
       if (!isDiskFault(error)) throw error;
-      if (logFault === undefined) watcher.record({ type: "event", step: record.step, level: "warn", message: `${error.message}; training goes on without it` });
+      if (logFault === undefined)
+        watcher.record({
+          type: "event",
+          step: record.step,
+          level: "warn",
+          message: `${error.message}; training goes on without it`,
+        });
       logFault = error.message;
     }
   };
@@ -53,8 +59,14 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
     log(record);
     watcher.record(record);
   };
-  const event = (step: number, level: "info" | "warn" | "error", message: string) => write({ type: "event", step, level, message });
-  const ledger = new Ledger({ cost: recipe.cost, phases, peak: writer.info.machine?.gemmFlopsPerSec ?? 0, earlierSeconds: run.earlierSeconds });
+  const event = (step: number, level: "info" | "warn" | "error", message: string) =>
+    write({ type: "event", step, level, message });
+  const ledger = new Ledger({
+    cost: recipe.cost,
+    phases,
+    peak: writer.info.machine?.gemmFlopsPerSec ?? 0,
+    earlierSeconds: run.earlierSeconds,
+  });
   const samples = new Samples(recipe, store, run.tokenizerDir);
   try {
     const trainer = await Trainer.create(recipe, phases, store, source, storage, {
@@ -63,7 +75,14 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
         log(record);
         watcher.step(record);
       },
-      load: (step, load, busiest) => step % LOAD_EVERY === 0 && write({ type: "load", step, load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)), busiest }),
+      load: (step, load, busiest) =>
+        step % LOAD_EVERY === 0 &&
+        write({
+          type: "load",
+          step,
+          load: load.map((layer) => layer.map((x) => Math.round(x * 1000) / 1000)),
+          busiest,
+        }),
       async evaluated(step, loss, tokens) {
         write({ type: "eval", step, loss, tokens });
         const phase = phases.findLast((p) => step > p.fromStep) ?? phases[0]!;
@@ -75,11 +94,17 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       },
       unsaved(step, error) {
         if (!isDiskFault(error)) return false;
-        const kept = outcome.saved === undefined ? "no state is kept" : `the newest that is kept is of step ${outcome.saved}`;
+        const kept =
+          outcome.saved === undefined ? "no state is kept" : `the newest that is kept is of step ${outcome.saved}`;
         event(step, "warn", `the state of step ${step} could not be saved: ${error.message}; ${kept}`);
         return true;
       },
-      phase: (phase) => event(phase.fromStep, "info", `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}`),
+      phase: (phase) =>
+        event(
+          phase.fromStep,
+          "info",
+          `phase ${phase.name}: sequence ${phase.sequence}, ${phase.microBatch} sequences at once${phase.lanes > 1 ? ` in ${phase.lanes} lanes` : ""}`,
+        ),
       event,
     });
     try {
@@ -113,7 +138,14 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
 }
 
 /** What follows the last step: the model of a run that is done; of one that was stopped only what could not be saved otherwise. */
-async function finish(run: PreparedRun, step: number, done: boolean, outcome: Outcome, watcher: RunWatcher, write: (record: RunRecord) => void): Promise<void> {
+async function finish(
+  run: PreparedRun,
+  step: number,
+  done: boolean,
+  outcome: Outcome,
+  watcher: RunWatcher,
+  write: (record: RunRecord) => void,
+): Promise<void> {
   outcome.step = step;
   outcome.allSteps = done;
   const isSaved = outcome.saved === step || step === 0;
@@ -122,7 +154,14 @@ async function finish(run: PreparedRun, step: number, done: boolean, outcome: Ou
     return;
   }
   watcher.exporting?.();
-  const trained: Trained = { dir: run.writer.dir, id: run.writer.id, recipe: run.recipe, phases: run.phases, store: run.store, tokenizerDir: run.tokenizerDir };
+  const trained: Trained = {
+    dir: run.writer.dir,
+    id: run.writer.id,
+    recipe: run.recipe,
+    phases: run.phases,
+    store: run.store,
+    tokenizerDir: run.tokenizerDir,
+  };
   if (done) {
     const placed = await placeModel(trained, step, run.out);
     outcome.model = placed.model;

@@ -28,5 +28,7 @@ test("a run needs the MTP modules that config.json counts", async () => {
   await expect(checkpointConfig(dir)).rejects.toThrow(/expected .*tensors? /);
   expect(await checkpointConfig(join(FIXTURES, "mtp/depth-2"))).toMatchObject({ num_nextn_predict_layers: 2 });
   const own = await changedFixture(fresh(), "mtp/depth-1", { copy: { "model.embed_tokens.weight": "lm_head.weight" } });
-  await expect(checkpointConfig(own)).rejects.toThrow(/embed_tokens\.weight: expected a copy of model\.embed_tokens\.weight, got other values/);
+  await expect(checkpointConfig(own)).rejects.toThrow(
+    /embed_tokens\.weight: expected a copy of model\.embed_tokens\.weight, got other values/,
+  );
 });

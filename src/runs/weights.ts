@@ -19,7 +19,9 @@ export async function checkpointConfig(dir: string): Promise<Record<string, unkn
 export async function loadWeights(dir: string, store: ParameterStore): Promise<void> {
   const checkpoint = await openCheckpoint(dir);
   try {
-    const weights = await ModelWeights.of(checkpoint, parseConfig(checkpoint.config, `${dir}/config.json`), { mtp: true });
+    const weights = await ModelWeights.of(checkpoint, parseConfig(checkpoint.config, `${dir}/config.json`), {
+      mtp: true,
+    });
     for (const key of store.keys()) await weights.read(key, store.parameter(key).data);
   } finally {
     await checkpoint.close();

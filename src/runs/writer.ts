@@ -1,12 +1,23 @@
 /** The one process that writes a run: its log, line by line, and run.json. */
-import { closeSync, copyFileSync, fstatSync, fsyncSync, ftruncateSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  copyFileSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { atomicFile, writeError } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
+import type { OnProgress } from "../progress.ts";
 import { LINE_BYTES_MAX } from "./lineTail.ts";
 import { RunLock } from "./lock.ts";
-import type { OnProgress } from "../progress.ts";
 import { checkRunId, makeRunId } from "./records.ts";
 import { readRunInfo } from "./runInfo.ts";
 import type { RunInfo, RunRecord } from "./schema.ts";
@@ -42,7 +53,11 @@ export class RunWriter {
   }
 
   /** Creates runs/<id>/ with what `fill` puts there, run.json and an empty log. Throws CheckpointError when the run exists. */
-  static async create(runsDir: string, run: NewRun, fill: (dir: string) => Promise<void> = async () => {}): Promise<RunWriter> {
+  static async create(
+    runsDir: string,
+    run: NewRun,
+    fill: (dir: string) => Promise<void> = async () => {},
+  ): Promise<RunWriter> {
     const startedAt = run.startedAt ?? new Date().toISOString();
     const wanted = run.id ?? makeRunId(run.recipeName, new Date(startedAt));
     const id = await makeRunFolder(runsDir, checkRunId(wanted), run.id === undefined).catch(async (error: unknown) => {
@@ -105,7 +120,12 @@ export class RunWriter {
     this.check();
     const line = Buffer.from(`${JSON.stringify(record)}\n`);
     if (line.length > LINE_BYTES_MAX)
-      return this.write({ type: "event", step: record.step, level: "warn", message: `a record (${record.type}) of ${line.length} bytes was left out of the log` });
+      return this.write({
+        type: "event",
+        step: record.step,
+        level: "warn",
+        message: `a record (${record.type}) of ${line.length} bytes was left out of the log`,
+      });
     try {
       for (let done = 0; done < line.length; ) done += writeSync(this.fd, line, done);
       this.length += line.length;
@@ -113,7 +133,9 @@ export class RunWriter {
       if (mustSync || Date.now() - this.syncedAt >= SYNC_MS) this.sync();
     } catch (error) {
       ftruncateSync(this.fd, this.length);
-      throw new CheckpointError(`${this.dir}: log.jsonl cannot be written: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+      throw new CheckpointError(`${this.dir}: log.jsonl cannot be written: ${(error as NodeJS.ErrnoException).code}`, {
+        cause: error,
+      });
     }
   }
 

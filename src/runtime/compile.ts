@@ -5,7 +5,7 @@ import { RuntimeError, ShapeError } from "../errors.ts";
 import { DTYPES, type HostTensor } from "../tensor/dtype.ts";
 import { explainCompile, plain } from "./messages.ts";
 import { externalInitializers } from "./onnx-reader.ts";
-import { call, callAsync, callOut, check, ort, pointers, strings, type Pointer } from "./ort.ts";
+import { call, callAsync, callOut, check, ort, type Pointer, pointers, strings } from "./ort.ts";
 import { dtypeOf, Session, valueOver } from "./session.ts";
 import { env } from "./threads.ts";
 import type { CompileOptions, Executable, PackedWeights } from "./types.ts";
@@ -28,7 +28,12 @@ export async function compile(onnx: Uint8Array, options: CompileOptions = {}): P
   }
 }
 
-async function createSession(name: string, onnx: Uint8Array, options: CompileOptions, shownBytes: number): Promise<Executable> {
+async function createSession(
+  name: string,
+  onnx: Uint8Array,
+  options: CompileOptions,
+  shownBytes: number,
+): Promise<Executable> {
   const environment = env();
   const native = callOut("CreateSessionOptions");
   const constants = options.constants ?? {};
@@ -40,7 +45,15 @@ async function createSession(name: string, onnx: Uint8Array, options: CompileOpt
     const out = pointers(1);
     const container = options.packed && containers.get(options.packed);
     const status = await (container
-      ? callAsync("CreateSessionFromArrayWithPrepackedWeightsContainer", environment, onnx, onnx.length, native, container, out)
+      ? callAsync(
+          "CreateSessionFromArrayWithPrepackedWeightsContainer",
+          environment,
+          onnx,
+          onnx.length,
+          native,
+          container,
+          out,
+        )
       : callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out));
     check(status, (message) => explainCompile(name, message, onnx));
     return (session = new Session(name, out[0]!, values, [constants, options.packed]));
@@ -51,7 +64,9 @@ async function createSession(name: string, onnx: Uint8Array, options: CompileOpt
 }
 
 const containers = new WeakMap<PackedWeights, Pointer>();
-const collectedContainers = new FinalizationRegistry<Pointer>((container) => ort().ReleasePrepackedWeightsContainer(container));
+const collectedContainers = new FinalizationRegistry<Pointer>((container) =>
+  ort().ReleasePrepackedWeightsContainer(container),
+);
 
 /** A place for prepacked constants that several graphs share. */
 export function packedWeights(): PackedWeights {
@@ -73,10 +88,14 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
   else if (options.arena !== "own") config["session.use_env_allocators"] = "1";
   if (options.disablePrepacking) config["session.disable_prepacking"] = "1";
   if (options.constants) config["session.model_external_initializers_file_folder_path"] = constantsFolder();
-  for (const [key, value] of Object.entries({ ...config, ...options.config })) call("AddSessionConfigEntry", native, key, value);
+  for (const [key, value] of Object.entries({ ...config, ...options.config }))
+    call("AddSessionConfigEntry", native, key, value);
   if (options.provider === "webgpu") {
     const none = pointers(1);
-    check(ort().AppendExecutionProvider(native, "WebGPU", none, none, 0), (message) => `${name}: the webgpu provider cannot be used: ${plain(message)}`);
+    check(
+      ort().AppendExecutionProvider(native, "WebGPU", none, none, 0),
+      (message) => `${name}: the webgpu provider cannot be used: ${plain(message)}`,
+    );
   } else if (options.provider !== undefined && options.provider !== "cpu")
     throw new RuntimeError(`${name}: expected provider cpu or webgpu, got ${String(options.provider)}`);
 }
@@ -86,19 +105,33 @@ function checkConstants(name: string, onnx: Uint8Array, constants: Readonly<Reco
   const declared = externalInitializers(onnx);
   for (const [key, { type, shape }] of declared) {
     const tensor = constants[key];
-    if (!tensor) throw new RuntimeError(`${name}: expected a constant ${JSON.stringify(key)}, which the model declares as external data; got none`);
+    if (!tensor)
+      throw new RuntimeError(
+        `${name}: expected a constant ${JSON.stringify(key)}, which the model declares as external data; got none`,
+      );
     if (DTYPES[tensor.dtype].onnx !== type || tensor.shape.join() !== shape.join())
-      throw new ShapeError(`${name}: constant ${JSON.stringify(key)}: expected ${dtypeOf(type)} [${shape.join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`);
+      throw new ShapeError(
+        `${name}: constant ${JSON.stringify(key)}: expected ${dtypeOf(type)} [${shape.join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`,
+      );
   }
   for (const key of Object.keys(constants))
-    if (!declared.has(key)) throw new RuntimeError(`${name}: constant ${JSON.stringify(key)}: the model has no external initializer of that name`);
+    if (!declared.has(key))
+      throw new RuntimeError(
+        `${name}: constant ${JSON.stringify(key)}: the model has no external initializer of that name`,
+      );
 }
 
 /**
  * AddInitializer makes kernels read our memory. Graph optimization does not see those values; AddExternalInitializers
  * shows them to it, at the price of a copy of each while the session is made, so only small ones are shown.
  */
-function addConstants(name: string, native: Pointer, constants: Readonly<Record<string, HostTensor>>, shownBytes: number, values: Pointer[]): void {
+function addConstants(
+  name: string,
+  native: Pointer,
+  constants: Readonly<Record<string, HostTensor>>,
+  shownBytes: number,
+  values: Pointer[],
+): void {
   const shown: [string, Pointer][] = [];
   for (const [key, tensor] of Object.entries(constants)) {
     const value = valueOver(`${name}: constant ${JSON.stringify(key)}`, tensor);

@@ -1,24 +1,33 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
-import { f32, hostTensor, type HostTensor } from "../tensor/dtype.ts";
+import { f32, type HostTensor, hostTensor } from "../tensor/dtype.ts";
 import { compile } from "./index.ts";
-import { ort, type Ort } from "./ort.ts";
+import { type Ort, ort } from "./ort.ts";
 import { probeModel } from "./probe.ts";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 
 const port = (name: string) => ({ name, dtype: "f32" as const, shape: ["M", "N"] });
-const sum = probeModel({ nodes: [{ op: "Add", inputs: ["a", "b"], outputs: ["c"] }], inputs: [port("a"), port("b")], outputs: [port("c")] });
+const sum = probeModel({
+  nodes: [{ op: "Add", inputs: ["a", "b"], outputs: ["c"] }],
+  inputs: [port("a"), port("b")],
+  outputs: [port("c")],
+});
 
 /** Counts the calls of some API functions while `during` runs. */
-async function counting<K extends keyof Ort>(names: readonly K[], during: (count: Record<K, number>) => Promise<void>): Promise<Record<K, number>> {
+async function counting<K extends keyof Ort>(
+  names: readonly K[],
+  during: (count: Record<K, number>) => Promise<void>,
+): Promise<Record<K, number>> {
   const api = ort();
   const original = { ...api };
   const count = Object.fromEntries(names.map((name) => [name, 0])) as Record<K, number>;
   for (const name of names)
-    api[name] = Object.assign((...args: Parameters<Ort[K]>) => (count[name]++, original[name](...args)), { async: original[name].async }) as Ort[K];
+    api[name] = Object.assign((...args: Parameters<Ort[K]>) => (count[name]++, original[name](...args)), {
+      async: original[name].async,
+    }) as Ort[K];
   try {
     await during(count);
   } finally {
@@ -55,22 +64,30 @@ test("every native value is released, after errors too", async () => {
   // What the test before left to the collector must not be counted here.
   await collectUntil(() => false);
   const graph = await compile(sum);
-  const count = await counting(["CreateTensorWithDataAsOrtValue", "ReleaseValue", "GetTensorTypeAndShape", "ReleaseTensorTypeAndShapeInfo"], async () => {
-    const a = hostTensor("f32", [2, 2]);
-    for (let i = 0; i < 50; i++) {
-      await graph.run({ a, b: a }, { c: hostTensor("f32", [2, 2]) });
-      const binding = graph.bind({ a, b: a });
-      binding.rebind({ a: hostTensor("f32", [2, 2]) }, { c: hostTensor("f32", [2, 2]) });
-      const running = binding.run();
-      binding.dispose();
-      await running;
-      expect(() => graph.bind({ a, b: f32([1], [1]) })).toThrow();
-      await expect(graph.run({ a, b: hostTensor("f32", [2, 3]) })).rejects.toThrow();
-    }
-    await graph.run({ a, b: a });
-  });
+  const count = await counting(
+    ["CreateTensorWithDataAsOrtValue", "ReleaseValue", "GetTensorTypeAndShape", "ReleaseTensorTypeAndShapeInfo"],
+    async () => {
+      const a = hostTensor("f32", [2, 2]);
+      for (let i = 0; i < 50; i++) {
+        await graph.run({ a, b: a }, { c: hostTensor("f32", [2, 2]) });
+        const binding = graph.bind({ a, b: a });
+        binding.rebind({ a: hostTensor("f32", [2, 2]) }, { c: hostTensor("f32", [2, 2]) });
+        const running = binding.run();
+        binding.dispose();
+        await running;
+        expect(() => graph.bind({ a, b: f32([1], [1]) })).toThrow();
+        await expect(graph.run({ a, b: hostTensor("f32", [2, 3]) })).rejects.toThrow();
+      }
+      await graph.run({ a, b: a });
+    },
+  );
   // 3 + (2 + 2) + 1 + 2 values over our memory each time; the last run adds 2 of those and one that is not ours.
-  expect(count).toEqual({ CreateTensorWithDataAsOrtValue: 502, ReleaseValue: 503, GetTensorTypeAndShape: 1, ReleaseTensorTypeAndShapeInfo: 1 });
+  expect(count).toEqual({
+    CreateTensorWithDataAsOrtValue: 502,
+    ReleaseValue: 503,
+    GetTensorTypeAndShape: 1,
+    ReleaseTensorTypeAndShapeInfo: 1,
+  });
 });
 
 test("graphs and bindings that nobody holds are released by the garbage collector", async () => {

@@ -15,8 +15,10 @@ export function explainCompile(name: string, message: string, onnx: Uint8Array):
     return lacks(name, nodesOf(onnx, m[2]!), m[2]!, m[1]!, "no such operator");
   if ((m = text.match(/Could not find an implementation for (\w+)\(\d+\) node with name '([^']*)'/)))
     return lacks(name, m[2] ? [m[2]] : nodesOf(onnx, m[1]!), m[1]!, "", "no kernel for these element types");
-  if ((m = text.match(/Node \(([^)]*)\) Op \((\w+)\) (?:\[\w+\] )?([\s\S]*)/))) return `${name}: ${place([m[1]!], m[2]!)}: ${m[3]}`;
-  if (/protobuf parsing failed|Model data pointer is null/.test(text)) return `${name}: expected an ONNX model, got ${onnx.length} bytes of something else`;
+  if ((m = text.match(/Node \(([^)]*)\) Op \((\w+)\) (?:\[\w+\] )?([\s\S]*)/)))
+    return `${name}: ${place([m[1]!], m[2]!)}: ${m[3]}`;
+  if (/protobuf parsing failed|Model data pointer is null/.test(text))
+    return `${name}: expected an ONNX model, got ${onnx.length} bytes of something else`;
   return `${name}: cannot compile: ${text}`;
 }
 
@@ -30,7 +32,8 @@ export function explainRun(name: string, message: string): string {
 const lacks = (name: string, nodes: string[], op: string, domain: string, why: string): string =>
   `${name}: ${place(nodes, op)}: the runtime lacks operator ${domain && domain !== "ai.onnx" ? `${domain}.` : ""}${op} (${why})`;
 
-const place = (nodes: string[], op: string): string => `node ${nodes.map((node) => JSON.stringify(node)).join(", ")} (${op})`;
+const place = (nodes: string[], op: string): string =>
+  `node ${nodes.map((node) => JSON.stringify(node)).join(", ")} (${op})`;
 
 /** Drops what means nothing to a reader: source files and lines, C++ signatures, failed conditions, error codes. */
 export function plain(message: string): string {

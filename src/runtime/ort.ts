@@ -69,7 +69,13 @@ type Argument = Pointer | ArrayBufferView | string | number | null;
 type NativeFunction = ((...args: Argument[]) => unknown) & { async(...args: unknown[]): void };
 export type Ort = Record<keyof typeof SLOTS, NativeFunction>;
 
-const ARGUMENTS: Record<string, string> = { p: "void *", s: "str", f: process.platform === "win32" ? "str16" : "str", z: "size_t", i: "int" };
+const ARGUMENTS: Record<string, string> = {
+  p: "void *",
+  s: "str",
+  f: process.platform === "win32" ? "str16" : "str",
+  z: "size_t",
+  i: "int",
+};
 const RESULTS: Record<string, string> = { status: "void *", void: "void", str: "str" };
 
 /**
@@ -82,7 +88,11 @@ export function libraryPath(): string {
   const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
   const folder = join(root, "bin", "napi-v6", process.platform, process.arch);
   const pattern = /^(libonnxruntime\.so(\.\d+)*|libonnxruntime(\.\d+)*\.dylib|onnxruntime\.dll)$/;
-  const file = existsSync(folder) ? readdirSync(folder).sort().find((name) => pattern.test(name)) : undefined;
+  const file = existsSync(folder)
+    ? readdirSync(folder)
+        .sort()
+        .find((name) => pattern.test(name))
+    : undefined;
   if (!file)
     throw new RuntimeError(
       `runtime: expected an ONNX Runtime library for ${process.platform}-${process.arch} in ${folder}, found none; ` +
@@ -114,7 +124,10 @@ function loadApi(path: string): Ort {
   if (!table) throw new RuntimeError(`runtime: ${path} does not offer version ${API_VERSION} of ONNX Runtime's C API`);
   return Object.fromEntries(
     Object.entries(SLOTS).map(([name, [slot, result, args]]) => {
-      const type = koffi.proto(RESULTS[result]!, [...args].map((a) => ARGUMENTS[a]!));
+      const type = koffi.proto(
+        RESULTS[result]!,
+        [...args].map((a) => ARGUMENTS[a]!),
+      );
       return [name, koffi.decode(koffi.decode(table, slot * 8, "void *"), type)];
     }),
   ) as Ort;
@@ -162,7 +175,14 @@ export function pointers(values: number | readonly Pointer[]): BigUint64Array {
 /** C strings in one block and the array of pointers to them. Keep both for as long as native code reads them. */
 export function strings(values: readonly string[]): { array: BigUint64Array; bytes: Uint8Array } {
   const encoded = values.map((value) => new TextEncoder().encode(`${value}\0`));
-  const bytes = new Uint8Array(new ArrayBuffer(Math.max(8, encoded.reduce((sum, e) => sum + e.length, 0))));
+  const bytes = new Uint8Array(
+    new ArrayBuffer(
+      Math.max(
+        8,
+        encoded.reduce((sum, e) => sum + e.length, 0),
+      ),
+    ),
+  );
   const base = koffi.address(bytes);
   let offset = 0;
   const array = pointers(

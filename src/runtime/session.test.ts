@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RuntimeError, ShapeError } from "../errors.ts";
-import { DTYPES, f32, hostTensor, i64, sizeOf, type DType, type HostTensor } from "../tensor/dtype.ts";
-import { compile, packedWeights, measureGemmPeak, measureMemoryBandwidth, setThreads, threads } from "./index.ts";
+import { DTYPES, type DType, f32, type HostTensor, hostTensor, i64, sizeOf } from "../tensor/dtype.ts";
+import { compile, measureGemmPeak, measureMemoryBandwidth, packedWeights, setThreads, threads } from "./index.ts";
 import { probeModel } from "./probe.ts";
 
 const port = (name: string, shape: (number | string)[], dtype: DType = "f32") => ({ name, dtype, shape });
@@ -12,7 +12,10 @@ const matmul = probeModel({
   outputs: [port("c", ["M", "N"])],
 });
 const affine = probeModel({
-  nodes: [{ op: "MatMul", inputs: ["x", "w"], outputs: ["xw"] }, { op: "Add", inputs: ["xw", "bias"], outputs: ["y"] }],
+  nodes: [
+    { op: "MatMul", inputs: ["x", "w"], outputs: ["xw"] },
+    { op: "Add", inputs: ["xw", "bias"], outputs: ["y"] },
+  ],
   inputs: [port("x", ["M", 2])],
   outputs: [port("y", ["M", 200])],
   initializers: { w: { dtype: "f32", shape: [2, 200] }, bias: { dtype: "f32", shape: [200] } },
@@ -55,8 +58,14 @@ describe("binding", () => {
         const buffer = new (shared ? SharedArrayBuffer : ArrayBuffer)(4096);
         const all = new Float32Array(buffer).fill(-77);
         const view = (at: number, length: number) => all.subarray(at, at + length).fill(0);
-        const a = f32([m, k], view(gap, m * k).map((_, i) => (i % 7) - 3));
-        const b = f32([k, n], view(300 + gap, k * n).map((_, i) => (i % 5) - 2));
+        const a = f32(
+          [m, k],
+          view(gap, m * k).map((_, i) => (i % 7) - 3),
+        );
+        const b = f32(
+          [k, n],
+          view(300 + gap, k * n).map((_, i) => (i % 5) - 2),
+        );
         const bInside = f32([k, n], view(300 + gap, k * n));
         bInside.data.set(b.data);
         const c = f32([m, n], view(600 + gap, m * n));
@@ -146,7 +155,9 @@ describe("binding", () => {
     const a = f32([1, 1], [3]);
     const binding = graph.bind({ a, b: a });
     const first = binding.run();
-    await expect(binding.run()).rejects.toThrow(new RuntimeError("twice: cannot run a binding while it runs; make one binding per concurrent run"));
+    await expect(binding.run()).rejects.toThrow(
+      new RuntimeError("twice: cannot run a binding while it runs; make one binding per concurrent run"),
+    );
     expect(() => binding.rebind({ a })).toThrow(/cannot rebind a binding while it runs/);
     expect([...(await first).c!.data]).toEqual([9]);
     expect([...(await binding.run()).c!.data]).toEqual([9]);
@@ -155,7 +166,10 @@ describe("binding", () => {
 
 describe("constants", () => {
   test("are used in place", async () => {
-    const w = f32([2, 200], Float32Array.from({ length: 400 }, (_, i) => i));
+    const w = f32(
+      [2, 200],
+      Float32Array.from({ length: 400 }, (_, i) => i),
+    );
     const bias = f32([200], new Float32Array(200).fill(0.5));
     const graph = await compile(affine, { constants: { w, bias }, disablePrepacking: true, optimization: "none" });
     const x = f32([1, 2], [1, 2]);
@@ -167,7 +181,10 @@ describe("constants", () => {
   });
 
   test("prepacked once serve several graphs, also after one of them is gone", async () => {
-    const w = f32([2, 200], Float32Array.from({ length: 400 }, (_, i) => i % 13));
+    const w = f32(
+      [2, 200],
+      Float32Array.from({ length: 400 }, (_, i) => i % 13),
+    );
     const constants = { w, bias: f32([200], new Float32Array(200).fill(1)) };
     const packed = packedWeights();
     const [first, second] = await Promise.all([1, 2].map(() => compile(affine, { constants, packed })));
@@ -180,15 +197,26 @@ describe("constants", () => {
 
   test.each([3, 200])("are shown to graph optimization when it wants to fold them (%i wide)", async (n) => {
     const model = probeModel({
-      nodes: [{ op: "Transpose", inputs: ["w"], outputs: ["wT"] }, { op: "MatMul", inputs: ["x", "wT"], outputs: ["y"] }],
+      nodes: [
+        { op: "Transpose", inputs: ["w"], outputs: ["wT"] },
+        { op: "MatMul", inputs: ["x", "wT"], outputs: ["y"] },
+      ],
       inputs: [port("x", [1, n])],
       outputs: [port("y", [1, n])],
       initializers: { w: { dtype: "f32", shape: [n, n] } },
     });
-    const w = f32([n, n], Float32Array.from({ length: n * n }, (_, i) => (i % 11) - 5));
+    const w = f32(
+      [n, n],
+      Float32Array.from({ length: n * n }, (_, i) => (i % 11) - 5),
+    );
     const graph = await compile(model, { constants: { w } });
-    const x = f32([1, n], Float32Array.from({ length: n }, (_, i) => (i % 3) - 1));
-    const expected = Array.from({ length: n }, (_, row) => x.data.reduce((sum, value, i) => sum + value * w.data[row * n + i]!, 0));
+    const x = f32(
+      [1, n],
+      Float32Array.from({ length: n }, (_, i) => (i % 3) - 1),
+    );
+    const expected = Array.from({ length: n }, (_, row) =>
+      x.data.reduce((sum, value, i) => sum + value * w.data[row * n + i]!, 0),
+    );
     expect([...(await graph.run({ x })).y!.data]).toEqual(expected);
   });
 
@@ -196,58 +224,112 @@ describe("constants", () => {
     const w = hostTensor("f32", [2, 200]);
     const bias = hostTensor("f32", [200]);
     const given = (constants: Record<string, HostTensor>) => compile(affine, { name: "affine", constants });
-    await expect(given({ w })).rejects.toThrow(new RuntimeError('affine: expected a constant "bias", which the model declares as external data; got none'));
-    await expect(given({ w, bias, v: w })).rejects.toThrow('affine: constant "v": the model has no external initializer of that name');
-    await expect(given({ w, bias: w })).rejects.toThrow(new ShapeError('affine: constant "bias": expected f32 [200], got f32 [2, 200]'));
+    await expect(given({ w })).rejects.toThrow(
+      new RuntimeError('affine: expected a constant "bias", which the model declares as external data; got none'),
+    );
+    await expect(given({ w, bias, v: w })).rejects.toThrow(
+      'affine: constant "v": the model has no external initializer of that name',
+    );
+    await expect(given({ w, bias: w })).rejects.toThrow(
+      new ShapeError('affine: constant "bias": expected f32 [200], got f32 [2, 200]'),
+    );
   });
 });
 
 describe("errors", () => {
   test("name the input or output and both types", async () => {
-    const graph = await compile(affine, { name: "affine", constants: { w: hostTensor("f32", [2, 200]), bias: hostTensor("f32", [200]) } });
+    const graph = await compile(affine, {
+      name: "affine",
+      constants: { w: hostTensor("f32", [2, 200]), bias: hostTensor("f32", [200]) },
+    });
     expect(() => graph.bind({})).toThrow(new ShapeError('affine: expected input "x", got no inputs'));
-    expect(() => graph.bind({ x: f32([1, 3], [1, 2, 3]) })).toThrow(new ShapeError('affine: input "x": expected f32 [M, 2], got f32 [1, 3]'));
-    expect(() => graph.bind({ x: i64([1, 2], [1, 2]) })).toThrow('affine: input "x": expected f32 [M, 2], got i64 [1, 2]');
-    expect(() => graph.bind({ x: f32([2, 2], [1, 2]) })).toThrow('affine: input "x": expected 4 elements for [2, 2], got 2');
-    expect(() => graph.bind({ x: { dtype: "f32", shape: [1, 2], data: new Uint8Array(2) } })).toThrow("expected data for f32, got Uint8Array");
+    expect(() => graph.bind({ x: f32([1, 3], [1, 2, 3]) })).toThrow(
+      new ShapeError('affine: input "x": expected f32 [M, 2], got f32 [1, 3]'),
+    );
+    expect(() => graph.bind({ x: i64([1, 2], [1, 2]) })).toThrow(
+      'affine: input "x": expected f32 [M, 2], got i64 [1, 2]',
+    );
+    expect(() => graph.bind({ x: f32([2, 2], [1, 2]) })).toThrow(
+      'affine: input "x": expected 4 elements for [2, 2], got 2',
+    );
+    expect(() => graph.bind({ x: { dtype: "f32", shape: [1, 2], data: new Uint8Array(2) } })).toThrow(
+      "expected data for f32, got Uint8Array",
+    );
     const x = f32([1, 2], [1, 2]);
     expect(() => graph.bind({ x, z: x })).toThrow('affine: input "z": expected one of x');
     expect(() => graph.bind({ x }, { z: x })).toThrow('affine: output "z": expected one of y');
-    await expect(graph.run({ x }, { y: hostTensor("f32", [2, 200]) })).rejects.toThrow(/affine: node .*\{2,200\}.*\{1,200\}/);
+    await expect(graph.run({ x }, { y: hostTensor("f32", [2, 200]) })).rejects.toThrow(
+      /affine: node .*\{2,200\}.*\{1,200\}/,
+    );
     expect((await graph.run({ x })).y!.shape).toEqual([1, 200]);
   });
 
   test("in a run name the node", async () => {
     const graph = await compile(matmul, { name: "product" });
     const a = f32([2, 3], [1, 2, 3, 4, 5, 6]);
-    await expect(graph.run({ a, b: a })).rejects.toThrow(new RuntimeError('product: node "c" (MatMul): MatMul dimension mismatch'));
+    await expect(graph.run({ a, b: a })).rejects.toThrow(
+      new RuntimeError('product: node "c" (MatMul): MatMul dimension mismatch'),
+    );
     expect(() => graph.runSync({ a, b: a })).toThrow('product: node "c" (MatMul): MatMul dimension mismatch');
   });
 
   test.each([
     ["Frobnicate", "", "f32", /^g: node "layers\.3\.x" \(Frobnicate\): the runtime lacks operator Frobnicate/],
-    ["Frobnicate", "com.microsoft", "f32", /^g: node "layers\.3\.x" \(Frobnicate\): the runtime lacks operator com\.microsoft\.Frobnicate/],
-    ["Erf", "", "bf16", /^g: node "layers\.3\.x" \(Erf\): the runtime lacks operator Erf \(no kernel for these element types\)$/],
+    [
+      "Frobnicate",
+      "com.microsoft",
+      "f32",
+      /^g: node "layers\.3\.x" \(Frobnicate\): the runtime lacks operator com\.microsoft\.Frobnicate/,
+    ],
+    [
+      "Erf",
+      "",
+      "bf16",
+      /^g: node "layers\.3\.x" \(Erf\): the runtime lacks operator Erf \(no kernel for these element types\)$/,
+    ],
   ] as const)("at compile time name the operator %s (%s) for %s and its node", async (op, domain, dtype, expected) => {
-    const inner = { nodes: [{ op, domain, inputs: ["a"], outputs: ["c"], name: "layers.3.x" }], outputs: [port("c", ["M"], dtype)] };
-    await expect(compile(probeModel({ ...inner, inputs: [port("a", ["M"], dtype)] }), { name: "g" })).rejects.toThrow(expected);
+    const inner = {
+      nodes: [{ op, domain, inputs: ["a"], outputs: ["c"], name: "layers.3.x" }],
+      outputs: [port("c", ["M"], dtype)],
+    };
+    await expect(compile(probeModel({ ...inner, inputs: [port("a", ["M"], dtype)] }), { name: "g" })).rejects.toThrow(
+      expected,
+    );
   });
 
   test("find a nameless message's node inside a subgraph too", async () => {
-    const branch = (op: string) => ({ nodes: [{ op, domain: "com.microsoft", inputs: ["a"], outputs: [`${op}_out`], name: `expert.${op}` }], inputs: [], outputs: [port(`${op}_out`, ["M"])] });
+    const branch = (op: string) => ({
+      nodes: [{ op, domain: "com.microsoft", inputs: ["a"], outputs: [`${op}_out`], name: `expert.${op}` }],
+      inputs: [],
+      outputs: [port(`${op}_out`, ["M"])],
+    });
     const model = probeModel({
-      nodes: [{ op: "If", inputs: ["p"], outputs: ["c"], attributes: { then_branch: branch("QuickGelu"), else_branch: branch("Nonsense") } }],
+      nodes: [
+        {
+          op: "If",
+          inputs: ["p"],
+          outputs: ["c"],
+          attributes: { then_branch: branch("QuickGelu"), else_branch: branch("Nonsense") },
+        },
+      ],
       inputs: [port("p", [], "bool"), port("a", ["M"])],
       outputs: [port("c", ["M"])],
     });
-    await expect(compile(model, { name: "g" })).rejects.toThrow('g: node "expert.Nonsense" (Nonsense): the runtime lacks operator com.microsoft.Nonsense');
+    await expect(compile(model, { name: "g" })).rejects.toThrow(
+      'g: node "expert.Nonsense" (Nonsense): the runtime lacks operator com.microsoft.Nonsense',
+    );
   });
 
   test("refuse what is no model", async () => {
-    await expect(compile(Uint8Array.of(1, 2, 3), { name: "g" })).rejects.toThrow(new RuntimeError("g: expected an ONNX model, got 3 bytes of something else"));
-    await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 80 }), async (bytes) => {
-      await expect(compile(bytes)).rejects.toThrow(RuntimeError);
-    }), { numRuns: 50 });
+    await expect(compile(Uint8Array.of(1, 2, 3), { name: "g" })).rejects.toThrow(
+      new RuntimeError("g: expected an ONNX model, got 3 bytes of something else"),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 80 }), async (bytes) => {
+        await expect(compile(bytes)).rejects.toThrow(RuntimeError);
+      }),
+      { numRuns: 50 },
+    );
   });
 });
 

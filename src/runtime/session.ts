@@ -1,7 +1,19 @@
 import { RuntimeError, ShapeError } from "../errors.ts";
-import { DTYPES, sizeOf, type DType, type HostTensor, type TypedArray } from "../tensor/dtype.ts";
+import { DTYPES, type DType, type HostTensor, sizeOf, type TypedArray } from "../tensor/dtype.ts";
 import { explainRun } from "./messages.ts";
-import { addressOf, call, callAsync, callOut, check, memoryAt, ort, pointers, stringAt, strings, type Pointer } from "./ort.ts";
+import {
+  addressOf,
+  call,
+  callAsync,
+  callOut,
+  check,
+  memoryAt,
+  ort,
+  type Pointer,
+  pointers,
+  stringAt,
+  strings,
+} from "./ort.ts";
 import { cpuMemoryInfo } from "./threads.ts";
 import type { Binding, Executable, TensorInfo, Tensors } from "./types.ts";
 
@@ -17,7 +29,9 @@ interface Handle {
 }
 
 const collectedSessions = new FinalizationRegistry<Handle>(release);
-const collectedValues = new FinalizationRegistry<Pointer[]>((values) => values.forEach((value) => ort().ReleaseValue(value)));
+const collectedValues = new FinalizationRegistry<Pointer[]>((values) =>
+  values.forEach((value) => ort().ReleaseValue(value)),
+);
 
 const DTYPE_OF = new Map(Object.entries(DTYPES).map(([dtype, info]) => [info.onnx, dtype as DType]));
 
@@ -51,7 +65,12 @@ export class Session implements Executable {
     this.inputs = describe(session, "Input");
     this.outputs = describe(session, "Output");
     this.#handle = { session, name, values, keep, running: 0, closed: false };
-    this.#ports = { inputs: this.inputs, outputs: this.outputs, inputNames: strings(this.inputs.map((i) => i.name)), outputNames: strings(this.outputs.map((o) => o.name)) };
+    this.#ports = {
+      inputs: this.inputs,
+      outputs: this.outputs,
+      inputNames: strings(this.inputs.map((i) => i.name)),
+      outputNames: strings(this.outputs.map((o) => o.name)),
+    };
     collectedSessions.register(this, this.#handle, this.#handle);
   }
 
@@ -118,7 +137,8 @@ class SessionBinding implements Binding {
     collectedValues.register(this, this.#owned, this.#owned);
     try {
       for (const port of ports.inputs)
-        if (!inputs[port.name]) throw new ShapeError(`${handle.name}: expected input ${JSON.stringify(port.name)}, got ${listed(inputs)}`);
+        if (!inputs[port.name])
+          throw new ShapeError(`${handle.name}: expected input ${JSON.stringify(port.name)}, got ${listed(inputs)}`);
       this.rebind(inputs, outputs);
     } catch (error) {
       this.dispose();
@@ -134,7 +154,14 @@ class SessionBinding implements Binding {
       this.#tie("output", this.ports.outputs, this.#outputValues, this.#outputTensors, name, tensor);
   }
 
-  #tie(kind: string, ports: readonly TensorInfo[], values: BigUint64Array, tensors: (HostTensor | undefined)[], name: string, tensor: HostTensor | null): void {
+  #tie(
+    kind: string,
+    ports: readonly TensorInfo[],
+    values: BigUint64Array,
+    tensors: (HostTensor | undefined)[],
+    name: string,
+    tensor: HostTensor | null,
+  ): void {
     const where = `${this.handle.name}: ${kind} ${JSON.stringify(name)}`;
     const index = ports.findIndex((port) => port.name === name);
     if (index < 0) throw new ShapeError(`${where}: expected one of ${ports.map((p) => p.name).join(", ")}`);
@@ -176,12 +203,22 @@ class SessionBinding implements Binding {
 
   #arguments() {
     const { inputs, outputs, inputNames, outputNames } = this.ports;
-    return [this.handle.session, 0n, inputNames.array, this.#inputValues, inputs.length, outputNames.array, outputs.length, this.#outputValues] as const;
+    return [
+      this.handle.session,
+      0n,
+      inputNames.array,
+      this.#inputValues,
+      inputs.length,
+      outputNames.array,
+      outputs.length,
+      this.#outputValues,
+    ] as const;
   }
 
   #begin(): void {
     this.#assertIdle("run");
-    if (this.handle.closed) throw new RuntimeError(`${this.handle.name}: expected a live graph, got one that was disposed`);
+    if (this.handle.closed)
+      throw new RuntimeError(`${this.handle.name}: expected a live graph, got one that was disposed`);
     this.#assertAttached(this.ports.inputs, this.#inputTensors);
     this.#assertAttached(this.ports.outputs, this.#outputTensors);
     this.#running = true;
@@ -196,7 +233,10 @@ class SessionBinding implements Binding {
   }
 
   #assertIdle(what: string): void {
-    if (this.#running) throw new RuntimeError(`${this.handle.name}: cannot ${what} a binding while it runs; make one binding per concurrent run`);
+    if (this.#running)
+      throw new RuntimeError(
+        `${this.handle.name}: cannot ${what} a binding while it runs; make one binding per concurrent run`,
+      );
     if (this.#disposed) throw new RuntimeError(`${this.handle.name}: cannot ${what} a binding that was disposed`);
   }
 
@@ -205,7 +245,9 @@ class SessionBinding implements Binding {
     for (let i = 0; i < tensors.length; i++) {
       const tensor = tensors[i];
       if (tensor && tensor.data.length === 0 && sizeOf(tensor.shape) > 0)
-        throw new RuntimeError(`${this.handle.name}: the buffer bound to ${JSON.stringify(ports[i]!.name)} was transferred or resized away`);
+        throw new RuntimeError(
+          `${this.handle.name}: the buffer bound to ${JSON.stringify(ports[i]!.name)} was transferred or resized away`,
+        );
     }
   }
 
@@ -252,9 +294,13 @@ function release(handle: Handle): void {
 function fits(where: string, port: TensorInfo, tensor: HostTensor): void {
   const same =
     tensor.shape.length === port.shape.length &&
-    tensor.shape.every((d, i) => Number.isInteger(d) && d >= 0 && (typeof port.shape[i] !== "number" || port.shape[i] === d));
+    tensor.shape.every(
+      (d, i) => Number.isInteger(d) && d >= 0 && (typeof port.shape[i] !== "number" || port.shape[i] === d),
+    );
   if (tensor.dtype !== port.dtype || !same)
-    throw new ShapeError(`${where}: expected ${port.dtype} [${port.shape.map((d) => d || "?").join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`);
+    throw new ShapeError(
+      `${where}: expected ${port.dtype} [${port.shape.map((d) => d || "?").join(", ")}], got ${tensor.dtype} [${tensor.shape.join(", ")}]`,
+    );
 }
 
 /** Names for a message, a few of many. */
@@ -281,7 +327,10 @@ function typeAndDims(info: Pointer): { dtype: DType; dims: number[] } {
   const out = new Int32Array(new ArrayBuffer(8), 0, 1);
   call("GetTensorElementType", info, out);
   const dtype = DTYPE_OF.get(out[0]!);
-  if (!dtype) throw new RuntimeError(`runtime: expected a tensor of ${[...DTYPE_OF.values()].join(", ")}, got ${dtypeOf(out[0]!)}`);
+  if (!dtype)
+    throw new RuntimeError(
+      `runtime: expected a tensor of ${[...DTYPE_OF.values()].join(", ")}, got ${dtypeOf(out[0]!)}`,
+    );
   const rank = Number(callOut("GetDimensionsCount", info));
   const dims = new BigInt64Array(rank);
   if (rank > 0) call("GetDimensions", info, dims, rank);
@@ -299,7 +348,8 @@ function describe(session: Pointer, kind: "Input" | "Output"): TensorInfo[] {
     const type = callOut(`SessionGet${kind}TypeInfo`, session, i);
     try {
       const info = callOut("CastTypeInfoToTensorInfo", type);
-      if (!info) throw new RuntimeError(`runtime: expected ${kind.toLowerCase()} ${JSON.stringify(name)} to be a tensor`);
+      if (!info)
+        throw new RuntimeError(`runtime: expected ${kind.toLowerCase()} ${JSON.stringify(name)} to be a tensor`);
       const { dtype, dims } = typeAndDims(info);
       const symbols = pointers(dims.length);
       if (dims.length > 0) call("GetSymbolicDimensions", info, symbols, dims.length);

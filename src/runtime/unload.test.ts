@@ -11,7 +11,9 @@ test("the native library stays loaded after garbage collection", async () => {
   const collect = runInNewContext("gc") as () => void;
   setThreads(1);
   const port = (name: string) => ({ name, dtype: "f32" as const, shape: [2] });
-  const graph = await compile(probeModel({ nodes: [{ op: "Neg", inputs: ["x"], outputs: ["y"] }], inputs: [port("x")], outputs: [port("y")] }));
+  const graph = await compile(
+    probeModel({ nodes: [{ op: "Neg", inputs: ["x"], outputs: ["y"] }], inputs: [port("x")], outputs: [port("y")] }),
+  );
   for (let i = 0; i < 10; i++) {
     collect();
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -1,17 +1,17 @@
 /** The routes: OpenAI's API, the pages and what they ask for. */
-import { Hono, type Context } from "hono";
+import { type Context, Hono } from "hono";
 import { ApiError } from "../errors.ts";
 import { BodyMemory, withBody } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
 import { clientOf, incomingOf } from "./client.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
 import { errorBody } from "./errors.ts";
-import { guard, type GuardOptions } from "./guard.ts";
+import { type GuardOptions, guard } from "./guard.ts";
 import { ApiKeys, requireKey } from "./keys.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
-import { parseRequest, type ParseRequest, type Requests } from "./parse.ts";
-import { RequestQueue, type QueueOptions } from "./queue.ts";
-import { runRoutes, type RunSource } from "./runs.ts";
+import { type ParseRequest, parseRequest, type Requests } from "./parse.ts";
+import { type QueueOptions, RequestQueue } from "./queue.ts";
+import { type RunSource, runRoutes } from "./runs.ts";
 import { boundsOf, encoderOf, type ServedModel } from "./served.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 
@@ -54,7 +54,12 @@ export function createApp(options: AppOptions): Hono {
     return c.json(body, status as 500);
   });
   app.notFound((c) => {
-    const error = new ApiError(404, `There is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`, "invalid_request_error", "not_found");
+    const error = new ApiError(
+      404,
+      `There is nothing at ${c.req.method} ${c.req.path.slice(0, 200)}`,
+      "invalid_request_error",
+      "not_found",
+    );
     return c.json(errorBody(error).body, 404);
   });
 
@@ -62,7 +67,11 @@ export function createApp(options: AppOptions): Hono {
   const queue = new RequestQueue(options.queue);
   app.get("/health", (c) => {
     const { active, waiting } = model?.engine.status() ?? { active: 0, waiting: 0 };
-    return c.json({ status: "ok", model: model?.info.id ?? null, ...(model ? { active, waiting: waiting + queue.waiting } : {}) });
+    return c.json({
+      status: "ok",
+      model: model?.info.id ?? null,
+      ...(model ? { active, waiting: waiting + queue.waiting } : {}),
+    });
   });
   if (options.pages) app.route("/", options.pages);
   if (options.keys && options.keys.length > 0) app.use(requireKey(new ApiKeys(options.keys)));
@@ -80,12 +89,24 @@ interface Work {
   chunks(signal: AbortSignal): AsyncGenerator<object, void>;
 }
 
-function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options: AppOptions, failed: (error: unknown, c: Context) => ReturnType<typeof errorBody>): void {
+function modelRoutes(
+  app: Hono,
+  model: ServedModel,
+  queue: RequestQueue,
+  options: AppOptions,
+  failed: (error: unknown, c: Context) => ReturnType<typeof errorBody>,
+): void {
   const entry = { id: model.info.id, object: "model", created: model.info.createdSeconds, owned_by: "sumbi" };
   app.get("/v1/models", (c) => c.json({ object: "list", data: [entry] }));
   app.get("/v1/models/:id", (c) => {
     if (c.req.param("id") !== entry.id)
-      throw new ApiError(404, `The model '${c.req.param("id").slice(0, 200)}' is not served here; expected '${entry.id}'`, "invalid_request_error", "model_not_found", "model");
+      throw new ApiError(
+        404,
+        `The model '${c.req.param("id").slice(0, 200)}' is not served here; expected '${entry.id}'`,
+        "invalid_request_error",
+        "model_not_found",
+        "model",
+      );
     return c.json(entry);
   });
 
@@ -95,7 +116,11 @@ function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options
   const bounds = boundsOf(model);
 
   /** Reads, plans, waits for its turn and answers, whole or as a stream; all of it stops when the client leaves. */
-  const answer = async <Kind extends keyof Requests>(c: Context, kind: Kind, plan: (request: Requests[Kind], served: ServedModel, signal: AbortSignal) => Promise<Work>): Promise<Response> => {
+  const answer = async <Kind extends keyof Requests>(
+    c: Context,
+    kind: Kind,
+    plan: (request: Requests[Kind], served: ServedModel, signal: AbortSignal) => Promise<Work>,
+  ): Promise<Response> => {
     const client = clientOf(c);
     const stay = queue.enter(client);
     const left = new AbortController();
@@ -107,12 +132,18 @@ function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options
     c.req.raw.signal.addEventListener("abort", leave, { once: true });
     let streams = false;
     try {
-      const request = await withBody(c.req.raw, { maxBytes, memory, client, incoming: incomingOf(c) }, (bytes) => parse(kind, bytes, bounds));
+      const request = await withBody(c.req.raw, { maxBytes, memory, client, incoming: incomingOf(c) }, (bytes) =>
+        parse(kind, bytes, bounds),
+      );
       const work = await plan(request, servedTo(client, model), left.signal);
       await stay.turn(left.signal);
       if (!work.stream) return c.json(await work.whole(left.signal));
       streams = true;
-      const events = eventStream(work.chunks(left.signal), { end: "[DONE]", error: (error) => failed(error, c).body, close: leave });
+      const events = eventStream(work.chunks(left.signal), {
+        end: "[DONE]",
+        error: (error) => failed(error, c).body,
+        close: leave,
+      });
       return c.body(events, 200, SSE_HEADERS);
     } finally {
       if (!streams) leave();
@@ -125,14 +156,22 @@ function modelRoutes(app: Hono, model: ServedModel, queue: RequestQueue, options
     answer(c, "completion", async (request, served, signal) => {
       const plan = await planCompletion(request, served, signal);
       const usage = request.stream_options?.include_usage ?? false;
-      return { stream: request.stream ?? false, whole: (s) => complete(plan, served, s), chunks: (s) => completionChunks(plan, served, usage, s) };
+      return {
+        stream: request.stream ?? false,
+        whole: (s) => complete(plan, served, s),
+        chunks: (s) => completionChunks(plan, served, usage, s),
+      };
     }),
   );
   app.post("/v1/chat/completions", (c) =>
     answer(c, "chat", async (request, served, signal) => {
       const plan = await planChat(request, served, signal);
       const usage = request.stream_options?.include_usage ?? false;
-      return { stream: request.stream ?? false, whole: (s) => chat(plan, served, s), chunks: (s) => chatChunks(plan, served, usage, s) };
+      return {
+        stream: request.stream ?? false,
+        whole: (s) => chat(plan, served, s),
+        chunks: (s) => chatChunks(plan, served, usage, s),
+      };
     }),
   );
 }

@@ -12,7 +12,12 @@ const MAX_KEYS = 2 ** 18;
 const FIRST_BYTES = 2 ** 14;
 
 const tooLarge = (most: string): ApiError =>
-  new ApiError(413, `The request body is too large: it may hold at most ${most}`, "invalid_request_error", "request_too_large");
+  new ApiError(
+    413,
+    `The request body is too large: it may hold at most ${most}`,
+    "invalid_request_error",
+    "request_too_large",
+  );
 
 /** Bytes of bodies that are held at once, of all clients and of one. */
 export class BodyMemory {
@@ -28,8 +33,23 @@ export class BodyMemory {
   take(client: string, bytes: number): void {
     const own = (this.#of.get(client) ?? 0) + bytes;
     if (own > this.bytesPerClient)
-      throw new ApiError(429, "Your other requests' bodies take all the memory that one client may have; send them one after another", "rate_limit_error", "too_many_requests", null, 1);
-    if (this.#held + bytes > this.bytes) throw new ApiError(503, "The server has no memory left for request bodies; try again", "server_error", "overloaded", null, 1);
+      throw new ApiError(
+        429,
+        "Your other requests' bodies take all the memory that one client may have; send them one after another",
+        "rate_limit_error",
+        "too_many_requests",
+        null,
+        1,
+      );
+    if (this.#held + bytes > this.bytes)
+      throw new ApiError(
+        503,
+        "The server has no memory left for request bodies; try again",
+        "server_error",
+        "overloaded",
+        null,
+        1,
+      );
     this.#held += bytes;
     this.#of.set(client, own);
   }
@@ -46,11 +66,20 @@ export class BodyMemory {
  * The bytes of a JSON body. Throws ApiError: 413 as soon as it is too large, 400 when it is nested too deeply or breaks off, 415 when it is
  * compressed. The memory is taken for it and given back when `use` has ended.
  */
-export async function withBody<T>(request: Request, options: { maxBytes: number; memory: BodyMemory; client: string; incoming?: Incoming }, use: (bytes: Uint8Array<ArrayBuffer>) => Promise<T> | T): Promise<T> {
+export async function withBody<T>(
+  request: Request,
+  options: { maxBytes: number; memory: BodyMemory; client: string; incoming?: Incoming },
+  use: (bytes: Uint8Array<ArrayBuffer>) => Promise<T> | T,
+): Promise<T> {
   const { maxBytes, memory, client, incoming } = options;
   const coding = request.headers.get("content-encoding") ?? "identity";
   if (coding.toLowerCase() !== "identity")
-    throw new ApiError(415, `content-encoding: expected a body that is not compressed, got '${coding.slice(0, 100)}'`, "invalid_request_error", "unsupported_encoding");
+    throw new ApiError(
+      415,
+      `content-encoding: expected a body that is not compressed, got '${coding.slice(0, 100)}'`,
+      "invalid_request_error",
+      "unsupported_encoding",
+    );
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(`${maxBytes} bytes`);
   let held = 0;
   // copied together as they come: kept apart, pieces of one byte would each take a hundred
@@ -74,7 +103,12 @@ export async function withBody<T>(request: Request, options: { maxBytes: number;
   } catch (error) {
     if (!(error instanceof JsonBoundError)) throw error;
     if (error.bound !== "depth") throw tooLarge(`${error.most} ${error.bound}`);
-    throw new ApiError(400, `The body could not be read as JSON: it is ${error.message}`, "invalid_request_error", "invalid_json");
+    throw new ApiError(
+      400,
+      `The body could not be read as JSON: it is ${error.message}`,
+      "invalid_request_error",
+      "invalid_json",
+    );
   } finally {
     memory.give(client, held);
   }
@@ -89,14 +123,19 @@ export interface Incoming {
   resume(): unknown;
 }
 
-const brokeOff = (): ApiError => new ApiError(400, "The request's body broke off before it was whole", "invalid_request_error", "incomplete_body");
+const brokeOff = (): ApiError =>
+  new ApiError(400, "The request's body broke off before it was whole", "invalid_request_error", "incomplete_body");
 
 /**
  * The body piece by piece: in Node from the connection itself, since a web stream takes a twentieth of a millisecond for each, however small.
  * When `add` throws, the rest is still taken in, and dropped: the client reads its answer only when it has sent all, and its next request comes
  * behind. Who sends on for long is cut off by the server.
  */
-async function eachPiece(request: Request, incoming: Incoming | undefined, add: (piece: Uint8Array) => void): Promise<void> {
+async function eachPiece(
+  request: Request,
+  incoming: Incoming | undefined,
+  add: (piece: Uint8Array) => void,
+): Promise<void> {
   if (incoming) return eachPieceOf(incoming, add);
   const reader = streamOf(request)?.getReader();
   if (!reader) return;
@@ -134,7 +173,12 @@ function eachPieceOf(incoming: Incoming, add: (piece: Uint8Array) => void): Prom
         settle(error);
       }
     };
-    const listeners: [string, (piece: Uint8Array) => void][] = [["data", take], ["end", () => settle()], ["error", () => settle(brokeOff())], ["close", () => settle(brokeOff())]];
+    const listeners: [string, (piece: Uint8Array) => void][] = [
+      ["data", take],
+      ["end", () => settle()],
+      ["error", () => settle(brokeOff())],
+      ["close", () => settle(brokeOff())],
+    ];
     if (incoming.readableEnded) return settle();
     if (incoming.destroyed) return settle(brokeOff());
     for (const [event, listener] of listeners) incoming.on(event, listener);
@@ -145,6 +189,11 @@ function streamOf(request: Request): ReadableStream<Uint8Array> | null {
   try {
     return request.body;
   } catch (error) {
-    throw new ApiError(400, `The request cannot be read: ${(error as Error).message.slice(0, 200)}`, "invalid_request_error", "invalid_url");
+    throw new ApiError(
+      400,
+      `The request cannot be read: ${(error as Error).message.slice(0, 200)}`,
+      "invalid_request_error",
+      "invalid_url",
+    );
   }
 }

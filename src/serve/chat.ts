@@ -1,14 +1,26 @@
 import { ApiError, SumbiError } from "../errors.ts";
-import { checkLeast } from "./bounds.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
+import { checkLeast } from "./bounds.ts";
 import type { Encoder } from "./encoder.ts";
-import type { ChatRequest } from "./schema.ts";
-import { checkChoices, contentText, leastOf, thinkingOf } from "./schema.ts";
-import { AnswerSize, boundsOf, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingsOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
-import { tokenBytes, tokenText } from "./tokens.ts";
-import { writeText, type Piece, type WrittenToken } from "./write.ts";
 import { answerRoom, keepNewest } from "./history.ts";
 import { interleave } from "./interleave.ts";
+import type { ChatRequest } from "./schema.ts";
+import { checkChoices, contentText, leastOf, thinkingOf } from "./schema.ts";
+import {
+  AnswerSize,
+  boundsOf,
+  checkModel,
+  encoderOf,
+  maxTokensFor,
+  newId,
+  nowSeconds,
+  type ServedModel,
+  samplingsOf,
+  stopsOf,
+  usageOf,
+} from "./served.ts";
+import { tokenBytes, tokenText } from "./tokens.ts";
+import { type Piece, type WrittenToken, writeText } from "./write.ts";
 
 type Message = ChatRequest["messages"][number];
 
@@ -32,10 +44,15 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const asked = request.max_completion_tokens ?? request.max_tokens;
   const bounds = boundsOf(served);
   const { contextTokens } = bounds;
-  const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> => encodeMessages(messages, request, served, signal);
+  const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> =>
+    encodeMessages(messages, request, served, signal);
   const fits = async (messages: readonly Message[]): Promise<boolean> =>
-    leastOf(messages, bounds) <= contextTokens && (await encode(messages)).count + (asked ?? answerRoom(contextTokens)) <= contextTokens;
-  const { messages, dropped } = request.truncation === "auto" ? await keepNewest(request.messages, fits) : { messages: request.messages, dropped: 0 };
+    leastOf(messages, bounds) <= contextTokens &&
+    (await encode(messages)).count + (asked ?? answerRoom(contextTokens)) <= contextTokens;
+  const { messages, dropped } =
+    request.truncation === "auto"
+      ? await keepNewest(request.messages, fits)
+      : { messages: request.messages, dropped: 0 };
   checkLeast(leastOf(messages, bounds), bounds, "messages");
   const { ids: prompt, count, opensThought: inThought } = await encode(messages);
   const maxTokens = maxTokensFor(count, asked, served, "messages");
@@ -54,9 +71,16 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
     },
     logprobs(tokens) {
       if (top === undefined) return null;
-      const entry = (id: number, logprob: number) => ({ token: tokenText(tokenizer, id), logprob, bytes: Array.from(tokenBytes(tokenizer, id)) });
+      const entry = (id: number, logprob: number) => ({
+        token: tokenText(tokenizer, id),
+        logprob,
+        bytes: Array.from(tokenBytes(tokenizer, id)),
+      });
       return {
-        content: tokens.map((t) => ({ ...entry(t.id, t.logprob!), top_logprobs: t.top!.map((x) => entry(x.id, x.logprob)) })),
+        content: tokens.map((t) => ({
+          ...entry(t.id, t.logprob!),
+          top_logprobs: t.top!.map((x) => entry(x.id, x.logprob)),
+        })),
         refusal: null,
       };
     },
@@ -64,19 +88,38 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
 }
 
 /** Messages as the model reads them. Throws ApiError 400 when its template cannot use them. */
-async function encodeMessages(messages: readonly Message[], request: ChatRequest, served: ServedModel, signal: AbortSignal | undefined): ReturnType<Encoder["chat"]> {
+async function encodeMessages(
+  messages: readonly Message[],
+  request: ChatRequest,
+  served: ServedModel,
+  signal: AbortSignal | undefined,
+): ReturnType<Encoder["chat"]> {
   try {
-    return await encoderOf(served).chat(messages.map(templateMessage), { addGenerationPrompt: true, thinking: thinkingOf(request), mostTokens: served.engine.limits.contextTokens }, signal);
+    return await encoderOf(served).chat(
+      messages.map(templateMessage),
+      { addGenerationPrompt: true, thinking: thinkingOf(request), mostTokens: served.engine.limits.contextTokens },
+      signal,
+    );
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
-    throw new ApiError(400, `messages: the model's chat template cannot use them: ${error.message}`, "invalid_request_error", "invalid_value", "messages");
+    throw new ApiError(
+      400,
+      `messages: the model's chat template cannot use them: ${error.message}`,
+      "invalid_request_error",
+      "invalid_value",
+      "messages",
+    );
   }
 }
 
 function templateMessage(message: Message): ChatMessage {
   const content = contentText(message.content);
   if (message.role !== "assistant") return { role: message.role === "developer" ? "system" : message.role, content };
-  return { role: "assistant", content, ...(message.reasoning_content ? { reasoning_content: message.reasoning_content } : {}) };
+  return {
+    role: "assistant",
+    content,
+    ...(message.reasoning_content ? { reasoning_content: message.reasoning_content } : {}),
+  };
 }
 
 /** A whole answer: the body of a `chat.completion`. */
@@ -103,7 +146,12 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
       reasoningTokens += tokens.filter((t) => t.thought).length;
       return {
         index,
-        message: { role: "assistant", content, refusal: null, ...(reasoning === "" ? {} : { reasoning_content: reasoning, reasoning }) },
+        message: {
+          role: "assistant",
+          content,
+          refusal: null,
+          ...(reasoning === "" ? {} : { reasoning_content: reasoning, reasoning }),
+        },
         logprobs: plan.logprobs(tokens),
         finish_reason: finish,
       };
@@ -121,10 +169,16 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
 }
 
 /** What Sumbi adds to OpenAI's answer when older messages were left out. */
-const droppedOf = ({ dropped }: ChatPlan): { dropped_messages?: number } => (dropped > 0 ? { dropped_messages: dropped } : {});
+const droppedOf = ({ dropped }: ChatPlan): { dropped_messages?: number } =>
+  dropped > 0 ? { dropped_messages: dropped } : {};
 
 /** The `chat.completion.chunk` objects of a streamed answer. */
-export async function* chatChunks(plan: ChatPlan, served: ServedModel, includeUsage: boolean, signal: AbortSignal): AsyncGenerator<object, void> {
+export async function* chatChunks(
+  plan: ChatPlan,
+  served: ServedModel,
+  includeUsage: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<object, void> {
   let completionTokens = 0;
   let reasoningTokens = 0;
   const chunk = (choices: object[], usage: object | null = null): object => ({

@@ -1,17 +1,31 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { bytesTokenizer, EOS, fakeModel, hashLogits, served } from "../../test/support/fake-model.ts";
-import { createApp } from "./app.ts";
 import { argmax, logSumExp } from "../infer/index.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
+import { createApp } from "./app.ts";
 
 const app = createApp({ model: served(fakeModel(hashLogits)) });
 interface Body {
-  choices: { index: number; text: string; finish_reason: string; logprobs: { tokens: string[]; token_logprobs: (number | null)[]; top_logprobs: (Record<string, number> | null)[]; text_offset: number[] } }[];
+  choices: {
+    index: number;
+    text: string;
+    finish_reason: string;
+    logprobs: {
+      tokens: string[];
+      token_logprobs: (number | null)[];
+      top_logprobs: (Record<string, number> | null)[];
+      text_offset: number[];
+    };
+  }[];
   usage: object;
 }
 const post = async (body: object, to = app): Promise<Body> => {
-  const response = await to.request("/v1/completions", { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } });
+  const response = await to.request("/v1/completions", {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
   expect(response.status).toBe(200);
   return (await response.json()) as Body;
 };
@@ -31,7 +45,15 @@ test("log likelihoods of given continuations, in batches of token ids", async ()
   const likely = [...context];
   for (let i = 0; i < 3; i++) likely.push(argmax(hashLogits(likely)));
   const prompts = [likely, [...context, 32, 80], [...context, 255, 254, 253]];
-  const body = await post({ model: "fake", prompt: prompts, temperature: 0, max_tokens: 1, logprobs: 1, seed: 1234, echo: true });
+  const body = await post({
+    model: "fake",
+    prompt: prompts,
+    temperature: 0,
+    max_tokens: 1,
+    logprobs: 1,
+    seed: 1234,
+    echo: true,
+  });
   const sorted = body.choices.sort((a, b) => a.index - b.index);
   expect(sorted).toHaveLength(3);
   sorted.forEach((choice, p) => {
@@ -49,7 +71,10 @@ test("log likelihoods of given continuations, in batches of token ids", async ()
 
 test("an answer that ends at once still has its token, so that likelihoods line up", async () => {
   const ending = createApp({ model: served(fakeModel(() => EOS)) });
-  const { choices, usage } = await post({ model: "fake", prompt: [[1, 2, 3]], max_tokens: 1, logprobs: 1, echo: true }, ending);
+  const { choices, usage } = await post(
+    { model: "fake", prompt: [[1, 2, 3]], max_tokens: 1, logprobs: 1, echo: true },
+    ending,
+  );
   expect(choices[0].logprobs.tokens).toEqual(["\u0001", "\u0002", "\u0003", "<eos>"]);
   expect(choices[0].text).toBe("\u0001\u0002\u0003");
   expect(choices[0].finish_reason).toBe("stop");
@@ -71,14 +96,30 @@ test("echo without an answer only scores the prompt", async () => {
 });
 
 test("the begin of text stands before a text and is no part of it", async () => {
-  const read = (name: string): any => JSON.parse(readFileSync(new URL(`../tokenizer/fixtures/v3/${name}`, import.meta.url), "utf8"));
+  const read = (name: string): any =>
+    JSON.parse(readFileSync(new URL(`../tokenizer/fixtures/v3/${name}`, import.meta.url), "utf8"));
   const special = { SpecialToken: { id: "bos", type_id: 0 } };
-  const template = { type: "TemplateProcessing", single: [special, { Sequence: { id: "A", type_id: 0 } }], special_tokens: { bos: { id: "bos", ids: [0], tokens: ["bos"] } } };
-  for (const [post_processor, config] of [[template, {}], [null, { add_bos_token: true }]] as const) {
-    const tokenizer = new Tokenizer({ ...read("tokenizer.json"), post_processor }, { ...read("tokenizer_config.json"), ...config });
-    const model = createApp({ model: { ...served(fakeModel((tokens) => hashLogits(tokens, 1000), { vocabSize: 1000 })), tokenizer } });
+  const template = {
+    type: "TemplateProcessing",
+    single: [special, { Sequence: { id: "A", type_id: 0 } }],
+    special_tokens: { bos: { id: "bos", ids: [0], tokens: ["bos"] } },
+  };
+  for (const [post_processor, config] of [
+    [template, {}],
+    [null, { add_bos_token: true }],
+  ] as const) {
+    const tokenizer = new Tokenizer(
+      { ...read("tokenizer.json"), post_processor },
+      { ...read("tokenizer_config.json"), ...config },
+    );
+    const model = createApp({
+      model: { ...served(fakeModel((tokens) => hashLogits(tokens, 1000), { vocabSize: 1000 })), tokenizer },
+    });
     const ids = tokenizer.encode("né 12");
-    const { choices, usage } = await post({ prompt: "né 12", max_tokens: 1, temperature: 0, logprobs: 0, echo: true }, model);
+    const { choices, usage } = await post(
+      { prompt: "né 12", max_tokens: 1, temperature: 0, logprobs: 0, echo: true },
+      model,
+    );
     expect(usage).toMatchObject({ prompt_tokens: ids.length + 1 });
     expect(choices[0]?.text.startsWith("né 12")).toBe(true);
     const offsets = ids.map((_, i) => [...tokenizer.decode(ids.slice(0, i)).replace(/\ufffd$/, "")].length);
@@ -99,7 +140,12 @@ test("prompts may be a text, texts, ids or lists of ids", async () => {
   expect(one).not.toBe(two);
   expect(await run(["ab", "cd"])).toEqual([one, two]);
   expect(await run([97, 98])).toEqual([one]);
-  expect(await run([[97, 98], [99, 100]])).toEqual([one, two]);
+  expect(
+    await run([
+      [97, 98],
+      [99, 100],
+    ]),
+  ).toEqual([one, two]);
   expect(await run("")).toEqual(await run([256]));
 });
 
@@ -107,7 +153,10 @@ test("stop strings end the text, its tokens and the work", async () => {
   const text = "one\ntwo\nthree";
   const model = fakeModel((tokens) => text.charCodeAt(tokens.length - 1) || EOS);
   const scripted = createApp({ model: served(model) });
-  const { choices, usage } = await post({ prompt: [0], stop: ["\nth", "unused"], max_tokens: 100, logprobs: 0 }, scripted);
+  const { choices, usage } = await post(
+    { prompt: [0], stop: ["\nth", "unused"], max_tokens: 100, logprobs: 0 },
+    scripted,
+  );
   expect(choices[0]).toMatchObject({ text: "one\ntwo", finish_reason: "stop" });
   expect(choices[0].logprobs.tokens.join("")).toBe("one\ntwo");
   expect(choices[0].logprobs.text_offset).toEqual([0, 1, 2, 3, 4, 5, 6]);

@@ -2,10 +2,22 @@ import { ApiError, SumbiError } from "../errors.ts";
 import type { Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";
 import { interleave } from "./interleave.ts";
-import { checkChoices, promptsOf, type CompletionRequest } from "./schema.ts";
-import { AnswerSize, checkId, checkModel, encoderOf, maxTokensFor, newId, nowSeconds, samplingsOf, stopsOf, usageOf, type ServedModel } from "./served.ts";
+import { type CompletionRequest, checkChoices, promptsOf } from "./schema.ts";
+import {
+  AnswerSize,
+  checkId,
+  checkModel,
+  encoderOf,
+  maxTokensFor,
+  newId,
+  nowSeconds,
+  type ServedModel,
+  samplingsOf,
+  stopsOf,
+  usageOf,
+} from "./served.ts";
 import { tokenText } from "./tokens.ts";
-import { writeText, type FinishReason, type WrittenToken } from "./write.ts";
+import { type FinishReason, type WrittenToken, writeText } from "./write.ts";
 
 /** Part of one answer: some text, and the log probabilities of the tokens in it. */
 interface Part {
@@ -31,7 +43,11 @@ interface CompletionPlan {
 }
 
 /** Everything that can be refused is refused here, before the first token. */
-export async function planCompletion(request: CompletionRequest, served: ServedModel, signal?: AbortSignal): Promise<CompletionPlan> {
+export async function planCompletion(
+  request: CompletionRequest,
+  served: ServedModel,
+  signal?: AbortSignal,
+): Promise<CompletionPlan> {
   const { tokenizer } = served;
   checkModel(request.model, served);
   const n = request.n ?? 1;
@@ -43,7 +59,11 @@ export async function planCompletion(request: CompletionRequest, served: ServedM
     const first = tokenizer.bosId ?? tokenizer.eosIds[0] ?? 0;
     const maxTokens = maxTokensFor(Math.max(1, count), request.max_tokens ?? 16, served, "prompt");
     const prompt = given[p] ?? "";
-    const text = !request.echo ? "" : typeof prompt === "string" ? prompt : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
+    const text = !request.echo
+      ? ""
+      : typeof prompt === "string"
+        ? prompt
+        : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
     return { ids: ids.length > 0 ? ids : [first], text, shown, maxTokens };
   });
   const sampling = samplingsOf(request, served);
@@ -61,7 +81,11 @@ export async function planCompletion(request: CompletionRequest, served: ServedM
 }
 
 /** Texts become ids, with what the tokenizer puts around them; ids are checked. `shown` are those that stand for the text itself. */
-async function encodePrompts(given: readonly (string | number[])[], served: ServedModel, signal: AbortSignal | undefined): Promise<(Encoded & Pick<Prompt, "shown">)[]> {
+async function encodePrompts(
+  given: readonly (string | number[])[],
+  served: ServedModel,
+  signal: AbortSignal | undefined,
+): Promise<(Encoded & Pick<Prompt, "shown">)[]> {
   const texts = given.filter((prompt) => typeof prompt === "string");
   const { before, after } = served.tokenizer.surrounding;
   let encoded: Encoded[];
@@ -69,7 +93,13 @@ async function encodePrompts(given: readonly (string | number[])[], served: Serv
     encoded = texts.length === 0 ? [] : await encoderOf(served).texts(texts, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
-    throw new ApiError(400, `prompt: the model's tokenizer cannot use it: ${error.message}`, "invalid_request_error", "invalid_value", "prompt");
+    throw new ApiError(
+      400,
+      `prompt: the model's tokenizer cannot use it: ${error.message}`,
+      "invalid_request_error",
+      "invalid_value",
+      "prompt",
+    );
   }
   let next = 0;
   return given.map((prompt) => {
@@ -78,7 +108,11 @@ async function encodePrompts(given: readonly (string | number[])[], served: Serv
       return { ids: prompt, count: prompt.length, shown: { from: 0, to: prompt.length } };
     }
     const { ids, count } = encoded[next++] ?? { ids: [], count: 0 };
-    return { ids: [...before, ...ids, ...after], count: before.length + count + after.length, shown: { from: before.length, to: before.length + ids.length } };
+    return {
+      ids: [...before, ...ids, ...after],
+      count: before.length + count + after.length,
+      shown: { from: before.length, to: before.length + ids.length },
+    };
   });
 }
 
@@ -104,7 +138,11 @@ async function* answer(
   const scored = request.echo && top !== undefined;
   /** Characters (Unicode code points, as OpenAI counts) before the answer. */
   const before = request.echo ? codePoints(prompt.text) : 0;
-  const echo = (): Part => ({ text: prompt.text, logprobs: scores ? promptLogprobs(scores, prompt, served) : null, completionTokens: 0 });
+  const echo = (): Part => ({
+    text: prompt.text,
+    logprobs: scores ? promptLogprobs(scores, prompt, served) : null,
+    completionTokens: 0,
+  });
   if (prompt.maxTokens === 0) {
     if (scored) scores = await engine.score(prompt.ids, top, signal);
     yield { ...echo(), finish: "length" };
@@ -142,7 +180,8 @@ function promptLogprobs(scores: TokenScore[], { text, shown }: Prompt, served: S
     out.token_logprobs.push(score.logprob);
     out.top_logprobs.push(score.top && topRecord(score.id, score.logprob, score.top, served));
     out.text_offset.push(Math.min(offset, end));
-    if (i >= shown.from && i < shown.to && score.id < served.tokenizer.vocabSize) offset += codePoints(stream.push(score.id));
+    if (i >= shown.from && i < shown.to && score.id < served.tokenizer.vocabSize)
+      offset += codePoints(stream.push(score.id));
   }
   return out;
 }
@@ -157,7 +196,12 @@ function answerLogprobs(tokens: WrittenToken[], written: string, before: number,
 }
 
 /** The likeliest tokens, and the token itself, by their text; of two that read the same the likelier counts. */
-function topRecord(id: number, logprob: number | null, top: readonly { id: number; logprob: number }[], served: ServedModel): Record<string, number> {
+function topRecord(
+  id: number,
+  logprob: number | null,
+  top: readonly { id: number; logprob: number }[],
+  served: ServedModel,
+): Record<string, number> {
   const record = new Map<string, number>();
   for (const entry of [...top, { id, logprob: logprob ?? -Infinity }]) {
     const text = tokenText(served.tokenizer, entry.id);
@@ -184,14 +228,24 @@ export async function complete(plan: CompletionPlan, served: ServedModel, signal
       for await (const part of start(signal)) {
         text += part.text;
         completionTokens += part.completionTokens;
-        size.add(part.completionTokens, part.logprobs?.top_logprobs.reduce((sum, top) => sum + Object.keys(top ?? {}).length, 0));
+        size.add(
+          part.completionTokens,
+          part.logprobs?.top_logprobs.reduce((sum, top) => sum + Object.keys(top ?? {}).length, 0),
+        );
         finish = part.finish;
         if (part.logprobs) logprobs = append(logprobs, part.logprobs);
       }
       return { index, text, logprobs, finish_reason: finish };
     }),
   );
-  return { id: plan.id, object: "text_completion", created: plan.created, model: served.info.id, choices, usage: usageOf(plan.promptTokens, completionTokens) };
+  return {
+    id: plan.id,
+    object: "text_completion",
+    created: plan.created,
+    model: served.info.id,
+    choices,
+    usage: usageOf(plan.promptTokens, completionTokens),
+  };
 }
 
 function append(a: Logprobs | null, b: Logprobs): Logprobs {
@@ -204,7 +258,12 @@ function append(a: Logprobs | null, b: Logprobs): Logprobs {
 }
 
 /** The chunks of streamed answers. */
-export async function* completionChunks(plan: CompletionPlan, served: ServedModel, includeUsage: boolean, signal: AbortSignal): AsyncGenerator<object, void> {
+export async function* completionChunks(
+  plan: CompletionPlan,
+  served: ServedModel,
+  includeUsage: boolean,
+  signal: AbortSignal,
+): AsyncGenerator<object, void> {
   let completionTokens = 0;
   const chunk = (choices: object[], usage: object | null = null): object => ({
     id: plan.id,

@@ -10,7 +10,10 @@ const model = scriptModel((prompt) => (prompt.includes("sing") ? "la ".repeat(60
 const faults: unknown[] = [];
 let server: RunningServer;
 beforeAll(async () => {
-  server = await listen(createApp({ model: served(model), bodyBytes: 2 ** 20, onError: (error) => faults.push(error) }), { host: "127.0.0.1", port: 0 });
+  server = await listen(
+    createApp({ model: served(model), bodyBytes: 2 ** 20, onError: (error) => faults.push(error) }),
+    { host: "127.0.0.1", port: 0 },
+  );
 });
 afterAll(async () => {
   await server.close();
@@ -18,9 +21,12 @@ afterAll(async () => {
   expect(model.counts.caches).toBe(0);
 });
 
-const ask = (content: string, more: object = {}): string => JSON.stringify({ messages: [{ role: "user", content }], ...more });
+const ask = (content: string, more: object = {}): string =>
+  JSON.stringify({ messages: [{ role: "user", content }], ...more });
 const hello = { choices: [{ message: { content: "hello" }, finish_reason: "stop" }] };
-const error = (code: string) => ({ error: { message: expect.any(String) as string, type: "invalid_request_error", param: null, code } });
+const error = (code: string) => ({
+  error: { message: expect.any(String) as string, type: "invalid_request_error", param: null, code },
+});
 
 describe("bodies in chunks", () => {
   test("are read as any other, whole or as a stream", async () => {
@@ -46,24 +52,47 @@ describe("bodies in chunks", () => {
   });
 
   test("that are no chunks, or both in chunks and of a length", async () => {
-    expect(await raw(server.port, `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`)).toMatchObject({ statuses: [400], json: error("invalid_http") });
-    expect(await raw(server.port, requestBytes("POST", CHAT, "hello", { "Transfer-Encoding": "chunked" }))).toMatchObject({ statuses: [400], json: error("invalid_http") });
+    expect(
+      await raw(server.port, `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`),
+    ).toMatchObject({ statuses: [400], json: error("invalid_http") });
+    expect(
+      await raw(server.port, requestBytes("POST", CHAT, "hello", { "Transfer-Encoding": "chunked" })),
+    ).toMatchObject({ statuses: [400], json: error("invalid_http") });
   });
 });
 
 test("other methods: 405 and OPTIONS, both with what is allowed; HEAD where GET is", async () => {
-  const paths: [string, string][] = [[CHAT, "POST"], ["/v1/completions", "POST"], ["/v1/models", "GET, HEAD"], ["/v1/models/fake", "GET, HEAD"], ["/api/model", "GET, HEAD"], ["/health", "GET, HEAD"]];
+  const paths: [string, string][] = [
+    [CHAT, "POST"],
+    ["/v1/completions", "POST"],
+    ["/v1/models", "GET, HEAD"],
+    ["/v1/models/fake", "GET, HEAD"],
+    ["/api/model", "GET, HEAD"],
+    ["/health", "GET, HEAD"],
+  ];
   for (const [path, own] of paths) {
     for (const method of ["PUT", "DELETE", "PATCH", "TRACE", own === "POST" ? "GET" : "POST"]) {
       const answer = await raw(server.port, requestBytes(method, path, method === "PUT" ? "{}" : ""));
-      expect([path, method, answer.statuses, answer.headers["allow"], answer.json]).toEqual([path, method, [405], `${own}, OPTIONS`, error("method_not_allowed")]);
+      expect([path, method, answer.statuses, answer.headers["allow"], answer.json]).toEqual([
+        path,
+        method,
+        [405],
+        `${own}, OPTIONS`,
+        error("method_not_allowed"),
+      ]);
     }
     const options = await raw(server.port, requestBytes("OPTIONS", path));
-    expect([path, options.statuses, options.headers["allow"], options.text.endsWith("\r\n\r\n")]).toEqual([path, [204], `${own}, OPTIONS`, true]);
+    expect([path, options.statuses, options.headers["allow"], options.text.endsWith("\r\n\r\n")]).toEqual([
+      path,
+      [204],
+      `${own}, OPTIONS`,
+      true,
+    ]);
     const head = await raw(server.port, requestBytes("HEAD", path));
     expect([path, head.statuses, head.text.endsWith("\r\n\r\n")]).toEqual([path, [own === "POST" ? 405 : 200], true]);
   }
-  for (const method of ["PUT", "OPTIONS", "GET"]) expect((await raw(server.port, requestBytes(method, "/v3/nothing"))).json).toEqual(error("not_found"));
+  for (const method of ["PUT", "OPTIONS", "GET"])
+    expect((await raw(server.port, requestBytes(method, "/v3/nothing"))).json).toEqual(error("not_found"));
 });
 
 describe("a client that closes its half when it has sent all", () => {
@@ -75,19 +104,29 @@ describe("a client that closes its half when it has sent all", () => {
     expect(chunked.json).toMatchObject({ choices: [{ finish_reason: "stop" }] });
     const stream = await raw(server.port, requestBytes("POST", CHAT, ask("sing", { stream: true })), { half: true });
     expect(stream.text).toContain("data: [DONE]");
-    const old = await raw(server.port, requestBytes("POST", CHAT, ask("sing")).replace("HTTP/1.1", "HTTP/1.0"), { half: true });
+    const old = await raw(server.port, requestBytes("POST", CHAT, ask("sing")).replace("HTTP/1.1", "HTTP/1.0"), {
+      half: true,
+    });
     expect([old.statuses, old.json]).toMatchObject([[200], { choices: [{ finish_reason: "stop" }] }]);
   });
 
   test("is told when it had not sent all", async () => {
     const cut = requestBytes("POST", CHAT, ask("hi"), { "Content-Length": "500" });
-    expect(await raw(server.port, cut, { half: true })).toMatchObject({ statuses: [400], json: error("incomplete_body") });
-    expect(await raw(server.port, "GET /health HTTP/1.1\r\nHost: loc", { half: true })).toMatchObject({ statuses: [400], json: error("incomplete_body") });
+    expect(await raw(server.port, cut, { half: true })).toMatchObject({
+      statuses: [400],
+      json: error("incomplete_body"),
+    });
+    expect(await raw(server.port, "GET /health HTTP/1.1\r\nHost: loc", { half: true })).toMatchObject({
+      statuses: [400],
+      json: error("incomplete_body"),
+    });
   });
 
   test("one that is gone altogether is noticed, and its work ends", async () => {
     for (const gone of ["end", "reset"]) {
-      const socket = connect(server.port, "127.0.0.1", () => socket.write(requestBytes("POST", CHAT, ask("sing", { n: 8 }))));
+      const socket = connect(server.port, "127.0.0.1", () =>
+        socket.write(requestBytes("POST", CHAT, ask("sing", { n: 8 }))),
+      );
       socket.on("error", () => undefined);
       await until(() => model.counts.caches > 0);
       if (gone === "end") socket.destroy();
@@ -101,11 +140,21 @@ describe("what the parser cannot read is answered with an error of the API", () 
   test.each<[string, string, number, string]>([
     ["no HTTP", "\u0000\u0001 nonsense\r\n\r\n", 400, "invalid_http"],
     ["a method that is none", "BREW /tea HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "invalid_http"],
-    ["headers that are too large", `GET /health HTTP/1.1\r\nHost: localhost\r\nX: ${"a".repeat(20_000)}\r\n\r\n`, 431, "headers_too_large"],
+    [
+      "headers that are too large",
+      `GET /health HTTP/1.1\r\nHost: localhost\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
+      431,
+      "headers_too_large",
+    ],
     ["no host", "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
     ["a host that is none", "GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
     ["a path that is none", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
-    ["a name in the address", `POST http://me:it@localhost${CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`, 400, "invalid_url"],
+    [
+      "a name in the address",
+      `POST http://me:it@localhost${CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}`,
+      400,
+      "invalid_url",
+    ],
     ["an expectation", "GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: pie\r\n\r\n", 417, "expectation_failed"],
     ["a proxy's question", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "method_not_allowed"],
   ])("%s", async (_, bytes, status, code) => {
@@ -123,21 +172,30 @@ describe("what the parser cannot read is answered with an error of the API", () 
 
 test("requests sent one behind the other are answered in order", async () => {
   const keep = { Connection: "keep-alive" };
-  const answer = await raw(server.port, requestBytes("POST", CHAT, ask("sing"), keep) + requestBytes("GET", "/health", "", keep) + requestBytes("GET", "/v1/models"));
+  const answer = await raw(
+    server.port,
+    requestBytes("POST", CHAT, ask("sing"), keep) +
+      requestBytes("GET", "/health", "", keep) +
+      requestBytes("GET", "/v1/models"),
+  );
   expect(answer.statuses).toEqual([200, 200, 200]);
   expect(answer.text.indexOf("la la")).toBeLessThan(answer.text.indexOf('"status":"ok"'));
   expect(answer.json).toMatchObject({ object: "list" });
 });
 
 test("a client that waits for leave to send is given it", async () => {
-  const [head = "", body = ""] = requestBytes("POST", CHAT, ask("hi"), { Expect: "100-continue" }).split(/(?<=\r\n\r\n)/);
+  const [head = "", body = ""] = requestBytes("POST", CHAT, ask("hi"), { Expect: "100-continue" }).split(
+    /(?<=\r\n\r\n)/,
+  );
   const answer = await raw(server.port, [head, body], { gapMs: 30 });
   expect(answer.statuses).toEqual([100, 200]);
 });
 
 test("one address has so many connections and no more", async () => {
   const sockets = Array.from({ length: 300 }, () => connect(server.port, "127.0.0.1").on("error", () => undefined));
-  const texts = sockets.map((socket) => new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data)))));
+  const texts = sockets.map(
+    (socket) => new Promise<string>((resolve) => socket.once("data", (data) => resolve(String(data)))),
+  );
   const refused = await Promise.race(texts);
   expect(refused).toMatch(/^HTTP\/1.1 429 .*\r\nRetry-After: 1\r\n.*"code":"too_many_requests"/s);
   for (const socket of sockets) socket.destroy();

@@ -29,7 +29,12 @@ export function tendConnections(server: Server): void {
     const client = networkOf(socket.remoteAddress ?? "");
     const own = (ofClient.get(client) ?? 0) + 1;
     if (own > MAX_OF_ONE || open.size >= MAX_CONNECTIONS)
-      return refuse(socket, own > MAX_OF_ONE ? new ApiError(429, "Too many connections from one address", "rate_limit_error", "too_many_requests", null, 1) : new ApiError(503, "Too many connections", "server_error", "overloaded", null, 1));
+      return refuse(
+        socket,
+        own > MAX_OF_ONE
+          ? new ApiError(429, "Too many connections from one address", "rate_limit_error", "too_many_requests", null, 1)
+          : new ApiError(503, "Too many connections", "server_error", "overloaded", null, 1),
+      );
     ofClient.set(client, own);
     const exchanges: Exchange[] = [];
     open.set(socket, exchanges);
@@ -53,23 +58,46 @@ export function tendConnections(server: Server): void {
 
   server.on("clientError", (error: NodeJS.ErrnoException & { reason?: string }, socket: Socket) => {
     const exchanges = open.get(socket);
-    if (!exchanges || !socket.writable || error.code === "ECONNRESET" || error.code === "EPIPE") return void socket.destroy();
+    if (!exchanges || !socket.writable || error.code === "ECONNRESET" || error.code === "EPIPE")
+      return void socket.destroy();
     open.delete(socket);
     // what was asked before the fault is answered first
     const [first] = exchanges;
     const whole = exchanges.filter(({ request }) => request.complete);
     let waiting = whole.length;
     if (waiting === 0) return refuse(socket, parserError(error), first?.response.headersSent);
-    for (const { response } of whole) response.once("close", () => void (--waiting === 0 && refuse(socket, parserError(error))));
+    for (const { response } of whole)
+      response.once("close", () => void (--waiting === 0 && refuse(socket, parserError(error))));
   });
 
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) => {
-    const text = bodyOf(new ApiError(417, `expect: only 100-continue is understood, got '${String(request.headers.expect).slice(0, 100)}'`, "invalid_request_error", "expectation_failed"));
-    response.writeHead(417, { "content-type": "application/json", "content-length": Buffer.byteLength(text), connection: "close" }).end(text);
+    const text = bodyOf(
+      new ApiError(
+        417,
+        `expect: only 100-continue is understood, got '${String(request.headers.expect).slice(0, 100)}'`,
+        "invalid_request_error",
+        "expectation_failed",
+      ),
+    );
+    response
+      .writeHead(417, {
+        "content-type": "application/json",
+        "content-length": Buffer.byteLength(text),
+        connection: "close",
+      })
+      .end(text);
   });
 
-  server.on("connect", (request: IncomingMessage, socket: Socket) => {
-    refuse(socket, new ApiError(405, `CONNECT: this is no proxy, and leads nowhere else`, "invalid_request_error", "method_not_allowed"));
+  server.on("connect", (_request: IncomingMessage, socket: Socket) => {
+    refuse(
+      socket,
+      new ApiError(
+        405,
+        `CONNECT: this is no proxy, and leads nowhere else`,
+        "invalid_request_error",
+        "method_not_allowed",
+      ),
+    );
   });
 
   // idle for long: either we have nothing to say (it rests, or we compute), or the client does not read
@@ -106,15 +134,31 @@ function refuse(socket: Socket, error: ApiError, begun = false): void {
   const retry = error.retryAfterSeconds === undefined ? "" : `Retry-After: ${error.retryAfterSeconds}\r\n`;
   if (begun || !socket.writable) return void socket.destroy();
   socket.on("error", () => undefined);
-  socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n${retry}Connection: close\r\n\r\n${text}`);
+  socket.end(
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n${retry}Connection: close\r\n\r\n${text}`,
+  );
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
 /** What Node's HTTP parser found wrong, as an error of the API. */
 function parserError(error: NodeJS.ErrnoException & { reason?: string }): ApiError {
-  if (error.code === "HPE_HEADER_OVERFLOW") return new ApiError(431, "The request's headers are too large", "invalid_request_error", "headers_too_large");
-  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return new ApiError(408, "The request took too long to arrive", "invalid_request_error", "request_timeout");
-  if (error.code === "HPE_CHUNK_EXTENSIONS_OVERFLOW") return new ApiError(413, "The request's chunk extensions are too large", "invalid_request_error", "request_too_large");
-  if (error.code === "HPE_INVALID_EOF_STATE") return new ApiError(400, "The request broke off before it was whole", "invalid_request_error", "incomplete_body");
-  return new ApiError(400, `The request is not HTTP/1.1: ${error.reason ?? error.message}`, "invalid_request_error", "invalid_http");
+  if (error.code === "HPE_HEADER_OVERFLOW")
+    return new ApiError(431, "The request's headers are too large", "invalid_request_error", "headers_too_large");
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
+    return new ApiError(408, "The request took too long to arrive", "invalid_request_error", "request_timeout");
+  if (error.code === "HPE_CHUNK_EXTENSIONS_OVERFLOW")
+    return new ApiError(
+      413,
+      "The request's chunk extensions are too large",
+      "invalid_request_error",
+      "request_too_large",
+    );
+  if (error.code === "HPE_INVALID_EOF_STATE")
+    return new ApiError(400, "The request broke off before it was whole", "invalid_request_error", "incomplete_body");
+  return new ApiError(
+    400,
+    `The request is not HTTP/1.1: ${error.reason ?? error.message}`,
+    "invalid_request_error",
+    "invalid_http",
+  );
 }

@@ -18,7 +18,12 @@ export interface EncodedPrompt extends Encoded {
  */
 export interface Encoder {
   /** A conversation by the model's template, of which only its own control tokens become such. */
-  chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal, client?: string): Promise<EncodedPrompt>;
+  chat(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions,
+    signal?: AbortSignal,
+    client?: string,
+  ): Promise<EncodedPrompt>;
   /** Texts to go on with, as they are: the text of a control token is that token. Nothing is put around them. */
   texts(texts: readonly string[], signal?: AbortSignal, client?: string): Promise<Encoded[]>;
   close(): Promise<void>;

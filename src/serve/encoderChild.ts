@@ -46,7 +46,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => u
 function encode(job: Job): SentIds[] {
   if (tokenizer === undefined || setup === undefined) throw new Error("encoder: a job before the setup");
   const { keepIds } = setup;
-  const sent = (ids: readonly number[]): SentIds => ({ ids: Int32Array.from(ids.length > keepIds ? ids.slice(0, keepIds) : ids), count: ids.length });
+  const sent = (ids: readonly number[]): SentIds => ({
+    ids: Int32Array.from(ids.length > keepIds ? ids.slice(0, keepIds) : ids),
+    count: ids.length,
+  });
   if ("texts" in job) {
     const { texts } = job;
     const by = tokenizer;
@@ -63,6 +66,9 @@ function answer(millis: number, work: () => SentIds[]): void {
   } catch (error) {
     // what was interrupted may be half done: a fresh process goes on
     const ending = error instanceof InterruptedError;
-    send({ error: (error as Error).message, expected: error instanceof SumbiError, ending }, ending ? () => process.exit() : undefined);
+    send(
+      { error: (error as Error).message, expected: error instanceof SumbiError, ending },
+      ending ? () => process.exit() : undefined,
+    );
   }
 }

@@ -54,7 +54,12 @@ class ProcessEncoder implements Encoder {
     this.#memoryMiB = options.memoryMiB ?? Math.ceil(REQUEST_MIB + (chars * HEAP_BYTES_A_BYTE) / 2 ** 20);
   }
 
-  async chat(messages: readonly ChatMessage[], options: ChatTemplateOptions, signal?: AbortSignal, client?: string): Promise<EncodedPrompt> {
+  async chat(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions,
+    signal?: AbortSignal,
+    client?: string,
+  ): Promise<EncodedPrompt> {
     const [sent] = await this.#ask({ messages, options }, signal, client);
     if (sent === undefined) throw new Error("encoder: an answer without ids");
     return { ...received(sent), opensThought: sent.opensThought === true };
@@ -66,7 +71,10 @@ class ProcessEncoder implements Encoder {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#process?.then((running) => running.end(), () => undefined);
+    await this.#process?.then(
+      (running) => running.end(),
+      () => undefined,
+    );
   }
 
   /** The process, once its tokenizer is built; a fresh one when the last one ended. */
@@ -126,7 +134,8 @@ class EncodingProcess {
   constructor(memoryMiB: number) {
     // compiled, or TypeScript when this file runs as such (tests, tsx)
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const loader = extension === "ts" ? ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] : [];
+    const loader =
+      extension === "ts" ? ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href] : [];
     this.#child = fork(fileURLToPath(new URL(`./encoderChild.${extension}`, import.meta.url)), {
       execArgv: [`--max-old-space-size=${memoryMiB}`, ...loader],
       env: { ...process.env, NODE_OPTIONS: undefined, SUMBI_API_KEY: undefined },
@@ -145,15 +154,26 @@ class EncodingProcess {
         resolve();
         this.#settle?.(this.#reason ?? error);
       };
-      this.#child.on("exit", (code, signal) => ended(new DataError(`tokenizer: ended, since it took more than ${memoryMiB} MiB of memory (${signal ?? `exit ${code}`})`)));
-      this.#child.on("error", (error) => ended(new Error(`encoder: the process failed: ${error.message}`, { cause: error })));
+      this.#child.on("exit", (code, signal) =>
+        ended(
+          new DataError(
+            `tokenizer: ended, since it took more than ${memoryMiB} MiB of memory (${signal ?? `exit ${code}`})`,
+          ),
+        ),
+      );
+      this.#child.on("error", (error) =>
+        ended(new Error(`encoder: the process failed: ${error.message}`, { cause: error })),
+      );
     });
     this.#hold(false);
   }
 
   ask(message: Setup | Job, millis: number): Promise<SentIds[]> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => void this.end(new DataError(`tokenizer: ended, since it ran longer than ${millis / 1000} s`)), millis + GRACE_MILLIS);
+      const timer = setTimeout(
+        () => void this.end(new DataError(`tokenizer: ended, since it ran longer than ${millis / 1000} s`)),
+        millis + GRACE_MILLIS,
+      );
       this.#settle = (result) => {
         clearTimeout(timer);
         this.#settle = undefined;

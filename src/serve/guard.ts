@@ -19,21 +19,40 @@ export function guard(options: GuardOptions): MiddlewareHandler {
   const origins = new Set(options.origins ?? []);
   return async (c, next) => {
     const { username, password, host: urlHost } = new URL(c.req.url);
-    if (username !== "" || password !== "") throw new ApiError(400, "The request's address has a name or a password in it", "invalid_request_error", "invalid_url");
+    if (username !== "" || password !== "")
+      throw new ApiError(
+        400,
+        "The request's address has a name or a password in it",
+        "invalid_request_error",
+        "invalid_url",
+      );
     const header = c.req.header("host") ?? urlHost;
     const host = hostName(header);
     if (host === undefined || !(isLocalName(host) || isAddress(host) || hosts.has(host)))
-      throw new ApiError(403, `Host: expected localhost, an IP address or a name given with --allow-host, got '${header.slice(0, 200)}'`, "invalid_request_error", "host_not_allowed");
+      throw new ApiError(
+        403,
+        `Host: expected localhost, an IP address or a name given with --allow-host, got '${header.slice(0, 200)}'`,
+        "invalid_request_error",
+        "host_not_allowed",
+      );
     const origin = c.req.header("origin");
     if (origin === undefined) return next();
     if (!(origins.has(origin) || origins.has("*") || isOwnPage(origin, header)))
-      throw new ApiError(403, `Origin: pages of '${origin.slice(0, 200)}' may not use this server; start it with --allow-origin to let them`, "invalid_request_error", "origin_not_allowed");
+      throw new ApiError(
+        403,
+        `Origin: pages of '${origin.slice(0, 200)}' may not use this server; start it with --allow-origin to let them`,
+        "invalid_request_error",
+        "origin_not_allowed",
+      );
     c.header("access-control-allow-origin", origin);
     c.header("access-control-expose-headers", "retry-after");
     c.header("vary", "Origin", { append: true });
     if (c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined) {
       c.header("access-control-allow-methods", "GET, HEAD, POST");
-      c.header("access-control-allow-headers", c.req.header("access-control-request-headers") ?? "content-type, authorization");
+      c.header(
+        "access-control-allow-headers",
+        c.req.header("access-control-request-headers") ?? "content-type, authorization",
+      );
       c.header("access-control-max-age", "600");
     }
     return next();
@@ -43,7 +62,12 @@ export function guard(options: GuardOptions): MiddlewareHandler {
 /** A page of this machine, or one that this server sent. Extensions and files, whose origins look alike, are neither. */
 function isOwnPage(origin: string, host: string): boolean {
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (url === undefined || !(url.protocol === "http:" || url.protocol === "https:") || url.origin !== origin.toLowerCase()) return false;
+  if (
+    url === undefined ||
+    !(url.protocol === "http:" || url.protocol === "https:") ||
+    url.origin !== origin.toLowerCase()
+  )
+    return false;
   return isLocalName(url.hostname) || isLoopback(url.hostname) || url.host === host.toLowerCase();
 }
 

@@ -18,7 +18,10 @@ export function answerRoom(contextTokens: number): number {
  * Leaves out the oldest turns until `fits`: a turn is a question and all that follows it up to the next. System messages and the last
  * turn stay; if they do not fit either, they alone are kept. Asks `fits` about ⌈log₂ turns⌉ + 1 times.
  */
-export async function keepNewest<Message extends { role: string }>(messages: readonly Message[], fits: (messages: readonly Message[]) => boolean | Promise<boolean>): Promise<Kept<Message>> {
+export async function keepNewest<Message extends { role: string }>(
+  messages: readonly Message[],
+  fits: (messages: readonly Message[]) => boolean | Promise<boolean>,
+): Promise<Kept<Message>> {
   const isSystem = ({ role }: Message): boolean => role === "system" || role === "developer";
   const starts: number[] = [];
   let answered = true;
@@ -27,7 +30,8 @@ export async function keepNewest<Message extends { role: string }>(messages: rea
     if (message.role === "user" && answered) starts.push(i);
     answered = message.role !== "user";
   }
-  const from = (turn: number): readonly Message[] => messages.filter((message, i) => i >= (starts[turn] ?? 0) || isSystem(message));
+  const from = (turn: number): readonly Message[] =>
+    messages.filter((message, i) => i >= (starts[turn] ?? 0) || isSystem(message));
   if (starts.length < 2 || (await fits(messages))) return { messages, dropped: 0 };
   let low = 1;
   let high = starts.length - 1;

@@ -1,7 +1,7 @@
-export { createApp, type AppOptions } from "./app.ts";
-export { loadModel, loadServed, resolveModel, type LoadOptions, type OpenLanguageModel } from "./load.ts";
-export { hasPages, pageRoutes, PAGES } from "./pages.ts";
+export { type AppOptions, createApp } from "./app.ts";
+export { type LoadOptions, loadModel, loadServed, type OpenLanguageModel, resolveModel } from "./load.ts";
+export { hasPages, PAGES, pageRoutes } from "./pages.ts";
 export type { ModelInfo, ServedModel } from "./served.ts";
-export { listen, type ListenOptions, type RunningServer } from "./server.ts";
-export { writeText, type Piece, type WriteOptions } from "./write.ts";
+export { type ListenOptions, listen, type RunningServer } from "./server.ts";
 export type { ServeTokenizer } from "./tokens.ts";
+export { type Piece, type WriteOptions, writeText } from "./write.ts";

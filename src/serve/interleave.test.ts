@@ -15,7 +15,8 @@ async function* numbers(count: number, ended: () => void, pause = false): AsyncG
 test("every stream's items come in its own order, and all streams end", async () => {
   let ended = 0;
   const got: number[][] = [[], [], []];
-  for await (const [i, item] of interleave([3, 0, 5].map((count, i) => numbers(count, () => ended++, i === 0)))) got[i]?.push(item);
+  for await (const [i, item] of interleave([3, 0, 5].map((count, i) => numbers(count, () => ended++, i === 0))))
+    got[i]?.push(item);
   expect(got).toEqual([[0, 1, 2], [], [0, 1, 2, 3, 4]]);
   expect(ended).toBe(3);
   for await (const _ of interleave([])) expect.fail("nothing comes of nothing");

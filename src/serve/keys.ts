@@ -38,7 +38,10 @@ export function requireKey(keys: ApiKeys): MiddlewareHandler {
     const key = await keys.find(authorization);
     if (key === undefined) {
       c.header("www-authenticate", "Bearer");
-      const what = authorization === undefined ? "This server wants an API key: send it as 'Authorization: Bearer KEY'" : "The API key is not one of this server's";
+      const what =
+        authorization === undefined
+          ? "This server wants an API key: send it as 'Authorization: Bearer KEY'"
+          : "The API key is not one of this server's";
       throw new ApiError(401, what, "invalid_request_error", "invalid_api_key");
     }
     setClient(c, `key ${key}`);

@@ -4,11 +4,11 @@ import { fileURLToPath } from "node:url";
 import { readJsonFile, settleFolder } from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
+import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
 import { parseJson } from "../json.ts";
-import { eosTokenIds, mtpDepth, parseConfig, type ModelConfig } from "../model/config.ts";
+import { eosTokenIds, type ModelConfig, mtpDepth, parseConfig } from "../model/config.ts";
 import { cacheBytesPerToken, flopsPerToken, summarizeParameters } from "../model/flops.ts";
 import type { OnProgress } from "../progress.ts";
-import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
 import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
@@ -26,26 +26,42 @@ const BUNDLED = fileURLToPath(new URL("../../models/", import.meta.url));
 /** A folder with a config.json, or the name of a bundled model -> the folder. Throws ConfigError that lists the names. */
 export function resolveModel(name: string): string {
   if (existsSync(join(name, "config.json"))) return resolve(name);
-  if (existsSync(name)) throw new ConfigError(`${name}: expected a Hugging Face folder with a config.json, ${statSync(name).isDirectory() ? "it has none" : "got a file"}`);
+  if (existsSync(name))
+    throw new ConfigError(
+      `${name}: expected a Hugging Face folder with a config.json, ${statSync(name).isDirectory() ? "it has none" : "got a file"}`,
+    );
   // `models/nano` means the bundled one from every directory
   const short = name.replace(/^models[/\\]/, "");
-  const bundled = existsSync(BUNDLED) ? readdirSync(BUNDLED).filter((entry) => existsSync(join(BUNDLED, entry, "config.json"))) : [];
+  const bundled = existsSync(BUNDLED)
+    ? readdirSync(BUNDLED).filter((entry) => existsSync(join(BUNDLED, entry, "config.json")))
+    : [];
   if (bundled.includes(short)) return join(BUNDLED, short);
-  throw new ConfigError(`${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}`);
+  throw new ConfigError(
+    `${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}`,
+  );
 }
 
 /** Loads a Hugging Face folder for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */
-export async function loadServed(dir: string, open: OpenLanguageModel, options: LoadOptions = {}): Promise<ServedModel> {
+export async function loadServed(
+  dir: string,
+  open: OpenLanguageModel,
+  options: LoadOptions = {},
+): Promise<ServedModel> {
   await settleFolder(dir);
   const config = parseConfig(await readJsonFile(join(dir, "config.json")), join(dir, "config.json"));
   const files = readTokenizerFiles(dir);
   // only decodes: its process encodes
   const tokenizer = tokenizerOf(files, { lazy: true });
   if (tokenizer.vocabSize > config.vocab_size)
-    throw new ConfigError(`${dir}: the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`);
+    throw new ConfigError(
+      `${dir}: the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`,
+    );
   for (const id of eosTokenIds(config)) if (!tokenizer.eosIds.includes(id)) tokenizer.eosIds.push(id);
   const defaults = samplingDefaults(await optionalJson(dir, "generation_config.json"));
-  const [opened, started] = await Promise.allSettled([open(dir, config, options.onProgress), startEncoder(files, { keepIds: config.max_position_embeddings })]);
+  const [opened, started] = await Promise.allSettled([
+    open(dir, config, options.onProgress),
+    startEncoder(files, { keepIds: config.max_position_embeddings }),
+  ]);
   if (opened.status === "rejected" || started.status === "rejected") {
     if (opened.status === "fulfilled") await opened.value.dispose?.();
     if (started.status === "fulfilled") await started.value.close();
@@ -115,4 +131,5 @@ export function samplingDefaults(generation: Record<string, unknown>): NonNullab
 }
 
 /** Loads a folder and its weights, ready to answer. */
-export const loadModel = (dir: string, options?: LoadOptions): Promise<ServedModel> => loadServed(dir, openDecoder, options);
+export const loadModel = (dir: string, options?: LoadOptions): Promise<ServedModel> =>
+  loadServed(dir, openDecoder, options);

@@ -8,7 +8,8 @@ import { ApiError } from "../errors.ts";
  */
 export function answerOtherMethods(app: Hono): void {
   const methods = new Map<string, Set<string>>();
-  for (const { method, path } of app.routes) if (method !== "ALL") methods.set(path, (methods.get(path) ?? new Set()).add(method));
+  for (const { method, path } of app.routes)
+    if (method !== "ALL") methods.set(path, (methods.get(path) ?? new Set()).add(method));
   for (const [path, own] of methods) {
     if (own.has("GET")) own.add("HEAD");
     const allow = [...own, "OPTIONS"].join(", ");
@@ -16,7 +17,12 @@ export function answerOtherMethods(app: Hono): void {
       if (own.has(c.req.method)) return next();
       c.header("allow", allow);
       if (c.req.method === "OPTIONS") return Promise.resolve(c.body(null, 204));
-      throw new ApiError(405, `${c.req.path.slice(0, 200)}: expected ${[...own].join(" or ")}, got ${c.req.method.slice(0, 20)}`, "invalid_request_error", "method_not_allowed");
+      throw new ApiError(
+        405,
+        `${c.req.path.slice(0, 200)}: expected ${[...own].join(" or ")}, got ${c.req.method.slice(0, 20)}`,
+        "invalid_request_error",
+        "method_not_allowed",
+      );
     });
   }
 }

@@ -1,6 +1,14 @@
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EOS, fakeModel, hashLogits, scriptModel, served, until, type FakeModel } from "../../test/support/fake-model.ts";
+import {
+  EOS,
+  type FakeModel,
+  fakeModel,
+  hashLogits,
+  scriptModel,
+  served,
+  until,
+} from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
 import { listen, type RunningServer } from "./server.ts";
 
@@ -19,7 +27,10 @@ const faults: unknown[] = [];
 
 beforeAll(async () => {
   model = scriptModel(script, { delayMs: 1 });
-  server = await listen(createApp({ model: served(model), onError: (error) => faults.push(error) }), { host: "127.0.0.1", port: 0 });
+  server = await listen(createApp({ model: served(model), onError: (error) => faults.push(error) }), {
+    host: "127.0.0.1",
+    port: 0,
+  });
   client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "none", maxRetries: 0 });
 });
 afterAll(() => server.close());
@@ -56,7 +67,11 @@ describe("the official client", () => {
   });
 
   test("streams the same", async () => {
-    const stream = await client.chat.completions.create({ ...ask("2+2?"), stream: true, stream_options: { include_usage: true } });
+    const stream = await client.chat.completions.create({
+      ...ask("2+2?"),
+      stream: true,
+      stream_options: { include_usage: true },
+    });
     let content = "";
     let reasoning = "";
     const finishes: (string | null)[] = [];
@@ -97,7 +112,9 @@ describe("the official client", () => {
 
   test("gives several answers, each with its index", async () => {
     const plain = await client.chat.completions.create({ ...ask("count"), n: 3 });
-    expect(plain.choices.map((c) => [c.index, c.message.content])).toEqual([0, 1, 2].map((i) => [i, "1, 2, 3, 4, 5, 6, 7, 8, 9"]));
+    expect(plain.choices.map((c) => [c.index, c.message.content])).toEqual(
+      [0, 1, 2].map((i) => [i, "1, 2, 3, 4, 5, 6, 7, 8, 9"]),
+    );
     const texts = ["", "", ""];
     for await (const chunk of await client.chat.completions.create({ ...ask("count"), n: 3, stream: true }))
       for (const choice of chunk.choices) texts[choice.index] += choice.delta.content ?? "";
@@ -105,7 +122,12 @@ describe("the official client", () => {
   });
 
   test("reports log probabilities of the answer's tokens", async () => {
-    const answer = await client.chat.completions.create({ ...ask("count"), max_tokens: 3, logprobs: true, top_logprobs: 2 });
+    const answer = await client.chat.completions.create({
+      ...ask("count"),
+      max_tokens: 3,
+      logprobs: true,
+      top_logprobs: 2,
+    });
     const tokens = answer.choices[0].logprobs!.content!;
     expect(tokens.map((t) => t.token)).toEqual(["1", ",", " "]);
     expect(tokens[0].bytes).toEqual([49]);
@@ -116,12 +138,23 @@ describe("the official client", () => {
   });
 
   test("completes text", async () => {
-    const answer = await client.completions.create({ model: "fake", prompt: "<bos>count<assistant>", max_tokens: 10, temperature: 0 });
+    const answer = await client.completions.create({
+      model: "fake",
+      prompt: "<bos>count<assistant>",
+      max_tokens: 10,
+      temperature: 0,
+    });
     expect(answer.object).toBe("text_completion");
     expect(answer.choices).toEqual([{ index: 0, text: "1, 2, 3, 4", logprobs: null, finish_reason: "length" }]);
     expect(answer.usage).toEqual({ prompt_tokens: 7, completion_tokens: 10, total_tokens: 17 });
     let text = "";
-    for await (const chunk of await client.completions.create({ model: "fake", prompt: "<bos>count<assistant>", max_tokens: 10, stream: true, echo: true }))
+    for await (const chunk of await client.completions.create({
+      model: "fake",
+      prompt: "<bos>count<assistant>",
+      max_tokens: 10,
+      stream: true,
+      echo: true,
+    }))
       text += chunk.choices[0].text;
     expect(text).toBe("<bos>count<assistant>1, 2, 3, 4");
   });
@@ -138,11 +171,19 @@ describe("the official client", () => {
       param: "temperature",
       message: "400 temperature: expected a number from 0 to 2, got 7",
     });
-    await expect(client.chat.completions.create(ask("x".repeat(600)))).rejects.toMatchObject({ status: 400, code: "context_length_exceeded" });
-    await expect(client.chat.completions.create({ ...ask("hi"), max_tokens: 510, stream: true })).rejects.toMatchObject({
+    await expect(client.chat.completions.create(ask("x".repeat(600)))).rejects.toMatchObject({
+      status: 400,
       code: "context_length_exceeded",
     });
-    await expect(client.chat.completions.create(ask("unrenderable"))).rejects.toMatchObject({ status: 400, param: "messages" });
+    await expect(client.chat.completions.create({ ...ask("hi"), max_tokens: 510, stream: true })).rejects.toMatchObject(
+      {
+        code: "context_length_exceeded",
+      },
+    );
+    await expect(client.chat.completions.create(ask("unrenderable"))).rejects.toMatchObject({
+      status: 400,
+      param: "messages",
+    });
   });
 
   test("a client that leaves a stream stops the model", async () => {
@@ -178,7 +219,10 @@ describe("a model that breaks", () => {
       return tokens.includes(66) ? 65 : EOS;
     });
     const heard: unknown[] = [];
-    const other = await listen(createApp({ model: served(broken), onError: (error) => heard.push(error) }), { host: "127.0.0.1", port: 0 });
+    const other = await listen(createApp({ model: served(broken), onError: (error) => heard.push(error) }), {
+      host: "127.0.0.1",
+      port: 0,
+    });
     const api = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: "none", maxRetries: 0 });
     const request = { model: "fake", prompt: [66], max_tokens: 9 };
     const failure = await api.completions.create(request).catch((error: unknown) => error);
@@ -204,7 +248,14 @@ describe("reproducibility", () => {
     const other = await listen(createApp({ model: served(fakeModel(hashLogits)) }), { host: "127.0.0.1", port: 0 });
     const api = new OpenAI({ baseURL: `${other.url}/v1`, apiKey: "none" });
     const run = async (seed: number): Promise<string[]> => {
-      const made = await api.completions.create({ model: "fake", prompt: "x", seed, n: 3, max_tokens: 12, logprobs: 0 });
+      const made = await api.completions.create({
+        model: "fake",
+        prompt: "x",
+        seed,
+        n: 3,
+        max_tokens: 12,
+        logprobs: 0,
+      });
       return made.choices.map((c) => c.logprobs!.tokens!.join("|"));
     };
     const first = await run(5);

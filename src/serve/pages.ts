@@ -47,7 +47,8 @@ export function pageRoutes(dir: string): Hono {
     const found = await file(c, next);
     // built files carry a hash of their content in their name; the others may change with the next version
     const hashed = /-[\w-]{8}\.\w+$/.test(c.req.path);
-    if (found instanceof Response) found.headers.set("cache-control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
+    if (found instanceof Response)
+      found.headers.set("cache-control", hashed ? "public, max-age=31536000, immutable" : "no-cache");
     return found;
   });
   return app;

@@ -2,7 +2,7 @@
 import { ApiError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { RequestBounds } from "./bounds.ts";
-import { parseChat, parseCompletion, type ChatRequest, type CompletionRequest } from "./schema.ts";
+import { type ChatRequest, type CompletionRequest, parseChat, parseCompletion } from "./schema.ts";
 
 /** The kinds of requests that have a body. */
 export interface Requests {
@@ -11,13 +11,23 @@ export interface Requests {
 }
 
 /** Takes the bytes over: they may be gone after. Throws ApiError. */
-export type ParseRequest = <Kind extends keyof Requests>(kind: Kind, bytes: Uint8Array<ArrayBuffer>, bounds: RequestBounds) => Promise<Requests[Kind]> | Requests[Kind];
+export type ParseRequest = <Kind extends keyof Requests>(
+  kind: Kind,
+  bytes: Uint8Array<ArrayBuffer>,
+  bounds: RequestBounds,
+) => Promise<Requests[Kind]> | Requests[Kind];
 
-const parsers: { [Kind in keyof Requests]: (body: unknown, bounds: RequestBounds) => Requests[Kind] } = { chat: parseChat, completion: parseCompletion };
+const parsers: { [Kind in keyof Requests]: (body: unknown, bounds: RequestBounds) => Requests[Kind] } = {
+  chat: parseChat,
+  completion: parseCompletion,
+};
 
 /** Reads a body where it is called. Throws ApiError 400. */
-export const parseRequest = <Kind extends keyof Requests>(kind: Kind, bytes: Uint8Array, bounds: RequestBounds): Requests[Kind] =>
-  parsers[kind](jsonOf(bytes), bounds);
+export const parseRequest = <Kind extends keyof Requests>(
+  kind: Kind,
+  bytes: Uint8Array,
+  bounds: RequestBounds,
+): Requests[Kind] => parsers[kind](jsonOf(bytes), bounds);
 
 function jsonOf(bytes: Uint8Array): unknown {
   let text = "";
@@ -25,7 +35,12 @@ function jsonOf(bytes: Uint8Array): unknown {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     return parseJson(text);
   } catch (error) {
-    const what = bytes.length > 0 && error instanceof TypeError ? "it is not UTF-8" : text.trim() === "" ? "an empty body" : (error as Error).message;
+    const what =
+      bytes.length > 0 && error instanceof TypeError
+        ? "it is not UTF-8"
+        : text.trim() === ""
+          ? "an empty body"
+          : (error as Error).message;
     throw new ApiError(400, `The body could not be read as JSON: ${what}`, "invalid_request_error", "invalid_json");
   }
 }

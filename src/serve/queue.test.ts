@@ -22,9 +22,17 @@ describe("the line before the model", () => {
   test("one client has so many requests under way: 429, and others still come in", async () => {
     const queue = new RequestQueue({ clientRequests: 3, requests: 5 });
     const stays = [1, 2, 3].map(() => queue.enter("a"));
-    expect(await refusal(() => queue.enter("a"))).toMatchObject({ status: 429, type: "rate_limit_error", retryAfterSeconds: 1 });
+    expect(await refusal(() => queue.enter("a"))).toMatchObject({
+      status: 429,
+      type: "rate_limit_error",
+      retryAfterSeconds: 1,
+    });
     stays.push(queue.enter("b"), queue.enter("c"));
-    expect(await refusal(() => queue.enter("d"))).toMatchObject({ status: 503, code: "overloaded", retryAfterSeconds: 1 });
+    expect(await refusal(() => queue.enter("d"))).toMatchObject({
+      status: 503,
+      code: "overloaded",
+      retryAfterSeconds: 1,
+    });
     stays[0]?.leave();
     stays[0]?.leave();
     queue.enter("a");
@@ -57,7 +65,11 @@ describe("the line before the model", () => {
     const first = queue.enter("a");
     await first.turn(never);
     const second = queue.enter("b");
-    expect(await refusal(() => second.turn(never))).toMatchObject({ status: 503, code: "overloaded", message: expect.stringContaining("waited 0.03 s") as string });
+    expect(await refusal(() => second.turn(never))).toMatchObject({
+      status: 503,
+      code: "overloaded",
+      message: expect.stringContaining("waited 0.03 s") as string,
+    });
     second.leave();
     expect(queue.waiting).toBe(0);
     const left = new AbortController();
@@ -90,7 +102,12 @@ test("bodies share a memory, of which one client has its part", () => {
 });
 
 test("an address is one person's: of IPv6 the first half", () => {
-  const same: [string, string][] = [["::ffff:10.0.0.1", "10.0.0.1"], ["2001:db8:0:7::1", "2001:db8::7:ffff:1:2:3"], ["fe80::1%eth0", "fe80::2"], ["::1", "0:0:0:0:0:0:0:1"]];
+  const same: [string, string][] = [
+    ["::ffff:10.0.0.1", "10.0.0.1"],
+    ["2001:db8:0:7::1", "2001:db8::7:ffff:1:2:3"],
+    ["fe80::1%eth0", "fe80::2"],
+    ["::1", "0:0:0:0:0:0:0:1"],
+  ];
   for (const [a, b] of same) expect(networkOf(a)).toBe(networkOf(b));
   expect(new Set(["10.0.0.1", "10.0.0.2", "2001:db8:0:7::1", "2001:db8:0:8::1", "::1"].map(networkOf)).size).toBe(5);
 });
@@ -100,8 +117,14 @@ describe("over HTTP", () => {
   const serve = async (queue: object) => {
     // behind "<bos>user: "
     const first = 7;
-    const model = fakeModel((tokens) => (tokens[first] === 101 ? 97 : tokens.at(-1) === ASSISTANT ? 98 : EOS), { delayMs: 1, contextTokens: 1_000_000 });
-    const server = await listen(createApp({ model: served(model), queue, keys: ["alice-key", "bob-key"] }), { host: "127.0.0.1", port: 0 });
+    const model = fakeModel((tokens) => (tokens[first] === 101 ? 97 : tokens.at(-1) === ASSISTANT ? 98 : EOS), {
+      delayMs: 1,
+      contextTokens: 1_000_000,
+    });
+    const server = await listen(createApp({ model: served(model), queue, keys: ["alice-key", "bob-key"] }), {
+      host: "127.0.0.1",
+      port: 0,
+    });
     const left = new AbortController();
     const post = (key: string, content: string, more: object = {}): Promise<Response> =>
       fetch(`${server.url}/v1/chat/completions`, {
@@ -110,7 +133,8 @@ describe("over HTTP", () => {
         headers: { authorization: `Bearer ${key}` },
         body: JSON.stringify({ messages: [{ role: "user", content }], ...more }),
       });
-    const health = async () => (await (await fetch(`${server.url}/health`)).json()) as { active: number; waiting: number };
+    const health = async () =>
+      (await (await fetch(`${server.url}/health`)).json()) as { active: number; waiting: number };
     const end = async (): Promise<void> => {
       left.abort();
       await until(() => model.counts.caches === 0);
@@ -122,7 +146,9 @@ describe("over HTTP", () => {
 
   test("who asks for too much at once is told when to come again; another client is served meanwhile", async () => {
     const { post, health, end } = await serve({ places: 2, clientRequests: 6 });
-    const endless = Array.from({ length: 6 }, (_, i) => post("alice-key", "endless", { stream: i % 2 === 1 }).catch(() => undefined));
+    const endless = Array.from({ length: 6 }, (_, i) =>
+      post("alice-key", "endless", { stream: i % 2 === 1 }).catch(() => undefined),
+    );
     await expect.poll(async () => (await health()).waiting).toBe(5);
     for (const stream of [false, true]) {
       const seventh = await post("alice-key", "hi", { stream });
@@ -149,12 +175,22 @@ describe("over HTTP", () => {
 
   test("a request of many answers does not make another client wait for them", async () => {
     const other = fakeModel(() => 65, { delayMs: 1 });
-    const api = await listen(createApp({ model: served(other), keys: ["a-key", "b-key"] }), { host: "127.0.0.1", port: 0 });
+    const api = await listen(createApp({ model: served(other), keys: ["a-key", "b-key"] }), {
+      host: "127.0.0.1",
+      port: 0,
+    });
     const send = (key: string, body: object) =>
-      fetch(`${api.url}/v1/completions`, { method: "POST", headers: { authorization: `Bearer ${key}` }, body: JSON.stringify(body) });
+      fetch(`${api.url}/v1/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}` },
+        body: JSON.stringify(body),
+      });
     const left = new AbortController();
     const many = fetch(`${api.url}/v1/completions`, {
-      method: "POST", signal: left.signal, headers: { authorization: "Bearer a-key" }, body: JSON.stringify({ prompt: new Array(512).fill("x"), max_tokens: 400 }),
+      method: "POST",
+      signal: left.signal,
+      headers: { authorization: "Bearer a-key" },
+      body: JSON.stringify({ prompt: new Array(512).fill("x"), max_tokens: 400 }),
     }).catch(() => undefined);
     await until(() => other.counts.caches > 0);
     const before = other.counts.passes;

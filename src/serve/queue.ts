@@ -48,9 +48,23 @@ export class RequestQueue {
     const { clientRequests, requests } = this.#options;
     const own = this.#underWay.get(client) ?? 0;
     if (own >= clientRequests)
-      throw new ApiError(429, `You have ${own} requests under way, as many as one client may; wait for some of them`, "rate_limit_error", "too_many_requests", null, this.#retrySeconds());
+      throw new ApiError(
+        429,
+        `You have ${own} requests under way, as many as one client may; wait for some of them`,
+        "rate_limit_error",
+        "too_many_requests",
+        null,
+        this.#retrySeconds(),
+      );
     if (this.#all >= requests)
-      throw new ApiError(503, `The server has ${this.#all} requests under way, as many as it takes; try again later`, "server_error", "overloaded", null, this.#retrySeconds());
+      throw new ApiError(
+        503,
+        `The server has ${this.#all} requests under way, as many as it takes; try again later`,
+        "server_error",
+        "overloaded",
+        null,
+        this.#retrySeconds(),
+      );
     this.#all++;
     this.#underWay.set(client, own + 1);
     let leave: (() => void) | undefined;
@@ -79,10 +93,13 @@ export class RequestQueue {
   async #turn(client: string, signal: AbortSignal): Promise<() => void> {
     const { waitMs } = this.#options;
     const late = new AbortController();
-    const timer = setTimeout(() => {
-      const message = `Your request waited ${waitMs / 1000} s for its turn, as long as one may; try again later`;
-      late.abort(new ApiError(503, message, "server_error", "overloaded", null, this.#retrySeconds()));
-    }, Math.min(waitMs, LONGEST_TIMER_MS));
+    const timer = setTimeout(
+      () => {
+        const message = `Your request waited ${waitMs / 1000} s for its turn, as long as one may; try again later`;
+        late.abort(new ApiError(503, message, "server_error", "overloaded", null, this.#retrySeconds()));
+      },
+      Math.min(waitMs, LONGEST_TIMER_MS),
+    );
     try {
       return await this.#gate.enter(AbortSignal.any([signal, late.signal]), client);
     } finally {

@@ -33,14 +33,21 @@ describe("a body is read alike here and in the thread", () => {
 });
 
 test("many at once are read one after another, each with its own answer", async () => {
-  const answers = Array.from({ length: 20 }, async (_, i) => reader.parse("chat", bytes(`{"messages":[{"role":"user","content":"${i}"}]}${pad}`), UNBOUNDED));
-  expect((await Promise.all(answers)).map((request) => request.messages[0]?.content)).toEqual(Array.from({ length: 20 }, (_, i) => String(i)));
+  const answers = Array.from({ length: 20 }, async (_, i) =>
+    reader.parse("chat", bytes(`{"messages":[{"role":"user","content":"${i}"}]}${pad}`), UNBOUNDED),
+  );
+  expect((await Promise.all(answers)).map((request) => request.messages[0]?.content)).toEqual(
+    Array.from({ length: 20 }, (_, i) => String(i)),
+  );
 });
 
 test("what takes too long is refused, and the next is read", async () => {
   const hasty = new RequestReader({ deadlineMs: 1 });
   const slow = `{"prompt":"x","more":{${Array.from({ length: 400_000 }, (_, i) => `"k${i}":0`).join(",")}}}`;
-  await expect(hasty.parse("completion", bytes(slow), UNBOUNDED)).rejects.toMatchObject({ status: 413, code: "request_too_large" });
+  await expect(hasty.parse("completion", bytes(slow), UNBOUNDED)).rejects.toMatchObject({
+    status: 413,
+    code: "request_too_large",
+  });
   await hasty.close();
 });
 
@@ -49,6 +56,9 @@ test("closing refuses what still waits", async () => {
   const waiting = [1, 2, 3].map(() => closing.parse("completion", bytes(`{"prompt":"x"}${pad}`), UNBOUNDED));
   const all = Promise.allSettled(waiting);
   await closing.close();
-  for (const one of await all) expect(one).toMatchObject({ status: "rejected", reason: { status: 503, code: "shutting_down" } });
-  await expect(Promise.resolve().then(() => closing.parse("completion", bytes(`{"prompt":"x"}${pad}`), UNBOUNDED))).rejects.toMatchObject({ status: 503 });
+  for (const one of await all)
+    expect(one).toMatchObject({ status: "rejected", reason: { status: 503, code: "shutting_down" } });
+  await expect(
+    Promise.resolve().then(() => closing.parse("completion", bytes(`{"prompt":"x"}${pad}`), UNBOUNDED)),
+  ).rejects.toMatchObject({ status: 503 });
 });

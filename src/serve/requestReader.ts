@@ -20,7 +20,8 @@ interface Waiting {
   reject(error: Error): void;
 }
 
-const refusal = (message: string): ApiError => new ApiError(413, `The request body could not be read: ${message}`, "invalid_request_error", "request_too_large");
+const refusal = (message: string): ApiError =>
+  new ApiError(413, `The request body could not be read: ${message}`, "invalid_request_error", "request_too_large");
 
 const shuttingDown = (): ApiError => new ApiError(503, "The server is shutting down", "server_error", "shutting_down");
 
@@ -38,7 +39,11 @@ export class RequestReader {
   }
 
   /** Throws ApiError: what is wrong with the request, or 413 when its reading takes too long. */
-  readonly parse = <Kind extends keyof Requests>(kind: Kind, bytes: Uint8Array<ArrayBuffer>, bounds: RequestBounds): Promise<Requests[Kind]> | Requests[Kind] => {
+  readonly parse = <Kind extends keyof Requests>(
+    kind: Kind,
+    bytes: Uint8Array<ArrayBuffer>,
+    bounds: RequestBounds,
+  ): Promise<Requests[Kind]> | Requests[Kind] => {
     if (bytes.length <= INLINE_BYTES) return parseRequest(kind, bytes, bounds);
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(shuttingDown());

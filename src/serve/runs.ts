@@ -1,10 +1,10 @@
 import { Hono } from "hono";
+import { ApiError, CheckpointError } from "../errors.ts";
 import type { RunReader } from "../runs/index.ts";
 import { clientOf } from "./client.ts";
-import type { RequestQueue } from "./queue.ts";
-import { ApiError, CheckpointError } from "../errors.ts";
-import { eventStream, SSE_HEADERS } from "./sse.ts";
 import { errorBody } from "./errors.ts";
+import type { RequestQueue } from "./queue.ts";
+import { eventStream, SSE_HEADERS } from "./sse.ts";
 
 /** What the routes need of a RunReader. */
 export type RunSource = Pick<RunReader, "list" | "info" | "read" | "follow">;
@@ -19,8 +19,21 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
       const problem = (await runs.list()).find((run) => run.id === id)?.problem;
-      if (problem !== undefined) throw new ApiError(422, `The run '${id.slice(0, 200)}' cannot be read: ${problem}`, "invalid_request_error", "run_unreadable", "id");
-      throw new ApiError(404, `There is no run '${id.slice(0, 200)}'; /api/runs lists them`, "invalid_request_error", "run_not_found", "id");
+      if (problem !== undefined)
+        throw new ApiError(
+          422,
+          `The run '${id.slice(0, 200)}' cannot be read: ${problem}`,
+          "invalid_request_error",
+          "run_unreadable",
+          "id",
+        );
+      throw new ApiError(
+        404,
+        `There is no run '${id.slice(0, 200)}'; /api/runs lists them`,
+        "invalid_request_error",
+        "run_not_found",
+        "id",
+      );
     }
   };
 
@@ -33,7 +46,13 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
     const id = c.req.param("id");
     const after = c.req.query("after") ?? "0";
     if (!/^\d{1,12}$/.test(after))
-      throw new ApiError(400, `after: expected a line number, got '${after.slice(0, 100)}'`, "invalid_request_error", "invalid_value", "after");
+      throw new ApiError(
+        400,
+        `after: expected a line number, got '${after.slice(0, 100)}'`,
+        "invalid_request_error",
+        "invalid_value",
+        "after",
+      );
     await known(id, runs.info(id));
     const stay = queue.enter(clientOf(c));
     const left = new AbortController();
@@ -48,6 +67,11 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
   return app;
 }
 
-async function* recordsOf(runs: RunSource, id: string, after: number, signal: AbortSignal): AsyncGenerator<unknown, void> {
+async function* recordsOf(
+  runs: RunSource,
+  id: string,
+  after: number,
+  signal: AbortSignal,
+): AsyncGenerator<unknown, void> {
   for await (const { record } of runs.follow(id, { after, signal })) yield record;
 }

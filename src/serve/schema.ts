@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ApiError } from "../errors.ts";
 import { briefJson } from "../json.ts";
-import { checkLeast, leastTokens, UNBOUNDED, type RequestBounds } from "./bounds.ts";
+import { checkLeast, leastTokens, type RequestBounds, UNBOUNDED } from "./bounds.ts";
 import { THINK_CLOSE } from "./text.ts";
 
 /** Most sequences (prompts times n) that one request may ask for. */
@@ -150,7 +150,13 @@ export function parseChat(body: unknown, bounds: RequestBounds = UNBOUNDED): Cha
   if (Array.isArray(messages)) {
     if (whole) checkLeast(messages.length, bounds, "messages");
     if (messages.length > MAX_MESSAGES)
-      throw new ApiError(400, `messages: expected at most ${MAX_MESSAGES} messages, got ${messages.length}`, "invalid_request_error", "invalid_value", "messages");
+      throw new ApiError(
+        400,
+        `messages: expected at most ${MAX_MESSAGES} messages, got ${messages.length}`,
+        "invalid_request_error",
+        "invalid_value",
+        "messages",
+      );
   }
   checkBias(at(body, ["logit_bias"]), bounds);
   const request = parse(chatSchema, "chat", body);
@@ -160,7 +166,13 @@ export function parseChat(body: unknown, bounds: RequestBounds = UNBOUNDED): Cha
 
 /** Fewest tokens of a conversation: each message is at least one, and so are its characters together. */
 export function leastOf(messages: readonly ChatRequest["messages"][number][], bounds: RequestBounds): number {
-  return Math.max(messages.length, leastTokens(messages.reduce((sum, message) => sum + shownChars(message), 0), bounds));
+  return Math.max(
+    messages.length,
+    leastTokens(
+      messages.reduce((sum, message) => sum + shownChars(message), 0),
+      bounds,
+    ),
+  );
 }
 
 /** Characters of a message that a chat template shows: all but the thoughts of earlier answers, which many drop. */
@@ -176,7 +188,13 @@ export function contentText(content: ChatRequest["messages"][number]["content"])
 }
 
 function parse<T>(schema: z.ZodType<T>, kind: string, body: unknown): T {
-  if (moreKeysThan(body, MAX_PARAMETERS)) throw new ApiError(400, `body: expected at most ${MAX_PARAMETERS} parameters, got more`, "invalid_request_error", "invalid_value");
+  if (moreKeysThan(body, MAX_PARAMETERS))
+    throw new ApiError(
+      400,
+      `body: expected at most ${MAX_PARAMETERS} parameters, got more`,
+      "invalid_request_error",
+      "invalid_value",
+    );
   const result = schema.safeParse(body);
   if (!result.success) throw fault(kind, body, result.error.issues[0]?.path ?? []);
   return result.data;
@@ -190,7 +208,10 @@ function fault(kind: string, body: unknown, path: readonly PropertyKey[]): ApiEr
     expected = EXPECTED[`${kind}.${name}`] ?? EXPECTED[name];
   }
   const value = at(body, path);
-  const param = path.reduce<string>((s, p) => (typeof p === "number" ? `${s}[${p}]` : s === "" ? String(p) : `${s}.${String(p)}`), "");
+  const param = path.reduce<string>(
+    (s, p) => (typeof p === "number" ? `${s}[${p}]` : s === "" ? String(p) : `${s}.${String(p)}`),
+    "",
+  );
   return new ApiError(
     400,
     `${param === "" ? "body" : param}: expected ${expected}, got ${preview(value)}`,
@@ -224,7 +245,13 @@ function checkPrompt(prompt: unknown, bounds: RequestBounds): asserts prompt is 
 /** At most one bias for each token: counted before any is looked at. */
 function checkBias(bias: unknown, bounds: RequestBounds): void {
   if (moreKeysThan(bias, bounds.vocabSize))
-    throw new ApiError(400, `logit_bias: expected at most ${bounds.vocabSize} biases, one for each token, got more`, "invalid_request_error", "invalid_value", "logit_bias");
+    throw new ApiError(
+      400,
+      `logit_bias: expected at most ${bounds.vocabSize} biases, one for each token, got more`,
+      "invalid_request_error",
+      "invalid_value",
+      "logit_bias",
+    );
 }
 
 function moreKeysThan(value: unknown, most: number): boolean {
@@ -236,7 +263,8 @@ function moreKeysThan(value: unknown, most: number): boolean {
 
 function isBias(value: unknown): boolean {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  for (const [id, bias] of Object.entries(value)) if (!/^\d{1,9}$/.test(id) || !(typeof bias === "number" && bias >= -100 && bias <= 100)) return false;
+  for (const [id, bias] of Object.entries(value))
+    if (!/^\d{1,9}$/.test(id) || !(typeof bias === "number" && bias >= -100 && bias <= 100)) return false;
   return true;
 }
 
@@ -272,5 +300,11 @@ export function thinkingOf(request: ChatRequest): boolean | undefined {
 /** Refuses a request for too many sequences. */
 export function checkChoices(prompts: number, n: number): void {
   if (prompts * n > MAX_CHOICES)
-    throw new ApiError(400, `n: expected at most ${MAX_CHOICES} answers in one request, got ${prompts} prompts × ${n}`, "invalid_request_error", "invalid_value", "n");
+    throw new ApiError(
+      400,
+      `n: expected at most ${MAX_CHOICES} answers in one request, got ${prompts} prompts × ${n}`,
+      "invalid_request_error",
+      "invalid_value",
+      "n",
+    );
 }

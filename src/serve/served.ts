@@ -1,8 +1,8 @@
 import { ApiError } from "../errors.ts";
-import { SAMPLING_DEFAULTS, type Engine, type Sampling } from "../infer/index.ts";
+import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/index.ts";
 import type { RequestBounds } from "./bounds.ts";
-import type { CommonRequest } from "./schema.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
+import type { CommonRequest } from "./schema.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 
 /** What `/api/model` tells the page about the model. */
@@ -66,11 +66,20 @@ export const nowSeconds = (): number => Math.floor(Date.now() / 1000);
 /** Throws ApiError 404 unless the request asks for the served model, or for none in particular. */
 export function checkModel(name: string | null | undefined, served: ServedModel): void {
   if (name == null || name === served.info.id) return;
-  throw new ApiError(404, `The model '${name.slice(0, 200)}' is not served here; expected '${served.info.id}'`, "invalid_request_error", "model_not_found", "model");
+  throw new ApiError(
+    404,
+    `The model '${name.slice(0, 200)}' is not served here; expected '${served.info.id}'`,
+    "invalid_request_error",
+    "model_not_found",
+    "model",
+  );
 }
 
 /** What a request to a model may hold. */
-export const boundsOf = ({ engine, tokenizer }: ServedModel): RequestBounds => ({ ...engine.limits, bytesPerToken: tokenizer.bytesPerToken ?? Infinity });
+export const boundsOf = ({ engine, tokenizer }: ServedModel): RequestBounds => ({
+  ...engine.limits,
+  bytesPerToken: tokenizer.bytesPerToken ?? Infinity,
+});
 
 /** Most tokens and alternatives of a whole answer: it is kept in memory and written at once. */
 const MAX_KEPT = 2 ** 18;
@@ -82,7 +91,12 @@ export class AnswerSize {
   add(tokens: number, alternatives = 0): void {
     this.#kept += tokens + alternatives;
     if (this.#kept > MAX_KEPT)
-      throw new ApiError(400, `The answer has more than ${MAX_KEPT} tokens and alternatives: stream it, or ask for fewer prompts, answers or logprobs at once`, "invalid_request_error", "answer_too_large");
+      throw new ApiError(
+        400,
+        `The answer has more than ${MAX_KEPT} tokens and alternatives: stream it, or ask for fewer prompts, answers or logprobs at once`,
+        "invalid_request_error",
+        "answer_too_large",
+      );
   }
 }
 
@@ -110,14 +124,25 @@ export function samplingsOf(request: CommonRequest, served: ServedModel): (index
 export function checkId(id: number, served: ServedModel, param: string): void {
   const { vocabSize } = served.engine.limits;
   if (id >= vocabSize)
-    throw new ApiError(400, `${param}: expected token ids below ${vocabSize}, got ${id}`, "invalid_request_error", "invalid_value", param);
+    throw new ApiError(
+      400,
+      `${param}: expected token ids below ${vocabSize}, got ${id}`,
+      "invalid_request_error",
+      "invalid_value",
+      param,
+    );
 }
 
 /**
  * How many tokens may be generated after a prompt. Throws ApiError 400 `context_length_exceeded` when the prompt,
  * with the tokens asked for (or one, when that is left open), does not fit.
  */
-export function maxTokensFor(promptTokens: number, asked: number | null | undefined, served: ServedModel, param: string): number {
+export function maxTokensFor(
+  promptTokens: number,
+  asked: number | null | undefined,
+  served: ServedModel,
+  param: string,
+): number {
   const { contextTokens } = served.engine.limits;
   if (promptTokens + (asked ?? 1) <= contextTokens) return asked ?? contextTokens - promptTokens;
   const request =

@@ -1,5 +1,5 @@
-import { Agent, request } from "node:http";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,11 +56,24 @@ describe("pages", () => {
   test("no path leads out of their folder", async () => {
     const get = (path: string): Promise<string> =>
       new Promise((resolve, reject) => {
-        const socket = connect(server.port, "127.0.0.1", () => socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`));
+        const socket = connect(server.port, "127.0.0.1", () =>
+          socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`),
+        );
         let text = "";
-        socket.on("data", (chunk) => (text += String(chunk))).on("end", () => resolve(text)).on("error", reject);
+        socket
+          .on("data", (chunk) => (text += String(chunk)))
+          .on("end", () => resolve(text))
+          .on("error", reject);
       });
-    for (const path of ["/../secret.txt", "/assets/../../secret.txt", "/assets/%2e%2e/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/assets/..\\..\\secret.txt", "//secret.txt", "/assets/%00"]) {
+    for (const path of [
+      "/../secret.txt",
+      "/assets/../../secret.txt",
+      "/assets/%2e%2e/%2e%2e/secret.txt",
+      "/assets/..%2f..%2fsecret.txt",
+      "/assets/..\\..\\secret.txt",
+      "//secret.txt",
+      "/assets/%00",
+    ]) {
       const answer = await get(path);
       expect(answer).toMatch(/^HTTP\/1.1 (400|403|404)/);
       expect(answer).not.toContain("\r\n\r\nsecret");
@@ -85,7 +98,11 @@ test("training runs: the list, one run, and its log as it grows", async () => {
   const list = (await (await fetch(`${server.url}/api/runs`)).json()) as { id: string }[];
   expect(list).toMatchObject([{ recipeName: "tiny", status: "running", step: 1, steps: 3, loss: 4 }]);
   const { id } = list[0];
-  const run = (await (await fetch(`${server.url}/api/runs/${id}`)).json()) as { run: object; log: object[]; lines: number };
+  const run = (await (await fetch(`${server.url}/api/runs/${id}`)).json()) as {
+    run: object;
+    log: object[];
+    lines: number;
+  };
   expect(run).toMatchObject({ run: { id, recipe: { steps: 3 } }, log: [step(1)], lines: 1 });
 
   const left = new AbortController();
@@ -100,22 +117,33 @@ test("training runs: the list, one run, and its log as it grows", async () => {
   expect((await fetch(`${server.url}/api/runs/nothing`)).status).toBe(404);
   expect((await fetch(`${server.url}/api/runs/..%2f..%2fetc`)).status).toBe(404);
   expect((await fetch(`${server.url}/api/runs/nothing/stream`)).status).toBe(404);
-  expect(await (await fetch(`${server.url}/api/runs/${id}/stream?after=x`)).json()).toMatchObject({ error: { param: "after" } });
+  expect(await (await fetch(`${server.url}/api/runs/${id}/stream?after=x`)).json()).toMatchObject({
+    error: { param: "after" },
+  });
 });
 
 describe("the AI SDK", () => {
   const model = () => createOpenAICompatible({ name: "sumbi", baseURL: `${server.url}/v1` }).chatModel("fake");
 
   test("generates", async () => {
-    const { text, reasoningText, usage, finishReason } = await generateText({ model: model(), prompt: "why?", temperature: 0 });
-    expect({ text, reasoningText, finishReason }).toEqual({ text: "because", reasoningText: "so", finishReason: "stop" });
+    const { text, reasoningText, usage, finishReason } = await generateText({
+      model: model(),
+      prompt: "why?",
+      temperature: 0,
+    });
+    expect({ text, reasoningText, finishReason }).toEqual({
+      text: "because",
+      reasoningText: "so",
+      finishReason: "stop",
+    });
     expect(usage.outputTokens).toBe(12);
   });
 
   test("streams, thoughts and answer apart", async () => {
     const parts: Record<string, string> = {};
     for await (const part of streamText({ model: model(), prompt: "why?", temperature: 0 }).fullStream)
-      if (part.type === "text-delta" || part.type === "reasoning-delta") parts[part.type] = (parts[part.type] ?? "") + part.text;
+      if (part.type === "text-delta" || part.type === "reasoning-delta")
+        parts[part.type] = (parts[part.type] ?? "") + part.text;
     expect(parts).toEqual({ "text-delta": "because", "reasoning-delta": "so" });
   });
 });
@@ -124,14 +152,22 @@ test("a connection whose request was refused before its end serves the next one"
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   const post = (body: string): Promise<{ status: number | undefined; reused: boolean }> =>
     new Promise((resolve, reject) => {
-      const sent = request(`${server.url}/v1/completions`, { method: "POST", agent, headers: { "content-type": "application/json", "content-length": body.length } }, (answer) => {
-        answer.resume().on("end", () => resolve({ status: answer.statusCode, reused: sent.reusedSocket }));
-      });
+      const sent = request(
+        `${server.url}/v1/completions`,
+        { method: "POST", agent, headers: { "content-type": "application/json", "content-length": body.length } },
+        (answer) => {
+          answer.resume().on("end", () => resolve({ status: answer.statusCode, reused: sent.reusedSocket }));
+        },
+      );
       sent.on("error", reject).end(body);
     });
   const small = JSON.stringify({ prompt: "a", max_tokens: 1 });
   expect(await post(small)).toEqual({ status: 200, reused: false });
-  for (const refused of [`{"prompt":${"[".repeat(1_000_000)}`, `{"prompt":[${"0,".repeat(2_000_000)}0]}`, " ".repeat(15_000_000)]) {
+  for (const refused of [
+    `{"prompt":${"[".repeat(1_000_000)}`,
+    `{"prompt":[${"0,".repeat(2_000_000)}0]}`,
+    " ".repeat(15_000_000),
+  ]) {
     expect((await post(refused)).status).toBeGreaterThanOrEqual(400);
     expect(await post(small)).toEqual({ status: 200, reused: true });
   }

@@ -25,8 +25,14 @@ export interface RunningServer {
 
 /** Serves an app over HTTP/1.1. Throws UsageError, saying what to do, when the address cannot be had. */
 export async function listen(app: Hono, options: ListenOptions): Promise<RunningServer> {
-  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false, errorHandler: (error) => unroutable(error) });
-  const server = createServer({ requestTimeout: 60_000, headersTimeout: 30_000, connectionsCheckingInterval: 5_000, requireHostHeader: false }, listener);
+  const listener = getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => unroutable(error),
+  });
+  const server = createServer(
+    { requestTimeout: 60_000, headersTimeout: 30_000, connectionsCheckingInterval: 5_000, requireHostHeader: false },
+    listener,
+  );
   tendConnections(server);
   const last = Math.min(65_535, options.port + (options.port === 0 ? 0 : (options.tryPorts ?? 0)));
   for (let port = options.port; ; port++) {
@@ -59,7 +65,16 @@ export async function listen(app: Hono, options: ListenOptions): Promise<Running
 /** A request that the app never saw: its Host or its path makes no URL. */
 function unroutable(error: unknown): Response {
   const faulty = error instanceof Error && error.name === "RequestError";
-  const { status, body } = errorBody(faulty ? new ApiError(400, `The request has no usable Host or path: ${error.message}`, "invalid_request_error", "invalid_url") : error);
+  const { status, body } = errorBody(
+    faulty
+      ? new ApiError(
+          400,
+          `The request has no usable Host or path: ${error.message}`,
+          "invalid_request_error",
+          "invalid_url",
+        )
+      : error,
+  );
   return Response.json(body, { status });
 }
 

@@ -12,11 +12,17 @@ async function* numbers(n: number, log: string[]): AsyncGenerator<number, void> 
     log.push("ended");
   }
 }
-const options = (log: string[]) => ({ end: "[DONE]", error: (e: unknown) => ({ error: String(e) }), close: () => void log.push("closed") });
+const options = (log: string[]) => ({
+  end: "[DONE]",
+  error: (e: unknown) => ({ error: String(e) }),
+  close: () => void log.push("closed"),
+});
 
 test("events, then the end", async () => {
   const log: string[] = [];
-  expect(await new Response(eventStream(numbers(2, log), options(log))).text()).toBe("data: 0\n\ndata: 1\n\ndata: [DONE]\n\n");
+  expect(await new Response(eventStream(numbers(2, log), options(log))).text()).toBe(
+    "data: 0\n\ndata: 1\n\ndata: [DONE]\n\n",
+  );
   expect(log).toEqual(["make 0", "make 1", "ended", "closed"]);
 });
 
@@ -26,7 +32,9 @@ test("a failure is the last event", async () => {
     yield 1;
     throw new Error("no");
   }
-  expect(await new Response(eventStream(failing(), options(log))).text()).toBe('data: 1\n\ndata: {"error":"Error: no"}\n\n');
+  expect(await new Response(eventStream(failing(), options(log))).text()).toBe(
+    'data: 1\n\ndata: {"error":"Error: no"}\n\n',
+  );
 });
 
 test("nothing is made ahead of a reader, and a reader who leaves ends the source", async () => {

@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { ReasoningSplit, StopMatcher } from "./text.ts";
 
 const chunked = fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c", "\n"), maxLength: 4 }), { maxLength: 12 });
-const stops = fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c", "\n"), minLength: 1, maxLength: 4 }), { maxLength: 3 });
+const stops = fc.array(fc.string({ unit: fc.constantFrom("a", "b", "c", "\n"), minLength: 1, maxLength: 4 }), {
+  maxLength: 3,
+});
 
 function runStops(pieces: string[], words: string[]): { text: string; stopped: boolean } {
   const matcher = new StopMatcher(words);
@@ -12,8 +14,14 @@ function runStops(pieces: string[], words: string[]): { text: string; stopped: b
 }
 
 test("a stop string is found across pieces and is not shown", () => {
-  expect(runStops(["The answer is 4", "2.\nQ", "uest", "ion: next"], ["\nQuestion:"])).toEqual({ text: "The answer is 42.", stopped: true });
-  expect(runStops(["almost \nQues", "tioned"], ["\nQuestion:"])).toEqual({ text: "almost \nQuestioned", stopped: false });
+  expect(runStops(["The answer is 4", "2.\nQ", "uest", "ion: next"], ["\nQuestion:"])).toEqual({
+    text: "The answer is 42.",
+    stopped: true,
+  });
+  expect(runStops(["almost \nQues", "tioned"], ["\nQuestion:"])).toEqual({
+    text: "almost \nQuestioned",
+    stopped: false,
+  });
 });
 
 test("of several stop strings the first to complete wins, and the longest of those", () => {
@@ -54,7 +62,10 @@ function runSplit(pieces: string[], inThought = false): { reasoning: string; con
 }
 
 test("thoughts are taken out of the text", () => {
-  expect(runSplit(["<think>\n2+2", " is 4\n</think>\n\nIt is 4."])).toEqual({ reasoning: "2+2 is 4", content: "It is 4." });
+  expect(runSplit(["<think>\n2+2", " is 4\n</think>\n\nIt is 4."])).toEqual({
+    reasoning: "2+2 is 4",
+    content: "It is 4.",
+  });
   expect(runSplit(["<thi", "nk>a < b", "</th", "ink>c"])).toEqual({ reasoning: "a < b", content: "c" });
   expect(runSplit(["still thinking</think>done"], true)).toEqual({ reasoning: "still thinking", content: "done" });
   expect(runSplit(["</th", "ink>no", " thought"])).toEqual({ reasoning: "", content: "no thought" });
@@ -70,7 +81,9 @@ test("tags elsewhere are text", () => {
 });
 
 test("splitting does not depend on how the text was cut", () => {
-  const pieces = fc.array(fc.constantFrom("<think>", "</think>", "<", "th", "ink>", "</", "x", " ", "\n"), { maxLength: 12 });
+  const pieces = fc.array(fc.constantFrom("<think>", "</think>", "<", "th", "ink>", "</", "x", " ", "\n"), {
+    maxLength: 12,
+  });
   fc.assert(
     fc.property(pieces, fc.boolean(), (parts, inThought) => {
       const whole = parts.join("");

@@ -7,7 +7,10 @@ export interface TextStream {
 }
 
 /** What serving needs of a tokenizer. */
-export type ServeTokenizer = Pick<Tokenizer, "vocabSize" | "bosId" | "eosIds" | "surrounding" | "encode" | "encodeChat" | "decode" | "bytesOf" | "idOf"> & {
+export type ServeTokenizer = Pick<
+  Tokenizer,
+  "vocabSize" | "bosId" | "eosIds" | "surrounding" | "encode" | "encodeChat" | "decode" | "bytesOf" | "idOf"
+> & {
   stream(options?: { skipSpecial?: boolean }): TextStream;
   /** Most bytes of text that one token stands for; absent where nobody can say. */
   bytesPerToken?: number;

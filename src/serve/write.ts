@@ -67,7 +67,8 @@ export async function* writeText(
     const ended = token.finish === "stop";
     waiting.push({ ...token, offset: seen, thought: splitter?.inThought ?? false });
     const tag = splitter && tags.get(token.id);
-    let text = ended || token.id >= tokenizer.vocabSize ? "" : tag !== undefined ? stream.flush() + tag : stream.push(token.id);
+    let text =
+      ended || token.id >= tokenizer.vocabSize ? "" : tag !== undefined ? stream.flush() + tag : stream.push(token.id);
     if (token.finish) text += stream.flush();
     const piece = take(text, token.finish !== undefined);
     if (matcher.stopped) {

@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors.ts";
-import { show } from "./dims.ts";
 import { custom } from "./custom.ts";
+import { show } from "./dims.ts";
+import { f32, i64 } from "./dtype.ts";
 import { add, div, less, log, maximum, mul, neg, sub, where, zerosLike } from "./ops/elementwise.ts";
 import { addRows, gatherElements, scatterElements, takeRows } from "./ops/indexing.ts";
 import { matmul } from "./ops/matmul.ts";
@@ -8,7 +9,6 @@ import { softmax } from "./ops/nn.ts";
 import { sum } from "./ops/reduce.ts";
 import { concat, reshape, slice, transpose } from "./ops/shape.ts";
 import { constant, place, type Tensor } from "./tensor.ts";
-import { f32, i64 } from "./dtype.ts";
 
 /** Sends rows to their experts: x_XD → for every expert the rows that its ids_n1 names. Gradients are added up row by row. */
 export function dispatch(x_XD: Tensor, experts: readonly Tensor[]): Tensor[] {
@@ -27,16 +27,26 @@ export interface HeadProducts {
   toWeight(d_XV: Tensor, h_XD: Tensor): Tensor;
 }
 
-const EXACT: HeadProducts = { toInput: (d_XV, w_VD) => matmul(d_XV, w_VD), toWeight: (d_XV, h_XD) => matmul(d_XV, h_XD, { transA: true }) };
+const EXACT: HeadProducts = {
+  toInput: (d_XV, w_VD) => matmul(d_XV, w_VD),
+  toWeight: (d_XV, h_XD) => matmul(d_XV, h_XD, { transA: true }),
+};
 
 /**
  * Mean negative log-likelihood of target_X under softmax(h_XD · w_VDᵀ) over the rows whose target is ≥ 0, in nats.
  * The weight per row is folded into the narrow operands of the backward products, so that the wide X×V matrix is
  * written three times in all: product, softmax, and a write of X targets. Also gives nll_X (0 where the target is < 0).
  */
-export function linearCrossEntropy(h_XD: Tensor, w_VD: Tensor, target_X: Tensor, products = EXACT): { loss: Tensor; nll_X: Tensor } {
+export function linearCrossEntropy(
+  h_XD: Tensor,
+  w_VD: Tensor,
+  target_X: Tensor,
+  products = EXACT,
+): { loss: Tensor; nll_X: Tensor } {
   if (target_X.rank !== 1 || target_X.dtype !== "i64" || target_X.dim(0) !== h_XD.dim(0))
-    throw new ShapeError(`${place("linearCrossEntropy")}: expected i64 target_X with X=${h_XD.dim(0)}, got ${target_X.dtype}${show(target_X.shape)}`);
+    throw new ShapeError(
+      `${place("linearCrossEntropy")}: expected i64 target_X with X=${h_XD.dim(0)}, got ${target_X.dtype}${show(target_X.shape)}`,
+    );
   const probability_XV = softmax(matmul(h_XD, w_VD, { transB: true }));
   const zero = constant(i64([], [0]));
   const masked_X = less(target_X, zero);
@@ -47,7 +57,8 @@ export function linearCrossEntropy(h_XD: Tensor, w_VD: Tensor, target_X: Tensor,
   const nll_X1 = mul(neg(log(maximum(hit_X1, 1e-30))), weight_X1);
   const loss = div(sum(nll_X1), count);
   const [out, nll] = custom("linearCrossEntropy", [h_XD, w_VD], [loss, nll_X1], ([g, gNll], needed) => {
-    if (gNll !== undefined) throw new ShapeError(`${place("linearCrossEntropy")}: expected a gradient of the loss only`);
+    if (gNll !== undefined)
+      throw new ShapeError(`${place("linearCrossEntropy")}: expected a gradient of the loss only`);
     if (g === undefined) return [undefined, undefined];
     const scale_X1 = mul(weight_X1, div(g, count));
     const d_XV = scatterElements(probability_XV, column_X1, sub(hit_X1, 1), 1);
@@ -83,13 +94,22 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, scale: number, mask?:
  */
 export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale: number): Tensor {
   const T = q.dim(2);
-  if (typeof T !== "number" || k.dim(2) !== T) throw new ShapeError(`${place("causalAttention")}: expected as many keys as queries, known, got ${show(q.shape)} and ${show(k.shape)}`);
+  if (typeof T !== "number" || k.dim(2) !== T)
+    throw new ShapeError(
+      `${place("causalAttention")}: expected as many keys as queries, known, got ${show(q.shape)} and ${show(k.shape)}`,
+    );
   const blocks = T >= 1024 ? 4 : T >= 128 ? 2 : 1;
   const outs = Array.from({ length: blocks }, (_, i) => {
     const [start, end] = [Math.floor((T * i) / blocks), Math.floor((T * (i + 1)) / blocks)];
     const mask = new Float32Array((end - start) * end);
     for (let row = start; row < end; row++) mask.fill(HIDDEN, (row - start) * end + row + 1, (row - start + 1) * end);
-    return attention(slice(q, 2, start, end), slice(k, 2, 0, end), slice(v, 2, 0, end), scale, constant(f32([end - start, end], mask)));
+    return attention(
+      slice(q, 2, start, end),
+      slice(k, 2, 0, end),
+      slice(v, 2, 0, end),
+      scale,
+      constant(f32([end - start, end], mask)),
+    );
   });
   return concat(outs, 2);
 }

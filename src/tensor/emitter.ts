@@ -56,7 +56,14 @@ export class Emitter {
     const count = options.outputs ?? 1;
     const outputs = Array.from({ length: count }, (_, i) => (count === 1 ? name : `${name}:${i}`));
     if (options.domain) this.domains.add(options.domain);
-    this.nodes.push({ op, name, inputs, outputs: [...outputs], attributes: options.attributes ?? {}, domain: options.domain ?? "" });
+    this.nodes.push({
+      op,
+      name,
+      inputs,
+      outputs: [...outputs],
+      attributes: options.attributes ?? {},
+      domain: options.domain ?? "",
+    });
     return outputs;
   }
 
@@ -97,7 +104,9 @@ export class Emitter {
     if (symbol !== undefined)
       name = this.node("Shape", [symbol.name], { attributes: { start: symbol.axis, end: symbol.axis + 1 } })[0]!;
     else if (/^\(.*\)$/.test(dim) && balanced(dim.slice(1, -1)))
-      name = splitAt(dim.slice(1, -1), "+").map((d) => this.length(toDim(d))).reduce((a, b) => this.node("Add", [a, b])[0]!);
+      name = splitAt(dim.slice(1, -1), "+")
+        .map((d) => this.length(toDim(d)))
+        .reduce((a, b) => this.node("Add", [a, b])[0]!);
     else {
       const factors = splitAt(dim, "*");
       if (factors.length < 2)
@@ -204,4 +213,3 @@ export function valueInfo(name: string, tensor: Tensor): ProtoWriter {
   const type = new ProtoWriter().int(1, DTYPES[tensor.dtype].onnx).message(2, shape);
   return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, type));
 }
-

@@ -2,7 +2,7 @@ import { ShapeError } from "../errors.ts";
 import { sameShape, show } from "./dims.ts";
 import { reachable } from "./onnx.ts";
 import { add } from "./ops/elementwise.ts";
-import { scalar, scope, type Node, type Tensor } from "./tensor.ts";
+import { type Node, scalar, scope, type Tensor } from "./tensor.ts";
 
 /**
  * Gradients of a rank-0 f32 loss with respect to any tensors of its graph (parameters or things computed on the way),
@@ -10,7 +10,8 @@ import { scalar, scope, type Node, type Tensor } from "./tensor.ts";
  * Asking for an intermediate tensor (an embedding's gathered rows, say) does not stop the flow to what it was made from.
  */
 export function grad(loss: Tensor, wanted: Tensor[]): (Tensor | undefined)[] {
-  if (loss.rank !== 0 || loss.dtype !== "f32") throw new ShapeError(`grad: expected a scalar f32 loss, got ${loss.dtype}${show(loss.shape)}`);
+  if (loss.rank !== 0 || loss.dtype !== "f32")
+    throw new ShapeError(`grad: expected a scalar f32 loss, got ${loss.dtype}${show(loss.shape)}`);
   const nodes = reachable([loss]);
   const needed = new Set<Node>();
   const targets = new Set(wanted);

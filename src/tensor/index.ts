@@ -5,21 +5,73 @@
  * takes each expert's rows, `collect` adds the results up where they came from. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a
  * gradient of an embedding table is wanted, ask `grad` for the gathered rows and add them up outside the graph.
  */
-export * from "./dtype.ts";
-export * from "./dims.ts";
-export { constant, constantOf, input, inputOf, type Node, parameter, place, type Primitive, scalar, scope, Tensor } from "./tensor.ts";
-export {
-  abs, add, and, cast, div, equal, exp, expand, expandLike, floor, less, lessEqual, log, maximum, minimum, mul, neg, not, type Operand, or,
-  reciprocal, round, sigmoid, sign, silu, sqrt, stopGradient, sub, tanh, where, zerosLike,
-} from "./ops/elementwise.ts";
-export { max, mean, sum, sumTo } from "./ops/reduce.ts";
-export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from "./ops/shape.ts";
-export { byteMatmul, dequantize, quantize } from "./ops/bytes.ts";
-export { matmul } from "./ops/matmul.ts";
-export { addRows, cumsum, gather, gatherElements, iota, nonZero, scatterElements, takeRows, topK } from "./ops/indexing.ts";
-export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
+
 export { attention, causalAttention, collect, dispatch, type HeadProducts, linearCrossEntropy } from "./composite.ts";
 export { custom } from "./custom.ts";
+export * from "./dims.ts";
+export * from "./dtype.ts";
+export type { Target } from "./emitter.ts";
 export { grad } from "./grad.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";
-export type { Target } from "./emitter.ts";
+export { byteMatmul, dequantize, quantize } from "./ops/bytes.ts";
+export {
+  abs,
+  add,
+  and,
+  cast,
+  div,
+  equal,
+  exp,
+  expand,
+  expandLike,
+  floor,
+  less,
+  lessEqual,
+  log,
+  maximum,
+  minimum,
+  mul,
+  neg,
+  not,
+  type Operand,
+  or,
+  reciprocal,
+  round,
+  sigmoid,
+  sign,
+  silu,
+  sqrt,
+  stopGradient,
+  sub,
+  tanh,
+  where,
+  zerosLike,
+} from "./ops/elementwise.ts";
+export {
+  addRows,
+  cumsum,
+  gather,
+  gatherElements,
+  iota,
+  nonZero,
+  scatterElements,
+  takeRows,
+  topK,
+} from "./ops/indexing.ts";
+export { matmul } from "./ops/matmul.ts";
+export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
+export { max, mean, sum, sumTo } from "./ops/reduce.ts";
+export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from "./ops/shape.ts";
+export {
+  constant,
+  constantOf,
+  input,
+  inputOf,
+  type Node,
+  type Primitive,
+  parameter,
+  place,
+  scalar,
+  scope,
+  Tensor,
+} from "./tensor.ts";

@@ -32,7 +32,10 @@ const IR_VERSION = 11;
  * compute the same thing from the same inputs are emitted once. Inputs that `external` names become initializers whose
  * values the runtime is given apart (`constants`): it may repack them, and they must not change.
  */
-export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Target; name?: string; external?: (name: string) => boolean } = {}): OnnxGraph {
+export function toOnnx(
+  outputs: Record<string, Tensor>,
+  options: { target?: Target; name?: string; external?: (name: string) => boolean } = {},
+): OnnxGraph {
   const emitter = new Emitter(options.target ?? "cpu");
   const names = new Map<Tensor, string>();
   const known = new Map<string, string[]>();
@@ -51,7 +54,10 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
   for (const node of nodes) {
     const inputNames = node.inputs.map((t) => names.get(t)!);
     const large = node.primitive.name === "constant" && node.params.data.length > 64;
-    const key = large || inputOf(node.outputs[0]!) ? undefined : `${node.primitive.name}(${inputNames.join()})${paramKey(node.params)}`;
+    const key =
+      large || inputOf(node.outputs[0]!)
+        ? undefined
+        : `${node.primitive.name}(${inputNames.join()})${paramKey(node.params)}`;
     let outputNames = key === undefined ? undefined : known.get(key);
     if (outputNames === undefined) {
       emitter.at(node);
@@ -66,7 +72,15 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
   for (const [name, tensor] of Object.entries(outputs)) {
     const inner = names.get(tensor)!;
     if (produced.has(inner) && !renamed.has(inner)) renamed.set(inner, name);
-    else emitter.nodes.push({ op: "Identity", name: `output ${name}`, inputs: [inner], outputs: [name], attributes: {}, domain: "" });
+    else
+      emitter.nodes.push({
+        op: "Identity",
+        name: `output ${name}`,
+        inputs: [inner],
+        outputs: [name],
+        attributes: {},
+        domain: "",
+      });
   }
   const final = (name: string): string => renamed.get(name) ?? name;
   const nodesUsed = used(emitter.nodes, new Set([...renamed.keys(), ...Object.keys(outputs)]));
@@ -86,11 +100,14 @@ export function toOnnx(outputs: Record<string, Tensor>, options: { target?: Targ
 
 /** The nodes that some result in `wanted` depends on, in their order: a primitive may emit some for an output nobody reads. */
 function used(nodes: readonly OnnxNode[], wanted: Set<string>): OnnxNode[] {
-  return nodes.toReversed().filter((node) => {
-    const needed = node.outputs.some((name) => wanted.has(name));
-    if (needed) for (const name of node.inputs) wanted.add(name);
-    return needed;
-  }).reverse();
+  return nodes
+    .toReversed()
+    .filter((node) => {
+      const needed = node.outputs.some((name) => wanted.has(name));
+      if (needed) for (const name of node.inputs) wanted.add(name);
+      return needed;
+    })
+    .reverse();
 }
 
 /**
@@ -108,7 +125,8 @@ function leavesLast(nodes: readonly OnnxNode[]): OnnxNode[] {
 function paramKey(params: unknown): string {
   return JSON.stringify(params, (_, value) => {
     if (typeof value === "function") return identity(value);
-    if (ArrayBuffer.isView(value)) return `${value.constructor.name}:${Array.from(value as unknown as ArrayLike<number>).join()}`;
+    if (ArrayBuffer.isView(value))
+      return `${value.constructor.name}:${Array.from(value as unknown as ArrayLike<number>).join()}`;
     if (typeof value === "bigint") return `${value}n`;
     return value;
   });

@@ -1,5 +1,5 @@
-import type { DType, HostTensor } from "./dtype.ts";
 import { type Dim, type Shape, show } from "./dims.ts";
+import type { DType, HostTensor } from "./dtype.ts";
 import type { Emitter } from "./emitter.ts";
 
 /** What a primitive gives back for one of its outputs. */

@@ -8,7 +8,8 @@ export type AddedToken = CheckedAddedToken;
  * and of the others those that look like a mark, as `<think>` or `[TOOL_CALLS]`. Letters and runs of spaces, which some
  * vocabularies add too (ö, two spaces), are text.
  */
-export const isControl = (token: { content: string; special: boolean }): boolean => token.special || /^[<[{].*[>\]}]$/su.test(token.content.trim());
+export const isControl = (token: { content: string; special: boolean }): boolean =>
+  token.special || /^[<[{].*[>\]}]$/su.test(token.content.trim());
 
 /** Finds given texts in others: leftmost first, of those the longest, as Hugging Face's tokenizers does. */
 export class Matcher {
@@ -29,7 +30,11 @@ export class Matcher {
       if (known === undefined) lengths.set(unit, new Set([text.length]));
       else known.add(text.length);
     }
-    for (const [unit, known] of lengths) this.lengths.set(unit, [...known].sort((a, b) => b - a));
+    for (const [unit, known] of lengths)
+      this.lengths.set(
+        unit,
+        [...known].sort((a, b) => b - a),
+      );
     const units = [...lengths.keys()].map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`);
     this.first = new RegExp(`[${units.join("")}]`, "g");
   }

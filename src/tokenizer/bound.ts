@@ -22,32 +22,41 @@ export function bytesPerToken(json: CheckedTokenizer, added: readonly CheckedAdd
   const whole = BYTE_CHARS.every((char) => Object.hasOwn(vocab, char));
   const swallows = added.some((token) => token.lstrip || token.rstrip);
   const shrink = shrinkOf(json.normalizer);
-  if (!whole || swallows || shrink === Infinity || !isByteLevel(json.pre_tokenizer) || !keepsAll(json.pre_tokenizer)) return Infinity;
+  if (!whole || swallows || shrink === Infinity || !isByteLevel(json.pre_tokenizer) || !keepsAll(json.pre_tokenizer))
+    return Infinity;
   let longest = 1;
   for (const token of Object.keys(vocab)) longest = Math.max(longest, bytesOfToken(token)?.length ?? 0);
   const normalize = normalizerOf(json.normalizer);
-  for (const token of added) for (const text of [token.content, normalize?.(token.content) ?? ""]) if (text.length * 3 > longest) longest = Math.max(longest, utf8Bytes(text));
+  for (const token of added)
+    for (const text of [token.content, normalize?.(token.content) ?? ""])
+      if (text.length * 3 > longest) longest = Math.max(longest, utf8Bytes(text));
   return longest * shrink;
 }
 
 function shrinkOf(normalizer: Step | null): number {
   if (normalizer === null) return 1;
   if (normalizer.type === "Sequence")
-    return Array.isArray(normalizer.normalizers) ? normalizer.normalizers.reduce<number>((shrink, step: Step) => shrink * shrinkOf(step), 1) : Infinity;
+    return Array.isArray(normalizer.normalizers)
+      ? normalizer.normalizers.reduce<number>((shrink, step: Step) => shrink * shrinkOf(step), 1)
+      : Infinity;
   const name = String(normalizer.type);
   return Object.hasOwn(SHRINKS, name) ? (SHRINKS[name] ?? Infinity) : Infinity;
 }
 
 /** Whether the pieces of a cut, put together, are the text. */
 function keepsAll(step: Step | null): boolean {
-  if (step?.type === "Sequence") return Array.isArray(step.pretokenizers) && step.pretokenizers.every((part: Step) => keepsAll(part));
+  if (step?.type === "Sequence")
+    return Array.isArray(step.pretokenizers) && step.pretokenizers.every((part: Step) => keepsAll(part));
   if (step?.type === "Split" || step?.type === "Punctuation") return step.behavior !== "Removed";
   return step?.type === "ByteLevel" || step?.type === "Digits";
 }
 
 /** Whether text is cut into bytes, of which each has a token, before merging. */
 const isByteLevel = (step: Step | null): boolean =>
-  step?.type === "ByteLevel" || (step?.type === "Sequence" && Array.isArray(step.pretokenizers) && step.pretokenizers.some((part: Step) => isByteLevel(part)));
+  step?.type === "ByteLevel" ||
+  (step?.type === "Sequence" &&
+    Array.isArray(step.pretokenizers) &&
+    step.pretokenizers.some((part: Step) => isByteLevel(part)));
 
 /** Bytes of a text of whole characters in UTF-8. */
 function utf8Bytes(text: string): number {

@@ -29,7 +29,8 @@ const MAX_TOKEN_CHARS = 1024;
 const MAX_VOCABULARY = 4_000_000;
 
 const fail = (where: string, expected: string, got: unknown): never => {
-  let shown = typeof got === "object" && got !== null ? (Array.isArray(got) ? "a list" : "an object") : JSON.stringify(got);
+  let shown =
+    typeof got === "object" && got !== null ? (Array.isArray(got) ? "a list" : "an object") : JSON.stringify(got);
   if (shown !== undefined && shown.length > 60) shown = `${shown.slice(0, 60)}…`;
   throw new ConfigError(`tokenizer.json: ${where}: expected ${expected}, got ${shown ?? "nothing"}`);
 };
@@ -38,7 +39,9 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
 const checkId = (where: string, id: unknown): number =>
-  Number.isInteger(id) && (id as number) >= 0 && (id as number) <= MAX_ID ? (id as number) : fail(where, `an id from 0 to ${MAX_ID}`, id);
+  Number.isInteger(id) && (id as number) >= 0 && (id as number) <= MAX_ID
+    ? (id as number)
+    : fail(where, `an id from 0 to ${MAX_ID}`, id);
 
 const part = (json: Record<string, unknown>, name: string): object | null => {
   const value = json[name] ?? null;
@@ -65,7 +68,8 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
   }
   if (size === 0) fail("model.vocab", "at least one token", vocab);
   if (!Array.isArray(model.merges)) return fail("model.merges", "a list", model.merges);
-  if (model.merges.length > 2 * MAX_VOCABULARY) fail("model.merges", `at most ${2 * MAX_VOCABULARY}`, model.merges.length);
+  if (model.merges.length > 2 * MAX_VOCABULARY)
+    fail("model.merges", `at most ${2 * MAX_VOCABULARY}`, model.merges.length);
   const pairs = Array.isArray(model.merges[0]);
   model.merges.forEach((merge: unknown, i) => {
     const two = pairs ? merge : typeof merge === "string" ? merge.split(" ") : undefined;
@@ -88,8 +92,12 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
   });
   const decoder = part(value, "decoder");
   const { type, decoders } = (decoder ?? {}) as { type?: unknown; decoders?: unknown };
-  const kinds = type === "Sequence" && Array.isArray(decoders) ? decoders.map((one) => (isObject(one) ? one.type : undefined)) : [type];
-  if (!kinds.includes("ByteLevel")) fail("decoder", "ByteLevel (other kinds of tokenizers are not supported)", type ?? null);
+  const kinds =
+    type === "Sequence" && Array.isArray(decoders)
+      ? decoders.map((one) => (isObject(one) ? one.type : undefined))
+      : [type];
+  if (!kinds.includes("ByteLevel"))
+    fail("decoder", "ByteLevel (other kinds of tokenizers are not supported)", type ?? null);
   if (size > 4 * (seen.size + added.length) + 65536) fail("model.vocab", "ids without wide gaps", size - 1);
   return {
     ...value,
@@ -110,25 +118,45 @@ const NAMED_TOKENS = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_t
  * (`added_tokens_decoder`), and those that it names (`bos_token`, `additional_special_tokens`, …) are special.
  * A token that the vocabulary has too has its id there. Names of tokens that neither file has an id for are left out. `size` is one more than the highest id.
  */
-export function joinAddedTokens(json: CheckedTokenizer, config: Record<string, unknown>): { tokens: CheckedAddedToken[]; size: number } {
+export function joinAddedTokens(
+  json: CheckedTokenizer,
+  config: Record<string, unknown>,
+): { tokens: CheckedAddedToken[]; size: number } {
   const { vocab } = json.model;
-  const tokens = new Map(json.added_tokens.map((token) => [token.content, { ...token, id: (Object.hasOwn(vocab, token.content) ? vocab[token.content] : undefined) ?? token.id }]));
+  const tokens = new Map(
+    json.added_tokens.map((token) => [
+      token.content,
+      { ...token, id: (Object.hasOwn(vocab, token.content) ? vocab[token.content] : undefined) ?? token.id },
+    ]),
+  );
   let { size } = json;
   const listed = isObject(config.added_tokens_decoder) ? Object.entries(config.added_tokens_decoder) : [];
   for (const [key, value] of listed.sort((a, b) => Number(a[0]) - Number(b[0]))) {
     const content = tokenText(value);
     if (content === undefined || content === "" || tokens.has(content)) continue;
-    const id = Object.hasOwn(vocab, content) ? vocab[content] : Number(key) === size && size < MAX_ID ? size++ : undefined;
-    if (id !== undefined) tokens.set(content, addedToken({ ...(value as object), content }, id, "tokenizer_config.json: added_tokens_decoder"));
+    const id = Object.hasOwn(vocab, content)
+      ? vocab[content]
+      : Number(key) === size && size < MAX_ID
+        ? size++
+        : undefined;
+    if (id !== undefined)
+      tokens.set(
+        content,
+        addedToken({ ...(value as object), content }, id, "tokenizer_config.json: added_tokens_decoder"),
+      );
   }
   const { additional_special_tokens: additional, extra_special_tokens: extra } = config;
-  const named = [...NAMED_TOKENS.map((name) => config[name]), ...[additional, extra].flatMap((list) => (Array.isArray(list) ? list : isObject(list) ? Object.values(list) : []))];
+  const named = [
+    ...NAMED_TOKENS.map((name) => config[name]),
+    ...[additional, extra].flatMap((list) => (Array.isArray(list) ? list : isObject(list) ? Object.values(list) : [])),
+  ];
   for (const content of named.map(tokenText)) {
     if (content === undefined || content === "") continue;
     const known = tokens.get(content);
     const id = known?.id ?? (Object.hasOwn(vocab, content) ? vocab[content] : undefined);
     if (known !== undefined) tokens.set(content, { ...known, special: true });
-    else if (id !== undefined) tokens.set(content, addedToken({ content, special: true, normalized: false }, id, "tokenizer_config.json"));
+    else if (id !== undefined)
+      tokens.set(content, addedToken({ content, special: true, normalized: false }, id, "tokenizer_config.json"));
   }
   return { tokens: [...tokens.values()], size };
 }
@@ -153,7 +181,10 @@ function addedToken(token: Record<string, unknown>, id: number, where: string): 
 /** tokenizer_config.json, or an empty object where there is none. */
 export function checkTokenizerConfig(value: unknown): Record<string, unknown> {
   if (value === undefined || value === null) return {};
-  if (!isObject(value)) throw new ConfigError(`tokenizer_config.json: expected an object, got ${Array.isArray(value) ? "a list" : typeof value}`);
+  if (!isObject(value))
+    throw new ConfigError(
+      `tokenizer_config.json: expected an object, got ${Array.isArray(value) ? "a list" : typeof value}`,
+    );
   return value;
 }
 

@@ -34,11 +34,18 @@ export class Encoding {
     try {
       this.model = new BPE(json.model);
     } catch (error) {
-      throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, { cause: error });
+      throw new ConfigError(`tokenizer.json: the tokenizer cannot be built: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
     this.all = new Finder(added, normalize);
-    this.words = new Finder(added.filter((token) => !controlIds.has(token.id)), normalize);
-    this.controls = new Matcher(added.filter((token) => controlIds.has(token.id)).map((token) => [token.content, token]));
+    this.words = new Finder(
+      added.filter((token) => !controlIds.has(token.id)),
+      normalize,
+    );
+    this.controls = new Matcher(
+      added.filter((token) => controlIds.has(token.id)).map((token) => [token.content, token]),
+    );
   }
 
   /** `special`: the text of a control token becomes that token. */
@@ -102,7 +109,9 @@ class Finder {
     private readonly normalize: ((text: string) => string) | undefined,
   ) {
     this.asTheyStand = new Matcher(tokens.filter((token) => !token.normalized).map((token) => [token.content, token]));
-    const others = tokens.filter((token) => token.normalized).map((token) => [normalize?.(token.content) ?? token.content, token] as const);
+    const others = tokens
+      .filter((token) => token.normalized)
+      .map((token) => [normalize?.(token.content) ?? token.content, token] as const);
     this.normalized = new Matcher(others.filter(([text]) => text !== ""));
   }
 

@@ -8,7 +8,11 @@ const HEAP_MB = 72;
 function inSmallHeap(code: string): string {
   const path = new URL("./", import.meta.url).href;
   const source = code.replaceAll("$HERE/", path);
-  return execFileSync(process.execPath, [`--max-old-space-size=${HEAP_MB}`, "--import", "tsx", "--input-type=module", "-e", source], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  return execFileSync(
+    process.execPath,
+    [`--max-old-space-size=${HEAP_MB}`, "--import", "tsx", "--input-type=module", "-e", source],
+    { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
+  );
 }
 
 // 100 MB of text, each document with one word of its own that the tokenizer keeps: views into the documents would keep them all.

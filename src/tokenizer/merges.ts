@@ -22,7 +22,11 @@ export function learnMerges(words: readonly Int32Array[], counts: ArrayLike<numb
 }
 
 /** `learnMerges` in small steps, so that others can have their turn in between; yields the number of merges so far. */
-export function* mergeSteps(words: readonly Int32Array[], counts: ArrayLike<number>, options: MergeOptions): Generator<number, Merge[]> {
+export function* mergeSteps(
+  words: readonly Int32Array[],
+  counts: ArrayLike<number>,
+  options: MergeOptions,
+): Generator<number, Merge[]> {
   const idLimit = options.firstId + options.mergeCount;
   const keyOf = (left: number, right: number) => left * idLimit + right;
   const lengths = new Int32Array(idLimit).fill(1);

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Tokenizer } from "./index.ts";
-import { trainTokenizer, type TrainTokenizerOptions } from "./train.ts";
+import { type TrainTokenizerOptions, trainTokenizer } from "./train.ts";
 
 // The fixtures are made by scripts/make-tokenizer-fixture.py; it says how.
 
@@ -21,7 +21,11 @@ interface Expected {
   pad: number;
   strings: { text: string; ids: number[]; decoded: string; skipped: string }[];
   streams: { ids: number[]; decoded: string; skipped: string }[];
-  chats: { messages: { role: string; content: string }[]; options: { add_generation_prompt?: boolean; thinking?: boolean; keep_thoughts?: boolean }; text: string }[];
+  chats: {
+    messages: { role: string; content: string }[];
+    options: { add_generation_prompt?: boolean; thinking?: boolean; keep_thoughts?: boolean };
+    text: string;
+  }[];
   trained: { vocab: Record<string, number>; merges: [string, string][] };
 }
 
@@ -41,49 +45,56 @@ if (process.env.SUMBI_FIXTURES === "write")
     writeFileSync(join(FIXTURES, name, "tokenizer_config.json"), JSON.stringify(trained.tokenizerConfig, null, 1));
   }
 
-describe.each(Object.keys(OPTIONS).filter((name) => existsSync(join(FIXTURES, name, "expected.json"))))("%s against transformers", (name) => {
-  const expected = read(name, "expected.json") as Expected;
-  const tokenizer = new Tokenizer(read(name, "tokenizer.json"), read(name, "tokenizer_config.json"));
+describe.each(Object.keys(OPTIONS).filter((name) => existsSync(join(FIXTURES, name, "expected.json"))))(
+  "%s against transformers",
+  (name) => {
+    const expected = read(name, "expected.json") as Expected;
+    const tokenizer = new Tokenizer(read(name, "tokenizer.json"), read(name, "tokenizer_config.json"));
 
-  it("learns the same vocabulary and merges as Hugging Face's trainer", async () => {
-    const trained = await trainTokenizer(trainingTexts(), OPTIONS[name]);
-    expect(JSON.parse(JSON.stringify(trained.tokenizerJson))).toEqual(read(name, "tokenizer.json"));
-    expect(trained.tokenizerConfig).toEqual(read(name, "tokenizer_config.json"));
-    expect(trained.tokenizerJson.model.merges).toEqual(expected.trained.merges);
-    expect({ ...trained.tokenizerJson.model.vocab }).toEqual(expected.trained.vocab);
-  });
+    it("learns the same vocabulary and merges as Hugging Face's trainer", async () => {
+      const trained = await trainTokenizer(trainingTexts(), OPTIONS[name]);
+      expect(JSON.parse(JSON.stringify(trained.tokenizerJson))).toEqual(read(name, "tokenizer.json"));
+      expect(trained.tokenizerConfig).toEqual(read(name, "tokenizer_config.json"));
+      expect(trained.tokenizerJson.model.merges).toEqual(expected.trained.merges);
+      expect({ ...trained.tokenizerJson.model.vocab }).toEqual(expected.trained.vocab);
+    });
 
-  it("has the same size and special ids", () => {
-    expect(tokenizer.vocabSize).toBe(expected.size);
-    expect(tokenizer.vocabSize).toBe(OPTIONS[name].vocabSize);
-    expect([tokenizer.bosId, tokenizer.eosIds, tokenizer.padId]).toEqual([expected.bos, [expected.eos], expected.pad]);
-  });
+    it("has the same size and special ids", () => {
+      expect(tokenizer.vocabSize).toBe(expected.size);
+      expect(tokenizer.vocabSize).toBe(OPTIONS[name].vocabSize);
+      expect([tokenizer.bosId, tokenizer.eosIds, tokenizer.padId]).toEqual([
+        expected.bos,
+        [expected.eos],
+        expected.pad,
+      ]);
+    });
 
-  it("encodes and decodes every string alike", () => {
-    expect(expected.strings.length).toBeGreaterThan(250);
-    for (const { text, ids, decoded, skipped } of expected.strings) {
-      expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids });
-      expect(tokenizer.decode(ids)).toBe(decoded);
-      expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(skipped);
-      expect(tokenizer.decode(ids)).toBe(text);
-    }
-  });
+    it("encodes and decodes every string alike", () => {
+      expect(expected.strings.length).toBeGreaterThan(250);
+      for (const { text, ids, decoded, skipped } of expected.strings) {
+        expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids });
+        expect(tokenizer.decode(ids)).toBe(decoded);
+        expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(skipped);
+        expect(tokenizer.decode(ids)).toBe(text);
+      }
+    });
 
-  it("decodes arbitrary ids alike, whole and as a stream", () => {
-    for (const { ids, decoded, skipped } of expected.streams) {
-      expect(tokenizer.decode(ids)).toBe(decoded);
-      expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(skipped);
-    }
-  });
+    it("decodes arbitrary ids alike, whole and as a stream", () => {
+      for (const { ids, decoded, skipped } of expected.streams) {
+        expect(tokenizer.decode(ids)).toBe(decoded);
+        expect(tokenizer.decode(ids, { skipSpecial: true })).toBe(skipped);
+      }
+    });
 
-  it("renders every conversation alike", () => {
-    for (const { messages, options, text } of expected.chats)
-      expect(
-        tokenizer.applyChatTemplate(messages, {
-          addGenerationPrompt: options.add_generation_prompt,
-          thinking: options.thinking,
-          keepThoughts: options.keep_thoughts,
-        }),
-      ).toBe(text);
-  });
-});
+    it("renders every conversation alike", () => {
+      for (const { messages, options, text } of expected.chats)
+        expect(
+          tokenizer.applyChatTemplate(messages, {
+            addGenerationPrompt: options.add_generation_prompt,
+            thinking: options.thinking,
+            keepThoughts: options.keep_thoughts,
+          }),
+        ).toBe(text);
+    });
+  },
+);

@@ -20,7 +20,12 @@ const fixture = JSON.parse(readFileSync(new URL("./fixtures/rules.json", import.
 /** The 256 bytes, each a token, in the order of their characters. */
 const bytes = (change: object): Tokenizer => {
   const vocab = Object.fromEntries([...BYTE_CHARS].sort().map((char, id) => [char, id]));
-  return new Tokenizer({ added_tokens: [], decoder: { type: "ByteLevel" }, model: { type: "BPE", vocab, merges: [] }, ...change });
+  return new Tokenizer({
+    added_tokens: [],
+    decoder: { type: "ByteLevel" },
+    model: { type: "BPE", vocab, merges: [] },
+    ...change,
+  });
 };
 
 describe("pre-tokenizers cut as Hugging Face's do", () => {
@@ -36,14 +41,22 @@ describe("pre-tokenizers cut as Hugging Face's do", () => {
 describe("normalizers do as Hugging Face's do", () => {
   it.each(Object.entries(fixture.normalizers))("%s", (_, { rule, texts }) => {
     const normalize = normalizerOf(rule);
-    fixture.texts.slice(-texts.length).forEach((text, i) => expect({ text, normal: normalize?.(text) }).toEqual({ text, normal: texts[i] }));
+    fixture.texts
+      .slice(-texts.length)
+      .forEach((text, i) => expect({ text, normal: normalize?.(text) }).toEqual({ text, normal: texts[i] }));
   });
 });
 
 describe("added tokens are found as Hugging Face finds them", () => {
   it.each(fixture.added.cases)("after $normalizer", ({ normalizer, ids }) => {
-    const tokenizer = bytes({ normalizer, added_tokens: fixture.added.tokens.map((token, i) => ({ normalized: false, id: 256 + i, ...token })), pre_tokenizer: { type: "ByteLevel", add_prefix_space: false } });
-    fixture.added.texts.forEach((text, i) => expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids: ids[i] }));
+    const tokenizer = bytes({
+      normalizer,
+      added_tokens: fixture.added.tokens.map((token, i) => ({ normalized: false, id: 256 + i, ...token })),
+      pre_tokenizer: { type: "ByteLevel", add_prefix_space: false },
+    });
+    fixture.added.texts.forEach((text, i) =>
+      expect({ text, ids: tokenizer.encode(text) }).toEqual({ text, ids: ids[i] }),
+    );
   });
 });
 
@@ -57,17 +70,47 @@ describe("what is put around a text is what Hugging Face puts there", () => {
 
   it("and the begin of text where tokenizer_config.json asks for it, once", () => {
     const vocab = Object.fromEntries([...BYTE_CHARS].sort().map((char, id) => [char, id]));
-    const json = (post_processor: object | null) => ({ added_tokens, decoder: { type: "ByteLevel" }, model: { vocab, merges: [] }, post_processor });
+    const json = (post_processor: object | null) => ({
+      added_tokens,
+      decoder: { type: "ByteLevel" },
+      model: { vocab, merges: [] },
+      post_processor,
+    });
     const config = { bos_token: "<s>", add_bos_token: true };
-    for (const rule of [null, { type: "ByteLevel" }, fixture.post_processors["before"]?.rule ?? null]) expect(new Tokenizer(json(rule), config).surrounding).toEqual({ before: [256], after: [] });
-    expect(new Tokenizer(json(null), { ...config, add_bos_token: false }).surrounding).toEqual({ before: [], after: [] });
+    for (const rule of [null, { type: "ByteLevel" }, fixture.post_processors["before"]?.rule ?? null])
+      expect(new Tokenizer(json(rule), config).surrounding).toEqual({ before: [256], after: [] });
+    expect(new Tokenizer(json(null), { ...config, add_bos_token: false }).surrounding).toEqual({
+      before: [],
+      after: [],
+    });
   });
 
   it.each([
     [{ type: "TemplateProcessing", single: [] }, /single: expected the text once/],
-    [{ type: "TemplateProcessing", single: [{ SpecialToken: { id: "<s>" } }, { Sequence: { id: "A" } }], special_tokens: {} }, /tokens that special_tokens lists/],
-    [{ type: "TemplateProcessing", single: [{ SpecialToken: { id: "a" } }, { Sequence: { id: "A" } }], special_tokens: { a: { ids: [9999] } } }, /ids below 258/],
-    [{ type: "TemplateProcessing", single: [{ SpecialToken: { id: "a" } }, { Sequence: { id: "A" } }], special_tokens: { a: { ids: new Array(1e6).fill(1) } } }, /at most 256 ids/],
+    [
+      {
+        type: "TemplateProcessing",
+        single: [{ SpecialToken: { id: "<s>" } }, { Sequence: { id: "A" } }],
+        special_tokens: {},
+      },
+      /tokens that special_tokens lists/,
+    ],
+    [
+      {
+        type: "TemplateProcessing",
+        single: [{ SpecialToken: { id: "a" } }, { Sequence: { id: "A" } }],
+        special_tokens: { a: { ids: [9999] } },
+      },
+      /ids below 258/,
+    ],
+    [
+      {
+        type: "TemplateProcessing",
+        single: [{ SpecialToken: { id: "a" } }, { Sequence: { id: "A" } }],
+        special_tokens: { a: { ids: new Array(1e6).fill(1) } },
+      },
+      /at most 256 ids/,
+    ],
     [{ type: "RobertaProcessing" }, /ids below 258/],
     [{ type: "Sequence", processors: [{ type: "Sequence", processors: [] }] }, /no Sequence in a Sequence/],
   ])("or refused: %#", (post_processor, message) => {
@@ -81,9 +124,15 @@ describe("rules that are not known are refused by name", () => {
     [{ pre_tokenizer: { type: "Sequence", pretokenizers: [{ type: "BertPreTokenizer" }] } }, /got "BertPreTokenizer"/],
     [{ pre_tokenizer: { type: "constructor" } }, /got "constructor"/],
     [{ pre_tokenizer: { type: "Sequence", pretokenizers: {} } }, /pre_tokenizer.pretokenizers: expected a list/],
-    [{ pre_tokenizer: { type: "Split", pattern: { Regex: "a" }, behavior: "Kept" } }, /behavior: expected Removed, .*; got "Kept"/],
+    [
+      { pre_tokenizer: { type: "Split", pattern: { Regex: "a" }, behavior: "Kept" } },
+      /behavior: expected Removed, .*; got "Kept"/,
+    ],
     [{ pre_tokenizer: { type: "Split", pattern: {}, behavior: "Isolated" } }, /expected {Regex} or {String}/],
-    [{ pre_tokenizer: { type: "Split", pattern: { Regex: "(?<" }, behavior: "Isolated" } }, /the expression cannot be used/],
+    [
+      { pre_tokenizer: { type: "Split", pattern: { Regex: "(?<" }, behavior: "Isolated" } },
+      /the expression cannot be used/,
+    ],
     [{ normalizer: { type: "Precompiled" } }, /normalizer: expected Sequence, NFC, .*; got "Precompiled"/],
     [{ normalizer: [] }, /normalizer: expected an object/],
     [{ post_processor: { type: "Other" } }, /post_processor: expected ByteLevel, .*, got "Other"/],

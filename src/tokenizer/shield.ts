@@ -9,7 +9,12 @@ import { END_THINK, THINK } from "./special.ts";
  */
 
 /** Code points without a meaning: 32 noncharacters, then the private areas. */
-const POOL: readonly (readonly [first: number, last: number])[] = [[0xfdd0, 0xfdef], [0xe000, 0xf8ff], [0xf0000, 0xffffd], [0x100000, 0x10fffd]];
+const POOL: readonly (readonly [first: number, last: number])[] = [
+  [0xfdd0, 0xfdef],
+  [0xe000, 0xf8ff],
+  [0xf0000, 0xffffd],
+  [0x100000, 0x10fffd],
+];
 const IN_POOL = /[\u{fdd0}-\u{fdef}\u{e000}-\u{f8ff}\u{f0000}-\u{ffffd}\u{100000}-\u{10fffd}]/gu;
 /** A character as JSON and templates may write it. */
 const ESCAPED = /\\u([0-9a-f]{4})/gi;
@@ -23,7 +28,12 @@ export class Marks {
 
   constructor(tokens: Iterable<string>) {
     const texts = [...new Set([...tokens, THINK, END_THINK])];
-    this.matcher = new Matcher(texts.map((content) => [content, { id: -1, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false }]));
+    this.matcher = new Matcher(
+      texts.map((content) => [
+        content,
+        { id: -1, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false },
+      ]),
+    );
     this.longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
     this.sorted = texts.toSorted(byUnits);
     this.reversed = texts.map(backwards).sort(byUnits);
@@ -98,7 +108,10 @@ export class Shield {
       if (second === match.end || matcher.has(text.slice(place, second))) places.add(place);
     }
     if (!options.inside)
-      for (const [from, to] of [[0, text.length], [text.length - text.trimStart().length, text.trimEnd().length]] as const) {
+      for (const [from, to] of [
+        [0, text.length],
+        [text.length - text.trimStart().length, text.trimEnd().length],
+      ] as const) {
         if (from >= to) continue;
         const part = text.slice(from, to);
         if (this.marks.endedAtStart(part)) places.add(from);
@@ -121,13 +134,20 @@ export class Shield {
     const thought = open + THINK.length;
     const close = text.startsWith(THINK, open) ? text.indexOf(END_THINK, thought) : -1;
     if (close < 0) return this.cover(text);
-    return text.slice(0, thought) + this.cover(text.slice(thought, close)) + END_THINK + this.cover(text.slice(close + END_THINK.length));
+    return (
+      text.slice(0, thought) +
+      this.cover(text.slice(thought, close)) +
+      END_THINK +
+      this.cover(text.slice(close + END_THINK.length))
+    );
   }
 
   /** The text with what the stand-ins stood for, also where JSON wrote them as \uXXXX. */
   uncover(text: string): string {
     if (this.stoodFor.size === 0) return text;
-    return text.replace(IN_POOL, (char) => this.stoodFor.get(char) ?? char).replace(ESCAPED, (all, hex: string) => this.stoodFor.get(String.fromCharCode(parseInt(hex, 16))) ?? all);
+    return text
+      .replace(IN_POOL, (char) => this.stoodFor.get(char) ?? char)
+      .replace(ESCAPED, (all, hex: string) => this.stoodFor.get(String.fromCharCode(parseInt(hex, 16))) ?? all);
   }
 
   private standIn(char: string): string {
@@ -149,4 +169,5 @@ export class Shield {
 const after = (text: string, place: number): number => place + ((text.codePointAt(place) ?? 0) > 0xffff ? 2 : 1);
 
 /** Where the character that ends at a place begins. */
-const before = (text: string, place: number): number => (place >= 2 && (text.codePointAt(place - 2) ?? 0) > 0xffff ? place - 2 : place - 1);
+const before = (text: string, place: number): number =>
+  place >= 2 && (text.codePointAt(place - 2) ?? 0) > 0xffff ? place - 2 : place - 1;

@@ -23,7 +23,8 @@ const MAX_RULES = 64;
 /** The rules in the order they are applied, sequences opened. `parts` names where a Sequence keeps its own. */
 function flatten(rule: unknown, where: string, parts: string, out: Rule[] = []): Rule[] {
   if (rule === null || rule === undefined) return out;
-  if (typeof rule !== "object" || Array.isArray(rule)) throw new ConfigError(`tokenizer.json: ${where}: expected an object, got ${JSON.stringify(rule)?.slice(0, 60)}`);
+  if (typeof rule !== "object" || Array.isArray(rule))
+    throw new ConfigError(`tokenizer.json: ${where}: expected an object, got ${JSON.stringify(rule)?.slice(0, 60)}`);
   const own = (rule as Rule)[parts];
   if ((rule as Rule).type !== "Sequence") out.push(rule as Rule);
   else if (Array.isArray(own)) for (const part of own) flatten(part, where, parts, out);
@@ -34,7 +35,9 @@ function flatten(rule: unknown, where: string, parts: string, out: Rule[] = []):
 
 function unknown(where: string, known: object, rule: Rule): ConfigError {
   const got = JSON.stringify(rule.type ?? null).slice(0, 60);
-  return new ConfigError(`tokenizer.json: ${where}: expected ${["Sequence", ...Object.keys(known)].join(", ")}; got ${got}`);
+  return new ConfigError(
+    `tokenizer.json: ${where}: expected ${["Sequence", ...Object.keys(known)].join(", ")}; got ${got}`,
+  );
 }
 
 const PRE_TOKENIZERS: Record<string, (rule: Rule) => Stage> = {
@@ -51,12 +54,18 @@ const PRE_TOKENIZERS: Record<string, (rule: Rule) => Stage> = {
   },
   Digits: (rule) => cutting(/\p{N}/gu, rule.individual_digits === true ? "Isolated" : "Contiguous", false),
   Punctuation: (rule) => cutting(/[!-/:-@[-`{-~\p{P}]/gu, behaviorOf(rule.behavior ?? "Isolated"), false),
-  Whitespace: () => cutting(/[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu, "Removed", true),
+  Whitespace: () =>
+    cutting(
+      /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu,
+      "Removed",
+      true,
+    ),
   WhitespaceSplit: () => cutting(/\p{White_Space}/gu, "Removed", false),
 };
 
 /** GPT-2's expression, in which \s is Unicode's White_Space. */
-const GPT2_WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+const GPT2_WORDS =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
 /** The stages of a `pre_tokenizer`; none for null. Throws ConfigError naming what is not understood. */
 export const stagesOf = (rule: unknown): Stage[] =>
@@ -100,29 +109,48 @@ export function normalizerOf(rule: unknown): ((text: string) => string) | undefi
 /** The `pattern` of a rule as the library translates it; compiled, so that what cannot be is told at once. */
 function expression(rule: Rule, where: string, Translate: new (rule: object) => { pattern: RegExp | null }): RegExp {
   const { Regex, String: text } = (rule.pattern ?? {}) as { Regex?: unknown; String?: unknown };
-  if (typeof (Regex ?? text) !== "string") throw new ConfigError(`tokenizer.json: ${where}.pattern: expected {Regex} or {String}, got ${JSON.stringify(rule.pattern ?? null).slice(0, 60)}`);
+  if (typeof (Regex ?? text) !== "string")
+    throw new ConfigError(
+      `tokenizer.json: ${where}.pattern: expected {Regex} or {String}, got ${JSON.stringify(rule.pattern ?? null).slice(0, 60)}`,
+    );
   const { length } = (Regex ?? text) as string;
-  if (length > MAX_EXPRESSION_CHARS) throw new ConfigError(`tokenizer.json: ${where}.pattern: expected at most ${MAX_EXPRESSION_CHARS} characters, got ${length}`);
+  if (length > MAX_EXPRESSION_CHARS)
+    throw new ConfigError(
+      `tokenizer.json: ${where}.pattern: expected at most ${MAX_EXPRESSION_CHARS} characters, got ${length}`,
+    );
   try {
-    const { pattern } = new Translate({ ...rule, invert: false, pattern: typeof Regex === "string" ? { Regex: folded(Regex) } : { String: text } });
+    const { pattern } = new Translate({
+      ...rule,
+      invert: false,
+      pattern: typeof Regex === "string" ? { Regex: folded(Regex) } : { String: text },
+    });
     if (!(pattern instanceof RegExp)) throw new Error("it could not be translated");
     for (const sample of ["a", "\u4e00"]) sample.search(pattern);
     return pattern;
   } catch (error) {
-    throw new ConfigError(`tokenizer.json: ${where}: the tokenizer cannot be built: the expression cannot be used: ${(error as Error).message.slice(0, 200)}`, { cause: error });
+    throw new ConfigError(
+      `tokenizer.json: ${where}: the tokenizer cannot be built: the expression cannot be used: ${(error as Error).message.slice(0, 200)}`,
+      { cause: error },
+    );
   }
 }
 
 /** An expression in which groups that ignore case take ſ for s and the Kelvin sign for k; the library folds ASCII alone. */
 const folded = (source: string): string =>
-  source.replace(/\(\?i:[^()[\]\\]*\)/g, (group) => `(?i:${group.slice(4).replace(/s/gi, "[s\u017f]").replace(/k/gi, "[k\u212a]")}`);
+  source.replace(
+    /\(\?i:[^()[\]\\]*\)/g,
+    (group) => `(?i:${group.slice(4).replace(/s/gi, "[s\u017f]").replace(/k/gi, "[k\u212a]")}`,
+  );
 
 const BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
 type Behavior = (typeof BEHAVIORS)[number];
 
 function behaviorOf(name: unknown): Behavior {
   const behavior = BEHAVIORS.find((known) => known === name);
-  if (behavior === undefined) throw new ConfigError(`tokenizer.json: pre_tokenizer.behavior: expected ${BEHAVIORS.join(", ")}; got ${JSON.stringify(name ?? null)?.slice(0, 60)}`);
+  if (behavior === undefined)
+    throw new ConfigError(
+      `tokenizer.json: pre_tokenizer.behavior: expected ${BEHAVIORS.join(", ")}; got ${JSON.stringify(name ?? null)?.slice(0, 60)}`,
+    );
   return behavior;
 }
 

@@ -34,11 +34,15 @@ export class ChatTemplate {
   /** Throws ConfigError for what is no template. */
   constructor(readonly source: string) {
     try {
-      if (source.length > MAX_SOURCE_CHARS) throw new Bound(`expected at most ${MAX_SOURCE_CHARS} characters, got ${source.length}`);
-      if (new RegExp(`\\s{${MAX_BLANK_CHARS}}`).test(source)) throw new Bound(`expected fewer than ${MAX_BLANK_CHARS} blank characters in a row`);
+      if (source.length > MAX_SOURCE_CHARS)
+        throw new Bound(`expected at most ${MAX_SOURCE_CHARS} characters, got ${source.length}`);
+      if (new RegExp(`\\s{${MAX_BLANK_CHARS}}`).test(source))
+        throw new Bound(`expected fewer than ${MAX_BLANK_CHARS} blank characters in a row`);
       this.program = new Template(source).parsed as Node;
     } catch (error) {
-      throw new ConfigError(`tokenizer_config.json: the chat_template cannot be parsed: ${reasonOf(error)}`, { cause: error });
+      throw new ConfigError(`tokenizer_config.json: the chat_template cannot be parsed: ${reasonOf(error)}`, {
+        cause: error,
+      });
     }
   }
 
@@ -52,7 +56,12 @@ export class ChatTemplate {
       for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) scope.set(name, value);
       return String(new BoundedInterpreter(scope, shield).evaluate(this.program, scope).value);
     } catch (error) {
-      const bound = error instanceof Bound ? error.message : error instanceof RangeError && /string length/.test(error.message) ? TOO_LONG : undefined;
+      const bound =
+        error instanceof Bound
+          ? error.message
+          : error instanceof RangeError && /string length/.test(error.message)
+            ? TOO_LONG
+            : undefined;
       if (bound !== undefined) throw new DataError(`chat template: ended, since ${bound}`, { cause: error });
       throw new DataError(`chat template: these messages cannot be rendered: ${reasonOf(error)}`, { cause: error });
     }
@@ -66,7 +75,9 @@ export interface TextShield {
 }
 
 const reasonOf = (error: unknown): string =>
-  error instanceof RangeError && /call stack/.test(error.message) ? "it is nested too deeply" : (error as Error).message.slice(0, 400);
+  error instanceof RangeError && /call stack/.test(error.message)
+    ? "it is nested too deeply"
+    : (error as Error).message.slice(0, 400);
 
 /** What is used here of the library's syntax tree, values and scopes; it exports their types in a form that TypeScript cannot find. */
 interface Node {
@@ -118,7 +129,8 @@ class BoundedInterpreter extends Base {
     if (node.type === HELD) return node.held as Value;
     if (++this.steps > MAX_STEPS) throw new Bound(`it took more than ${MAX_STEPS} steps`);
     // the first of an empty list is nothing at all
-    const value = (node.type === "Identifier" ? lookUp(node.value as string, scope) : this.compute(node, scope)) ?? UNDEFINED;
+    const value =
+      (node.type === "Identifier" ? lookUp(node.value as string, scope) : this.compute(node, scope)) ?? UNDEFINED;
     this.allow(this.sizeOf(value).chars);
     return value;
   }
@@ -130,7 +142,11 @@ class BoundedInterpreter extends Base {
     // marks that no part has were made by joining them, or by taking out what stood between
     const marks = (part: Node): number => this.marksIn((part.held ?? part.value?.held) as Value | undefined);
     const args: Node[] = measured.args ?? measured.filter?.args ?? [];
-    if (args.some((arg) => marks(arg) > 0) || this.shield.count(value.value) <= marks(measured.operand ?? measured.callee?.object ?? measured.object)) return value;
+    if (
+      args.some((arg) => marks(arg) > 0) ||
+      this.shield.count(value.value) <= marks(measured.operand ?? measured.callee?.object ?? measured.object)
+    )
+      return value;
     return new (value.constructor as new (text: string) => Value)(this.shield.cover(value.value, { inside: true }));
   }
 
@@ -154,7 +170,13 @@ class BoundedInterpreter extends Base {
   private measured(node: Node, scope: Scope): Node {
     const held = (part: Node): Node => ({ type: HELD, held: this.evaluate(part, scope) });
     const heldArguments = (args: readonly Node[]): Node[] =>
-      args.map((arg) => (arg.type === "KeywordArgumentExpression" ? { ...arg, value: held(arg.value) } : arg.type.endsWith("SpreadExpression") ? { ...arg, argument: held(arg.argument) } : held(arg)));
+      args.map((arg) =>
+        arg.type === "KeywordArgumentExpression"
+          ? { ...arg, value: held(arg.value) }
+          : arg.type.endsWith("SpreadExpression")
+            ? { ...arg, argument: held(arg.argument) }
+            : held(arg),
+      );
     if (node.type === "FilterExpression" || node.type === "FilterStatement") {
       const called = node.filter.type === "CallExpression";
       const name = String(called ? node.filter.callee.value : node.filter.value);
@@ -164,7 +186,11 @@ class BoundedInterpreter extends Base {
       this.allow(grown(name, operand.held, this.sizeOf(operand.held), args));
       return { ...node, type: "FilterExpression", operand, filter: called ? { ...node.filter, args } : node.filter };
     }
-    if (node.type === "CallExpression" && node.callee.type === "MemberExpression" && GROWING.has(String(node.callee.property.value))) {
+    if (
+      node.type === "CallExpression" &&
+      node.callee.type === "MemberExpression" &&
+      GROWING.has(String(node.callee.property.value))
+    ) {
       const object = held(node.callee.object);
       const args = heldArguments(node.args);
       this.allow(grown(String(node.callee.property.value), object.held, this.sizeOf(object.held), args));
@@ -214,7 +240,8 @@ function grown(name: string, operand: Value, size: Size, args: readonly Node[]):
   const text = typeof operand.value === "string" ? operand.value : "";
   if (name === "join") return size.chars + size.entries * (longest + (text === "" ? 0 : ENTRY_CHARS));
   if (name === "replace") return size.chars + occurrences(text, texts[0] ?? "") * (texts[1] ?? "").length;
-  if (name === "split") return size.chars + (texts.length > 0 ? occurrences(text, texts[0] ?? "") : text.length / 2) * ENTRY_CHARS;
+  if (name === "split")
+    return size.chars + (texts.length > 0 ? occurrences(text, texts[0] ?? "") : text.length / 2) * ENTRY_CHARS;
   const width = Math.max(4, ...numbers);
   if (name === "indent") return size.chars + (occurrences(text, "\n") + 1) * width;
   return size.chars + (numbers.length > 0 ? size.entries * (size.depth + 1) * width : 0) + size.entries * longest;
@@ -251,14 +278,28 @@ const GLOBALS = {
   range: (first: number, second?: number, step = 1): number[] => {
     const [start, stop] = typeof second === "number" ? [first, second] : [0, first];
     const count = Math.ceil((stop - start) / step);
-    if (!Number.isInteger(start) || !Number.isInteger(stop) || !Number.isInteger(step) || step === 0) throw new Error("range() takes whole numbers, and no step of 0");
+    if (!Number.isInteger(start) || !Number.isInteger(stop) || !Number.isInteger(step) || step === 0)
+      throw new Error("range() takes whole numbers, and no step of 0");
     if (count > MAX_RANGE) throw new Bound(`it loops over a range of more than ${MAX_RANGE}`);
     return Array.from({ length: Math.max(0, count) }, (_, i) => start + i * step);
   },
   strftime_now: (format: unknown) => timeText(new Date(), String(format)),
 };
 
-const MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS = [
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+];
 const DAYS = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
 /** Python's strftime in the C locale, as far as templates use it; other directives stay as they are. */
@@ -267,9 +308,20 @@ function timeText(date: Date, format: string): string {
   const month = MONTHS[date.getMonth()] ?? "";
   const day = DAYS[date.getDay()] ?? "";
   const parts: Record<string, string> = {
-    Y: String(date.getFullYear()), y: two(date.getFullYear() % 100), m: two(date.getMonth() + 1), d: two(date.getDate()), B: month, b: month.slice(0, 3),
-    A: day, a: day.slice(0, 3), H: two(date.getHours()), I: two(date.getHours() % 12 || 12), M: two(date.getMinutes()), S: two(date.getSeconds()),
-    p: date.getHours() < 12 ? "AM" : "PM", "%": "%",
+    Y: String(date.getFullYear()),
+    y: two(date.getFullYear() % 100),
+    m: two(date.getMonth() + 1),
+    d: two(date.getDate()),
+    B: month,
+    b: month.slice(0, 3),
+    A: day,
+    a: day.slice(0, 3),
+    H: two(date.getHours()),
+    I: two(date.getHours() % 12 || 12),
+    M: two(date.getMinutes()),
+    S: two(date.getSeconds()),
+    p: date.getHours() < 12 ? "AM" : "PM",
+    "%": "%",
   };
   return format.replace(/%(.)/gs, (all, name: string) => parts[name] ?? all);
 }

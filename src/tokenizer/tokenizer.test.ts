@@ -1,7 +1,7 @@
-import fc from "fast-check";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError, DataError } from "../errors.ts";
 import { ASSISTANT, END_THINK, EOS, THINK, Tokenizer, USER } from "./index.ts";
@@ -15,7 +15,11 @@ const tokenizer = new Tokenizer(json(), config);
 const texts = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 60 }),
   fc.string({ unit: "binary", maxLength: 60 }),
-  fc.array(fc.constantFrom(USER, ASSISTANT, THINK, END_THINK, EOS, "<", "｜", " ", "\n", "12", "word", "中"), { maxLength: 20 }).map((parts) => parts.join("")),
+  fc
+    .array(fc.constantFrom(USER, ASSISTANT, THINK, END_THINK, EOS, "<", "｜", " ", "\n", "12", "word", "中"), {
+      maxLength: 20,
+    })
+    .map((parts) => parts.join("")),
 );
 /** A lone surrogate has no UTF-8; both ways it becomes U+FFFD. */
 const wellFormed = (text: string) => Buffer.from(text).toString();
@@ -37,13 +41,20 @@ describe("encode and decode", () => {
     expect(tokenizer.encode(text)).toEqual([tokenizer.idOf(USER), ...tokenizer.encode("hi"), tokenizer.eosIds[0]]);
     expect(tokenizer.encode(text, { special: false })).not.toContain(tokenizer.idOf(USER));
     expect(tokenizer.decode(tokenizer.encode(text), { skipSpecial: true })).toBe("hi");
-    expect(tokenizer.decode(tokenizer.encode(`${THINK}a${END_THINK}b`), { skipSpecial: true })).toBe(`${THINK}a${END_THINK}b`);
+    expect(tokenizer.decode(tokenizer.encode(`${THINK}a${END_THINK}b`), { skipSpecial: true })).toBe(
+      `${THINK}a${END_THINK}b`,
+    );
   });
 
   it("group digits by three or one", () => {
     const one = new Tokenizer(read("digits", "tokenizer.json"), read("digits", "tokenizer_config.json"));
     expect(one.encode("12345").map((id) => one.tokenOf(id))).toEqual(["1", "2", "3", "4", "5"]);
-    expect(tokenizer.encode("1234").map((id) => tokenizer.decode([id])).join("|")).toMatch(/^(123|1\|23|12\|3|1\|2\|3)\|4$/);
+    expect(
+      tokenizer
+        .encode("1234")
+        .map((id) => tokenizer.decode([id]))
+        .join("|"),
+    ).toMatch(/^(123|1\|23|12\|3|1\|2\|3)\|4$/);
   });
 
   it("answer the same when words are met again and when many new ones come", () => {
@@ -98,15 +109,25 @@ describe("chat template", () => {
 
   it("drops earlier thoughts, keeps them for training", () => {
     const bos = "<｜begin▁of▁sentence｜>";
-    expect(tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true })).toBe(`${bos}${USER}a${ASSISTANT}</think>b${EOS}${USER}c${ASSISTANT}`);
-    expect(tokenizer.applyChatTemplate(chat, { keepThoughts: true })).toBe(`${bos}${USER}a${ASSISTANT}<think>one</think>b${EOS}${USER}c`);
-    expect(tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true, thinking: true })).toMatch(/<｜Assistant｜><think>$/);
-    expect(tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true, thinking: false })).toMatch(/<｜Assistant｜><\/think>$/);
+    expect(tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true })).toBe(
+      `${bos}${USER}a${ASSISTANT}</think>b${EOS}${USER}c${ASSISTANT}`,
+    );
+    expect(tokenizer.applyChatTemplate(chat, { keepThoughts: true })).toBe(
+      `${bos}${USER}a${ASSISTANT}<think>one</think>b${EOS}${USER}c`,
+    );
+    expect(tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true, thinking: true })).toMatch(
+      /<｜Assistant｜><think>$/,
+    );
+    expect(tokenizer.applyChatTemplate(chat, { addGenerationPrompt: true, thinking: false })).toMatch(
+      /<｜Assistant｜><\/think>$/,
+    );
   });
 
   it("reports what it cannot render", () => {
     expect(() => tokenizer.applyChatTemplate([{ role: "robot", content: "x" }])).toThrow(DataError);
-    expect(() => new Tokenizer(json(), { ...config, chat_template: "{% if %}" }).applyChatTemplate(chat)).toThrow(ConfigError);
+    expect(() => new Tokenizer(json(), { ...config, chat_template: "{% if %}" }).applyChatTemplate(chat)).toThrow(
+      ConfigError,
+    );
     expect(() => new Tokenizer(json(), {}).applyChatTemplate(chat)).toThrow(/chat_template, found none/);
   });
 });
@@ -130,7 +151,13 @@ describe("files as others write them", () => {
   it("with merges as texts, tokens as objects and several templates are understood", () => {
     const file = json();
     file.model.merges = file.model.merges.map((pair: string[]) => pair.join(" "));
-    const other = new Tokenizer(file, { eos_token: { content: EOS, lstrip: false }, chat_template: [{ name: "tools", template: "x" }, { name: "default", template: "y" }] });
+    const other = new Tokenizer(file, {
+      eos_token: { content: EOS, lstrip: false },
+      chat_template: [
+        { name: "tools", template: "x" },
+        { name: "default", template: "y" },
+      ],
+    });
     expect(other.encode("the whale")).toEqual(tokenizer.encode("the whale"));
     expect(other.eosIds).toEqual([1]);
     expect(other.applyChatTemplate([])).toBe("y");
@@ -142,22 +169,58 @@ describe("broken and hostile files", () => {
   const cases: [string, (file: Record<string, any>) => unknown, RegExp][] = [
     ["no object", () => [], /the file: expected an object, got a list/],
     ["no model", (f) => ({ ...f, model: undefined }), /model: expected an object, got nothing/],
-    ["another model", (f) => ({ ...f, model: { ...f.model, type: "Unigram" } }), /model.type: expected "BPE", got "Unigram"/],
+    [
+      "another model",
+      (f) => ({ ...f, model: { ...f.model, type: "Unigram" } }),
+      /model.type: expected "BPE", got "Unigram"/,
+    ],
     ["no vocabulary", (f) => ({ ...f, model: { ...f.model, vocab: [] } }), /model.vocab: expected an object/],
     ["an empty one", (f) => ({ ...f, model: { ...f.model, vocab: {}, merges: [] } }), /at least one token/],
-    ["a huge id", (f) => ({ ...f, model: { ...f.model, vocab: { ...vocab(), x9: 2 ** 52 } } }), /expected an id from 0 to/],
-    ["ids with gaps", (f) => ({ ...f, model: { ...f.model, vocab: { ...vocab(), x9: 15_000_000 } } }), /without wide gaps/],
+    [
+      "a huge id",
+      (f) => ({ ...f, model: { ...f.model, vocab: { ...vocab(), x9: 2 ** 52 } } }),
+      /expected an id from 0 to/,
+    ],
+    [
+      "ids with gaps",
+      (f) => ({ ...f, model: { ...f.model, vocab: { ...vocab(), x9: 15_000_000 } } }),
+      /without wide gaps/,
+    ],
     ["a negative id", (f) => ({ ...f, model: { ...f.model, vocab: { ...vocab(), x9: -4 } } }), /got -4/],
     ["an id used twice", (f) => ({ ...f, model: { ...f.model, vocab: { ...vocab(), x9: 5 } } }), /an id of its own/],
-    ["a merge of one", (f) => ({ ...f, model: { ...f.model, merges: [["a"]] } }), /model.merges\[0\]: expected two tokens/],
-    ["a merge of unknown tokens", (f) => ({ ...f, model: { ...f.model, merges: [["q", "zzz"]] } }), /tokens of the vocabulary, got "q zzz"/],
-    ["merges of another kind", (f) => ({ ...f, model: { ...f.model, merges: { length: 1e9 } } }), /model.merges: expected a list/],
+    [
+      "a merge of one",
+      (f) => ({ ...f, model: { ...f.model, merges: [["a"]] } }),
+      /model.merges\[0\]: expected two tokens/,
+    ],
+    [
+      "a merge of unknown tokens",
+      (f) => ({ ...f, model: { ...f.model, merges: [["q", "zzz"]] } }),
+      /tokens of the vocabulary, got "q zzz"/,
+    ],
+    [
+      "merges of another kind",
+      (f) => ({ ...f, model: { ...f.model, merges: { length: 1e9 } } }),
+      /model.merges: expected a list/,
+    ],
     ["an added token without text", (f) => ({ ...f, added_tokens: [{ id: 3 }] }), /added_tokens\[0\].content/],
     ["an added token without id", (f) => ({ ...f, added_tokens: [{ content: "x" }] }), /added_tokens\[0\].id/],
-    ["a decoder that is not of bytes", (f) => ({ ...f, decoder: { type: "Metaspace" } }), /decoder: expected ByteLevel .*, got "Metaspace"/],
-    ["an unknown pre-tokenizer", (f) => ({ ...f, pre_tokenizer: { type: "Nonsense" } }), /pre_tokenizer: expected Sequence, Split, .*got "Nonsense"/],
+    [
+      "a decoder that is not of bytes",
+      (f) => ({ ...f, decoder: { type: "Metaspace" } }),
+      /decoder: expected ByteLevel .*, got "Metaspace"/,
+    ],
+    [
+      "an unknown pre-tokenizer",
+      (f) => ({ ...f, pre_tokenizer: { type: "Nonsense" } }),
+      /pre_tokenizer: expected Sequence, Split, .*got "Nonsense"/,
+    ],
     ["a pre-tokenizer that is a text", (f) => ({ ...f, pre_tokenizer: "x" }), /pre_tokenizer: expected an object/],
-    ["an expression that does not parse", (f) => ({ ...f, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }), /cannot be built/],
+    [
+      "an expression that does not parse",
+      (f) => ({ ...f, pre_tokenizer: { type: "Split", pattern: { Regex: "(" }, behavior: "Isolated" } }),
+      /cannot be built/,
+    ],
   ];
   it.each(cases)("%s", (_name, change, message) => {
     expect(() => new Tokenizer(change(json()), config)).toThrow(ConfigError);

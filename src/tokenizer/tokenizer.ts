@@ -105,7 +105,8 @@ export class Tokenizer {
     this.eosIds = [...new Set([...(eos === undefined ? [] : [eos]), ...(options.extraEos ?? [])])];
     this.chatTemplate = options.chatTemplate ?? templateText(this.config.chat_template);
     const { before, after } = surroundingOf(json.post_processor, added.size);
-    const begin = this.config.add_bos_token === true && this.bosId !== undefined && before[0] !== this.bosId ? [this.bosId] : [];
+    const begin =
+      this.config.add_bos_token === true && this.bosId !== undefined && before[0] !== this.bosId ? [this.bosId] : [];
     this.surrounding = { before: [...begin, ...before], after };
     this.makeEncoding = () => new Encoding(json, added.tokens, this.controlIds);
     if (!options.lazy) this.madeEncoding = this.makeEncoding();
@@ -133,8 +134,16 @@ export class Tokenizer {
     const { messages: given, ...rest } = this.variablesOf(messages, options);
     const shield = new Shield(this.marks, [template.source, ...textsOf(given), ...textsOf(rest)]);
     const { variables = {} } = options;
-    const covered = Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, Object.hasOwn(variables, name) ? coverDeep(value, shield) : value]));
-    const rendered = template.render({ ...covered, messages: messages.map((message) => coverMessage(message, shield)) }, shield);
+    const covered = Object.fromEntries(
+      Object.entries(rest).map(([name, value]) => [
+        name,
+        Object.hasOwn(variables, name) ? coverDeep(value, shield) : value,
+      ]),
+    );
+    const rendered = template.render(
+      { ...covered, messages: messages.map((message) => coverMessage(message, shield)) },
+      shield,
+    );
     const chat = { text: shield.uncover(rendered), opensThought: rendered.trimEnd().endsWith(THINK) };
     const least = Math.ceil(chat.text.length / this.bytesPerToken);
     if (least > (options.mostTokens ?? Infinity)) return { ...chat, ids: [], least };
@@ -186,7 +195,8 @@ export class Tokenizer {
   }
 
   private parsedTemplate(): ChatTemplate {
-    if (this.chatTemplate === undefined) throw new ConfigError("tokenizer_config.json: expected a chat_template, found none");
+    if (this.chatTemplate === undefined)
+      throw new ConfigError("tokenizer_config.json: expected a chat_template, found none");
     return (this.template ??= new ChatTemplate(this.chatTemplate));
   }
 
@@ -228,7 +238,11 @@ function coverMessage(message: ChatMessage, shield: Shield): Record<string, unkn
   const { role, content, ...rest } = message;
   const thoughtApart = typeof message.reasoning_content === "string" && message.reasoning_content !== "";
   const answer = role === "assistant" && typeof content === "string" && !thoughtApart;
-  return { role: shield.cover(role, { inside: true }), content: answer ? shield.coverAnswer(content) : coverDeep(content, shield), ...(coverDeep(rest, shield) as object) };
+  return {
+    role: shield.cover(role, { inside: true }),
+    content: answer ? shield.coverAnswer(content) : coverDeep(content, shield),
+    ...(coverDeep(rest, shield) as object),
+  };
 }
 
 /** Fields whose values templates compare with words of their own, or make marks of. */
@@ -239,5 +253,10 @@ function coverDeep(value: unknown, shield: Shield): unknown {
   if (typeof value === "string") return shield.cover(value);
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map((part) => coverDeep(part, shield));
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [shield.cover(key, { inside: true }), typeof part === "string" && NAMES.has(key) ? shield.cover(part, { inside: true }) : coverDeep(part, shield)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      shield.cover(key, { inside: true }),
+      typeof part === "string" && NAMES.has(key) ? shield.cover(part, { inside: true }) : coverDeep(part, shield),
+    ]),
+  );
 }

@@ -8,7 +8,13 @@ import { trainTokenizer } from "./train.ts";
 import { WordCounts } from "./wordCounts.ts";
 
 /** The rule itself, without any bookkeeping: count all pairs anew before each merge. */
-function slowMerges(words: number[][], counts: number[], firstId: number, mergeCount: number, minFrequency: number): Merge[] {
+function slowMerges(
+  words: number[][],
+  counts: number[],
+  firstId: number,
+  mergeCount: number,
+  minFrequency: number,
+): Merge[] {
   const merges: Merge[] = [];
   while (merges.length < mergeCount) {
     const pairs = new Map<string, { pair: Merge; count: number }>();
@@ -20,7 +26,9 @@ function slowMerges(words: number[][], counts: number[], firstId: number, mergeC
         pairs.set(pair.join(), entry);
       }
     });
-    const best = [...pairs.values()].sort((a, b) => b.count - a.count || a.pair[0] - b.pair[0] || a.pair[1] - b.pair[1])[0];
+    const best = [...pairs.values()].sort(
+      (a, b) => b.count - a.count || a.pair[0] - b.pair[0] || a.pair[1] - b.pair[1],
+    )[0];
     if (best === undefined || best.count < minFrequency) break;
     const id = firstId + merges.length;
     merges.push(best.pair);
@@ -41,21 +49,37 @@ describe("learnMerges", () => {
   it("makes the merges that counting anew would make", () => {
     const word = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 12 });
     fc.assert(
-      fc.property(fc.array(fc.tuple(word, fc.integer({ min: 1, max: 9 })), { minLength: 1, maxLength: 12 }), (entries) => {
-        const words = entries.map(([word]) => word);
-        const counts = entries.map(([, count]) => count);
-        const options = { firstId: 4, mergeCount: 12, minFrequency: 2, maxTokenBytes: 1000 };
-        const fast = learnMerges(words.map((word) => Int32Array.from(word)), counts, options);
-        // Runs such as aaa count overlapping pairs while a merge takes every second one: both ways agree on it.
-        expect(fast).toEqual(slowMerges(words, counts, 4, 12, 2));
-      }),
+      fc.property(
+        fc.array(fc.tuple(word, fc.integer({ min: 1, max: 9 })), { minLength: 1, maxLength: 12 }),
+        (entries) => {
+          const words = entries.map(([word]) => word);
+          const counts = entries.map(([, count]) => count);
+          const options = { firstId: 4, mergeCount: 12, minFrequency: 2, maxTokenBytes: 1000 };
+          const fast = learnMerges(
+            words.map((word) => Int32Array.from(word)),
+            counts,
+            options,
+          );
+          // Runs such as aaa count overlapping pairs while a merge takes every second one: both ways agree on it.
+          expect(fast).toEqual(slowMerges(words, counts, 4, 12, 2));
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it("makes no token longer than asked", () => {
-    const merges = learnMerges([Int32Array.from({ length: 64 }, () => 0)], [10], { firstId: 1, mergeCount: 20, minFrequency: 2, maxTokenBytes: 8 });
-    expect(merges).toEqual([[0, 0], [1, 1], [2, 2]]);
+    const merges = learnMerges([Int32Array.from({ length: 64 }, () => 0)], [10], {
+      firstId: 1,
+      mergeCount: 20,
+      minFrequency: 2,
+      maxTokenBytes: 8,
+    });
+    expect(merges).toEqual([
+      [0, 0],
+      [1, 1],
+      [2, 2],
+    ]);
   });
 });
 
@@ -63,7 +87,11 @@ describe("WordCounts", () => {
   it("is exact while it fits", () => {
     const counts = new WordCounts(10);
     for (const word of "a b a c a b".split(" ")) counts.add(word);
-    expect([...counts.counts]).toEqual([["a", 3], ["b", 2], ["c", 1]]);
+    expect([...counts.counts]).toEqual([
+      ["a", 3],
+      ["b", 2],
+      ["c", 1],
+    ]);
     expect(counts.lost).toBe(0);
   });
 
@@ -101,7 +129,24 @@ describe("preTokenize", () => {
   });
 
   it("cuts as DeepSeek-V3 does", () => {
-    expect(preTokenize(3)("In 12345 days,  it's 中文OK!\n\nx(y)")).toEqual(["In", " ", "123", "45", " days", ",", " ", " it", "'s", " ", "中文", "OK", "!\n\n", "x", "(y", ")"]);
+    expect(preTokenize(3)("In 12345 days,  it's 中文OK!\n\nx(y)")).toEqual([
+      "In",
+      " ",
+      "123",
+      "45",
+      " days",
+      ",",
+      " ",
+      " it",
+      "'s",
+      " ",
+      "中文",
+      "OK",
+      "!\n\n",
+      "x",
+      "(y",
+      ")",
+    ]);
     expect(preTokenize(1)("a 123")).toEqual(["a", " ", "1", "2", "3"]);
   });
 });
@@ -137,7 +182,10 @@ describe("trainTokenizer", () => {
   });
 
   it("takes more tokens that are never cut", async () => {
-    const trained = await trainTokenizer(texts, { vocabSize: 400, addedTokens: [{ content: "<|tool|>", special: true }] });
+    const trained = await trainTokenizer(texts, {
+      vocabSize: 400,
+      addedTokens: [{ content: "<|tool|>", special: true }],
+    });
     const tokenizer = new Tokenizer(trained.tokenizerJson, trained.tokenizerConfig);
     expect(tokenizer.encode("<|tool|>")).toEqual([trained.vocabSize - 1]);
   });
@@ -149,7 +197,9 @@ describe("trainTokenizer", () => {
     await expect(trainTokenizer(texts, { vocabSize: 100 })).rejects.toThrow(/at least 267/);
     await expect(trainTokenizer(texts, { vocabSize: 1e9 })).rejects.toThrow(ConfigError);
     await expect(trainTokenizer(texts, { vocabSize: 300, digits: 2 as 1 })).rejects.toThrow(/digits 1 or 3/);
-    await expect(trainTokenizer(texts, { vocabSize: 300, addedTokens: [{ content: "<think>", special: true }] })).rejects.toThrow(ConfigError);
+    await expect(
+      trainTokenizer(texts, { vocabSize: 300, addedTokens: [{ content: "<think>", special: true }] }),
+    ).rejects.toThrow(ConfigError);
     await expect(trainTokenizer([], { vocabSize: 300 })).rejects.toThrow(DataError);
   });
 });

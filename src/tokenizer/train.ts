@@ -66,7 +66,8 @@ export async function trainTokenizer(
     throw new ConfigError(
       `tokenizer: expected a vocabulary size of at least ${reserved} (256 bytes and ${reserved - 256} special tokens), got ${vocabSize}`,
     );
-  if (vocabSize > 4_000_000) throw new ConfigError(`tokenizer: expected a vocabulary size up to 4000000, got ${vocabSize}`);
+  if (vocabSize > 4_000_000)
+    throw new ConfigError(`tokenizer: expected a vocabulary size up to 4000000, got ${vocabSize}`);
   const names = [...FIRST_TOKENS, ...last].map((token) => token.content);
   if (names.some((name, i) => name === "" || names.indexOf(name) !== i))
     throw new ConfigError("tokenizer: expected added tokens that are not empty and differ from each other");
@@ -108,7 +109,10 @@ export async function trainTokenizer(
   });
   const vocab: Record<string, number> = Object.create(null);
   tokens.forEach((token, id) => (vocab[token] = id));
-  const added = [...FIRST_TOKENS.map((token, id) => addedToken(token, id)), ...last.map((token, i) => addedToken(token, tokens.length + i))];
+  const added = [
+    ...FIRST_TOKENS.map((token, id) => addedToken(token, id)),
+    ...last.map((token, i) => addedToken(token, tokens.length + i)),
+  ];
   return {
     tokenizerJson: {
       version: "1.0",
@@ -148,5 +152,13 @@ export async function trainTokenizer(
 }
 
 function addedToken(token: AddedToken, id: number): Record<string, unknown> {
-  return { id, content: token.content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: token.special };
+  return {
+    id,
+    content: token.content,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: token.special,
+  };
 }

@@ -18,7 +18,10 @@ export function byteRange(): Promise<number> {
 async function probe(): Promise<number> {
   const [rows, inner, columns] = [16, 64, 32];
   const product = t.byteMatmul(t.input("a", "u8", [rows, inner]), t.input("b", "i8", [inner, columns]), t.scalar(1));
-  const executable = await compile(t.toOnnx({ product }, { name: "byte range" }).bytes, { name: "byte range", threads: 1 });
+  const executable = await compile(t.toOnnx({ product }, { name: "byte range" }).bytes, {
+    name: "byte range",
+    threads: 1,
+  });
   try {
     const a: t.HostTensor = { dtype: "u8", shape: [rows, inner], data: new Uint8Array(rows * inner).fill(255) };
     const b: t.HostTensor = { dtype: "i8", shape: [inner, columns], data: new Int8Array(inner * columns).fill(WHOLE) };

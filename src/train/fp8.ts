@@ -1,6 +1,21 @@
 import type { Product } from "../model/builder.ts";
 import {
-  abs, cast, custom, dimDiv, dimMul, div, matmul, max, maximum, mul, pad, reshape, slice, stopGradient, type Dim, type Tensor,
+  abs,
+  cast,
+  custom,
+  type Dim,
+  dimDiv,
+  dimMul,
+  div,
+  matmul,
+  max,
+  maximum,
+  mul,
+  pad,
+  reshape,
+  slice,
+  stopGradient,
+  type Tensor,
 } from "../tensor/index.ts";
 
 /** Elements that share a scale (arXiv:2412.19437 §3.3.2). */
@@ -18,11 +33,25 @@ function tiles(x: Tensor, axis: number): { cut: Tensor; whole: Dim } | undefined
   const length = x.dim(axis);
   if (typeof length !== "number") {
     const n = dimDiv(length, TILE);
-    return n === undefined ? undefined : { cut: reshape(x, x.shape.flatMap((d, i) => (i === axis ? [n, TILE] : [d]))), whole: length };
+    return n === undefined
+      ? undefined
+      : {
+          cut: reshape(
+            x,
+            x.shape.flatMap((d, i) => (i === axis ? [n, TILE] : [d])),
+          ),
+          whole: length,
+        };
   }
   const n = Math.ceil(length / TILE);
   const padded = pad(x, axis, 0, n * TILE - length);
-  return { cut: reshape(padded, x.shape.flatMap((d, i) => (i === axis ? [n, TILE] : [d]))), whole: n * TILE };
+  return {
+    cut: reshape(
+      padded,
+      x.shape.flatMap((d, i) => (i === axis ? [n, TILE] : [d])),
+    ),
+    whole: n * TILE,
+  };
 }
 
 /** x [rows, columns] with a scale for each 1×128 tile along its columns (axis 1) or 128×1 along its rows (axis 0). */
@@ -31,7 +60,10 @@ export function quantizeTiles(x: Tensor, axis: 0 | 1): Tensor {
   // Rows of an expert are counted only at run time: they keep the tiles along their columns.
   if (cut === undefined) return quantizeTiles(x, 1);
   const rounded = roundTo8(cut.cut, [axis + 1]);
-  const whole = reshape(rounded, x.shape.map((d, i) => (i === axis ? cut.whole : d)));
+  const whole = reshape(
+    rounded,
+    x.shape.map((d, i) => (i === axis ? cut.whole : d)),
+  );
   return typeof x.dim(axis) === "number" ? slice(whole, axis, 0, x.dim(axis) as number) : whole;
 }
 

@@ -1,10 +1,48 @@
 import type { Product, Routed, Swiglu } from "../model/builder.ts";
 import {
-  add, assume, byteMatmul, concat, constant, custom, dequantize, i64, iota, matmul, maximum, mul, quantize, reshape, scalar, scatterElements, sigmoid, silu,
-  split, stopGradient, sub, sum, takeRows, transpose, type HeadProducts, type Tensor,
+  add,
+  assume,
+  byteMatmul,
+  concat,
+  constant,
+  custom,
+  dequantize,
+  type HeadProducts,
+  i64,
+  iota,
+  matmul,
+  maximum,
+  mul,
+  quantize,
+  reshape,
+  scalar,
+  scatterElements,
+  sigmoid,
+  silu,
+  split,
+  stopGradient,
+  sub,
+  sum,
+  type Tensor,
+  takeRows,
+  transpose,
 } from "../tensor/index.ts";
 import { FULL_PRECISION } from "./fp8.ts";
-import { backward, byColumn, byRow, forward, inRows, LEFT, outer, rowMax, stepFor, weightInputs, whole, type InBytes, type Quantized } from "./quantized.ts";
+import {
+  backward,
+  byColumn,
+  byRow,
+  forward,
+  type InBytes,
+  inRows,
+  LEFT,
+  outer,
+  type Quantized,
+  rowMax,
+  stepFor,
+  weightInputs,
+  whole,
+} from "./quantized.ts";
 
 /**
  * Linear layers that multiply in 8-bit integers, four times as fast as f32 on processors with byte dot products: V3's FP8
@@ -18,17 +56,22 @@ export function int8Arithmetic(range: number): { product: Product; swiglu: Swigl
   return { product: int8Product(range, inBytes), swiglu: int8Swiglu(range, inBytes), head: int8Head(range, inBytes) };
 }
 
-const int8Product = (range: number, inBytes: InBytes): Product => (x_XI, weight, key) => {
-  if (FULL_PRECISION.test(key)) return matmul(x_XI, weight, { transB: true });
-  const x = stopGradient(x_XI);
-  const w = inBytes([weight]);
-  const rows = byRow(x);
-  return custom("int8Product", [x_XI, weight], [mul(forward(rows.bytes, w), rows.scale)], ([g], needed) => {
-    if (g === undefined) return [undefined, undefined];
-    const d = byRow(g);
-    return [needed[0] ? mul(backward(d.bytes, w), d.scale) : undefined, needed[1] ? outer(byColumn(g, "u8", LEFT), whole(x, range)) : undefined];
-  })[0]!;
-};
+const int8Product =
+  (range: number, inBytes: InBytes): Product =>
+  (x_XI, weight, key) => {
+    if (FULL_PRECISION.test(key)) return matmul(x_XI, weight, { transB: true });
+    const x = stopGradient(x_XI);
+    const w = inBytes([weight]);
+    const rows = byRow(x);
+    return custom("int8Product", [x_XI, weight], [mul(forward(rows.bytes, w), rows.scale)], ([g], needed) => {
+      if (g === undefined) return [undefined, undefined];
+      const d = byRow(g);
+      return [
+        needed[0] ? mul(backward(d.bytes, w), d.scale) : undefined,
+        needed[1] ? outer(byColumn(g, "u8", LEFT), whole(x, range)) : undefined,
+      ];
+    })[0]!;
+  };
 
 /** Steps of the high and the low byte of numbers within ±1. */
 const [HIGH, LOW] = [1 / LEFT, 1 / (2 * LEFT * LEFT)];
@@ -57,54 +100,68 @@ const int8Head = (range: number, inBytes: InBytes): HeadProducts => {
  * SwiGLU blocks with a rule of their own: what experts share is quantized once for all, gradients included, and elementwise work is
  * done on all assignments' rows A at once.
  */
-const int8Swiglu = (range: number, inBytes: InBytes): Swiglu => (x_XD, blocks, routed) => {
-  const x = stopGradient(x_XD);
-  const rows = routed ? rowsOf(routed) : ALL_ROWS;
-  const { take, takeScales, cut, join, collected } = rows;
-  const weights = blocks.map(({ gate, up, down }) => ({ gateUp: inBytes([gate, up]), down: inBytes([down]) }));
-  const xRows = byRow(x);
-  const own = take(xRows.bytes);
-  const scale_A1 = takeScales(xRows.scale);
-  const F = blocks[0]!.gate.dim(0) as number;
-  const [gate_AF, up_AF] = split(mul(join(weights.map((w, e) => forward(own[e]!, w.gateUp))), scale_A1), 1, [F, F]) as [Tensor, Tensor];
-  const silu_AF = silu(gate_AF);
-  const product_AF = mul(silu_AF, up_AF);
-  const weight_A1 = routed && stopGradient(routed.weight_A1);
-  const hidden_AF = weight_A1 ? mul(product_AF, weight_A1) : product_AF;
-  const hidden = byRow(hidden_AF);
-  const hiddenBytes = cut(hidden.bytes);
-  const outs = join(weights.map((w, e) => forward(hiddenBytes[e]!, w.down)));
-  const out_XD = collected(mul(outs, hidden.scale), routed && stopGradient(routed.onto_XD));
+const int8Swiglu =
+  (range: number, inBytes: InBytes): Swiglu =>
+  (x_XD, blocks, routed) => {
+    const x = stopGradient(x_XD);
+    const rows = routed ? rowsOf(routed) : ALL_ROWS;
+    const { take, takeScales, cut, join, collected } = rows;
+    const weights = blocks.map(({ gate, up, down }) => ({ gateUp: inBytes([gate, up]), down: inBytes([down]) }));
+    const xRows = byRow(x);
+    const own = take(xRows.bytes);
+    const scale_A1 = takeScales(xRows.scale);
+    const F = blocks[0]!.gate.dim(0) as number;
+    const [gate_AF, up_AF] = split(mul(join(weights.map((w, e) => forward(own[e]!, w.gateUp))), scale_A1), 1, [
+      F,
+      F,
+    ]) as [Tensor, Tensor];
+    const silu_AF = silu(gate_AF);
+    const product_AF = mul(silu_AF, up_AF);
+    const weight_A1 = routed && stopGradient(routed.weight_A1);
+    const hidden_AF = weight_A1 ? mul(product_AF, weight_A1) : product_AF;
+    const hidden = byRow(hidden_AF);
+    const hiddenBytes = cut(hidden.bytes);
+    const outs = join(weights.map((w, e) => forward(hiddenBytes[e]!, w.down)));
+    const out_XD = collected(mul(outs, hidden.scale), routed && stopGradient(routed.onto_XD));
 
-  const inputs = [x_XD, ...blocks.flatMap(({ gate, up, down }) => [gate, up, down]), ...(routed ? [routed.weight_A1, routed.onto_XD] : [])];
-  return custom("int8Swiglu", inputs, [out_XD], ([g]) => {
-    if (g === undefined) return inputs.map(() => undefined);
-    const gRows = byRow(g);
-    const dOut = take(gRows.bytes);
-    const gScale_A1 = takeScales(gRows.scale);
-    const raw_AF = join(weights.map((w, e) => backward(dOut[e]!, w.down)));
-    const dProduct_AF = mul(raw_AF, weight_A1 ? mul(weight_A1, gScale_A1) : gScale_A1);
-    const dUp_AF = mul(dProduct_AF, silu_AF);
-    // up · silu′(gate) = up · (s + silu·(1 − s)), with silu·up at hand already.
-    const dGate_AF = mul(dProduct_AF, add(product_AF, mul(sigmoid(gate_AF), sub(up_AF, product_AF))));
+    const inputs = [
+      x_XD,
+      ...blocks.flatMap(({ gate, up, down }) => [gate, up, down]),
+      ...(routed ? [routed.weight_A1, routed.onto_XD] : []),
+    ];
+    return custom("int8Swiglu", inputs, [out_XD], ([g]) => {
+      if (g === undefined) return inputs.map(() => undefined);
+      const gRows = byRow(g);
+      const dOut = take(gRows.bytes);
+      const gScale_A1 = takeScales(gRows.scale);
+      const raw_AF = join(weights.map((w, e) => backward(dOut[e]!, w.down)));
+      const dProduct_AF = mul(raw_AF, weight_A1 ? mul(weight_A1, gScale_A1) : gScale_A1);
+      const dUp_AF = mul(dProduct_AF, silu_AF);
+      // up · silu′(gate) = up · (s + silu·(1 − s)), with silu·up at hand already.
+      const dGate_AF = mul(dProduct_AF, add(product_AF, mul(sigmoid(gate_AF), sub(up_AF, product_AF))));
 
-    // Both in steps of one size, so that one product brings both to x.
-    const step_A = stepFor(maximum(rowMax(dGate_AF), rowMax(dUp_AF)), LEFT);
-    const [dGate, dUp] = [inRows(dGate_AF, step_A), inRows(dUp_AF, step_A)];
-    const dBytes = cut(concat([dGate.bytes, dUp.bytes], 1));
-    const dx_AD = mul(join(weights.map((w, e) => backward(dBytes[e]!, w.gateUp))), dGate.scale);
+      // Both in steps of one size, so that one product brings both to x.
+      const step_A = stepFor(maximum(rowMax(dGate_AF), rowMax(dUp_AF)), LEFT);
+      const [dGate, dUp] = [inRows(dGate_AF, step_A), inRows(dUp_AF, step_A)];
+      const dBytes = cut(concat([dGate.bytes, dUp.bytes], 1));
+      const dx_AD = mul(join(weights.map((w, e) => backward(dBytes[e]!, w.gateUp))), dGate.scale);
 
-    const parts = (of: Quantized, split: (bytes: Tensor) => Tensor[]): Quantized[] => split(of.bytes).map((bytes) => ({ bytes, scale: of.scale }));
-    const gParts = parts(byColumn(g, "u8", LEFT), rows.takeNonEmpty);
-    const xParts = parts(whole(x, range), rows.takeNonEmpty);
-    const hiddenParts = parts(byColumn(hidden_AF, "i8", range), rows.cutNonEmpty);
-    const gateParts = parts(byColumn(dGate_AF, "u8", LEFT), rows.cutNonEmpty);
-    const upParts = parts(byColumn(dUp_AF, "u8", LEFT), rows.cutNonEmpty);
-    const dWeights = blocks.flatMap((_, e) => [outer(gateParts[e]!, xParts[e]!), outer(upParts[e]!, xParts[e]!), outer(gParts[e]!, hiddenParts[e]!)]);
-    const dRouted = routed ? [mul(sum(mul(raw_AF, product_AF), 1, true), gScale_A1), g] : [];
-    return [collected(dx_AD), ...dWeights, ...dRouted];
-  })[0]!;
-};
+      const parts = (of: Quantized, split: (bytes: Tensor) => Tensor[]): Quantized[] =>
+        split(of.bytes).map((bytes) => ({ bytes, scale: of.scale }));
+      const gParts = parts(byColumn(g, "u8", LEFT), rows.takeNonEmpty);
+      const xParts = parts(whole(x, range), rows.takeNonEmpty);
+      const hiddenParts = parts(byColumn(hidden_AF, "i8", range), rows.cutNonEmpty);
+      const gateParts = parts(byColumn(dGate_AF, "u8", LEFT), rows.cutNonEmpty);
+      const upParts = parts(byColumn(dUp_AF, "u8", LEFT), rows.cutNonEmpty);
+      const dWeights = blocks.flatMap((_, e) => [
+        outer(gateParts[e]!, xParts[e]!),
+        outer(upParts[e]!, xParts[e]!),
+        outer(gParts[e]!, hiddenParts[e]!),
+      ]);
+      const dRouted = routed ? [mul(sum(mul(raw_AF, product_AF), 1, true), gScale_A1), g] : [];
+      return [collected(dx_AD), ...dWeights, ...dRouted];
+    })[0]!;
+  };
 
 /** How blocks take their rows from those of all tokens X or assignments A, and give them back. */
 interface Rows {
@@ -123,15 +180,33 @@ interface Rows {
 
 const itself = (of: Tensor): Tensor[] => [of];
 /** One block that has them all. */
-const ALL_ROWS: Rows = { take: itself, takeScales: (of) => of, cut: itself, join: ([all]) => all!, collected: (of) => of, takeNonEmpty: itself, cutNonEmpty: itself };
+const ALL_ROWS: Rows = {
+  take: itself,
+  takeScales: (of) => of,
+  cut: itself,
+  join: ([all]) => all!,
+  collected: (of) => of,
+  takeNonEmpty: itself,
+  cutNonEmpty: itself,
+};
 
 function rowsOf({ tokens, token_A1, assignment_A, counts_E, onto_XD }: Routed): Rows {
   const [X, A] = [onto_XD.dim(0), token_A1.dim(0)] as [number, number];
   const take = (of: Tensor, ids = tokens) => ids.map((own) => takeRows(of, own));
-  const cut = (of: Tensor) => split(of, 0, counts_E, tokens.map((ids) => ids.dim(0)));
+  const cut = (of: Tensor) =>
+    split(
+      of,
+      0,
+      counts_E,
+      tokens.map((ids) => ids.dim(0)),
+    );
   // Where the assignments of each token stand: of its first, its second, …
   const place_A = scatterElements(constant(i64([A], new Float64Array(A))), assignment_A, iota(A), 0);
-  const places = split(reshape(place_A, [X, A / X]), 1, Array.from({ length: A / X }, () => 1));
+  const places = split(
+    reshape(place_A, [X, A / X]),
+    1,
+    Array.from({ length: A / X }, () => 1),
+  );
   const oneMore = (ids: Tensor[], last: number) => ids.map((own) => concat([own, constant(i64([1, 1], [last]))], 0));
   const [tokensAndZero, placesAndZero] = [oneMore(tokens, X), oneMore(cut(reshape(iota(A), [A, 1])), A)];
   const withZeros = (of: Tensor) => concat([of, zeroRow(of)], 0);

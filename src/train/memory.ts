@@ -1,5 +1,5 @@
 import { isDeepseek, parameterKinds } from "../model/index.ts";
-import { DTYPES, type Dim, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
+import { type Dim, DTYPES, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
 import { traceTraining } from "./program.ts";
 import type { Phase, Recipe } from "./recipe.ts";
 
@@ -24,7 +24,8 @@ export function peakBytes(graph: OnnxGraph, lengths: (dim: Dim) => number): numb
     }
     for (const input of node.inputs) lastReader.set(own(input), node.id);
   }
-  const bytes = (tensor: Tensor): number => tensor.shape.reduce<number>((n, d) => n * lengths(d), DTYPES[tensor.dtype].bytes);
+  const bytes = (tensor: Tensor): number =>
+    tensor.shape.reduce<number>((n, d) => n * lengths(d), DTYPES[tensor.dtype].bytes);
   const outside = new Set([...results].map(own));
   const freeAt = new Map<number, number>();
   let live = 0;
@@ -62,12 +63,21 @@ export function parameterBytes(phases: readonly Phase[], recipe: Recipe): number
   const lanes = Math.max(...phases.map((phase) => phase.lanes));
   const each = 12 + 4 * lanes + (recipe.precision === "int8" ? 2 : 0);
   const [first] = phases;
-  return first === undefined ? 0 : parameterKinds(first.config).reduce((sum, { shape, count, sameAs }) => sum + (sameAs ? 0 : each * count * sizeOf(shape)), 0);
+  return first === undefined
+    ? 0
+    : parameterKinds(first.config).reduce(
+        (sum, { shape, count, sameAs }) => sum + (sameAs ? 0 : each * count * sizeOf(shape)),
+        0,
+      );
 }
 
 /** Bytes below which no step stays: every layer's input, kept for its gradient. Nothing is traced for it. */
 export const leastActivationBytes = (phases: readonly Phase[]): number =>
-  Math.max(...phases.map(({ config, microBatch, sequence }) => 4 * microBatch * sequence * config.hidden_size * config.num_hidden_layers));
+  Math.max(
+    ...phases.map(
+      ({ config, microBatch, sequence }) => 4 * microBatch * sequence * config.hidden_size * config.num_hidden_layers,
+    ),
+  );
 
 /** What the phases of a run need at most. Traces every phase's graph, some tenths of a second. */
 export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
@@ -75,7 +85,10 @@ export function estimateMemory(phases: readonly Phase[], recipe: Recipe): Memory
   const activations = Math.max(
     ...phases.map((phase) => {
       const { config, microBatch, sequence } = phase;
-      const perExpert = isDeepseek(config) && config.n_routed_experts > 0 ? ((microBatch / phase.lanes) * sequence * config.num_experts_per_tok) / config.n_routed_experts : 0;
+      const perExpert =
+        isDeepseek(config) && config.n_routed_experts > 0
+          ? ((microBatch / phase.lanes) * sequence * config.num_experts_per_tok) / config.n_routed_experts
+          : 0;
       const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
       return phase.lanes * peakBytes(traceTraining(phase, recipe, false).onnx, lengthOf);
     }),

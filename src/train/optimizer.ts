@@ -1,7 +1,7 @@
-import { compile, type Binding } from "../runtime/index.ts";
+import { type Binding, compile } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
-import type { ParameterStore } from "./store.ts";
 import type { Recipe } from "./recipe.ts";
+import type { ParameterStore } from "./store.ts";
 
 /** Floats that one operation works on: its operands stay in a core's own cache from one operation to the next. */
 const PART = 1 << 16;
@@ -12,7 +12,8 @@ const PARTS = 64;
 /** Floats of matrices that Muon takes at once: its temporaries stay in the cache. */
 const MUON_CHUNK = 1 << 19;
 
-const sumOf = (names: readonly string[], shape: number[]): t.Tensor => names.map((name) => t.input(name, "f32", shape)).reduce((a, b) => t.add(a, b));
+const sumOf = (names: readonly string[], shape: number[]): t.Tensor =>
+  names.map((name) => t.input(name, "f32", shape)).reduce((a, b) => t.add(a, b));
 const lanesOf = (store: ParameterStore): string[] => store.lanes.map((_, i) => `g${i}`);
 
 /** A stretch that one operation works on. */
@@ -27,7 +28,10 @@ interface Part {
 function normGraph(parts: readonly Part[], lanes: readonly string[]): t.OnnxGraph {
   const outputs: Record<string, t.Tensor> = {};
   const squares = parts.map(({ size, muon }, i) => {
-    const sum = sumOf(lanes.map((lane) => `${lane} ${i}`), [1, size]);
+    const sum = sumOf(
+      lanes.map((lane) => `${lane} ${i}`),
+      [1, size],
+    );
     if (muon && lanes.length > 1) outputs[`sum ${i}`] = sum;
     return t.matmul(sum, sum, { transB: true });
   });
@@ -39,12 +43,24 @@ function normGraph(parts: readonly Part[], lanes: readonly string[]): t.OnnxGrap
  * has the bias corrections folded in: rate = lr·√(1−β₂ᵗ)/(1−β₁ᵗ), epsilon = ε·√(1−β₂ᵗ); `gScale` is the clipping factor.
  */
 function adamwGraph(parts: readonly Part[], lanes: readonly string[], beta1: number, beta2: number): t.OnnxGraph {
-  const [rate, epsilon, keep, gScale] = SCALARS.map((name) => t.input(name, "f32", [])) as [t.Tensor, t.Tensor, t.Tensor, t.Tensor];
+  const [rate, epsilon, keep, gScale] = SCALARS.map((name) => t.input(name, "f32", [])) as [
+    t.Tensor,
+    t.Tensor,
+    t.Tensor,
+    t.Tensor,
+  ];
   const [toFirst, toSecond] = [t.mul(gScale, 1 - beta1), t.mul(gScale, Math.sqrt(1 - beta2))];
   const outputs: Record<string, t.Tensor> = {};
   parts.forEach(({ size, decays }, i) => {
-    const [p, m, v] = ["p", "m", "v"].map((name) => t.input(`${name} ${i}`, "f32", [size])) as [t.Tensor, t.Tensor, t.Tensor];
-    const g = sumOf(lanes.map((lane) => `${lane} ${i}`), [size]);
+    const [p, m, v] = ["p", "m", "v"].map((name) => t.input(`${name} ${i}`, "f32", [size])) as [
+      t.Tensor,
+      t.Tensor,
+      t.Tensor,
+    ];
+    const g = sumOf(
+      lanes.map((lane) => `${lane} ${i}`),
+      [size],
+    );
     const m1 = t.add(t.mul(m, beta1), t.mul(g, toFirst));
     const scaled = t.mul(g, toSecond);
     const v1 = t.add(t.mul(v, beta2), t.mul(scaled, scaled));
@@ -63,7 +79,11 @@ const SCALARS = ["rate", "epsilon", "keep", "gScale"] as const;
  */
 function muonGraph(shape: [number, number, number], momentum: number, iterations: number): t.OnnxGraph {
   const [p, m, g] = ["p", "m", "g"].map((name) => t.input(name, "f32", shape)) as [t.Tensor, t.Tensor, t.Tensor];
-  const [rate, keep, gScale] = ["rate", "keep", "gScale"].map((name) => t.input(name, "f32", [])) as [t.Tensor, t.Tensor, t.Tensor];
+  const [rate, keep, gScale] = ["rate", "keep", "gScale"].map((name) => t.input(name, "f32", [])) as [
+    t.Tensor,
+    t.Tensor,
+    t.Tensor,
+  ];
   const scaled = t.mul(g, gScale);
   const m1 = t.add(t.mul(m, momentum), scaled);
   let x = t.add(scaled, t.mul(m1, momentum));
@@ -113,12 +133,14 @@ export class Optimizer {
       if (!graphs.has(key)) graphs.set(key, await compile(build().bytes, { name: key, ...own }));
       return graphs.get(key)!;
     };
-    const view = (data: Float32Array, from: number, shape: number[]) => t.f32(shape, data.subarray(from, from + t.sizeOf(shape)));
+    const view = (data: Float32Array, from: number, shape: number[]) =>
+      t.f32(shape, data.subarray(from, from + t.sizeOf(shape)));
     const parts: Part[] = [];
     const length = lanes.length > 1 ? PART : SHARED_PART;
     for (const { offset, size: whole, decays, matrices } of store.stretches) {
       const muon = recipe.optimizer === "muon" && matrices !== undefined;
-      for (let from = offset; from < offset + whole; from += length) parts.push({ from, size: Math.min(length, offset + whole - from), decays, muon });
+      for (let from = offset; from < offset + whole; from += length)
+        parts.push({ from, size: Math.min(length, offset + whole - from), decays, muon });
       if (!muon) continue;
       const [n, rows, columns] = matrices;
       const step = Math.max(1, Math.floor(MUON_CHUNK / (rows * columns)));
@@ -126,21 +148,43 @@ export class Optimizer {
         const shape: [number, number, number] = [Math.min(step, n - i), rows, columns];
         const graph = await once(`muon ${shape}`, () => muonGraph(shape, recipe.muon.momentum, recipe.muon.iterations));
         const scalars = scalarsOf(["rate", "keep", "gScale"]);
-        const [p, m, g] = [store.parameters, store.moment1, store.gradients].map((data) => view(data, offset + i * rows * columns, shape)) as [Host, Host, Host];
-        self.#updates.push({ binding: graph.bind({ p, m, g, ...wrap(scalars) }, { pNext: p, mNext: m }), scalars, kind: "muon" });
+        const [p, m, g] = [store.parameters, store.moment1, store.gradients].map((data) =>
+          view(data, offset + i * rows * columns, shape),
+        ) as [Host, Host, Host];
+        self.#updates.push({
+          binding: graph.bind({ p, m, g, ...wrap(scalars) }, { pNext: p, mNext: m }),
+          scalars,
+          kind: "muon",
+        });
       }
     }
     const gradientsOf = (share: readonly Part[], shape: (size: number) => number[]) =>
-      Object.fromEntries(share.flatMap(({ from, size }, i) => lanes.map((lane, l) => [`${lane} ${i}`, view(store.lanes[l]!, from, shape(size))] as const)));
+      Object.fromEntries(
+        share.flatMap(({ from, size }, i) =>
+          lanes.map((lane, l) => [`${lane} ${i}`, view(store.lanes[l]!, from, shape(size))] as const),
+        ),
+      );
     for (const share of dealt(parts, lanes.length)) {
-      const graph = await once(`norm ${share.map(({ size, muon }) => `${size}${muon ? "m" : ""}`)}`, () => normGraph(share, lanes));
+      const graph = await once(`norm ${share.map(({ size, muon }) => `${size}${muon ? "m" : ""}`)}`, () =>
+        normGraph(share, lanes),
+      );
       const out = new Float32Array(1);
       const inputs = gradientsOf(share, (size) => [1, size]);
-      const sums = share.flatMap(({ muon }, i) => (muon && lanes.length > 1 ? [[`sum ${i}`, inputs[`g0 ${i}`]!] as const] : []));
-      self.#norms.push({ binding: graph.bind(inputs, { square: t.f32([1, 1], out), ...Object.fromEntries(sums) }), out });
+      const sums = share.flatMap(({ muon }, i) =>
+        muon && lanes.length > 1 ? [[`sum ${i}`, inputs[`g0 ${i}`]!] as const] : [],
+      );
+      self.#norms.push({
+        binding: graph.bind(inputs, { square: t.f32([1, 1], out), ...Object.fromEntries(sums) }),
+        out,
+      });
     }
-    for (const share of dealt(parts.filter(({ muon }) => !muon), lanes.length)) {
-      const graph = await once(`adamw ${share.map(({ size, decays }) => `${size}${decays ? "d" : ""}`)}`, () => adamwGraph(share, lanes, beta1, beta2));
+    for (const share of dealt(
+      parts.filter(({ muon }) => !muon),
+      lanes.length,
+    )) {
+      const graph = await once(`adamw ${share.map(({ size, decays }) => `${size}${decays ? "d" : ""}`)}`, () =>
+        adamwGraph(share, lanes, beta1, beta2),
+      );
       const scalars = scalarsOf(SCALARS);
       const { keep, ...always } = wrap(scalars);
       const inputs: Record<string, t.HostTensor> = { ...always, ...gradientsOf(share, (size) => [size]) };
@@ -148,7 +192,11 @@ export class Optimizer {
       if (share.some(({ decays }) => decays)) inputs["keep"] = keep!;
       const outputs: Record<string, t.HostTensor> = {};
       share.forEach(({ from, size }, i) => {
-        for (const [name, data] of [["p", store.parameters], ["m", store.moment1], ["v", store.moment2]] as const)
+        for (const [name, data] of [
+          ["p", store.parameters],
+          ["m", store.moment1],
+          ["v", store.moment2],
+        ] as const)
           inputs[`${name} ${i}`] = outputs[`${name}Next ${i}`] = view(data, from, [size]);
       });
       self.#updates.push({ binding: graph.bind(inputs, outputs), scalars, kind: "adamw" });
@@ -198,10 +246,13 @@ export class Optimizer {
 function dealt(parts: readonly Part[], lanes: number): Part[][] {
   if (parts.length === 0) return [];
   const perGraph = Math.min(PARTS, Math.ceil(parts.length / lanes));
-  return Array.from({ length: Math.ceil(parts.length / perGraph) }, (_, i) => parts.slice(i * perGraph, (i + 1) * perGraph));
+  return Array.from({ length: Math.ceil(parts.length / perGraph) }, (_, i) =>
+    parts.slice(i * perGraph, (i + 1) * perGraph),
+  );
 }
 
 type Host = t.HostTensor<Float32Array>;
-const scalarsOf = (names: readonly string[]): Record<string, Float32Array> => Object.fromEntries(names.map((name) => [name, new Float32Array(1)]));
+const scalarsOf = (names: readonly string[]): Record<string, Float32Array> =>
+  Object.fromEntries(names.map((name) => [name, new Float32Array(1)]));
 const wrap = (scalars: Record<string, Float32Array>): Record<string, t.HostTensor> =>
   Object.fromEntries(Object.entries(scalars).map(([name, data]) => [name, t.f32([], data)]));

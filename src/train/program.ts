@@ -1,5 +1,12 @@
 import { ConfigError } from "../errors.ts";
-import { type BuilderOptions, modelBuilder, mtpDepth, trainingLoss, type ModelConfig, trainableShapes } from "../model/index.ts";
+import {
+  type BuilderOptions,
+  type ModelConfig,
+  modelBuilder,
+  mtpDepth,
+  trainableShapes,
+  trainingLoss,
+} from "../model/index.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 import { byteRange, WHOLE } from "./byteRange.ts";
@@ -40,7 +47,12 @@ export interface TrainingGraph {
  * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in; `target`
  * is the provider that the graph is written for, `range` the largest byte of right operands in int8.
  */
-export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "balance">, accumulate: boolean, { target = "cpu", range = WHOLE }: { target?: t.Target; range?: number } = {}): TrainingGraph {
+export function traceTraining(
+  phase: Phase,
+  recipe: Pick<Recipe, "precision" | "balance">,
+  accumulate: boolean,
+  { target = "cpu", range = WHOLE }: { target?: t.Target; range?: number } = {},
+): TrainingGraph {
   const { config, microBatch, lanes, sequence } = phase;
   const model = modelBuilder(config, arithmeticOf(recipe.precision, range));
   const depth = mtpDepth(config);
@@ -49,8 +61,13 @@ export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "
   const share = t.input("share", "f32", []);
   const traced = trainingLoss(model, ids, { lambda, alpha: recipe.balance.alpha });
   const trainable = trainableShapes(config);
-  const weights = [...model.used].filter(([key]) => trainable.has(key) && (key !== EMBEDDING || config.tie_word_embeddings));
-  const [dRows, ...gradients] = t.grad(t.mul(traced.loss, share), [traced.embedded, ...weights.map(([, tensor]) => tensor)]);
+  const weights = [...model.used].filter(
+    ([key]) => trainable.has(key) && (key !== EMBEDDING || config.tie_word_embeddings),
+  );
+  const [dRows, ...gradients] = t.grad(t.mul(traced.loss, share), [
+    traced.embedded,
+    ...weights.map(([, tensor]) => tensor),
+  ]);
   const outputs: Record<string, t.Tensor> = { loss: traced.loss, mainLoss: traced.mainLoss };
   if (depth > 0) outputs["mtpLoss"] = t.div(traced.mtpLosses.reduce(t.add), depth);
   if (traced.balanceLoss) outputs["balanceLoss"] = traced.balanceLoss;
@@ -63,12 +80,21 @@ export function traceTraining(phase: Phase, recipe: Pick<Recipe, "precision" | "
     outputs[`d ${key}`] = accumulate ? t.add(t.input(`sum ${key}`, "f32", weight.shape), gradient) : gradient;
     written.push(key);
   });
-  return { onnx: t.toOnnx(outputs, { name: "train", target }), gradients: written, layers: traced.routings.length, experts: traced.routings[0]?.load_E.dim(0) as number ?? 0 };
+  return {
+    onnx: t.toOnnx(outputs, { name: "train", target }),
+    gradients: written,
+    layers: traced.routings.length,
+    experts: (traced.routings[0]?.load_E.dim(0) as number) ?? 0,
+  };
 }
 
 /** The parameters that a graph asks for, by key. */
 export const parametersOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
-  Object.fromEntries(Object.keys(graph.inputs).filter((name) => store.views.has(name)).map((name) => [name, store.parameter(name)]));
+  Object.fromEntries(
+    Object.keys(graph.inputs)
+      .filter((name) => store.views.has(name))
+      .map((name) => [name, store.parameter(name)]),
+  );
 
 /** What one lane feeds to the graph and gets from it. */
 class Lane {
@@ -78,7 +104,14 @@ class Lane {
   readonly rows: Float32Array;
   readonly binding: Binding;
 
-  constructor(number: number, store: ParameterStore, graph: TrainingGraph, executable: Executable, accumulate: boolean, bytes: Record<string, t.HostTensor>) {
+  constructor(
+    number: number,
+    store: ParameterStore,
+    graph: TrainingGraph,
+    executable: Executable,
+    accumulate: boolean,
+    bytes: Record<string, t.HostTensor>,
+  ) {
     const { onnx } = graph;
     const ids = onnx.inputs["ids"]!;
     const rows = onnx.outputs["rows"]!.shape as number[];
@@ -86,7 +119,11 @@ class Lane {
     this.rows = new Float32Array(t.sizeOf(rows));
     this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
     const scalar = (name: string) => t.f32([], (this.scalars[name] = new Float32Array(1)));
-    const inputs: Record<string, t.HostTensor> = { ...parametersOf(onnx, store), ...bytes, ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids } };
+    const inputs: Record<string, t.HostTensor> = {
+      ...parametersOf(onnx, store),
+      ...bytes,
+      ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids },
+    };
     for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
     const outputs: Record<string, t.HostTensor> = { rows: t.f32(rows, this.rows) };
     for (const name of LOSSES) if (onnx.outputs[name]) outputs[name] = scalar(name);
@@ -120,26 +157,44 @@ export class TrainingProgram {
   ) {
     // What an earlier phase left in lanes that this one does not use must not count.
     for (const lane of store.lanes) lane.fill(0);
-    this.#lanes = executables.map((executable, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors));
+    this.#lanes = executables.map(
+      (executable, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors),
+    );
   }
 
   static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
-    const largest = phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
+    const largest =
+      phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
     const accumulate = largest > phase.microBatch;
     const range = recipe.precision === "int8" ? await byteRange() : WHOLE;
     const graph = traceTraining(phase, recipe, accumulate, { range });
     // A lane has a graph of its own, so that it gets back the memory that is still in its core's cache; cores without a lane help the others.
     const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1), arena: "own" as const } : {};
     const options = { name: `train ${phase.name}`, optimization: "basic" as const, ...own };
-    const executables = await Promise.all(Array.from({ length: phase.lanes }, () => compile(graph.onnx.bytes, options)));
-    return new TrainingProgram(phase, store, graph, executables, accumulate, await WeightQuantizer.create(graph.onnx, store, range));
+    const executables = await Promise.all(
+      Array.from({ length: phase.lanes }, () => compile(graph.onnx.bytes, options)),
+    );
+    return new TrainingProgram(
+      phase,
+      store,
+      graph,
+      executables,
+      accumulate,
+      await WeightQuantizer.create(graph.onnx, store, range),
+    );
   }
 
   /** Starts a step of `parts` micro-batches with the weights that the store now has. */
   async begin(parts: number): Promise<void> {
     if (parts > 1 && !this.accumulate) throw new ConfigError(`train: expected one micro-batch a step, got ${parts}`);
     this.#parts = parts;
-    this.#total = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: this.#lanes[0]!.loads.map((load) => new Float64Array(load.length)) };
+    this.#total = {
+      loss: 0,
+      mainLoss: 0,
+      mtpLoss: 0,
+      balanceLoss: 0,
+      loads: this.#lanes[0]!.loads.map((load) => new Float64Array(load.length)),
+    };
     if (this.accumulate) for (const lane of this.store.lanes) lane.fill(0);
     else this.#lanes.forEach((_, l) => this.store.gradient(EMBEDDING, l).data.fill(0));
     await this.quantizer.run();
@@ -200,14 +255,23 @@ export class EvaluationProgram {
     readonly sequence: number,
   ) {}
 
-  static async create(phase: { config: ModelConfig; microBatch: number; sequence: number; name: string }, store: ParameterStore): Promise<EvaluationProgram> {
+  static async create(
+    phase: { config: ModelConfig; microBatch: number; sequence: number; name: string },
+    store: ParameterStore,
+  ): Promise<EvaluationProgram> {
     const { microBatch, sequence } = phase;
     const ids = t.input("ids", "i64", [microBatch, sequence + 1]);
-    const onnx = t.toOnnx({ nll: trainingLoss(modelBuilder(phase.config), ids, { depth: 0, lambda: 0 }).nll_X }, { name: "evaluate" });
+    const onnx = t.toOnnx(
+      { nll: trainingLoss(modelBuilder(phase.config), ids, { depth: 0, lambda: 0 }).nll_X },
+      { name: "evaluate" },
+    );
     const executable = await compile(onnx.bytes, { name: `evaluate ${phase.name}` });
     const data = new BigInt64Array(t.sizeOf(ids.shape as number[]));
     const nll = new Float32Array(microBatch * sequence);
-    const binding = executable.bind({ ...parametersOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } }, { nll: t.f32([nll.length], nll) });
+    const binding = executable.bind(
+      { ...parametersOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } },
+      { nll: t.f32([nll.length], nll) },
+    );
     return new EvaluationProgram(executable, binding, data, nll, sequence);
   }
 

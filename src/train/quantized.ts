@@ -1,4 +1,18 @@
-import { abs, byteMatmul, input, inputOf, max, maximum, mul, quantize, reciprocal, reshape, scalar, transpose, type Tensor } from "../tensor/index.ts";
+import {
+  abs,
+  byteMatmul,
+  input,
+  inputOf,
+  max,
+  maximum,
+  mul,
+  quantize,
+  reciprocal,
+  reshape,
+  scalar,
+  type Tensor,
+  transpose,
+} from "../tensor/index.ts";
 
 /** Bytes, and what a step of theirs is worth: one number [], one for each row [X, 1] or one for each column [n]. */
 export interface Quantized {
@@ -18,7 +32,10 @@ export const stepFor = (largest: Tensor, range: number): Tensor => mul(maximum(l
 export const rowMax = (x: Tensor): Tensor => max(abs(x), 1);
 
 /** x in steps that are given for each row: several operands may share them. */
-export const inRows = (x: Tensor, step_X: Tensor): Quantized => ({ bytes: quantize(x, step_X, "u8"), scale: reshape(step_X, [x.dim(0), 1]) });
+export const inRows = (x: Tensor, step_X: Tensor): Quantized => ({
+  bytes: quantize(x, step_X, "u8"),
+  scale: reshape(step_X, [x.dim(0), 1]),
+});
 
 /** A scale for each row: left operands of sums over features, whose rows are tokens. */
 export const byRow = (x: Tensor): Quantized => inRows(x, stepFor(rowMax(x), LEFT));
@@ -38,7 +55,8 @@ export function whole(x: Tensor, range: number): Quantized {
 /** Names of the graph inputs that hold weights as bytes: those that share a scale stacked, these turned, and the scale. */
 export const bytesName = (keys: readonly string[]): string => `bytes ${keys.join("+")}`;
 /** The keys in a name that `bytesName` made; undefined for any other. */
-export const keysOfBytes = (name: string): string[] | undefined => (name.startsWith("bytes ") ? name.slice("bytes ".length).split("+") : undefined);
+export const keysOfBytes = (name: string): string[] | undefined =>
+  name.startsWith("bytes ") ? name.slice("bytes ".length).split("+") : undefined;
 export const scaleName = (keys: readonly string[]): string => `scale ${keys.join("+")}`;
 export const turnedName = (keys: readonly string[]): string => `turned ${keys.join("+")}`;
 

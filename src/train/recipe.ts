@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { JSON_DEPTH, JsonBoundError, parseJson } from "../json.ts";
-import { parseConfig, type ModelConfig } from "../model/config.ts";
+import { type ModelConfig, parseConfig } from "../model/config.ts";
 import { divisorUpTo, pretrainingSteps } from "./ramp.ts";
 
 const positive = z.number().positive();
@@ -72,7 +72,11 @@ const recipeSchema = z.strictObject({
   tokens: positive.max(TOKENS_MAX),
   sequence: count.max(SEQUENCE_MAX).default(256),
   /** Sequences a step, grown in equal steps from `start` to `end` over `rampTokens` (V3: 3072 → 15360 over 469B). */
-  batch: z.strictObject({ start: sequences.optional(), end: sequences, rampTokens: z.number().nonnegative().max(TOKENS_MAX).default(0) }),
+  batch: z.strictObject({
+    start: sequences.optional(),
+    end: sequences,
+    rampTokens: z.number().nonnegative().max(TOKENS_MAX).default(0),
+  }),
   /** Sequences computed at once; a batch is a whole number of these. The whole starting batch when left out. */
   microBatch: sequences.optional(),
   /**
@@ -126,13 +130,21 @@ const recipeSchema = z.strictObject({
     .strictObject({ factor: z.number().gt(1).default(1.5), steps: count.default(3), rollbacks: whole.default(5) })
     .default({ factor: 1.5, steps: 3, rollbacks: 5 }),
   /** Held-out loss: on so many tokens, the same at every evaluation and in every run on the same data. */
-  evaluate: z.strictObject({ everySteps: count.default(50), tokens: count.default(16_384) }).default({ everySteps: 50, tokens: 16_384 }),
-  save: z.strictObject({ everySteps: count.default(200), keep: count.default(2) }).default({ everySteps: 200, keep: 2 }),
+  evaluate: z
+    .strictObject({ everySteps: count.default(50), tokens: count.default(16_384) })
+    .default({ everySteps: 50, tokens: 16_384 }),
+  save: z
+    .strictObject({ everySteps: count.default(200), keep: count.default(2) })
+    .default({ everySteps: 200, keep: 2 }),
   /** Answered in the log at every evaluation: a text to go on with, or {ask} for a question in the chat template. */
   samples: z.array(z.union([z.string().min(1), z.strictObject({ ask: z.string().min(1) })])).default([]),
   /** What an hour of this machine costs, and what it draws. */
   cost: z
-    .strictObject({ usdPerHour: z.number().nonnegative().default(0), watts: z.number().nonnegative().default(65), usdPerKwh: z.number().nonnegative().default(0.15) })
+    .strictObject({
+      usdPerHour: z.number().nonnegative().default(0),
+      watts: z.number().nonnegative().default(65),
+      usdPerKwh: z.number().nonnegative().default(0.15),
+    })
     .default({ usdPerHour: 0, watts: 65, usdPerKwh: 0.15 }),
 });
 
@@ -166,11 +178,15 @@ export const recipeJsonSchema = (): object => z.toJSONSchema(recipeSchema, { io:
 /** Parses a recipe and reports all its faults at once. */
 export function parseRecipe(json: unknown, where = "recipe"): Recipe {
   const result = recipeSchema.safeParse(json);
-  const faults = result.success ? crossFaults(result.data) : result.error.issues.map((issue) => `${issue.path.join(".") || "(top)"}: ${issue.message}`);
+  const faults = result.success
+    ? crossFaults(result.data)
+    : result.error.issues.map((issue) => `${issue.path.join(".") || "(top)"}: ${issue.message}`);
   const model = (json as { model?: unknown } | null)?.model;
   if (typeof model === "object" && model !== null) faults.push(...modelFaults(model as Record<string, unknown>));
   if (!result.success || faults.length > 0)
-    throw new ConfigError(`${where}: ${faults.length} fault${faults.length === 1 ? "" : "s"}\n${faults.map((fault) => `  ${fault}`).join("\n")}`);
+    throw new ConfigError(
+      `${where}: ${faults.length} fault${faults.length === 1 ? "" : "s"}\n${faults.map((fault) => `  ${fault}`).join("\n")}`,
+    );
   const recipe = result.data as Recipe;
   const start = recipe.batch.start ?? recipe.batch.end;
   return { ...recipe, batch: { ...recipe.batch, start }, microBatch: recipe.microBatch ?? start };
@@ -183,7 +199,9 @@ function modelFaults(model: Record<string, unknown>): string[] {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const lines = error.message.split("\n");
-    return lines.length === 1 ? [error.message.replace(/^model: /, "model.")] : lines.slice(1).map((line) => `model.${line.trim()}`);
+    return lines.length === 1
+      ? [error.message.replace(/^model: /, "model.")]
+      : lines.slice(1).map((line) => `model.${line.trim()}`);
   }
 }
 
@@ -194,31 +212,54 @@ function crossFaults(recipe: Parsed): string[] {
   const start = batch.start ?? batch.end;
   const micro = microBatch ?? start;
   if (start > batch.end) faults.push(`batch: expected start ≤ end, got ${start} > ${batch.end}`);
-  for (const [name, size] of [["batch.start", start], ["batch.end", batch.end]] as const)
+  for (const [name, size] of [
+    ["batch.start", start],
+    ["batch.end", batch.end],
+  ] as const)
     if (size % micro !== 0)
-      faults.push(`${name}: expected a multiple of microBatch ${micro}, got ${size}; nearest: ${Math.max(micro, Math.round(size / micro) * micro)}`);
+      faults.push(
+        `${name}: expected a multiple of microBatch ${micro}, got ${size}; nearest: ${Math.max(micro, Math.round(size / micro) * micro)}`,
+      );
   if (micro * recipe.sequence > TOKENS_AT_ONCE_MAX)
-    faults.push(`microBatch: expected at most ${TOKENS_AT_ONCE_MAX} tokens at once, got ${micro} × sequence ${recipe.sequence}; nearest: ${divisorUpTo(start, Math.max(1, Math.floor(TOKENS_AT_ONCE_MAX / recipe.sequence)))}`);
+    faults.push(
+      `microBatch: expected at most ${TOKENS_AT_ONCE_MAX} tokens at once, got ${micro} × sequence ${recipe.sequence}; nearest: ${divisorUpTo(start, Math.max(1, Math.floor(TOKENS_AT_ONCE_MAX / recipe.sequence)))}`,
+    );
   if (recipe.lanes !== undefined && micro % recipe.lanes !== 0)
-    faults.push(`lanes: expected a divisor of microBatch ${micro}, got ${recipe.lanes}; nearest: ${divisorUpTo(micro, recipe.lanes)}`);
-  if (start !== batch.end && batch.rampTokens <= 0) faults.push(`batch.rampTokens: expected more than 0 to grow from ${start} to ${batch.end}, got ${batch.rampTokens}`);
+    faults.push(
+      `lanes: expected a divisor of microBatch ${micro}, got ${recipe.lanes}; nearest: ${divisorUpTo(micro, recipe.lanes)}`,
+    );
+  if (start !== batch.end && batch.rampTokens <= 0)
+    faults.push(
+      `batch.rampTokens: expected more than 0 to grow from ${start} to ${batch.end}, got ${batch.rampTokens}`,
+    );
   learningRate.stages.forEach((stage, i) => {
     if (stage.tokens === undefined && i < learningRate.stages.length - 1)
       faults.push(`learningRate.stages.${i}.tokens: expected a number in every stage but the last`);
     if (i === 0 && stage.from === undefined) faults.push("learningRate.stages.0.from: expected the peak rate");
-    if (stage.shape !== "constant" && stage.to === undefined) faults.push(`learningRate.stages.${i}.to: expected the rate a ${stage.shape} stage ends at`);
+    if (stage.shape !== "constant" && stage.to === undefined)
+      faults.push(`learningRate.stages.${i}.to: expected the rate a ${stage.shape} stage ends at`);
     if (stage.shape !== "constant" && stage.tokens === undefined && i < learningRate.stages.length - 1)
       faults.push(`learningRate.stages.${i}.tokens: expected how long a ${stage.shape} stage lasts`);
   });
   if (recipe.tokens < start * recipe.sequence)
-    faults.push(`tokens: expected at least one batch of ${start} × ${recipe.sequence} = ${start * recipe.sequence}, got ${recipe.tokens}`);
+    faults.push(
+      `tokens: expected at least one batch of ${start} × ${recipe.sequence} = ${start * recipe.sequence}, got ${recipe.tokens}`,
+    );
   const longest = typeof model === "object" ? model["max_position_embeddings"] : undefined;
   if (typeof longest === "number")
     [recipe, ...recipe.extension].forEach(({ sequence }, i) => {
-      if (sequence > longest) faults.push(`${i === 0 ? "" : `extension.${i - 1}.`}sequence: expected at most model.max_position_embeddings ${longest}, got ${sequence}; raise that too`);
+      if (sequence > longest)
+        faults.push(
+          `${i === 0 ? "" : `extension.${i - 1}.`}sequence: expected at most model.max_position_embeddings ${longest}, got ${sequence}; raise that too`,
+        );
     });
   const vocab = typeof model === "object" ? model["vocab_size"] : undefined;
-  if ("vocabSize" in tokenizer && tokenizer.vocabSize !== undefined && typeof vocab === "number" && tokenizer.vocabSize > vocab)
+  if (
+    "vocabSize" in tokenizer &&
+    tokenizer.vocabSize !== undefined &&
+    typeof vocab === "number" &&
+    tokenizer.vocabSize > vocab
+  )
     faults.push(`tokenizer.vocabSize: expected at most model.vocab_size ${vocab}, got ${tokenizer.vocabSize}`);
   return faults;
 }
@@ -233,26 +274,30 @@ export function applySettings(json: Record<string, unknown>, settings: readonly 
     const at = setting.indexOf("=");
     if (at < 1) throw new ConfigError(`--set: expected key=value, got ${JSON.stringify(setting)}`);
     const path = setting.slice(0, at).split(".");
-    if (path.length > JSON_DEPTH) throw new ConfigError(`--set ${path[0]}: expected a key of at most ${JSON_DEPTH} parts, got ${path.length}`);
+    if (path.length > JSON_DEPTH)
+      throw new ConfigError(`--set ${path[0]}: expected a key of at most ${JSON_DEPTH} parts, got ${path.length}`);
     const text = setting.slice(at + 1);
     let target = out;
     path.slice(0, -1).forEach((key, i) => {
-      if (["__proto__", "constructor", "prototype"].includes(key)) throw new ConfigError(`--set: ${key} is not a recipe key`);
+      if (["__proto__", "constructor", "prototype"].includes(key))
+        throw new ConfigError(`--set: ${key} is not a recipe key`);
       const inner = (target[key] ??= {});
-      if (typeof inner !== "object") throw new ConfigError(`--set: ${path.slice(0, i + 1).join(".")} is not a group of settings`);
+      if (typeof inner !== "object")
+        throw new ConfigError(`--set: ${path.slice(0, i + 1).join(".")} is not a group of settings`);
       target = inner as Record<string, unknown>;
     });
-    target[path.at(-1) ?? ""] = valueOf(text, path);
+    target[path.at(-1) ?? ""] = parsedValue(text, path);
   }
   return out;
 }
 
-function valueOf(text: string, path: readonly string[]): unknown {
+function parsedValue(text: string, path: readonly string[]): unknown {
   let value: unknown;
   try {
     value = parseJson(text);
   } catch (error) {
-    if (error instanceof JsonBoundError) throw new ConfigError(`--set ${path[0]}: expected a value, got one ${error.message}`);
+    if (error instanceof JsonBoundError)
+      throw new ConfigError(`--set ${path[0]}: expected a value, got one ${error.message}`);
     return text;
   }
   const schemas = schemasAt(recipeSchema, path);
@@ -262,7 +307,14 @@ function valueOf(text: string, path: readonly string[]): unknown {
 
 /** The schemas that may stand at a path: several where a value may have one of several shapes. */
 function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.ZodType[] {
-  const { def } = schema as z.ZodType & { def: z.core.$ZodTypeDef & { innerType?: z.ZodType; options?: z.ZodType[]; shape?: Record<string, z.ZodType>; element?: z.ZodType } };
+  const { def } = schema as z.ZodType & {
+    def: z.core.$ZodTypeDef & {
+      innerType?: z.ZodType;
+      options?: z.ZodType[];
+      shape?: Record<string, z.ZodType>;
+      element?: z.ZodType;
+    };
+  };
   if (def.innerType) return schemasAt(def.innerType, path);
   if (def.options) return def.options.flatMap((option) => schemasAt(option, path));
   const [key, ...rest] = path;
@@ -278,7 +330,9 @@ function schemasAt(schema: z.core.$ZodType, path: readonly string[]): z.ZodType[
 export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Phase[] {
   const start = typeof recipe.model === "string" ? parseConfig(modelJson).max_position_embeddings : 0;
   if (start > 0 && recipe.sequence > start)
-    throw new ConfigError(`sequence: expected at most max_position_embeddings ${start} of ${String(recipe.model)}, got ${recipe.sequence}. An extension can go beyond it`);
+    throw new ConfigError(
+      `sequence: expected at most max_position_embeddings ${start} of ${String(recipe.model)}, got ${recipe.sequence}. An extension can go beyond it`,
+    );
   const lanesIn = (microBatch: number): number => divisorUpTo(microBatch, recipe.lanes ?? 1);
   const configJson = withContext(modelJson, Math.max(start, recipe.sequence));
   const pretraining: Phase = {
@@ -295,9 +349,16 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
   const phases = [pretraining];
   let before = pretraining;
   for (const [i, extension] of recipe.extension.entries()) {
-    const json = withContext(before.configJson, Math.max(before.config.max_position_embeddings, extension.sequence), extension.ropeScaling);
+    const json = withContext(
+      before.configJson,
+      Math.max(before.config.max_position_embeddings, extension.sequence),
+      extension.ropeScaling,
+    );
     // Longer sequences, fewer at a time: the same tokens at once, as far as the batch divides.
-    const microBatch = divisorUpTo(extension.batch, Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence));
+    const microBatch = divisorUpTo(
+      extension.batch,
+      Math.floor((recipe.microBatch! * recipe.sequence) / extension.sequence),
+    );
     before = {
       name: `extend-${i + 1}`,
       sequence: extension.sequence,
@@ -318,10 +379,17 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
  * A config.json for `tokens` positions, with other rope_scaling if given. The length that a stretched rope started from, which
  * max_position_embeddings stands for where it is not said, is then said: the context before.
  */
-function withContext(json: Record<string, unknown>, tokens: number, ropeScaling?: Record<string, unknown>): Record<string, unknown> {
+function withContext(
+  json: Record<string, unknown>,
+  tokens: number,
+  ropeScaling?: Record<string, unknown>,
+): Record<string, unknown> {
   const { max_position_embeddings, rope_parameters: rope } = parseConfig(json);
   const out: Record<string, unknown> = { ...json, max_position_embeddings: tokens };
-  const field = ropeScaling !== undefined || Object.keys(json["rope_scaling"] ?? {}).length > 0 ? "rope_scaling" : "rope_parameters";
+  const field =
+    ropeScaling !== undefined || Object.keys(json["rope_scaling"] ?? {}).length > 0
+      ? "rope_scaling"
+      : "rope_parameters";
   const scaling = (ropeScaling ?? json[field]) as Record<string, unknown> | null | undefined;
   if (scaling == null) return out;
   if (ropeScaling !== undefined) {

@@ -32,7 +32,13 @@ describe("the spike rule", () => {
 
   it("gives back its three numbers and the verdict, whatever else the history carries", () => {
     const history = { averageLoss: 1, lossVariance: 0, spikes: 0, step: 30 };
-    for (const loss of [1, 9]) expect(Object.keys(judgeLoss(history, loss, 30, rule)).sort()).toEqual(["averageLoss", "lossVariance", "spike", "spikes"]);
+    for (const loss of [1, 9])
+      expect(Object.keys(judgeLoss(history, loss, 30, rule)).sort()).toEqual([
+        "averageLoss",
+        "lossVariance",
+        "spike",
+        "spikes",
+      ]);
   });
 
   it("does not look at the first steps, where the loss falls from its start", () => {

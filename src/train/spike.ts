@@ -17,9 +17,17 @@ const DEVIATIONS = 5;
  * over factor × average and five deviations. Losses over the limit that pass without a spike enter the average as the limit: left out, a
  * kind of batch that is harder than the rest would stay a spike for ever.
  */
-export function judgeLoss(history: LossHistory, loss: number, step: number, { factor, steps: patience }: { factor: number; steps: number }): LossHistory & { spike: boolean } {
+export function judgeLoss(
+  history: LossHistory,
+  loss: number,
+  step: number,
+  { factor, steps: patience }: { factor: number; steps: number },
+): LossHistory & { spike: boolean } {
   if (step === 0) return { averageLoss: loss, lossVariance: 0, spikes: 0, spike: false };
-  const limit = step >= AFTER ? Math.max(factor * history.averageLoss, history.averageLoss + DEVIATIONS * Math.sqrt(history.lossVariance)) : Infinity;
+  const limit =
+    step >= AFTER
+      ? Math.max(factor * history.averageLoss, history.averageLoss + DEVIATIONS * Math.sqrt(history.lossVariance))
+      : Infinity;
   const { averageLoss, lossVariance } = history;
   const spikes = history.spikes + 1;
   if (loss > limit) return { averageLoss, lossVariance, spikes, spike: spikes >= patience };
@@ -28,7 +36,13 @@ export function judgeLoss(history: LossHistory, loss: number, step: number, { fa
   return { ...averaged(next, loss), spikes: 0, spike: false };
 }
 
-function averaged({ averageLoss, lossVariance }: Omit<LossHistory, "spikes">, loss: number): Omit<LossHistory, "spikes"> {
+function averaged(
+  { averageLoss, lossVariance }: Omit<LossHistory, "spikes">,
+  loss: number,
+): Omit<LossHistory, "spikes"> {
   const deviation = loss - averageLoss;
-  return { averageLoss: averageLoss + WEIGHT * deviation, lossVariance: (1 - WEIGHT) * (lossVariance + WEIGHT * deviation ** 2) };
+  return {
+    averageLoss: averageLoss + WEIGHT * deviation,
+    lossVariance: (1 - WEIGHT) * (lossVariance + WEIGHT * deviation ** 2),
+  };
 }

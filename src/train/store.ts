@@ -44,7 +44,12 @@ export class ParameterStore {
       const size = sizeOf(shape);
       this.views.set(key, { shape, offset, size });
       if (group !== current && group !== "z")
-        this.stretches.push({ offset, size: 0, decays: shape.length === 2, ...(group[0] === "m" ? { matrices: [0, shape[0]!, shape[1]!] as [number, number, number] } : {}) });
+        this.stretches.push({
+          offset,
+          size: 0,
+          decays: shape.length === 2,
+          ...(group[0] === "m" ? { matrices: [0, shape[0]!, shape[1]!] as [number, number, number] } : {}),
+        });
       current = group;
       if (group !== "z") {
         const stretch = this.stretches.at(-1)!;
@@ -95,7 +100,11 @@ export class ParameterStore {
 export function storeOf(phases: readonly Phase[]): ParameterStore {
   const parameters = Array.from(listParameters(phases[0]!.config)).filter((p) => !p.sameAs);
   const lanes = Math.max(...phases.map((phase) => phase.lanes));
-  return new ParameterStore(new Map(parameters.map((p) => [p.key, p.shape])), (key) => key.endsWith("e_score_correction_bias"), lanes);
+  return new ParameterStore(
+    new Map(parameters.map((p) => [p.key, p.shape])),
+    (key) => key.endsWith("e_score_correction_bias"),
+    lanes,
+  );
 }
 
 /** FNV-1a of a text, 32 bits. */

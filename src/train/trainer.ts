@@ -1,4 +1,3 @@
-import { judgeLoss } from "./spike.ts";
 import { SumbiError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { isMoeLayer, mtpDepth } from "../model/config.ts";
@@ -9,6 +8,7 @@ import { EvaluationProgram, type Losses, TrainingProgram } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import type { Phase, Recipe } from "./recipe.ts";
 import { type Knobs, knobsAt } from "./schedule.ts";
+import { judgeLoss } from "./spike.ts";
 import type { ParameterStore } from "./store.ts";
 
 /** Where the tokens come from: pure functions of their arguments, so that a resumed run sees the same batches. */
@@ -65,11 +65,32 @@ export class Trainer {
     readonly optimizer: Optimizer,
   ) {
     const config = phases[0]!.config;
-    this.balance = new Balance(store, moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`), "n_routed_experts" in config ? Number(config.n_routed_experts) : 0);
-    this.progress = { step: 0, tokens: 0, sequences: 0, averageLoss: 0, lossVariance: 0, spikes: 0, rollbacks: 0, seconds: 0, balance: this.balance.toJson() };
+    this.balance = new Balance(
+      store,
+      moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`),
+      "n_routed_experts" in config ? Number(config.n_routed_experts) : 0,
+    );
+    this.progress = {
+      step: 0,
+      tokens: 0,
+      sequences: 0,
+      averageLoss: 0,
+      lossVariance: 0,
+      spikes: 0,
+      rollbacks: 0,
+      seconds: 0,
+      balance: this.balance.toJson(),
+    };
   }
 
-  static async create(recipe: Recipe, phases: readonly Phase[], store: ParameterStore, source: TokenSource, storage: StateStorage, events: TrainerEvents): Promise<Trainer> {
+  static async create(
+    recipe: Recipe,
+    phases: readonly Phase[],
+    store: ParameterStore,
+    source: TokenSource,
+    storage: StateStorage,
+    events: TrainerEvents,
+  ): Promise<Trainer> {
     return new Trainer(recipe, phases, store, source, storage, events, await Optimizer.create(store, recipe));
   }
 
@@ -79,7 +100,9 @@ export class Trainer {
 
   /** Continues from the newest saved state. False when there is none. */
   async resume(): Promise<boolean> {
-    const progress = await this.storage.load((reason) => this.events.event?.(this.progress.step, "warn", `a saved state is damaged and was passed over: ${reason}`));
+    const progress = await this.storage.load((reason) =>
+      this.events.event?.(this.progress.step, "warn", `a saved state is damaged and was passed over: ${reason}`),
+    );
     if (progress === undefined) return false;
     this.progress = progress;
     this.balance.fromJson(progress.balance);
@@ -143,7 +166,10 @@ export class Trainer {
     await program.begin(parts);
     for (let i = 0; i < parts; i++) {
       if (this.stopped) return false;
-      await program.run(this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra), knobs.lambda);
+      await program.run(
+        this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra),
+        knobs.lambda,
+      );
     }
     const losses = program.finish();
     const gradNorm = await this.optimizer.gradientNorm();
@@ -151,7 +177,9 @@ export class Trainer {
     const { factor, steps: patience } = this.recipe.spike;
     const { spike, ...history } = judgeLoss(this.progress, losses.mainLoss, step - phase.fromStep, this.recipe.spike);
     if (!Number.isFinite(losses.loss) || !Number.isFinite(gradNorm) || spike) {
-      const what = spike ? `a loss of ${losses.mainLoss.toFixed(3)}, ${patience === 1 ? "" : `number ${patience} in a row `}over ${factor} × the average ${average.toFixed(3)}` : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
+      const what = spike
+        ? `a loss of ${losses.mainLoss.toFixed(3)}, ${patience === 1 ? "" : `number ${patience} in a row `}over ${factor} × the average ${average.toFixed(3)}`
+        : `a loss of ${losses.loss} and a gradient norm of ${gradNorm}`;
       await this.#rollback(step, sequences + knobs.batch, what);
       return false;
     }
@@ -167,7 +195,11 @@ export class Trainer {
       ...history,
       seconds: this.progress.seconds + stepSeconds,
     };
-    const flops = flopsPerToken(phase.config, { sequence: phase.sequence, causal: true, mtp: mtpDepth(phase.config) > 0 }).training;
+    const flops = flopsPerToken(phase.config, {
+      sequence: phase.sequence,
+      causal: true,
+      mtp: mtpDepth(phase.config) > 0,
+    }).training;
     this.events.step?.({
       ...losses,
       ...knobs,
@@ -179,7 +211,12 @@ export class Trainer {
       tokensPerSecond: stepTokens / stepSeconds,
       flopsPerSecond: (flops * stepTokens) / stepSeconds,
     });
-    if (losses.loads.length > 0) this.events.load?.(step + 1, this.balance.average.map((layer) => [...layer]), this.balance.busiest());
+    if (losses.loads.length > 0)
+      this.events.load?.(
+        step + 1,
+        this.balance.average.map((layer) => [...layer]),
+        this.balance.busiest(),
+      );
     return true;
   }
 
@@ -190,9 +227,14 @@ export class Trainer {
       throw new SumbiError(
         `train: step ${step + 1} gave ${what}, after ${this.recipe.spike.rollbacks} rollbacks; the last good state is kept. Go on with a lower learning rate or more rollbacks: --resume --set spike.rollbacks=${2 * this.recipe.spike.rollbacks + 1}`,
       );
-    if (!(await this.resume())) throw new SumbiError(`train: step ${step + 1} gave ${what}, and there is no saved state to go back to`);
+    if (!(await this.resume()))
+      throw new SumbiError(`train: step ${step + 1} gave ${what}, and there is no saved state to go back to`);
     this.progress = { ...this.progress, rollbacks, sequences: nextSequence };
-    this.events.event?.(step + 1, "warn", `step ${step + 1} gave ${what}: rolled back to step ${this.progress.step}, leaving out the batches in between`);
+    this.events.event?.(
+      step + 1,
+      "warn",
+      `step ${step + 1} gave ${what}: rolled back to step ${this.progress.step}, leaving out the batches in between`,
+    );
     await this.#trySave();
   }
 
@@ -218,5 +260,7 @@ export class Trainer {
 
 /** Layer numbers with routed experts, MTP modules included. */
 export function moeLayers(config: ModelConfig): number[] {
-  return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) => isMoeLayer(config, i));
+  return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) =>
+    isMoeLayer(config, i),
+  );
 }

@@ -4,14 +4,22 @@ import { bytesName, keysOfBytes, scaleName, stepFor, turnedName } from "./quanti
 import type { ParameterStore } from "./store.ts";
 
 /** Groups of weights [O, I] in bytes, |w| ≤ range · scale within a group. */
-function quantizeGraph(groups: readonly string[][], store: ParameterStore, range: number, wanted: (name: string) => boolean): t.OnnxGraph {
+function quantizeGraph(
+  groups: readonly string[][],
+  store: ParameterStore,
+  range: number,
+  wanted: (name: string) => boolean,
+): t.OnnxGraph {
   const outputs: Record<string, t.Tensor> = {};
   for (const group of groups) {
     const weights = group.map((key) => t.parameter(key, store.views.get(key)!.shape));
     const largest = weights.map((weight) => t.max(t.abs(weight))).reduce((a, b) => t.maximum(a, b));
     const scale = stepFor(largest, range);
     outputs[scaleName(group)] = scale;
-    const bytes = t.concat(weights.map((weight) => t.quantize(weight, scale, "i8")), 0);
+    const bytes = t.concat(
+      weights.map((weight) => t.quantize(weight, scale, "i8")),
+      0,
+    );
     outputs[bytesName(group)] = bytes;
     if (wanted(turnedName(group))) outputs[turnedName(group)] = t.transpose(bytes, [1, 0]);
   }
@@ -28,7 +36,9 @@ export class WeightQuantizer {
 
   /** Finds what `graph` asks for; nothing, for a graph that computes in f32. */
   static async create(graph: t.OnnxGraph, store: ParameterStore, range: number): Promise<WeightQuantizer> {
-    const groups = Object.keys(graph.inputs).map(keysOfBytes).filter((keys) => keys !== undefined);
+    const groups = Object.keys(graph.inputs)
+      .map(keysOfBytes)
+      .filter((keys) => keys !== undefined);
     const wanted = (name: string) => name in graph.inputs;
     const tensors: Record<string, t.HostTensor> = {};
     for (const keys of groups)
@@ -37,13 +47,15 @@ export class WeightQuantizer {
         tensors[name] = t.hostTensor(dtype, shape as number[]);
       }
     const parts = await Promise.all(
-      shares(groups, (keys) => keys.reduce((n, key) => n + store.views.get(key)!.size, 0), threads()).map(async (share) => {
-        const own = quantizeGraph(share, store, range, wanted);
-        const executable = await compile(own.bytes, { name: "quantize weights", threads: 1 });
-        const inputs = Object.fromEntries(Object.keys(own.inputs).map((key) => [key, store.parameter(key)]));
-        const out = Object.fromEntries(Object.keys(own.outputs).map((name) => [name, tensors[name]!]));
-        return { executable, binding: executable.bind(inputs, out) };
-      }),
+      shares(groups, (keys) => keys.reduce((n, key) => n + store.views.get(key)!.size, 0), threads()).map(
+        async (share) => {
+          const own = quantizeGraph(share, store, range, wanted);
+          const executable = await compile(own.bytes, { name: "quantize weights", threads: 1 });
+          const inputs = Object.fromEntries(Object.keys(own.inputs).map((key) => [key, store.parameter(key)]));
+          const out = Object.fromEntries(Object.keys(own.outputs).map((name) => [name, tensors[name]!]));
+          return { executable, binding: executable.bind(inputs, out) };
+        },
+      ),
     );
     return new WeightQuantizer(tensors, parts);
   }

@@ -10,7 +10,8 @@ test.each([
   ["the pages", here("."), here("../../dist/web")],
   ["the planner's site", here("plan/site"), here("../../dist/plan-site")],
 ])("%s: building empties the project's own folder and no other", async (_, root, own) => {
-  const resolved = (outDir?: string) => resolveConfig({ root, configFile: join(root, "vite.config.ts"), ...(outDir && { build: { outDir } }) }, "build");
+  const resolved = (outDir?: string) =>
+    resolveConfig({ root, configFile: join(root, "vite.config.ts"), ...(outDir && { build: { outDir } }) }, "build");
   expect((await resolved()).build).toMatchObject({ outDir: own, emptyOutDir: true });
   expect((await resolved(own)).build.emptyOutDir).toBe(true);
   for (const outDir of [tmpdir(), "../..", "site"]) expect((await resolved(outDir)).build.emptyOutDir).toBe(false);

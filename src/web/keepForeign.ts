@@ -6,6 +6,8 @@ import type { Plugin } from "vite";
 export const keepForeign = (own: string): Plugin => ({
   name: "sumbi:keep-foreign",
   config({ root = ".", build }) {
-    return build?.outDir !== undefined && resolve(root, build.outDir) !== resolve(own) ? { build: { emptyOutDir: false } } : null;
+    return build?.outDir !== undefined && resolve(root, build.outDir) !== resolve(own)
+      ? { build: { emptyOutDir: false } }
+      : null;
   },
 });

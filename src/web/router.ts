@@ -16,7 +16,8 @@ export function go(to: string, replace = false): void {
 
 /** A click listener for the whole page: plain left clicks on links within the app are routed, all else is the browser's. */
 export function onLinkClick(event: MouseEvent): void {
-  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+    return;
   const link = (event.target as Element).closest?.("a");
   if (!link || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
   if (link.pathname !== "/" && !/^\/(runs|plan)(\/|$)/.test(link.pathname)) return;

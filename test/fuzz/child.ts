@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { take, validInputs, writeInput, type Outcome } from "./input.ts";
+import { type Outcome, take, validInputs, writeInput } from "./input.ts";
 import { LOADERS, type Loader } from "./loaders.ts";
 
 export type FromChild =
@@ -44,7 +44,9 @@ if (process.send) {
   const began = performance.now();
   const outcome = await take(loaderOf(name), join(dir, "in"));
   console.log(outcome.kind, outcome.kind === "fault" ? outcome.stack || outcome.message : outcome.message);
-  console.log(`${Math.round(performance.now() - began)} ms, ${Math.round(process.resourceUsage().maxRSS / 1024)} MB at most; the input: ${dir}`);
+  console.log(
+    `${Math.round(performance.now() - began)} ms, ${Math.round(process.resourceUsage().maxRSS / 1024)} MB at most; the input: ${dir}`,
+  );
   if (outcome.kind === "loaded") rmSync(dir, { recursive: true });
   process.exit();
 }

@@ -55,7 +55,10 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** What the operating system knows of a process: undefined where it is not Linux. */
 function usage(pid: number): { cpuSeconds: number; rssBytes: number } | undefined {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\)\s+/s, "").split(" ").map(Number);
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .replace(/^.*\)\s+/s, "")
+      .split(" ")
+      .map(Number);
     return { cpuSeconds: ((fields[11] ?? 0) + (fields[12] ?? 0)) / 100, rssBytes: (fields[21] ?? 0) * 4096 };
   } catch {
     return undefined;
@@ -112,7 +115,8 @@ class Child {
     const timer = setInterval(() => {
       const now = usage(pid);
       const wall = (Date.now() - began) / 1000;
-      if (now && now.cpuSeconds - from > cpuSeconds) tooMuch = `hang: over ${Math.round(cpuSeconds)} s of processor time`;
+      if (now && now.cpuSeconds - from > cpuSeconds)
+        tooMuch = `hang: over ${Math.round(cpuSeconds)} s of processor time`;
       else if (wall > WALL_SECONDS) tooMuch = `hang: over ${WALL_SECONDS} s`;
       else if (now && now.rssBytes > PEAK_BYTES) tooMuch = `memory: ${Math.round(now.rssBytes / 1e6)} MB`;
       if (tooMuch) this.end();
@@ -143,7 +147,16 @@ export async function fuzz(jobs: readonly Job[], options: FuzzOptions): Promise<
   const tallies = new Map<string, Tally>();
   const kinds = new Map<string, number>();
   const tallyOf = (name: string): Tally => {
-    const tally = tallies.get(name) ?? { loaded: 0, refused: 0, faults: [], slowestMs: 0, slowest: 0, validMs: 0, allMs: 0, largestBytes: 0 };
+    const tally = tallies.get(name) ?? {
+      loaded: 0,
+      refused: 0,
+      faults: [],
+      slowestMs: 0,
+      slowest: 0,
+      validMs: 0,
+      allMs: 0,
+      largestBytes: 0,
+    };
     tallies.set(name, tally);
     return tally;
   };
@@ -157,7 +170,9 @@ export async function fuzz(jobs: readonly Job[], options: FuzzOptions): Promise<
     told = Date.now();
     const seconds = (told - began) / 1000;
     const faults = [...tallies.values()].reduce((n, tally) => n + tally.faults.length, 0);
-    options.onProgress?.(`fuzz: ${done} of ${jobs.length} inputs, ${faults} faults, ${duration((seconds / done) * (jobs.length - done))} left`);
+    options.onProgress?.(
+      `fuzz: ${done} of ${jobs.length} inputs, ${faults} faults, ${duration((seconds / done) * (jobs.length - done))} left`,
+    );
   };
 
   const worker = async (w: number): Promise<void> => {
@@ -175,7 +190,8 @@ export async function fuzz(jobs: readonly Job[], options: FuzzOptions): Promise<
       }
       child.jobs++;
       child.send({ ...job, seed, dir });
-      if ((await child.next())?.type !== "begun") throw new Error(`fuzz: ${job.loader} ${job.number}: the input could not be made: ${child.epitaph}`);
+      if ((await child.next())?.type !== "begun")
+        throw new Error(`fuzz: ${job.loader} ${job.number}: the input could not be made: ${child.epitaph}`);
       const tally = tallyOf(job.loader);
       const watch = child.watch(job.number < 0 ? VALID_SECONDS : CPU_SECONDS + (TIMES_VALID * tally.validMs) / 1000);
       const message = await child.next();
@@ -214,7 +230,9 @@ export async function fuzz(jobs: readonly Job[], options: FuzzOptions): Promise<
     }
     child?.end();
   };
-  await Promise.all(Array.from({ length: options.processes ?? Math.min(4, availableParallelism()) }, (_, w) => worker(w)));
+  await Promise.all(
+    Array.from({ length: options.processes ?? Math.min(4, availableParallelism()) }, (_, w) => worker(w)),
+  );
   // What failed stays.
   if (kinds.size === 0) rmSync(work, { recursive: true, force: true });
   return tallies;

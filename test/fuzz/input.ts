@@ -7,7 +7,9 @@ import { mutate } from "./mutate.ts";
 import { randomOf } from "./random.ts";
 import type { Seed } from "./seeds.ts";
 
-export type Outcome = { kind: "loaded" | "refused"; message: string } | { kind: "fault"; message: string; stack: string };
+export type Outcome =
+  | { kind: "loaded" | "refused"; message: string }
+  | { kind: "fault"; message: string; stack: string };
 
 const seeds = new Map<string, Promise<Seed[]>>();
 const seedsOf = (loader: Loader): Promise<Seed[]> => {
@@ -48,6 +50,13 @@ export async function take(loader: Loader, dir: string): Promise<Outcome> {
     return { kind: "loaded", message: "" };
   } catch (error) {
     if (error instanceof SumbiError) return { kind: "refused", message: error.message };
-    return { kind: "fault", message: String(error), stack: error instanceof Error ? `${error.stack ?? ""}${error.cause instanceof Error ? `\ncause: ${error.cause.stack ?? error.cause.message}` : ""}` : "" };
+    return {
+      kind: "fault",
+      message: String(error),
+      stack:
+        error instanceof Error
+          ? `${error.stack ?? ""}${error.cause instanceof Error ? `\ncause: ${error.cause.stack ?? error.cause.message}` : ""}`
+          : "",
+    };
   }
 }

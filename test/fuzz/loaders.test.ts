@@ -25,16 +25,26 @@ async function jobs(): Promise<Job[]> {
 
 describe("what others wrote", () => {
   let tallies = new Map<string, Tally>();
-  it("is taken in", async () => {
-    tallies = await fuzz(await jobs(), { seed: SEED, onProgress: (text) => process.stderr.write(`${text}\n`) });
-    const rows = [...tallies].map(([loader, { loaded, refused, faults, slowestMs, slowest, allMs, largestBytes }]) =>
-      `${loader.padEnd(10)} ${String(loaded).padStart(6)} taken in ${String(refused).padStart(6)} refused ${String(faults.length).padStart(4)} faults, ${Math.round(allMs / 1000)} s in all, at most ${Math.round(slowestMs)} ms (${slowest}) and ${Math.round(largestBytes / 1e6)} MB`);
-    console.log(rows.join("\n"));
-  }, 6 * 3600_000);
+  it(
+    "is taken in",
+    async () => {
+      tallies = await fuzz(await jobs(), { seed: SEED, onProgress: (text) => process.stderr.write(`${text}\n`) });
+      const rows = [...tallies].map(
+        ([loader, { loaded, refused, faults, slowestMs, slowest, allMs, largestBytes }]) =>
+          `${loader.padEnd(10)} ${String(loaded).padStart(6)} taken in ${String(refused).padStart(6)} refused ${String(faults.length).padStart(4)} faults, ${Math.round(allMs / 1000)} s in all, at most ${Math.round(slowestMs)} ms (${slowest}) and ${Math.round(largestBytes / 1e6)} MB`,
+      );
+      console.log(rows.join("\n"));
+    },
+    6 * 3600_000,
+  );
 
   it.each(chosen.map(({ name }) => name))("is refused by a message or taken in, but nothing else: %s", (name) => {
     const tally = tallies.get(name);
-    expect(tally?.faults.map(({ number, what, kept }) => `${name} ${number}: ${what.slice(0, 400)}${kept ? `\n  the input: ${kept}` : ""}`)).toEqual([]);
+    expect(
+      tally?.faults.map(
+        ({ number, what, kept }) => `${name} ${number}: ${what.slice(0, 400)}${kept ? `\n  the input: ${kept}` : ""}`,
+      ),
+    ).toEqual([]);
   });
 
   // Inputs that are all refused at their first byte would try nothing, and such that are all taken in neither.

@@ -6,13 +6,27 @@ import { main } from "../../src/cli/main.ts";
 import { loadTokenizer, openDataset, readDocuments } from "../../src/data/index.ts";
 import { SumbiError } from "../../src/errors.ts";
 import { prepareRun, RunReader, readRecipe, StateHistory } from "../../src/runs/index.ts";
+import { storageOf } from "../../src/runs/storage.ts";
 import { createApp, listen, type RunningServer } from "../../src/serve/index.ts";
 import { loadModel } from "../../src/serve/load.ts";
-import { storageOf } from "../../src/runs/storage.ts";
 import { applySettings, batchAt, parseRecipe, phasesOf, pretrainingSteps, storeOf } from "../../src/train/index.ts";
 import { fakeModel, served } from "../support/fake-model.ts";
 import {
-  bodySeeds, chipSeeds, claimSeeds, configSeeds, datasetSeeds, documentSeeds, modelSeeds, recipeSeeds, runSeeds, SMALL, stateSeeds, tokenizerSeeds, trainingSeeds, weightSeeds, type Seed,
+  bodySeeds,
+  chipSeeds,
+  claimSeeds,
+  configSeeds,
+  datasetSeeds,
+  documentSeeds,
+  modelSeeds,
+  recipeSeeds,
+  runSeeds,
+  type Seed,
+  SMALL,
+  stateSeeds,
+  tokenizerSeeds,
+  trainingSeeds,
+  weightSeeds,
 } from "./seeds.ts";
 
 /** A thing that went wrong and is no refusal. */
@@ -44,13 +58,22 @@ async function sumbi(...args: string[]): Promise<void> {
   if (status !== 0) throw new SumbiError(text || "(nothing)");
 }
 
-const MESSAGES = [{ role: "system", content: "Be short." }, { role: "user", content: "Hello, what is 12 × 7? don't say <｜User｜>" }, { role: "assistant", content: "84", reasoning_content: "twelve times seven" }, { role: "user", content: "and +1?" }];
-const TEXT = "Hello, World! It's 1234567 o'clock — naïve café \u{1F600}\n\n\tEND <｜User｜> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
+const MESSAGES = [
+  { role: "system", content: "Be short." },
+  { role: "user", content: "Hello, what is 12 × 7? don't say <｜User｜>" },
+  { role: "assistant", content: "84", reasoning_content: "twelve times seven" },
+  { role: "user", content: "and +1?" },
+];
+const TEXT =
+  "Hello, World! It's 1234567 o'clock — naïve café \u{1F600}\n\n\tEND <｜User｜> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
 
 /** All tensors, as numbers. */
 async function readAll(folder: TensorFolder): Promise<void> {
   try {
-    for (const key of folder.keys()) await (folder.info(key).dtype.startsWith("i") || ["u8", "bool"].includes(folder.info(key).dtype) ? folder.read(key) : folder.readF32(key));
+    for (const key of folder.keys())
+      await (folder.info(key).dtype.startsWith("i") || ["u8", "bool"].includes(folder.info(key).dtype)
+        ? folder.read(key)
+        : folder.readF32(key));
   } finally {
     await folder.close();
   }
@@ -61,7 +84,10 @@ let server: Promise<RunningServer> | undefined;
 let internal: unknown;
 const serving = (): Promise<RunningServer> =>
   (server ??= listen(
-    createApp({ model: served(fakeModel((tokens) => (tokens.length * 7) % 256)), onError: (error) => void (internal = error) }),
+    createApp({
+      model: served(fakeModel((tokens) => (tokens.length * 7) % 256)),
+      onError: (error) => void (internal = error),
+    }),
     { host: "127.0.0.1", port: 0 },
   ));
 
@@ -69,11 +95,21 @@ const serving = (): Promise<RunningServer> =>
 async function post(path: string, body: Uint8Array): Promise<void> {
   const { url } = await serving();
   internal = undefined;
-  const response = await fetch(`${url}${path}`, { method: "POST", headers: { "content-type": "application/json" }, body: body as Uint8Array<ArrayBuffer>, signal: AbortSignal.timeout(60_000) });
+  const response = await fetch(`${url}${path}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: body as Uint8Array<ArrayBuffer>,
+    signal: AbortSignal.timeout(60_000),
+  });
   const text = await response.text();
   if (internal !== undefined) throw internal;
-  if (response.status >= 500 && response.status !== 503) throw new Fault(`${path}: ${response.status}: ${text.slice(0, 500)}`);
-  if (response.status >= 400 && typeof (JSON.parse(text) as { error?: { message?: unknown } }).error?.message !== "string") throw new Fault(`${path}: ${response.status} without an error object: ${text.slice(0, 500)}`);
+  if (response.status >= 500 && response.status !== 503)
+    throw new Fault(`${path}: ${response.status}: ${text.slice(0, 500)}`);
+  if (
+    response.status >= 400 &&
+    typeof (JSON.parse(text) as { error?: { message?: unknown } }).error?.message !== "string"
+  )
+    throw new Fault(`${path}: ${response.status} without an error object: ${text.slice(0, 500)}`);
   const health = await fetch(`${url}/health`);
   if (health.status !== 200) throw new Fault(`/health: ${health.status}`);
   await health.text();
@@ -102,7 +138,22 @@ export const LOADERS: Loader[] = [
     name: "plan",
     share: 4,
     seeds: chipSeeds,
-    load: (dir) => sumbi("plan", join(dir, "config.json"), "--chip", join(dir, "chip.json"), "--tokens", "10B", "--gpus", "16", "--batch", "64", "--owned", "--purchase", "30000"),
+    load: (dir) =>
+      sumbi(
+        "plan",
+        join(dir, "config.json"),
+        "--chip",
+        join(dir, "chip.json"),
+        "--tokens",
+        "10B",
+        "--gpus",
+        "16",
+        "--batch",
+        "64",
+        "--owned",
+        "--purchase",
+        "30000",
+      ),
   },
   {
     name: "claim",
@@ -120,7 +171,8 @@ export const LOADERS: Loader[] = [
       tokenizer.decode(ids, { skipSpecial: true });
       tokenizer.encode(TEXT, { special: false });
       if (tokenizer.chatTemplate === undefined) return;
-      for (const options of [{ addGenerationPrompt: true, thinking: true }, { keepThoughts: true }]) tokenizer.encode(tokenizer.applyChatTemplate(MESSAGES, options));
+      for (const options of [{ addGenerationPrompt: true, thinking: true }, { keepThoughts: true }])
+        tokenizer.encode(tokenizer.applyChatTemplate(MESSAGES, options));
     },
   },
   {
@@ -133,7 +185,11 @@ export const LOADERS: Loader[] = [
         const app = createApp({ model, onError: (error) => void (internal = error) });
         internal = undefined;
         const body = JSON.stringify({ messages: MESSAGES.slice(0, 2), max_tokens: 3 });
-        const answer = await app.request("/v1/chat/completions", { method: "POST", headers: { "content-type": "application/json" }, body });
+        const answer = await app.request("/v1/chat/completions", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body,
+        });
         await answer.text();
         if (internal !== undefined) throw internal;
       } finally {
@@ -161,12 +217,21 @@ export const LOADERS: Loader[] = [
       // The graph of a deep model takes its time: such a recipe is only read.
       const { json, path } = readRecipe(join(dir, "recipe.jsonc"));
       const { model } = parseRecipe(json, path);
-      if (typeof model !== "string" && Number(model["num_hidden_layers"]) * Number(model["n_routed_experts"] ?? 1) > 100) return;
+      if (
+        typeof model !== "string" &&
+        Number(model["num_hidden_layers"]) * Number(model["n_routed_experts"] ?? 1) > 100
+      )
+        return;
       // Its text is named beside it; its memory is judged as on a small machine.
       process.availableMemory = () => 700e6;
       process.chdir(dir);
       try {
-        const run = await prepareRun(join(dir, "recipe.jsonc"), { runs: join(dir, "runs"), out: join(dir, "out") }, () => Promise.resolve(1e11), () => {});
+        const run = await prepareRun(
+          join(dir, "recipe.jsonc"),
+          { runs: join(dir, "runs"), out: join(dir, "out") },
+          () => Promise.resolve(1e11),
+          () => {},
+        );
         await run.writer.close();
       } finally {
         process.chdir(ROOT);
@@ -193,7 +258,13 @@ export const LOADERS: Loader[] = [
     seeds: stateSeeds,
     async load(dir) {
       const { phases, binding } = SMALL;
-      await storageOf({ history: new StateHistory(join(dir, "state"), 2), store: storeOf(phases), phases, binding, from: 20 }).load(() => {});
+      await storageOf({
+        history: new StateHistory(join(dir, "state"), 2),
+        store: storeOf(phases),
+        phases,
+        binding,
+        from: 20,
+      }).load(() => {});
     },
   },
   {
@@ -202,7 +273,17 @@ export const LOADERS: Loader[] = [
     seeds: datasetSeeds,
     async load(dir) {
       const dataset = openDataset(join(dir, "data"));
-      for (const split of ["train", "heldout"] as const) if (dataset.tokens(split) > 0) for (const fimRate of [0, 0.5]) dataset.batch({ split, index: 1, batch: 2, sequence: 16, seed: 3, fimRate: dataset.json.special.fim ? fimRate : 0 });
+      for (const split of ["train", "heldout"] as const)
+        if (dataset.tokens(split) > 0)
+          for (const fimRate of [0, 0.5])
+            dataset.batch({
+              split,
+              index: 1,
+              batch: 2,
+              sequence: 16,
+              seed: 3,
+              fimRate: dataset.json.special.fim ? fimRate : 0,
+            });
     },
   },
   {
@@ -211,7 +292,8 @@ export const LOADERS: Loader[] = [
     seeds: documentSeeds,
     async load(dir) {
       const read = async (onBroken: "skip" | "fail"): Promise<void> => {
-        for await (const document of readDocuments([dir], { onBroken })) if ("text" in document && typeof document.text !== "string") throw new Fault("a document whose text is none");
+        for await (const document of readDocuments([dir], { onBroken }))
+          if ("text" in document && typeof document.text !== "string") throw new Fault("a document whose text is none");
       };
       // A broken row is left out by the one and refused by the other, which is as right.
       await read("fail").catch((error: unknown) => {

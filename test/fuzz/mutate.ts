@@ -22,7 +22,11 @@ export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array {
   for (let times = 1 + random.below(4); times > 0 && out.length > 0; times--) {
     // Headers and footers stand at the ends: half of the changes go there.
     const end = Math.min(out.length, 64);
-    const at = random.oneIn(4) ? random.below(end) : random.oneIn(3) ? out.length - 1 - random.below(end) : random.below(out.length);
+    const at = random.oneIn(4)
+      ? random.below(end)
+      : random.oneIn(3)
+        ? out.length - 1 - random.below(end)
+        : random.below(out.length);
     const length = Math.min(out.length - at, 1 + random.below(random.pick([1, 8, 64, 4096])));
     switch (random.below(7)) {
       case 0:
@@ -45,7 +49,11 @@ export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array {
         break;
       }
       default:
-        out = joined(out.subarray(0, at), Uint8Array.from({ length }, () => (random.oneIn(2) ? random.pick(EDGES) : random.below(256))), out.subarray(at));
+        out = joined(
+          out.subarray(0, at),
+          Uint8Array.from({ length }, () => (random.oneIn(2) ? random.pick(EDGES) : random.below(256))),
+          out.subarray(at),
+        );
     }
   }
   return out;
@@ -64,7 +72,9 @@ function joined(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
 /** Little-endian, with a mark before it. */
 function asUtf16(bytes: Uint8Array): Uint8Array {
   const text = `\uFEFF${decoder.decode(bytes.subarray(0, BYTES_MAX))}`;
-  return Uint8Array.from({ length: text.length * 2 }, (_, i) => (i % 2 === 0 ? text.charCodeAt(i >> 1) & 0xff : text.charCodeAt(i >> 1) >> 8));
+  return Uint8Array.from({ length: text.length * 2 }, (_, i) =>
+    i % 2 === 0 ? text.charCodeAt(i >> 1) & 0xff : text.charCodeAt(i >> 1) >> 8,
+  );
 }
 
 /** A length, that many bytes of JSON, data: the JSON changed by its structure, or the length by itself. */
@@ -72,19 +82,42 @@ function mutateSafetensors(bytes: Uint8Array, random: Random): Uint8Array {
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
   const header = encoder.encode(mutateJson(decoder.decode(bytes.subarray(8, 8 + length)), random));
   const first = new Uint8Array(8);
-  const said = random.oneIn(12) ? random.pick([0n, 1n, BigInt(header.length + 1), 100_000_000n, 100_000_001n, 2n ** 32n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]) : BigInt(header.length);
+  const said = random.oneIn(12)
+    ? random.pick([
+        0n,
+        1n,
+        BigInt(header.length + 1),
+        100_000_000n,
+        100_000_001n,
+        2n ** 32n,
+        2n ** 53n,
+        2n ** 63n,
+        2n ** 64n - 1n,
+      ])
+    : BigInt(header.length);
   new DataView(first.buffer).setBigUint64(0, said, true);
   const data = bytes.subarray(8 + length);
   return joined(first, header, random.oneIn(8) ? data.subarray(0, random.below(data.length + 1)) : data);
 }
 
 function mutateLines(bytes: Uint8Array, random: Random): Uint8Array {
-  const lines = decoder.decode(bytes).split("\n").filter((line) => line !== "");
+  const lines = decoder
+    .decode(bytes)
+    .split("\n")
+    .filter((line) => line !== "");
   for (let times = 1 + random.below(3); times > 0; times--) {
     const at = random.below(lines.length);
     const line = lines[at] as string;
     if (random.oneIn(6)) lines.splice(at, 1);
-    else if (random.oneIn(6)) lines.splice(at, 0, ...Array.from({ length: Math.min(random.pick([1, 2, 500]), Math.ceil(BYTES_MAX / (line.length + 1))) }, () => line));
+    else if (random.oneIn(6))
+      lines.splice(
+        at,
+        0,
+        ...Array.from(
+          { length: Math.min(random.pick([1, 2, 500]), Math.ceil(BYTES_MAX / (line.length + 1))) },
+          () => line,
+        ),
+      );
     else if (random.oneIn(6)) lines[at] = decoder.decode(mutateBytes(encoder.encode(line), random));
     else if (line.length < TREE_MAX) lines[at] = isJson(line) ? mutateJson(line, random) : "{}";
     if (lines.length === 0) lines.push("");
@@ -120,22 +153,82 @@ function mutateSealed(text: string, random: Random): string {
 const PIECES = [
   "{% for i in range(1000000000) %}x{% endfor %}",
   "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-  "{% for i in range(-5) %}{% endfor %}", "{% for a, b in messages %}{{ a }}{% endfor %}", "{% for c in 5 %}{% endfor %}", "{% for c in messages[0].content %}{{ c }}{% endfor %}",
-  "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}", "{% macro m(n) %}{{ m(n + 1) }}{{ m(n + 1) }}{% endmacro %}{{ m(1) }}",
-  "{% set s = 'aaaaaaaaaa' %}{% for i in range(40) %}{% set s = s + s %}{% endfor %}{{ s }}", "{% set ns = namespace(s='aaaaaaaaaa') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s | length }}",
-  "{{ 'x' * 1000000000 }}", "{{ ['x'] * 1000000000 }}", "{{ range(1000000000) | list | length }}", "{{ range(100000) | join(messages | tojson) }}", "{{ messages | tojson(indent=100000000) }}", "{{ 'ab' | replace('', messages | tojson) }}",
-  "{{ messages | map(attribute='nothing') | list }}", "{{ messages[1e9].content }}", "{{ messages['x'] }}", "{{ nothing.of.the.sort }}", "{{ none.x }}", "{{ messages.content.x.y }}", "{{ raise_exception('no') }}", "{{ raise_exception() }}",
-  "{{ messages | nosuchfilter }}", "{{ messages is nosuchtest }}", "{{ nosuchfunction() }}", "{{ 1 / 0 }}", "{{ 1 % 0 }}", "{{ -'a' }}", "{{ 'a' < 1 }}", "{{ messages + 1 }}", "{{ [] + {} }}", "{{ {}['a']['b'] }}", "{{ 'a'.split('').x }}", "{{ strftime_now(messages) }}",
-  "{% if %}", "{% endif %}", "{% for %}", "{{", "}}", "{%", "%}", "{#", "#}", "{{ 'a }}", "{{ ( }}", "{% set %}", "{% set a.b.c = 1 %}", "{% set 1 = 2 %}", "{% call m() %}{% endcall %}", "{% filter upper %}a{% endfilter %}", "{% break %}", "{% generation %}{% endgeneration %}",
-  "{{ messages.__proto__ }}", "{{ messages.constructor.constructor('return process')() }}", "{{ ''.constructor }}", "{{ self }}", "{{ bos_token.toString() }}",
+  "{% for i in range(-5) %}{% endfor %}",
+  "{% for a, b in messages %}{{ a }}{% endfor %}",
+  "{% for c in 5 %}{% endfor %}",
+  "{% for c in messages[0].content %}{{ c }}{% endfor %}",
+  "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}",
+  "{% macro m(n) %}{{ m(n + 1) }}{{ m(n + 1) }}{% endmacro %}{{ m(1) }}",
+  "{% set s = 'aaaaaaaaaa' %}{% for i in range(40) %}{% set s = s + s %}{% endfor %}{{ s }}",
+  "{% set ns = namespace(s='aaaaaaaaaa') %}{% for i in range(40) %}{% set ns.s = ns.s + ns.s %}{% endfor %}{{ ns.s | length }}",
+  "{{ 'x' * 1000000000 }}",
+  "{{ ['x'] * 1000000000 }}",
+  "{{ range(1000000000) | list | length }}",
+  "{{ range(100000) | join(messages | tojson) }}",
+  "{{ messages | tojson(indent=100000000) }}",
+  "{{ 'ab' | replace('', messages | tojson) }}",
+  "{{ messages | map(attribute='nothing') | list }}",
+  "{{ messages[1e9].content }}",
+  "{{ messages['x'] }}",
+  "{{ nothing.of.the.sort }}",
+  "{{ none.x }}",
+  "{{ messages.content.x.y }}",
+  "{{ raise_exception('no') }}",
+  "{{ raise_exception() }}",
+  "{{ messages | nosuchfilter }}",
+  "{{ messages is nosuchtest }}",
+  "{{ nosuchfunction() }}",
+  "{{ 1 / 0 }}",
+  "{{ 1 % 0 }}",
+  "{{ -'a' }}",
+  "{{ 'a' < 1 }}",
+  "{{ messages + 1 }}",
+  "{{ [] + {} }}",
+  "{{ {}['a']['b'] }}",
+  "{{ 'a'.split('').x }}",
+  "{{ strftime_now(messages) }}",
+  "{% if %}",
+  "{% endif %}",
+  "{% for %}",
+  "{{",
+  "}}",
+  "{%",
+  "%}",
+  "{#",
+  "#}",
+  "{{ 'a }}",
+  "{{ ( }}",
+  "{% set %}",
+  "{% set a.b.c = 1 %}",
+  "{% set 1 = 2 %}",
+  "{% call m() %}{% endcall %}",
+  "{% filter upper %}a{% endfilter %}",
+  "{% break %}",
+  "{% generation %}{% endgeneration %}",
+  "{{ messages.__proto__ }}",
+  "{{ messages.constructor.constructor('return process')() }}",
+  "{{ ''.constructor }}",
+  "{{ self }}",
+  "{{ bos_token.toString() }}",
 ];
-const NESTED: readonly (readonly [string, string])[] = [["{% if true %}", "{% endif %}"], ["{% for i in [1] %}", "{% endfor %}"], ["{{ ", " }}"], ["{{ (", ") }}"], ["{# ", " #}"]];
+const NESTED: readonly (readonly [string, string])[] = [
+  ["{% if true %}", "{% endif %}"],
+  ["{% for i in [1] %}", "{% endfor %}"],
+  ["{{ ", " }}"],
+  ["{{ (", ") }}"],
+  ["{# ", " #}"],
+];
 
 function mutateTemplate(text: string, random: Random): string {
   let out = text;
   for (let times = 1 + random.below(2); times > 0; times--) {
     // Between tags, where a piece is read as one.
-    const cuts = [0, out.length, ...[...out.matchAll(/[%}]\}/g)].map((match) => match.index + 2), ...[...out.matchAll(/\{[%{]/g)].map((match) => match.index)];
+    const cuts = [
+      0,
+      out.length,
+      ...[...out.matchAll(/[%}]\}/g)].map((match) => match.index + 2),
+      ...[...out.matchAll(/\{[%{]/g)].map((match) => match.index),
+    ];
     const at = random.oneIn(5) ? random.below(out.length + 1) : random.pick(cuts);
     if (random.oneIn(8)) {
       const [open, close] = random.pick(NESTED);
@@ -143,8 +236,13 @@ function mutateTemplate(text: string, random: Random): string {
       out = out.slice(0, at) + open.repeat(depth) + close.repeat(depth) + out.slice(at);
     } else if (random.oneIn(8)) out = out.slice(0, at);
     else if (random.oneIn(8)) out = out.slice(0, at) + out.slice(at + random.below(40));
-    else if (random.oneIn(12)) out = out.slice(0, at) + `{{ ${random.pick(["(", "[", "-", "not ", "{'a':"]).repeat(random.pick([20, 2_000, 50_000]))}1 }}` + out.slice(at);
-    else if (random.oneIn(12)) out = out.slice(0, at) + "{% set a = 1 %}{{ a }}".repeat(random.pick([10, 10_000, 100_000])) + out.slice(at);
+    else if (random.oneIn(12))
+      out =
+        out.slice(0, at) +
+        `{{ ${random.pick(["(", "[", "-", "not ", "{'a':"]).repeat(random.pick([20, 2_000, 50_000]))}1 }}` +
+        out.slice(at);
+    else if (random.oneIn(12))
+      out = out.slice(0, at) + "{% set a = 1 %}{{ a }}".repeat(random.pick([10, 10_000, 100_000])) + out.slice(at);
     else out = out.slice(0, at) + random.pick(PIECES) + out.slice(at);
   }
   return out;
@@ -153,7 +251,8 @@ function mutateTemplate(text: string, random: Random): string {
 /** A file of a kind, changed. */
 export function mutate(bytes: Uint8Array, kind: FileKind, random: Random): Uint8Array {
   // Every kind is also only bytes.
-  if (kind === "bytes" || random.oneIn(6) || ((kind === "json" || kind === "sealed") && bytes.length > TREE_MAX)) return mutateBytes(bytes, random);
+  if (kind === "bytes" || random.oneIn(6) || ((kind === "json" || kind === "sealed") && bytes.length > TREE_MAX))
+    return mutateBytes(bytes, random);
   if (kind === "safetensors") return mutateSafetensors(bytes, random);
   if (kind === "jsonl") return mutateLines(bytes, random);
   if (kind === "sealed") return encoder.encode(mutateSealed(decoder.decode(bytes), random));

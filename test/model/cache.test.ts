@@ -1,12 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { cacheSpec, languageModel, modelBuilder, ropeAt, type ModelConfig } from "../../src/model/index.ts";
+import { cacheSpec, languageModel, type ModelConfig, modelBuilder, ropeAt } from "../../src/model/index.ts";
 import { compile, type Executable } from "../../src/runtime/index.ts";
-import { f32, i64, input, toOnnx, type HostTensor } from "../../src/tensor/index.ts";
-import { distance, loadFixture, type Fixture } from "./harness.ts";
+import { f32, type HostTensor, i64, input, toOnnx } from "../../src/tensor/index.ts";
+import { distance, type Fixture, loadFixture } from "./harness.ts";
 
 const NAMES = [
-  "parity/deepseek_v3", "parity/deepseek_v3-yarn-uneven-mscale", "parity/deepseek_v3-odd-sizes", "parity/deepseek_v3-no-q-rank",
-  "parity/deepseek_v2", "parity/llama-llama3-rope", "parity/qwen2", "parity/qwen3",
+  "parity/deepseek_v3",
+  "parity/deepseek_v3-yarn-uneven-mscale",
+  "parity/deepseek_v3-odd-sizes",
+  "parity/deepseek_v3-no-q-rank",
+  "parity/deepseek_v2",
+  "parity/llama-llama3-rope",
+  "parity/qwen2",
+  "parity/qwen3",
 ];
 
 /** One graph for any number of new tokens after any number of cached ones. */
@@ -20,13 +26,23 @@ async function decoder({ config }: Fixture, batch: number, expanded: boolean): P
 }
 
 /** Appends tokens [B, T] to a cache and returns their logits. */
-async function step(exe: Executable, { config, weights }: Fixture, cache: Map<string, HostTensor>, ids: HostTensor, start: number) {
+async function step(
+  exe: Executable,
+  { config, weights }: Fixture,
+  cache: Map<string, HostTensor>,
+  ids: HostTensor,
+  start: number,
+) {
   const [B, T] = ids.shape;
-  const positions = i64([B, T], Array.from({ length: B * T }, (_, i) => start + (i % T)));
+  const positions = i64(
+    [B, T],
+    Array.from({ length: B * T }, (_, i) => start + (i % T)),
+  );
   const feeds: Record<string, HostTensor> = { ids, positions };
   for (const { name } of exe.inputs) feeds[name] ??= cache.get(name) ?? weights.get(name)!;
   const out = await exe.run(feeds);
-  for (const { name, width } of cacheSpec(config)) cache.set(name, joined(cache.get(name)!, out[`new.${name}`], B, width));
+  for (const { name, width } of cacheSpec(config))
+    cache.set(name, joined(cache.get(name)!, out[`new.${name}`], B, width));
   return out.logits.data as Float32Array;
 }
 
@@ -46,7 +62,9 @@ const emptyCache = (config: ModelConfig, batch: number) =>
 /** Columns start … end of ids [B, T]. */
 function columns(ids: HostTensor, start: number, end: number): HostTensor {
   const [B, T] = ids.shape;
-  const rows = Array.from({ length: B }, (_, b) => Array.from(ids.data.slice(b * T + start, b * T + end) as BigInt64Array, Number));
+  const rows = Array.from({ length: B }, (_, b) =>
+    Array.from(ids.data.slice(b * T + start, b * T + end) as BigInt64Array, Number),
+  );
   return i64([B, end - start], rows.flat());
 }
 
@@ -90,13 +108,18 @@ describe("languageModel", () => {
     const rope = ropeAt(config, input("positions", "i64", [2, "T"]), 64);
     const out = languageModel(model, input("ids", "i64", [2, "T"]), rope, { rows_L: input("rows", "i64", ["L"]) });
     const exe = await compile(toOnnx({ logits: out.logits }).bytes);
-    const positions = i64([2, 13], Array.from({ length: 26 }, (_, i) => i % 13));
+    const positions = i64(
+      [2, 13],
+      Array.from({ length: 26 }, (_, i) => i % 13),
+    );
     const feeds: Record<string, HostTensor> = { ids: reference.get("input_ids")!, positions, rows: i64([2], [12, 25]) };
     for (const { name } of exe.inputs) feeds[name] ??= fixture.weights.get(name)!;
     const { logits } = await exe.run(feeds);
     const all = reference.get("logits")!.data as Float32Array;
     const V = config.vocab_size;
     expect(logits.shape).toEqual([2, V]);
-    expect(distance(logits.data as Float32Array, Float32Array.of(...all.subarray(12 * V, 13 * V), ...all.subarray(25 * V)))).toBeLessThan(1e-4);
+    expect(
+      distance(logits.data as Float32Array, Float32Array.of(...all.subarray(12 * V, 13 * V), ...all.subarray(25 * V))),
+    ).toBeLessThan(1e-4);
   });
 });

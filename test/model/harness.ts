@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { openCheckpoint, SafetensorsFile } from "../../src/checkpoint/index.ts";
-import { modelBuilder, parseConfig, type ModelBuilder, type ModelConfig } from "../../src/model/index.ts";
+import { type ModelBuilder, type ModelConfig, modelBuilder, parseConfig } from "../../src/model/index.ts";
 import { compile } from "../../src/runtime/index.ts";
-import { toOnnx, type HostTensor, type Tensor } from "../../src/tensor/index.ts";
+import { type HostTensor, type Tensor, toOnnx } from "../../src/tensor/index.ts";
 
 export interface Fixture {
   config: ModelConfig;
@@ -26,7 +26,12 @@ export async function loadFixture(name: string): Promise<Fixture> {
   const reference = new Map<string, HostTensor>();
   for (const key of file.tensors.keys()) reference.set(key, await file.read(key));
   await file.close();
-  return { config, weights, reference, about: JSON.parse(readFileSync(`${dir}/about.json`, "utf8")) as Record<string, number> };
+  return {
+    config,
+    weights,
+    reference,
+    about: JSON.parse(readFileSync(`${dir}/about.json`, "utf8")) as Record<string, number>,
+  };
 }
 
 /** Builds a graph, feeds it the weights it asked for and the given inputs, and runs it once. */

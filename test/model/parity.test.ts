@@ -1,8 +1,14 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { languageModel, ropeFromStart, trainableShapes, trainingLoss, type ModelBuilder } from "../../src/model/index.ts";
-import { grad, input, type HostTensor, type Tensor } from "../../src/tensor/index.ts";
-import { distance, evaluate, loadFixture, numbers, type Fixture } from "./harness.ts";
+import {
+  languageModel,
+  type ModelBuilder,
+  ropeFromStart,
+  trainableShapes,
+  trainingLoss,
+} from "../../src/model/index.ts";
+import { grad, type HostTensor, input, type Tensor } from "../../src/tensor/index.ts";
+import { distance, evaluate, type Fixture, loadFixture, numbers } from "./harness.ts";
 
 const FIXTURES = new URL("../fixtures/", import.meta.url);
 const names = (kind: string) => readdirSync(new URL(kind, FIXTURES)).map((name) => `${kind}/${name}`);
@@ -14,7 +20,12 @@ function lossAndGradients(model: ModelBuilder, shape: readonly number[], options
   const out = trainingLoss(model, input("input_ids", "i64", shape), options);
   const keys = [...model.used.keys()].filter((key) => !key.endsWith("e_score_correction_bias"));
   const gradients = grad(out.loss, [...keys.map((key) => model.weight(key)), out.embedded]);
-  const outputs: Record<string, Tensor> = { loss: out.loss, mainLoss: out.mainLoss, rows: gradients.at(-1)!, rowIds: out.embeddedIds };
+  const outputs: Record<string, Tensor> = {
+    loss: out.loss,
+    mainLoss: out.mainLoss,
+    rows: gradients.at(-1)!,
+    rowIds: out.embeddedIds,
+  };
   if (out.balanceLoss) outputs.balanceLoss = out.balanceLoss;
   out.mtpLosses.forEach((loss, k) => (outputs[`mtpLoss${k}`] = loss));
   keys.forEach((key, i) => {
@@ -38,9 +49,10 @@ function expectGradients(fixture: Fixture, result: Record<string, HostTensor>): 
   const wrong: string[] = [];
   for (const key of trainableShapes(config).keys()) {
     const expected = reference.get(`grad.${key}`)!.data as Float32Array;
-    const actual = key === "model.embed_tokens.weight"
-      ? withRows(result, key, expected.length, config.hidden_size)
-      : (result[`grad.${key}`]?.data as Float32Array | undefined);
+    const actual =
+      key === "model.embed_tokens.weight"
+        ? withRows(result, key, expected.length, config.hidden_size)
+        : (result[`grad.${key}`]?.data as Float32Array | undefined);
     const apart = actual === undefined ? Infinity : distance(actual, expected);
     if (!(apart < GRADIENTS)) wrong.push(`${key}: ${apart}`);
   }
@@ -56,13 +68,17 @@ describe.each(names("parity"))("%s", (name) => {
       logits: languageModel(model, input("input_ids", "i64", [B, T]), ropeFromStart(fixture.config, B, T)).logits,
     });
     const { logits } = await evaluate(fixture, build, { input_ids: ids });
-    expect(distance(logits.data as Float32Array, fixture.reference.get("logits")!.data as Float32Array)).toBeLessThan(LOGITS);
+    expect(distance(logits.data as Float32Array, fixture.reference.get("logits")!.data as Float32Array)).toBeLessThan(
+      LOGITS,
+    );
   });
 
   it("loss and every gradient are PyTorch's", async () => {
     const fixture = await loadFixture(name);
     const ids = fixture.reference.get("input_ids")!;
-    const result = await evaluate(fixture, (model) => lossAndGradients(model, ids.shape, { depth: 0 }), { input_ids: ids });
+    const result = await evaluate(fixture, (model) => lossAndGradients(model, ids.shape, { depth: 0 }), {
+      input_ids: ids,
+    });
     expect(numbers(result.loss)[0]).toBeCloseTo(numbers(fixture.reference.get("loss")!)[0], 4);
     expectGradients(fixture, result);
   });
@@ -76,7 +92,9 @@ describe.each(names("mtp"))("%s", (name) => {
     const options = { lambda: about.lambda, alpha: about.alpha };
     const result = await evaluate(fixture, (model) => lossAndGradients(model, ids.shape, options), { input_ids: ids });
     expect(numbers(result.mainLoss)[0]).toBeCloseTo(numbers(reference.get("main_loss")!)[0], 4);
-    numbers(reference.get("mtp_losses")!).forEach((loss, k) => expect(numbers(result[`mtpLoss${k}`])[0]).toBeCloseTo(loss, 4));
+    numbers(reference.get("mtp_losses")!).forEach((loss, k) =>
+      expect(numbers(result[`mtpLoss${k}`])[0]).toBeCloseTo(loss, 4),
+    );
     const balance = numbers(reference.get("balance_losses")!).reduce((a, b) => a + b);
     expect(numbers(result.balanceLoss)[0]).toBeCloseTo(balance, 4);
     expect(numbers(result.loss)[0]).toBeCloseTo(numbers(reference.get("loss")!)[0], 4);

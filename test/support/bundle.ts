@@ -9,7 +9,13 @@ export async function bundle(entry: string, outDir: string): Promise<string> {
     configFile: false,
     logLevel: "silent",
     ssr: { noExternal: true },
-    build: { ssr: entry, outDir, emptyOutDir: false, minify: false, rollupOptions: { output: { entryFileNames: "bundle.mjs" } } },
+    build: {
+      ssr: entry,
+      outDir,
+      emptyOutDir: false,
+      minify: false,
+      rollupOptions: { output: { entryFileNames: "bundle.mjs" } },
+    },
   });
   return pathToFileURL(join(outDir, "bundle.mjs")).href;
 }

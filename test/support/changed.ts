@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SafetensorsFile, writeSafetensors, type RawTensor } from "../../src/checkpoint/index.ts";
+import { type RawTensor, SafetensorsFile, writeSafetensors } from "../../src/checkpoint/index.ts";
 import { openDecoder } from "../../src/infer/index.ts";
 import { parseConfig } from "../../src/model/index.ts";
 
@@ -20,16 +20,28 @@ export interface Change {
 }
 
 /** Tests only: writes a changed copy of a checkpoint of test/fixtures/parity (or `mtp/…`) into an empty folder. */
-export async function changedFixture(dir: string, fixture: string, { set, remove = [], copy = {}, drop = [], put = [] }: Change): Promise<string> {
+export async function changedFixture(
+  dir: string,
+  fixture: string,
+  { set, remove = [], copy = {}, drop = [], put = [] }: Change,
+): Promise<string> {
   const from = join(FIXTURES, fixture.includes("/") ? fixture : `parity/${fixture}`);
   cpSync(from, dir, { recursive: true });
-  const config = { ...(JSON.parse(readFileSync(join(from, "config.json"), "utf8")) as Record<string, unknown>), ...set };
+  const config = {
+    ...(JSON.parse(readFileSync(join(from, "config.json"), "utf8")) as Record<string, unknown>),
+    ...set,
+  };
   for (const field of remove) delete config[field];
   writeFileSync(join(dir, "config.json"), JSON.stringify(config));
   const file = await SafetensorsFile.open(join(from, "model.safetensors"));
   const tensors = new Map<string, RawTensor>();
   for (const [key, { dtype, shape }] of file.tensors)
-    tensors.set(key, { key, dtype, shape, bytes: async () => bytesOf((await file.read(copy[key] ?? key)).data as ArrayBufferView) });
+    tensors.set(key, {
+      key,
+      dtype,
+      shape,
+      bytes: async () => bytesOf((await file.read(copy[key] ?? key)).data as ArrayBufferView),
+    });
   for (const key of drop) tensors.delete(key);
   for (const tensor of put) tensors.set(tensor.key, tensor);
   rmSync(join(dir, "model.safetensors"));
@@ -41,7 +53,10 @@ export async function changedFixture(dir: string, fixture: string, { set, remove
 export const bytesOf = (x: ArrayBufferView): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
 
 /** Tests only: logits [T, V] of tokens by a folder, read and computed as serving does it; also the notes on its weights. */
-export async function logitsOf(dir: string, tokens: readonly number[]): Promise<{ logits: Float32Array; notes: readonly string[] }> {
+export async function logitsOf(
+  dir: string,
+  tokens: readonly number[],
+): Promise<{ logits: Float32Array; notes: readonly string[] }> {
   const where = join(dir, "config.json");
   const decoder = await openDecoder(dir, parseConfig(JSON.parse(readFileSync(where, "utf8")), where));
   try {

@@ -1,12 +1,16 @@
 import { DataError } from "../../src/errors.ts";
 import type { LanguageModel, SequenceCache } from "../../src/infer/index.ts";
-import type { ServedModel } from "../../src/serve/served.ts";
 import { ModelEngine, type ModelEngineOptions } from "../../src/infer/index.ts";
+import type { ServedModel } from "../../src/serve/served.ts";
 import type { ServeTokenizer } from "../../src/serve/tokens.ts";
 import type { ChatMessage } from "../../src/tokenizer/index.ts";
 
 /** One token per byte, and five more. */
-export const BOS = 256, EOS = 257, THINK = 258, END_THINK = 259, ASSISTANT = 260;
+export const BOS = 256,
+  EOS = 257,
+  THINK = 258,
+  END_THINK = 259,
+  ASSISTANT = 260;
 const ADDED = ["<bos>", "<eos>", "<think>", "</think>", "<assistant>"];
 const SPECIAL = new Set([BOS, EOS, ASSISTANT]);
 export const VOCAB = 261;
@@ -18,7 +22,9 @@ export const bytesTokenizer: ServeTokenizer = {
   bytesPerToken: "<assistant>".length,
   encode(text, { special = true } = {}) {
     const parts = special ? text.split(/(<bos>|<eos>|<think>|<\/think>|<assistant>)/) : [text];
-    return parts.flatMap((part, i) => (i % 2 === 1 ? [256 + ADDED.indexOf(part)] : Array.from(new TextEncoder().encode(part))));
+    return parts.flatMap((part, i) =>
+      i % 2 === 1 ? [256 + ADDED.indexOf(part)] : Array.from(new TextEncoder().encode(part)),
+    );
   },
   bytesOf: (id) => (id < 256 ? Uint8Array.of(id) : new TextEncoder().encode(ADDED[id - 256])),
   idOf: (token) => (ADDED.includes(token) ? 256 + ADDED.indexOf(token) : undefined),
@@ -55,7 +61,10 @@ export interface FakeModel extends LanguageModel {
  * A model whose logits at a place depend on every token before it. `next(tokens)` names the likely next token, or
  * gives all logits; `delayMs` makes a pass take time. It checks that it is called as the seam allows.
  */
-export function fakeModel(next: (tokens: readonly number[]) => number | Float32Array, options: { contextTokens?: number; delayMs?: number; vocabSize?: number } = {}): FakeModel {
+export function fakeModel(
+  next: (tokens: readonly number[]) => number | Float32Array,
+  options: { contextTokens?: number; delayMs?: number; vocabSize?: number } = {},
+): FakeModel {
   const vocabSize = options.vocabSize ?? VOCAB;
   const contextTokens = options.contextTokens ?? 512;
   const counts = { passes: 0, tokens: 0, caches: 0 };
@@ -85,7 +94,8 @@ export function fakeModel(next: (tokens: readonly number[]) => number | Float32A
       const { released, tokens: held } = cache as FakeCache;
       if (running) throw new Error("fake model: two forward passes at once");
       if (released) throw new Error("fake model: the cache was released");
-      if (tokens.length === 0 || held.length + tokens.length > contextTokens) throw new Error("fake model: no tokens, or too many");
+      if (tokens.length === 0 || held.length + tokens.length > contextTokens)
+        throw new Error("fake model: no tokens, or too many");
       running = true;
       try {
         counts.passes++;
@@ -125,7 +135,10 @@ export function hashLogits(tokens: readonly number[], vocabSize: number = VOCAB)
 
 /** A model that answers `<assistant>` with the text that `script` gives for the prompt before it
  * (without its first token, `<bos>`), then ends. */
-export function scriptModel(script: (prompt: string) => string, options: { contextTokens?: number; delayMs?: number } = {}): FakeModel {
+export function scriptModel(
+  script: (prompt: string) => string,
+  options: { contextTokens?: number; delayMs?: number } = {},
+): FakeModel {
   return fakeModel((tokens) => {
     const at = tokens.lastIndexOf(ASSISTANT);
     const prompt = bytesTokenizer.decode(tokens.slice(1, at));

@@ -43,7 +43,12 @@ function read(text: string): RawAnswer {
   const starts = [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)];
   const last = text.slice(starts.at(-1)?.index ?? 0);
   const [head = "", ...body] = last.split("\r\n\r\n");
-  const headers = Object.fromEntries(head.split("\r\n").slice(1).map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+  const headers = Object.fromEntries(
+    head
+      .split("\r\n")
+      .slice(1)
+      .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
+  );
   let json: unknown;
   try {
     json = JSON.parse(body.join("\r\n\r\n"));
@@ -55,8 +60,15 @@ function read(text: string): RawAnswer {
 
 /** The bytes of a request, `connection: close` among its headers. */
 export function requestBytes(method: string, path: string, body = "", headers: Record<string, string> = {}): string {
-  const lines = { Host: "localhost", Connection: "close", ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }), ...headers };
-  return `${method} ${path} HTTP/1.1\r\n${Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n${body}`;
+  const lines = {
+    Host: "localhost",
+    Connection: "close",
+    ...(body === "" ? {} : { "Content-Length": String(Buffer.byteLength(body)) }),
+    ...headers,
+  };
+  return `${method} ${path} HTTP/1.1\r\n${Object.entries(lines)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join("")}\r\n${body}`;
 }
 
 /** The same, its body in chunks of so many characters. */

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Engine, GeneratedToken, GenerateRequest } from "../../src/infer/index.ts";
 import { RunReader, type RunRecord } from "../../src/runs/index.ts";
 import { createApp } from "../../src/serve/app.ts";
-import type { Engine, GenerateRequest, GeneratedToken } from "../../src/infer/index.ts";
 import { pageRoutes } from "../../src/serve/pages.ts";
 import { listen, type RunningServer } from "../../src/serve/server.ts";
 import type { ServeTokenizer } from "../../src/serve/tokens.ts";
@@ -33,7 +33,10 @@ const byteTokenizer: ServeTokenizer = {
   },
   stream() {
     const decoder = new TextDecoder();
-    return { push: (id) => decoder.decode(new Uint8Array(id < EOS ? [id] : []), { stream: true }), flush: () => decoder.decode() };
+    return {
+      push: (id) => decoder.decode(new Uint8Array(id < EOS ? [id] : []), { stream: true }),
+      flush: () => decoder.decode(),
+    };
   },
 };
 
@@ -100,21 +103,24 @@ export async function servePages(options: {
 }): Promise<PagesServer> {
   const engine = new ScriptedEngine(options.script);
   const app = createApp({
-    model: options.withModel === false ? undefined : {
-      engine,
-      tokenizer: byteTokenizer,
-      info: {
-        id: "scripted",
-        createdSeconds: 1_790_000_000,
-        architecture: "deepseek_v3",
-        parameters: { total: 9_437_184, active: 3_145_728 },
-        layers: 8,
-        contextTokens: engine.limits.contextTokens,
-        vocabSize: 257,
-        reasons: true,
-        examples: ["What is 347 + 586?", "What is 48 × 27?", "What is 1000 - 463?", "Solve 3x + 7 = 22."],
-      },
-    },
+    model:
+      options.withModel === false
+        ? undefined
+        : {
+            engine,
+            tokenizer: byteTokenizer,
+            info: {
+              id: "scripted",
+              createdSeconds: 1_790_000_000,
+              architecture: "deepseek_v3",
+              parameters: { total: 9_437_184, active: 3_145_728 },
+              layers: 8,
+              contextTokens: engine.limits.contextTokens,
+              vocabSize: 257,
+              reasons: true,
+              examples: ["What is 347 + 586?", "What is 48 × 27?", "What is 1000 - 463?", "Solve 3x + 7 = 22."],
+            },
+          },
     runs: new RunReader(options.runsDir),
     keys: options.keys,
     pages: pageRoutes(options.pagesDir),
@@ -124,7 +130,11 @@ export async function servePages(options: {
 }
 
 /** The records of a made-up training step, smooth and the same every time. */
-export function stepRecords(step: number, steps: number, options: { layers?: number; experts?: number; base?: number } = {}): RunRecord[] {
+export function stepRecords(
+  step: number,
+  steps: number,
+  options: { layers?: number; experts?: number; base?: number } = {},
+): RunRecord[] {
   const { layers = 6, experts = 16, base = 1.6 } = options;
   const noise = (i: number) => {
     const x = Math.sin(i * 127.1 + 311.7) * 43_758.5453;
@@ -158,14 +168,21 @@ export function stepRecords(step: number, steps: number, options: { layers?: num
   if (step % 10 === 0) {
     const calm = Math.exp(-step / (steps * 0.2));
     const load = Array.from({ length: layers }, (_, l) =>
-      Array.from({ length: experts }, (_, e) => Math.max(0.02, 1 + (0.22 + 1.5 * calm) * noise(l * 131 + e * 17 + Math.floor(step / 40) * 3))),
+      Array.from({ length: experts }, (_, e) =>
+        Math.max(0.02, 1 + (0.22 + 1.5 * calm) * noise(l * 131 + e * 17 + Math.floor(step / 40) * 3)),
+      ),
     );
     records.push({ type: "load", step, load, busiest: Math.max(...load.flat()) });
   }
   if (step % 50 === 0) records.push({ type: "eval", step, loss: loss + 0.06, tokens: 65_536 });
   if (step % 100 === 0) {
     records.push({ type: "checkpoint", step, path: `models/mine/step-${step}` });
-    records.push({ type: "sample", step, prompt: "The captain said", text: ` that the ${"sea ".repeat(1 + (step / 100) % 4)}was calm, and step ${step} had passed.` });
+    records.push({
+      type: "sample",
+      step,
+      prompt: "The captain said",
+      text: ` that the ${"sea ".repeat(1 + ((step / 100) % 4))}was calm, and step ${step} had passed.`,
+    });
   }
   return records;
 }

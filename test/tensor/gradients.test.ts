@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { compile } from "../../src/runtime/index.ts";
 import * as t from "../../src/tensor/index.ts";
-import { rules } from "../../src/tensor/rules.ts";
 import { reachable } from "../../src/tensor/onnx.ts";
+import { rules } from "../../src/tensor/rules.ts";
 
 /** Deterministic values in ±[0.3, 1.3], away from kinks at 0. */
 function values(n: number, seed: number): Float32Array {
@@ -29,7 +29,11 @@ const sin = t.constant(t.f32([4, 2], [0, 0, 0.84, 0.17, 0.91, 0.34, 0.14, 0.56])
 const positions = ids([2, 3], [0, 1, 3, 2, 0, 1]);
 
 /** Rows that three experts take. */
-const experts = [[0, 2], [0, 1], [1, 2]].map((rows) => ids([2, 1], rows));
+const experts = [
+  [0, 2],
+  [0, 1],
+  [1, 2],
+].map((rows) => ids([2, 1], rows));
 
 const cases: Record<string, Case[]> = {
   neg: [{ shapes: [[3, 2]], build: ([x]) => t.neg(x!) }],
@@ -42,11 +46,43 @@ const cases: Record<string, Case[]> = {
   tanh: [{ shapes: [[3, 2]], build: ([x]) => t.tanh(x!) }],
   silu: [{ shapes: [[3, 2]], build: ([x]) => t.silu(x!) }],
   add: [{ shapes: [[3, 2], [2]], build: ([x, y]) => t.add(x!, y!) }],
-  sub: [{ shapes: [[3, 1], [3, 2]], build: ([x, y]) => t.sub(x!, y!) }],
-  mul: [{ shapes: [[3, 2], [1, 2]], build: ([x, y]) => t.mul(x!, y!) }],
+  sub: [
+    {
+      shapes: [
+        [3, 1],
+        [3, 2],
+      ],
+      build: ([x, y]) => t.sub(x!, y!),
+    },
+  ],
+  mul: [
+    {
+      shapes: [
+        [3, 2],
+        [1, 2],
+      ],
+      build: ([x, y]) => t.mul(x!, y!),
+    },
+  ],
   div: [{ shapes: [[3, 2], [2]], build: ([x, y]) => t.div(x!, y!), positive: true }],
-  maximum: [{ shapes: [[3, 2], [3, 2]], build: ([x, y]) => t.maximum(x!, y!) }],
-  minimum: [{ shapes: [[3, 2], [3, 2]], build: ([x, y]) => t.minimum(x!, y!) }],
+  maximum: [
+    {
+      shapes: [
+        [3, 2],
+        [3, 2],
+      ],
+      build: ([x, y]) => t.maximum(x!, y!),
+    },
+  ],
+  minimum: [
+    {
+      shapes: [
+        [3, 2],
+        [3, 2],
+      ],
+      build: ([x, y]) => t.minimum(x!, y!),
+    },
+  ],
   cast: [{ shapes: [[3, 2]], build: ([x]) => t.cast(t.cast(x!, "f64"), "f32") }],
   where: [{ shapes: [[3, 2], [2]], build: ([x, y]) => t.where(t.less(t.iota(2), ids([1], [1])), x!, y!) }],
   expand: [{ shapes: [[3, 1]], build: ([x]) => t.expand(x!, [4, 3, 2]) }],
@@ -64,8 +100,20 @@ const cases: Record<string, Case[]> = {
   reshape: [{ shapes: [[3, 4]], build: ([x]) => t.reshape(x!, [2, -1]) }],
   transpose: [{ shapes: [[3, 4, 2]], build: ([x]) => t.transpose(x!, [2, 0, 1]) }],
   concat: [
-    { shapes: [[3, 4], [3, 2]], build: ([x, y]) => t.concat([x!, y!], 1) },
-    { shapes: [[3, 4], [1, 4]], build: ([x, y]) => t.concat([x!, y!], 0, ids([2], [3, 1])) },
+    {
+      shapes: [
+        [3, 4],
+        [3, 2],
+      ],
+      build: ([x, y]) => t.concat([x!, y!], 1),
+    },
+    {
+      shapes: [
+        [3, 4],
+        [1, 4],
+      ],
+      build: ([x, y]) => t.concat([x!, y!], 0, ids([2], [3, 1])),
+    },
   ],
   split: [
     { shapes: [[3, 6]], build: ([x]) => t.split(x!, 1, [2, 4])[1]! },
@@ -87,7 +135,10 @@ const cases: Record<string, Case[]> = {
         build: ([x, y]: t.Tensor[]) => t.matmul(x!, y!, { transA, transB, alpha: 0.5 }),
       },
       {
-        shapes: [[2, 2, ...(transA ? [4, 3] : [3, 4])], [2, ...(transB ? [2, 4] : [4, 2])]],
+        shapes: [
+          [2, 2, ...(transA ? [4, 3] : [3, 4])],
+          [2, ...(transB ? [2, 4] : [4, 2])],
+        ],
         build: ([x, y]: t.Tensor[]) => t.matmul(x!, y!, { transA, transB, alpha: 0.5 }),
       },
     ]),
@@ -102,18 +153,44 @@ const cases: Record<string, Case[]> = {
   logSoftmax: [{ shapes: [[3, 5]], build: ([x]) => t.logSoftmax(x!) }],
   rmsNorm: [{ shapes: [[3, 2, 4], [4]], build: ([x, w]) => t.rmsNorm(x!, w!, 1e-5) }],
   takeRows: [{ shapes: [[4, 3]], build: ([x]) => t.takeRows(x!, ids([2, 1], [3, 1])) }],
-  addRows: [{ shapes: [[4, 3], [2, 3]], build: ([x, rows]) => t.mul(t.addRows(x!, ids([2, 1], [3, 1]), rows!), x!) }],
+  addRows: [
+    {
+      shapes: [
+        [4, 3],
+        [2, 3],
+      ],
+      build: ([x, rows]) => t.mul(t.addRows(x!, ids([2, 1], [3, 1]), rows!), x!),
+    },
+  ],
   rope: [true, false].map((interleaved) => ({
     shapes: [[2, 2, 3, 4]],
     build: ([x]) => t.rope(x!, positions, cos, sin, interleaved),
   })),
   custom: [
-    { shapes: [[2, 3, 4, 2], [2, 3, 5, 2], [2, 3, 5, 3]], build: ([q, k, v]) => t.attention(q!, k!, v!, 0.7) },
     {
-      shapes: [[4, 3], [6, 3]],
+      shapes: [
+        [2, 3, 4, 2],
+        [2, 3, 5, 2],
+        [2, 3, 5, 3],
+      ],
+      build: ([q, k, v]) => t.attention(q!, k!, v!, 0.7),
+    },
+    {
+      shapes: [
+        [4, 3],
+        [6, 3],
+      ],
       build: ([h, w]) => t.linearCrossEntropy(h!, w!, ids([4], [5, -1, 0, 2])).loss,
     },
-    { shapes: [[2, 3], [2, 3], [2, 2]].map((s) => [1, 2, 130, s[1]!]), build: ([q, k, v]) => t.slice(t.causalAttention(q!, k!, v!, 0.7), 2, 63, 67), sparse: 37 },
+    {
+      shapes: [
+        [2, 3],
+        [2, 3],
+        [2, 2],
+      ].map((s) => [1, 2, 130, s[1]!]),
+      build: ([q, k, v]) => t.slice(t.causalAttention(q!, k!, v!, 0.7), 2, 63, 67),
+      sparse: 37,
+    },
     {
       shapes: [[3, 2]],
       build: ([x]) => {
@@ -122,7 +199,12 @@ const cases: Record<string, Case[]> = {
       },
     },
     {
-      shapes: [[3, 2], [2, 2], [2, 2], [2, 2]],
+      shapes: [
+        [3, 2],
+        [2, 2],
+        [2, 2],
+        [2, 2],
+      ],
       build: ([onto, ...parts]) => {
         const all = t.collect(parts, experts, onto!);
         return t.mul(all, all);

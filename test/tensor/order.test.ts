@@ -15,11 +15,23 @@ it("computes a weight's gradient before the backward pass goes on to the layers 
   const folder = mkdtempSync(join(tmpdir(), "sumbi-order-"));
   try {
     const graph = await compile(onnx.bytes, { trace: join(folder, "trace") });
-    const values = (shape: number[]) => t.f32(shape, Float32Array.from({ length: t.sizeOf(shape) }, (_, i) => Math.sin(i)));
-    await graph.run(Object.fromEntries(Object.entries(onnx.inputs).map(([name, { shape }]) => [name, values(shape as number[])])));
+    const values = (shape: number[]) =>
+      t.f32(
+        shape,
+        Float32Array.from({ length: t.sizeOf(shape) }, (_, i) => Math.sin(i)),
+      );
+    await graph.run(
+      Object.fromEntries(Object.entries(onnx.inputs).map(([name, { shape }]) => [name, values(shape as number[])])),
+    );
     graph.dispose();
-    const events = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), "utf8")) as { name: string; ts: number; args?: { op_name?: string } }[];
-    const products = events.filter((e) => e.name.endsWith("_kernel_time") && e.name.startsWith("grad/") && e.args?.op_name === "Gemm").sort((a, b) => a.ts - b.ts);
+    const events = JSON.parse(readFileSync(join(folder, readdirSync(folder)[0]!), "utf8")) as {
+      name: string;
+      ts: number;
+      args?: { op_name?: string };
+    }[];
+    const products = events
+      .filter((e) => e.name.endsWith("_kernel_time") && e.name.startsWith("grad/") && e.args?.op_name === "Gemm")
+      .sort((a, b) => a.ts - b.ts);
     // Each layer but the lowest has two products, towards its weight and towards the layer below; a layer's are done before the next one's.
     expect(products.map((e) => Number(/layer(\d)/.exec(e.name)![1]))).toEqual([5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0]);
   } finally {

@@ -9,7 +9,11 @@ async function both(outputs: Record<string, t.Tensor>, inputs: Record<string, t.
   return { graphs, results };
 }
 
-const wave = (shape: number[]): t.HostTensor => t.f32(shape, Float32Array.from({ length: t.sizeOf(shape) }, (_, i) => Math.sin(i * 1.7) + 0.1));
+const wave = (shape: number[]): t.HostTensor =>
+  t.f32(
+    shape,
+    Float32Array.from({ length: t.sizeOf(shape) }, (_, i) => Math.sin(i * 1.7) + 0.1),
+  );
 
 describe("graphs written for WebGPU", () => {
   it.each([3, 7, 8, 16, 60])("cut and join %i parts with lengths known only at run time", async (count) => {
@@ -17,12 +21,29 @@ describe("graphs written for WebGPU", () => {
     const rows = lengths.reduce((a, b) => a + b, 0);
     const x = t.input("x", "f32", [rows, 3]);
     const sizes = t.input("sizes", "i64", [count]);
-    const parts = t.split(x, 0, sizes, lengths.map((_, i) => `part${i}`));
-    const joined = t.assume(t.concat(parts.map((part, i) => t.mul(part, i + 1)), 0, sizes), [rows, 3]);
+    const parts = t.split(
+      x,
+      0,
+      sizes,
+      lengths.map((_, i) => `part${i}`),
+    );
+    const joined = t.assume(
+      t.concat(
+        parts.map((part, i) => t.mul(part, i + 1)),
+        0,
+        sizes,
+      ),
+      [rows, 3],
+    );
     const [gradient] = t.grad(t.sum(t.mul(joined, joined)), [x]);
     const values = wave([rows, 3]);
-    const { graphs, results } = await both({ joined, gradient: gradient! }, { x: values, sizes: t.i64([count], lengths) });
-    const expected = lengths.flatMap((length, part) => new Array<number>(length * 3).fill(part + 1)).map((factor, i) => Math.fround(factor * (values.data[i] as number)));
+    const { graphs, results } = await both(
+      { joined, gradient: gradient! },
+      { x: values, sizes: t.i64([count], lengths) },
+    );
+    const expected = lengths
+      .flatMap((length, part) => new Array<number>(length * 3).fill(part + 1))
+      .map((factor, i) => Math.fround(factor * (values.data[i] as number)));
     expect([...(results[1]!["joined"]!.data as Float32Array)]).toEqual(expected);
     expect(results[1]).toEqual(results[0]);
     if (count > 7) expect(graphs[1]!.nodeCount).toBeGreaterThan(graphs[0]!.nodeCount);

@@ -1,18 +1,63 @@
-import { type ParameterStore, parseRecipe, phasesOf, type Progress, type Recipe, type StateStorage, type StepReport, storeOf, Trainer, type TokenSource, type TrainerEvents } from "../../src/train/index.ts";
+import {
+  type ParameterStore,
+  type Progress,
+  parseRecipe,
+  phasesOf,
+  type Recipe,
+  type StateStorage,
+  type StepReport,
+  storeOf,
+  type TokenSource,
+  Trainer,
+  type TrainerEvents,
+} from "../../src/train/index.ts";
 
 export const MODEL = {
-  model_type: "deepseek_v3", vocab_size: 64, hidden_size: 32, intermediate_size: 64, moe_intermediate_size: 16, num_hidden_layers: 2,
-  first_k_dense_replace: 1, num_attention_heads: 2, num_key_value_heads: 2, n_shared_experts: 1, n_routed_experts: 8, num_experts_per_tok: 2,
-  n_group: 1, topk_group: 1, norm_topk_prob: true, routed_scaling_factor: 2.5, scoring_func: "sigmoid", topk_method: "noaux_tc", q_lora_rank: null,
-  kv_lora_rank: 16, qk_nope_head_dim: 8, qk_rope_head_dim: 4, v_head_dim: 8, num_nextn_predict_layers: 1, max_position_embeddings: 128,
-  rope_theta: 10000, rms_norm_eps: 1e-6, hidden_act: "silu", initializer_range: 0.05, tie_word_embeddings: false,
+  model_type: "deepseek_v3",
+  vocab_size: 64,
+  hidden_size: 32,
+  intermediate_size: 64,
+  moe_intermediate_size: 16,
+  num_hidden_layers: 2,
+  first_k_dense_replace: 1,
+  num_attention_heads: 2,
+  num_key_value_heads: 2,
+  n_shared_experts: 1,
+  n_routed_experts: 8,
+  num_experts_per_tok: 2,
+  n_group: 1,
+  topk_group: 1,
+  norm_topk_prob: true,
+  routed_scaling_factor: 2.5,
+  scoring_func: "sigmoid",
+  topk_method: "noaux_tc",
+  q_lora_rank: null,
+  kv_lora_rank: 16,
+  qk_nope_head_dim: 8,
+  qk_rope_head_dim: 4,
+  v_head_dim: 8,
+  num_nextn_predict_layers: 1,
+  max_position_embeddings: 128,
+  rope_theta: 10000,
+  rms_norm_eps: 1e-6,
+  hidden_act: "silu",
+  initializer_range: 0.05,
+  tie_word_embeddings: false,
 };
 
 /** A recipe that learns repeating patterns in seconds. */
 export const recipeOf = (over: Record<string, unknown> = {}): Recipe =>
   parseRecipe({
-    name: "test", model: MODEL, tokens: 8 * 16 * 60, sequence: 16, batch: { end: 8 }, data: {},
-    learningRate: { warmupSteps: 5, stages: [{ from: 5e-3 }] }, evaluate: { everySteps: 20, tokens: 128 }, save: { everySteps: 10 }, ...over,
+    name: "test",
+    model: MODEL,
+    tokens: 8 * 16 * 60,
+    sequence: 16,
+    batch: { end: 8 },
+    data: {},
+    learningRate: { warmupSteps: 5, stages: [{ from: 5e-3 }] },
+    evaluate: { everySteps: 20, tokens: 128 },
+    save: { everySteps: 10 },
+    ...over,
   });
 
 /** Sequences that count up by a stride from a start: learnable, and a pure function of the number. */
@@ -37,7 +82,10 @@ export class MemoryStorage implements StateStorage {
   constructor(public store: ParameterStore) {}
   async save(progress: Progress): Promise<void> {
     this.saves++;
-    this.saved = { progress: structuredClone(progress), arrays: [this.store.parameters, this.store.moment1, this.store.moment2].map((a) => a.slice()) };
+    this.saved = {
+      progress: structuredClone(progress),
+      arrays: [this.store.parameters, this.store.moment1, this.store.moment2].map((a) => a.slice()),
+    };
   }
   async load(): Promise<Progress | undefined> {
     if (!this.saved) return undefined;
@@ -62,7 +110,15 @@ export interface Run {
   heldout: number[];
 }
 
-export async function newRun(recipe: Recipe, options: { source?: TokenSource; storage?: MemoryStorage; /** States elsewhere than in memory. */ keep?: (store: ParameterStore) => StateStorage; onStep?: (report: StepReport, trainer: Trainer) => void } = {}): Promise<Run> {
+export async function newRun(
+  recipe: Recipe,
+  options: {
+    source?: TokenSource;
+    storage?: MemoryStorage /** States elsewhere than in memory. */;
+    keep?: (store: ParameterStore) => StateStorage;
+    onStep?: (report: StepReport, trainer: Trainer) => void;
+  } = {},
+): Promise<Run> {
   const store = newStore(recipe);
   const storage = options.storage ?? new MemoryStorage(store);
   storage.store = store;
@@ -75,6 +131,13 @@ export async function newRun(recipe: Recipe, options: { source?: TokenSource; st
     evaluated: (_, loss) => void run.heldout.push(loss),
     event: (_, __, message) => void run.messages.push(message),
   };
-  run.trainer = await Trainer.create(recipe, phasesOf(recipe, recipe.model as Record<string, unknown>), store, options.source ?? source, options.keep?.(store) ?? storage, events);
+  run.trainer = await Trainer.create(
+    recipe,
+    phasesOf(recipe, recipe.model as Record<string, unknown>),
+    store,
+    options.source ?? source,
+    options.keep?.(store) ?? storage,
+    events,
+  );
   return run;
 }

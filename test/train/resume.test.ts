@@ -9,8 +9,26 @@ import { RunReader } from "../../src/runs/index.ts";
 
 const SUMBI = fileURLToPath(new URL("../../bin/sumbi.js", import.meta.url));
 const dir = mkdtempSync(join(tmpdir(), "sumbi-resume-"));
-const args = (runs: string, ...more: string[]) => [SUMBI, "train", "tiny", "--runs", join(dir, runs), "--out", join(dir, runs, "out"), "--no-web", "--json", ...more];
-const SETTINGS = ["--set", "tokens=25600", "save.everySteps=6", "evaluate.everySteps=10", "data.paths=[\"builtin:smalltalk:400\"]", "model.max_position_embeddings=1024"];
+const args = (runs: string, ...more: string[]) => [
+  SUMBI,
+  "train",
+  "tiny",
+  "--runs",
+  join(dir, runs),
+  "--out",
+  join(dir, runs, "out"),
+  "--no-web",
+  "--json",
+  ...more,
+];
+const SETTINGS = [
+  "--set",
+  "tokens=25600",
+  "save.everySteps=6",
+  "evaluate.everySteps=10",
+  'data.paths=["builtin:smalltalk:400"]',
+  "model.max_position_embeddings=1024",
+];
 
 /** Losses by step, as the log tells them after repeats are removed. */
 async function losses(runs: string): Promise<number[]> {
@@ -33,7 +51,8 @@ function until(child: ChildProcess, step: number): Promise<void> {
     child.on("exit", (code) => reject(new Error(`ended with ${code} before step ${step}: ${errors}`)));
   });
 }
-const ended = (child: ChildProcess) => new Promise<number | null>((resolve) => child.on("exit", (code) => resolve(code)));
+const ended = (child: ChildProcess) =>
+  new Promise<number | null>((resolve) => child.on("exit", (code) => resolve(code)));
 
 describe("sumbi train, killed and resumed", () => {
   beforeAll(async () => {
@@ -61,11 +80,16 @@ describe("sumbi train, killed and resumed", () => {
     const measured = await losses("whole");
     expect(measured).toHaveLength(curve.losses.length);
     // Another processor sums in another order; over 25 steps that stays far below a hundredth.
-    measured.forEach((loss, i) => expect(Math.abs(loss / curve.losses[i]! - 1), `step ${i + 1}: ${loss} against ${curve.losses[i]}`).toBeLessThan(0.01));
+    measured.forEach((loss, i) =>
+      expect(Math.abs(loss / curve.losses[i]! - 1), `step ${i + 1}: ${loss} against ${curve.losses[i]}`).toBeLessThan(
+        0.01,
+      ),
+    );
   });
 
   it("saves the model with the length that it was trained at, whatever the recipe hoped for", () => {
-    const saved = (name: string) => JSON.parse(readFileSync(join(dir, "whole", "out", name), "utf8")) as Record<string, unknown>;
+    const saved = (name: string) =>
+      JSON.parse(readFileSync(join(dir, "whole", "out", name), "utf8")) as Record<string, unknown>;
     expect(saved("config.json")["max_position_embeddings"]).toBe(128);
     expect(saved("tokenizer_config.json")["model_max_length"]).toBe(128);
   });
@@ -94,19 +118,29 @@ describe("sumbi train, killed and resumed", () => {
 
   it("refuses a wrong recipe before any work, with all its faults", async () => {
     writeFileSync(join(dir, "bad.jsonc"), '{ "name": "bad", // two faults\n "tokens": -1, "colour": "red" }');
-    const failed = await promisify(execFile)(process.execPath, args("bad").map((a) => (a === "tiny" ? join(dir, "bad.jsonc") : a))).catch((e: { code: number; stderr: string }) => e);
+    const failed = await promisify(execFile)(
+      process.execPath,
+      args("bad").map((a) => (a === "tiny" ? join(dir, "bad.jsonc") : a)),
+    ).catch((e: { code: number; stderr: string }) => e);
     expect(failed).toMatchObject({ code: 1 });
     expect(failed.stderr).toMatch(/bad\.jsonc: \d faults[\s\S]*tokens[\s\S]*colour/);
     writeFileSync(join(dir, "syntax.jsonc"), '{ "name": }');
-    const broken = await promisify(execFile)(process.execPath, args("bad").map((a) => (a === "tiny" ? join(dir, "syntax.jsonc") : a))).catch((e: { code: number; stderr: string }) => e);
+    const broken = await promisify(execFile)(
+      process.execPath,
+      args("bad").map((a) => (a === "tiny" ? join(dir, "syntax.jsonc") : a)),
+    ).catch((e: { code: number; stderr: string }) => e);
     expect(broken.stderr).toMatch(/syntax\.jsonc: not JSON:\s+1:11: ValueExpected/);
   });
 
   it("says before it starts when memory will not suffice", async () => {
     // As on a machine that has 410 MB left, whatever this one has.
     const small = ["--import", "data:text/javascript,process.availableMemory=()=>410e6"];
-    const failed = await promisify(execFile)(process.execPath, [...small, ...args("huge")]).catch((e: { code: number; stderr: string }) => e);
+    const failed = await promisify(execFile)(process.execPath, [...small, ...args("huge")]).catch(
+      (e: { code: number; stderr: string }) => e,
+    );
     expect(failed).toMatchObject({ code: 1 });
-    expect(failed.stderr).toMatch(/expected about [\d.]+ MB of memory .* but 410\.0 MB are free\. Try --set microBatch=\d+/);
+    expect(failed.stderr).toMatch(
+      /expected about [\d.]+ MB of memory .* but 410\.0 MB are free\. Try --set microBatch=\d+/,
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { estimateMemory, phasesOf } from "../../src/train/index.ts";
-import { MODEL, MemoryStorage, newRun, newStore, recipeOf, source } from "./fixture.ts";
+import { MemoryStorage, MODEL, newRun, newStore, recipeOf, source } from "./fixture.ts";
 
 const losses = (steps: { loss: number }[]) => steps.map((s) => s.loss);
 
@@ -68,7 +68,9 @@ describe("trainer", () => {
       run.steps.forEach((step, i) => {
         expect(step.loss).toBeCloseTo(whole.steps[i]!.loss, 4);
         expect(step.gradNorm / whole.steps[i]!.gradNorm).toBeCloseTo(1, 3);
-        expect(step.loads.map((load) => load.reduce((a, b) => a + b))).toEqual(whole.steps[i]!.loads.map((load) => load.reduce((a, b) => a + b)));
+        expect(step.loads.map((load) => load.reduce((a, b) => a + b))).toEqual(
+          whole.steps[i]!.loads.map((load) => load.reduce((a, b) => a + b)),
+        );
       });
       const first = await newRun(recipe, { onStep: (r, trainer) => r.step === 3 && trainer.stop() });
       await first.trainer.run();
@@ -90,7 +92,27 @@ describe("trainer", () => {
 
   it("a phase of fewer lanes forgets what the others held", async () => {
     // A sequence four times as long leaves micro-batches of two: two lanes of the four.
-    const over = { tokens: 8 * 16 * 3, microBatch: 8, extension: [{ sequence: 64, steps: 3, batch: 4, learningRate: 1e-3, ropeScaling: { type: "yarn", factor: 2, original_max_position_embeddings: 128, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 } }] };
+    const over = {
+      tokens: 8 * 16 * 3,
+      microBatch: 8,
+      extension: [
+        {
+          sequence: 64,
+          steps: 3,
+          batch: 4,
+          learningRate: 1e-3,
+          ropeScaling: {
+            type: "yarn",
+            factor: 2,
+            original_max_position_embeddings: 128,
+            beta_fast: 32,
+            beta_slow: 1,
+            mscale: 1,
+            mscale_all_dim: 1,
+          },
+        },
+      ],
+    };
     const one = await newRun(recipeOf(over));
     const four = await newRun(recipeOf({ ...over, lanes: 4 }));
     await one.trainer.run();
@@ -110,7 +132,9 @@ describe("trainer", () => {
     expect(await run.trainer.run()).toBe(true);
     expect(run.messages).toHaveLength(1);
     expect(run.messages[0]).toMatch(/step 9 gave a loss of NaN.*rolled back to step 5/);
-    expect(run.steps.map((s) => s.step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20]);
+    expect(run.steps.map((s) => s.step)).toEqual([
+      1, 2, 3, 4, 5, 6, 7, 8, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20,
+    ]);
     expect(run.steps.every((s) => Number.isFinite(s.loss))).toBe(true);
     expect(run.trainer.progress.rollbacks).toBe(1);
     // The batches up to the bad one are left out: 9 batches before, 15 after.
@@ -118,24 +142,38 @@ describe("trainer", () => {
   });
 
   it("goes back when the loss spikes, and gives up after the allowed number of times", async () => {
-    const noise = { ...source, train: (first: number, count: number, sequence: number, extra: number) => {
-      const ids = source.train(first, count, sequence, extra);
-      if (first >= 8 * 40) for (let i = 0; i < ids.length; i++) ids[i] = (Math.imul(first + i, 2654435761) >>> 7) % 64;
-      return ids;
-    } };
-    const run = await newRun(recipeOf({ tokens: 8 * 16 * 60, spike: { factor: 1.3, steps: 2, rollbacks: 2 } }), { source: noise });
-    await expect(run.trainer.run()).rejects.toThrow(/step 42 gave a loss of .*, number 2 in a row over 1\.3 .* after 2 rollbacks/);
+    const noise = {
+      ...source,
+      train: (first: number, count: number, sequence: number, extra: number) => {
+        const ids = source.train(first, count, sequence, extra);
+        if (first >= 8 * 40)
+          for (let i = 0; i < ids.length; i++) ids[i] = (Math.imul(first + i, 2654435761) >>> 7) % 64;
+        return ids;
+      },
+    };
+    const run = await newRun(recipeOf({ tokens: 8 * 16 * 60, spike: { factor: 1.3, steps: 2, rollbacks: 2 } }), {
+      source: noise,
+    });
+    await expect(run.trainer.run()).rejects.toThrow(
+      /step 42 gave a loss of .*, number 2 in a row over 1\.3 .* after 2 rollbacks/,
+    );
     expect(run.messages).toHaveLength(2);
     expect(run.storage.saved!.progress.step).toBe(40);
   });
 
   it("does not take the first losses of longer sequences for spikes", async () => {
-    const strange = { ...source, train: (first: number, count: number, sequence: number, extra: number) => {
-      const ids = source.train(first, count, sequence, extra);
-      return sequence === 64 ? ids.map((_, i) => (Math.imul(first + i, 2654435761) >>> 7) % 64) : ids;
-    } };
+    const strange = {
+      ...source,
+      train: (first: number, count: number, sequence: number, extra: number) => {
+        const ids = source.train(first, count, sequence, extra);
+        return sequence === 64 ? ids.map((_, i) => (Math.imul(first + i, 2654435761) >>> 7) % 64) : ids;
+      },
+    };
     const extension = [{ sequence: 64, steps: 6, batch: 2, learningRate: 1e-4 }];
-    const run = await newRun(recipeOf({ tokens: 8 * 16 * 60, extension, spike: { factor: 1.3, steps: 2, rollbacks: 0 } }), { source: strange });
+    const run = await newRun(
+      recipeOf({ tokens: 8 * 16 * 60, extension, spike: { factor: 1.3, steps: 2, rollbacks: 0 } }),
+      { source: strange },
+    );
     expect(await run.trainer.run()).toBe(true);
     expect(run.steps[60]!.mainLoss).toBeGreaterThan(2 * run.steps[59]!.mainLoss);
   });
@@ -145,7 +183,8 @@ describe("trainer", () => {
     const balanced = await newRun(recipeOf({ tokens, balance: { gamma: 0.01, alpha: 0 } }));
     const free = await newRun(recipeOf({ tokens, balance: { gamma: 0, alpha: 0 } }));
     // A router that begins with favourites.
-    for (const run of [balanced, free]) run.store.parameter("model.layers.1.mlp.gate.e_score_correction_bias").data.set([0.5, 0.3]);
+    for (const run of [balanced, free])
+      run.store.parameter("model.layers.1.mlp.gate.e_score_correction_bias").data.set([0.5, 0.3]);
     await balanced.trainer.run();
     await free.trainer.run();
     expect(balanced.trainer.balance.busiest()).toBeLessThan(1.5);
@@ -165,8 +204,21 @@ describe("trainer", () => {
   });
 
   it("goes through an extension phase with YaRN and a longer sequence", async () => {
-    const ropeScaling = { type: "yarn", factor: 4, original_max_position_embeddings: 128, beta_fast: 32, beta_slow: 1, mscale: 1, mscale_all_dim: 1 };
-    const run = await newRun(recipeOf({ tokens: 8 * 16 * 30, extension: [{ sequence: 64, steps: 3, batch: 4, learningRate: 1e-3, ropeScaling }] }));
+    const ropeScaling = {
+      type: "yarn",
+      factor: 4,
+      original_max_position_embeddings: 128,
+      beta_fast: 32,
+      beta_slow: 1,
+      mscale: 1,
+      mscale_all_dim: 1,
+    };
+    const run = await newRun(
+      recipeOf({
+        tokens: 8 * 16 * 30,
+        extension: [{ sequence: 64, steps: 3, batch: 4, learningRate: 1e-3, ropeScaling }],
+      }),
+    );
     expect(await run.trainer.run()).toBe(true);
     expect(run.steps).toHaveLength(33);
     expect(run.steps.at(-1)!.tokens).toBe(8 * 16 * 30 + 3 * 4 * 64);

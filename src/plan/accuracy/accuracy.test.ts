@@ -6,10 +6,14 @@ import { RESIDUALS } from "./residuals.ts";
 import { ROWS } from "./rows.ts";
 import { bandOf, median } from "./score.ts";
 
-const fixed = ROWS.filter(({ fixed }) => fixed.microBatch !== undefined && fixed.dp !== undefined && fixed.tp !== undefined);
+const fixed = ROWS.filter(
+  ({ fixed }) => fixed.microBatch !== undefined && fixed.dp !== undefined && fixed.tp !== undefined,
+);
 const settled = settle(fixed, CONSTANTS);
 const errors = (family: string) =>
-  settled.filter(({ row }) => row.family === family && !row.apart).map((s) => Math.abs(predictSeconds(s, CONSTANTS) / s.row.stepSeconds - 1));
+  settled
+    .filter(({ row }) => row.family === family && !row.apart)
+    .map((s) => Math.abs(predictSeconds(s, CONSTANTS) / s.row.stepSeconds - 1));
 
 describe("published rows", () => {
   it("all have a source, a positive time and an id of their own", () => {
@@ -41,14 +45,17 @@ describe("published rows", () => {
 describe("the fit", () => {
   it("finds the constants that made the rows", () => {
     const truth = { ...CONSTANTS, productShare: 0.8, linkShare: 0.6 };
-    const made = settled.filter(({ row }) => row.family === "Korthikanti 2022" && (row.fixed.pp ?? 1) <= 8).map((s) => ({ ...s, row: { ...s.row, whole: undefined, stepSeconds: predictSeconds(s, truth) } }));
+    const made = settled
+      .filter(({ row }) => row.family === "Korthikanti 2022" && (row.fixed.pp ?? 1) <= 8)
+      .map((s) => ({ ...s, row: { ...s.row, whole: undefined, stepSeconds: predictSeconds(s, truth) } }));
     const found = fit(made, { start: CONSTANTS, vary: ["productShare", "linkShare"], iterations: 8 });
     expect(found.productShare).toBeCloseTo(0.8, 1);
     expect(Math.abs(found.linkShare - 0.6)).toBeLessThan(Math.abs(CONSTANTS.linkShare - 0.6));
     expect(median(made.map((s) => Math.abs(predictSeconds(s, found) / s.row.stepSeconds - 1)))).toBeLessThan(0.03);
   });
   it("bands weigh families alike and hold the middle", () => {
-    const many = Array.from({ length: 90 }, (_, i) => ({ family: "a", ratio: 1 + i / 10000 })), few = Array.from({ length: 10 }, (_, i) => ({ family: "b", ratio: 0.5 + i / 10 }));
+    const many = Array.from({ length: 90 }, (_, i) => ({ family: "a", ratio: 1 + i / 10000 })),
+      few = Array.from({ length: 10 }, (_, i) => ({ family: "b", ratio: 0.5 + i / 10 }));
     const { p10, p90 } = bandOf([...many, ...few]);
     expect(p10).toBeLessThan(0.8);
     expect(p90).toBeGreaterThan(1.1);

@@ -15,7 +15,8 @@ const PRIOR = 0.04;
 const HUBER = 0.15;
 
 /** ln(predicted / measured). */
-export const residualOf = (settled: Settled, constants: Constants): number => Math.log(predictSeconds(settled, constants) / settled.row.stepSeconds);
+export const residualOf = (settled: Settled, constants: Constants): number =>
+  Math.log(predictSeconds(settled, constants) / settled.row.stepSeconds);
 
 /**
  * Constants that explain the rows: least squares of log errors, robust against single rows, every family counting as the square root of its rows, with a pull to
@@ -32,7 +33,9 @@ export function fit(rows: Settled[], { start, vary = CONSTANT_NAMES, iterations 
     for (const name of vary) sum += pull(name, c[name]) ** 2;
     return sum;
   };
-  let at = { ...start }, r = residuals(at), best = loss(r, at);
+  let at = { ...start },
+    r = residuals(at),
+    best = loss(r, at);
   for (let iteration = 0; iteration < iterations; iteration++) {
     const step = 0.02;
     const columns = vary.map((name) => {
@@ -42,7 +45,8 @@ export function fit(rows: Settled[], { start, vary = CONSTANT_NAMES, iterations 
       return moved.map((v, i) => (v - r[i]!) / h);
     });
     const n = vary.length;
-    const normal = Array.from({ length: n }, () => new Float64Array(n)), right = new Float64Array(n);
+    const normal = Array.from({ length: n }, () => new Float64Array(n)),
+      right = new Float64Array(n);
     rows.forEach((_, i) => {
       const w = weights[i]! ** 2 * Math.min(1, HUBER / Math.max(1e-12, Math.abs(r[i]!)));
       for (let a = 0; a < n; a++) {
@@ -73,12 +77,18 @@ export function fit(rows: Settled[], { start, vary = CONSTANT_NAMES, iterations 
       const next = { ...at };
       vary.forEach((name, a) => {
         const { low, high } = BOUNDS[name];
-        next[name] = Math.min(high, Math.max(low, at[name] * Math.exp(Math.max(-0.5, Math.min(0.5, delta[a]! * scale)))));
+        next[name] = Math.min(
+          high,
+          Math.max(low, at[name] * Math.exp(Math.max(-0.5, Math.min(0.5, delta[a]! * scale)))),
+        );
       });
-      const nextR = residuals(next), nextLoss = loss(nextR, next);
+      const nextR = residuals(next),
+        nextLoss = loss(nextR, next);
       if (nextLoss < best) {
         moved = best - nextLoss > 1e-5 * best;
-        at = next; r = nextR; best = nextLoss;
+        at = next;
+        r = nextR;
+        best = nextLoss;
         break;
       }
     }

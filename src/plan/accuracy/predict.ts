@@ -11,11 +11,17 @@ const RECOMPUTES = ["none", "selective", "full"] as const;
 export function layoutOf(row: Row, constants: Constants): Layout {
   const { job, fixed } = row;
   const known = Object.fromEntries(Object.entries(fixed).filter(([, v]) => v !== undefined)) as Partial<Layout>;
-  const whole = (["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch"] as const).every((key) => known[key] !== undefined);
+  const whole = (["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch"] as const).every(
+    (key) => known[key] !== undefined,
+  );
   if (!whole) return searchLayouts(job, known, { constants, runnersUp: 0 }).best.layout;
   if (known.recompute) return known as Layout;
   const all = RECOMPUTES.map((recompute) => ({ ...known, recompute }) as Layout);
-  return all.find((layout) => layoutProblem(job, layout) === undefined && stepMemory(job, layout).total <= usableBytes(job)) ?? all[1]!;
+  return (
+    all.find(
+      (layout) => layoutProblem(job, layout) === undefined && stepMemory(job, layout).total <= usableBytes(job),
+    ) ?? all[1]!
+  );
 }
 
 /** Rows with their layouts settled, so that a fit varies constants alone. */
@@ -24,7 +30,8 @@ export interface Settled {
   layout: Layout;
 }
 
-export const settle = (rows: Row[], constants: Constants): Settled[] => rows.map((row) => ({ row, layout: layoutOf(row, constants) }));
+export const settle = (rows: Row[], constants: Constants): Settled[] =>
+  rows.map((row) => ({ row, layout: layoutOf(row, constants) }));
 
 /** Predicted seconds of a step; of a whole run with what such runs lose. */
 export function predictSeconds({ row, layout }: Settled, constants: Constants): number {

@@ -28,7 +28,8 @@ export const median = (values: number[]): number => quantile(values, 0.5);
 /** By linear interpolation between order statistics. */
 export function quantile(values: number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  const at = q * (sorted.length - 1), low = Math.floor(at);
+  const at = q * (sorted.length - 1),
+    low = Math.floor(at);
   return sorted[low]! + (at - low) * ((sorted[low + 1] ?? sorted[low]!) - sorted[low]!);
 }
 
@@ -39,7 +40,9 @@ export function quantile(values: number[], q: number): number {
 export function bandOf(rows: { family: string; ratio: number }[]): { p10: number; p90: number } {
   const sizes = new Map<string, number>();
   for (const { family } of rows) sizes.set(family, (sizes.get(family) ?? 0) + 1);
-  const sorted = rows.map(({ family, ratio }) => ({ ratio, weight: 1 / sizes.get(family)! / sizes.size })).sort((a, b) => a.ratio - b.ratio);
+  const sorted = rows
+    .map(({ family, ratio }) => ({ ratio, weight: 1 / sizes.get(family)! / sizes.size }))
+    .sort((a, b) => a.ratio - b.ratio);
   const tail = 0.1 - 0.5 / rows.length;
   const from = (list: typeof sorted) => {
     let sum = 0;
@@ -53,7 +56,14 @@ export function bandOf(rows: { family: string; ratio: number }[]): { p10: number
 export function scoreFamilies(rows: Settled[], start: Constants): Scoreboard {
   const families = [...new Set(rows.map(({ row }) => row.family))];
   const constants = new Map<string, Constants>();
-  for (const family of families) constants.set(family, fit(rows.filter(({ row }) => row.family !== family && !row.apart), { start, iterations: 4 }));
+  for (const family of families)
+    constants.set(
+      family,
+      fit(
+        rows.filter(({ row }) => row.family !== family && !row.apart),
+        { start, iterations: 4 },
+      ),
+    );
   const predicted = rows.map((settled) => {
     const seconds = predictSeconds(settled, constants.get(settled.row.family)!);
     return { settled, seconds, error: seconds / settled.row.stepSeconds - 1, inside: false };
@@ -66,7 +76,8 @@ export function scoreFamilies(rows: Settled[], start: Constants): Scoreboard {
     scored.inside = ratio(scored) >= p10 && ratio(scored) <= p90;
   }
   return {
-    rows: predicted, constants,
+    rows: predicted,
+    constants,
     band: bandOf(counted.map(point)),
     wholeBand: bandOf(counted.filter(({ settled }) => settled.row.whole).map(point)),
     coverage: counted.filter(({ inside }) => inside).length / counted.length,

@@ -1,12 +1,12 @@
 import type { Chip, Source } from "../types.ts";
+import { dayOf } from "./calendar.ts";
 import type { ClaimAlternative } from "./claim.ts";
 import { count, percent, signed, trim, usd, whole } from "./figures.ts";
-import { likelihoodOfFactor, type Estimate } from "./hours.ts";
+import { type Estimate, likelihoodOfFactor } from "./hours.ts";
+import type { Obtainable } from "./law.ts";
 import { kernelFloorHours } from "./physics.ts";
 import type { Alternative } from "./report.ts";
-import { stepsOf, type Subject } from "./subject.ts";
-import type { Obtainable } from "./law.ts";
-import { dayOf } from "./calendar.ts";
+import { type Subject, stepsOf } from "./subject.ts";
 
 type Need = Alternative["needs"][number];
 
@@ -41,28 +41,43 @@ export function explain(subject: Subject, estimates: Estimate[], world: Surround
 const weigh = (needs: Need[]) =>
   needs.reduce((a, { fits }) => a * (fits === "strained" ? STRAINED : fits === "no" ? CONTRADICTED : 1), 1);
 
-const fitsOf = (ratio: number): Alternative["fits"] => (ratio > 1.6 ? "better" : ratio >= 0.6 ? "as well" : ratio >= 0.15 ? "partly" : "poorly");
+const fitsOf = (ratio: number): Alternative["fits"] =>
+  ratio > 1.6 ? "better" : ratio >= 0.6 ? "as well" : ratio >= 0.15 ? "partly" : "poorly";
 
 function understated(subject: Subject, factor: number, estimates: Estimate[]): Alternative {
   const { claim, chip, pretrain, gpuHours } = subject;
-  const needs: Need[] = [{ quantity: "GPU-hours", stated: count(gpuHours), needed: count(gpuHours * factor), fits: "same" }];
+  const needs: Need[] = [
+    { quantity: "GPU-hours", stated: count(gpuHours), needed: count(gpuHours * factor), fits: "same" },
+  ];
   const sources: Source[] = [...claim.sources];
   if (pretrain) {
     const rate = pretrain.tokens / pretrain.gpuHours / 3600;
     const mfu = pretrain.causal / pretrain.gpuHours / 3600 / chip.bf16FlopsPerSec;
     needs.push({ quantity: "tokens/s/GPU", stated: whole(rate), needed: whole(rate / factor), fits: "same" });
-    needs.push({ quantity: "MFU (causal, BF16 peak)", stated: percent(mfu), needed: percent(mfu / factor), fits: mfu / factor < 0.12 ? "strained" : "same" });
+    needs.push({
+      quantity: "MFU (causal, BF16 peak)",
+      stated: percent(mfu),
+      needed: percent(mfu / factor),
+      fits: mfu / factor < 0.12 ? "strained" : "same",
+    });
     const steps = stepsOf(subject);
     if (steps && claim.gpus) {
       const step = (pretrain.gpuHours * 3600 * factor) / steps / claim.gpus;
       if (claim.stepSeconds) {
         const match = step / claim.stepSeconds;
-        needs.push({ quantity: "step, published apart from the hours", stated: `${trim(claim.stepSeconds)} s`, needed: `${trim(step)} s`, fits: Math.abs(match - 1) < 0.1 ? "yes" : "strained" });
+        needs.push({
+          quantity: "step, published apart from the hours",
+          stated: `${trim(claim.stepSeconds)} s`,
+          needed: `${trim(step)} s`,
+          fits: Math.abs(match - 1) < 0.1 ? "yes" : "strained",
+        });
       }
       const floor = kernelFloorHours(subject);
       if (floor)
         needs.push({
-          quantity: "of it spent in the published kernels", stated: percent((floor.seconds / step) * factor, 0), needed: percent(floor.seconds / step, 0),
+          quantity: "of it spent in the published kernels",
+          stated: percent((floor.seconds / step) * factor, 0),
+          needed: percent(floor.seconds / step, 0),
           fits: floor.seconds / step < 0.5 ? "strained" : "yes",
         });
     }
@@ -71,7 +86,9 @@ function understated(subject: Subject, factor: number, estimates: Estimate[]): A
     const days = (gpuHours * factor) / claim.gpus / 24;
     const room = claim.notBefore ? dayOf(claim.date) - dayOf(claim.notBefore) : undefined;
     needs.push({
-      quantity: `days on ${whole(claim.gpus)} GPUs`, stated: trim(days / factor), needed: trim(days) + (room ? ` of ${room}` : ""),
+      quantity: `days on ${whole(claim.gpus)} GPUs`,
+      stated: trim(days / factor),
+      needed: trim(days) + (room ? ` of ${room}` : ""),
       fits: room !== undefined && days > room ? "no" : room !== undefined && days > 0.7 * room ? "strained" : "same",
     });
   }
@@ -92,13 +109,40 @@ function otherChip(subject: Subject, chip: Chip, world: Surroundings): Alternati
   const own = world.predictOn(subject.chip);
   const legal = world.obtainable(chip, claim.seat, claim.date);
   const needs: Need[] = [
-    { quantity: "BF16 peak", stated: `${trim(subject.chip.bf16FlopsPerSec / 1e12)} TFLOP/s`, needed: `${trim(chip.bf16FlopsPerSec / 1e12)} TFLOP/s`, fits: "same" },
-    { quantity: "link", stated: `${trim(subject.chip.linkBytesPerSec / 1e9)} GB/s`, needed: `${trim(chip.linkBytesPerSec / 1e9)} GB/s`, fits: "same" },
+    {
+      quantity: "BF16 peak",
+      stated: `${trim(subject.chip.bf16FlopsPerSec / 1e12)} TFLOP/s`,
+      needed: `${trim(chip.bf16FlopsPerSec / 1e12)} TFLOP/s`,
+      fits: "same",
+    },
+    {
+      quantity: "link",
+      stated: `${trim(subject.chip.linkBytesPerSec / 1e9)} GB/s`,
+      needed: `${trim(chip.linkBytesPerSec / 1e9)} GB/s`,
+      fits: "same",
+    },
   ];
-  if (on && own) needs.push({ quantity: "predicted GPU-hours", stated: count(own, 3), needed: `${count(on, 3)} (${signed(on / own - 1)})`, fits: "same" });
-  if (legal.known) needs.push({ quantity: `lawfully to be had in ${claim.seat}`, stated: world.obtainable(subject.chip, claim.seat, claim.date).short, needed: legal.short, fits: legal.ever ? "same" : "strained" });
+  if (on && own)
+    needs.push({
+      quantity: "predicted GPU-hours",
+      stated: count(own, 3),
+      needed: `${count(on, 3)} (${signed(on / own - 1)})`,
+      fits: "same",
+    });
+  if (legal.known)
+    needs.push({
+      quantity: `lawfully to be had in ${claim.seat}`,
+      stated: world.obtainable(subject.chip, claim.seat, claim.date).short,
+      needed: legal.short,
+      fits: legal.ever ? "same" : "strained",
+    });
   if (chip.linkBytesPerSec > 1.5 * subject.chip.linkBytesPerSec && claim.layout && (claim.layout.tp ?? 1) === 1)
-    needs.push({ quantity: "design", stated: "no tensor parallelism, which suits narrow links", needed: "wide links would have paid for it", fits: "strained" });
+    needs.push({
+      quantity: "design",
+      stated: "no tensor parallelism, which suits narrow links",
+      needed: "wide links would have paid for it",
+      fits: "strained",
+    });
   const ratio = weigh(needs);
   const apart = on && own ? Math.abs(on / own - 1) : undefined;
   return {
@@ -111,29 +155,63 @@ function otherChip(subject: Subject, chip: Chip, world: Surroundings): Alternati
   };
 }
 
-function fleet(subject: Subject, chip: Chip, gpus: number, source: Source | undefined, world: Surroundings): Alternative {
+function fleet(
+  subject: Subject,
+  chip: Chip,
+  gpus: number,
+  source: Source | undefined,
+  world: Surroundings,
+): Alternative {
   const { claim, pretrain } = subject;
   const hours = subject.gpuHours;
   const legal = world.obtainable(chip, claim.seat, claim.date);
   const days = hours / gpus / 24;
   const needs: Need[] = [
-    { quantity: "days, if all of them ran it", stated: claim.gpus ? trim(hours / claim.gpus / 24) : "?", needed: trim(days, 2), fits: "same" },
-    { quantity: "power", stated: claim.gpus ? `${trim((claim.gpus * subject.chip.watts * AROUND_WATTS) / 1e6, 2)} MW` : "?", needed: `${trim((gpus * chip.watts * AROUND_WATTS) / 1e6, 2)} MW`, fits: "same" },
-    { quantity: "price of the chips", stated: claim.gpus ? usd(claim.gpus * USD_PER_HOPPER, 2) : "?", needed: usd(gpus * USD_PER_HOPPER, 2), fits: "same" },
+    {
+      quantity: "days, if all of them ran it",
+      stated: claim.gpus ? trim(hours / claim.gpus / 24) : "?",
+      needed: trim(days, 2),
+      fits: "same",
+    },
+    {
+      quantity: "power",
+      stated: claim.gpus ? `${trim((claim.gpus * subject.chip.watts * AROUND_WATTS) / 1e6, 2)} MW` : "?",
+      needed: `${trim((gpus * chip.watts * AROUND_WATTS) / 1e6, 2)} MW`,
+      fits: "same",
+    },
+    {
+      quantity: "price of the chips",
+      stated: claim.gpus ? usd(claim.gpus * USD_PER_HOPPER, 2) : "?",
+      needed: usd(gpus * USD_PER_HOPPER, 2),
+      fits: "same",
+    },
   ];
   if (claim.batch && pretrain) {
     const pp = claim.layout?.pp ?? 1;
     const perPipeline = (claim.batch * pp) / gpus;
     needs.push({
-      quantity: "micro-batches a pipeline, if all ran it", stated: claim.gpus ? trim((claim.batch * pp) / claim.gpus) : "?", needed: trim(perPipeline, 2),
+      quantity: "micro-batches a pipeline, if all ran it",
+      stated: claim.gpus ? trim((claim.batch * pp) / claim.gpus) : "?",
+      needed: trim(perPipeline, 2),
       fits: perPipeline < 2 * pp ? "no" : "yes",
     });
   }
   if (claim.notBefore) {
     const room = dayOf(claim.date) - dayOf(claim.notBefore);
-    needs.push({ quantity: `GPU-hours they gave in the ${room} days before`, stated: count(hours, 3), needed: count(gpus * room * 24, 3), fits: "same" });
+    needs.push({
+      quantity: `GPU-hours they gave in the ${room} days before`,
+      stated: count(hours, 3),
+      needed: count(gpus * room * 24, 3),
+      fits: "same",
+    });
   }
-  if (legal.known) needs.push({ quantity: `lawfully to be had in ${claim.seat}`, stated: world.obtainable(subject.chip, claim.seat, claim.date).short, needed: legal.short, fits: legal.ever ? "same" : "strained" });
+  if (legal.known)
+    needs.push({
+      quantity: `lawfully to be had in ${claim.seat}`,
+      stated: world.obtainable(subject.chip, claim.seat, claim.date).short,
+      needed: legal.short,
+      fits: legal.ever ? "same" : "strained",
+    });
   const ratio = weigh(needs);
   return {
     name: `${whole(gpus)} ${chip.name} ran it${claim.gpus ? `, not ${whole(claim.gpus)}` : ""}`,

@@ -3,32 +3,57 @@ import { CLAIMS, claimOf } from "../claims/index.ts";
 import { simulate } from "../schedule/index.ts";
 import type { Chip } from "../types.ts";
 import { audit, type World } from "./audit.ts";
-import { parseClaim, type Claim, type ClaimInput } from "./claim.ts";
+import { type Claim, type ClaimInput, parseClaim } from "./claim.ts";
 import { believe, likelihoodOfFactor } from "./hours.ts";
 import { auditMarkdown } from "./markdown.ts";
 import { pairsOf } from "./physics.ts";
 import { normalQuantile, quantiles } from "./programme.ts";
-import { GRADES, type AuditReport } from "./report.ts";
+import { type AuditReport, GRADES } from "./report.ts";
 import { realWorld } from "./world.ts";
 
 const chip = (id: string, name: string, more: Partial<Chip> = {}): Chip => ({
-  id, name, vendor: "NVIDIA", origin: "US", released: "2023-03-21", bf16FlopsPerSec: 989.5e12, eightBitOpsPerSec: 1979e12, fp8: true,
-  hbmBytes: 80e9, hbmBytesPerSec: 3.35e12, linkBytesPerSec: 400e9, linkedChips: 8, watts: 700, processNode: "4N", datacenter: true, sources: [], ...more,
+  id,
+  name,
+  vendor: "NVIDIA",
+  origin: "US",
+  released: "2023-03-21",
+  bf16FlopsPerSec: 989.5e12,
+  eightBitOpsPerSec: 1979e12,
+  fp8: true,
+  hbmBytes: 80e9,
+  hbmBytesPerSec: 3.35e12,
+  linkBytesPerSec: 400e9,
+  linkedChips: 8,
+  watts: 700,
+  processNode: "4N",
+  datacenter: true,
+  sources: [],
+  ...more,
 });
 const chips: Record<string, Chip> = {
   h800: chip("h800", "H800"),
   h100: chip("h100", "H100", { linkBytesPerSec: 900e9, released: "2022-10-01" }),
-  "a100-80": chip("a100-80", "A100", { bf16FlopsPerSec: 312e12, eightBitOpsPerSec: 624e12, fp8: false, released: "2020-11-16" }),
+  "a100-80": chip("a100-80", "A100", {
+    bf16FlopsPerSec: 312e12,
+    eightBitOpsPerSec: 624e12,
+    fp8: false,
+    released: "2020-11-16",
+  }),
 };
 
 /** Fixed figures instead of the planner, the chip table and the rules, so that each rule of the audit is tested alone. */
 const world = (change: Partial<World> = {}): World => ({
   chipOf: (id) => chips[id],
   obtainable: ({ id }) =>
-    id === "h100" ? { known: true, ever: false, short: "never", sources: [] } : { known: true, ever: true, short: "until 2023-10-22", sources: [] },
+    id === "h100"
+      ? { known: true, ever: false, short: "never", sources: [] }
+      : { known: true, ever: true, short: "until 2023-10-22", sources: [] },
   predict: ({ pretrain }, { id }) => ({
-    gpuHours: { p10: 2.3e6, p50: 2.75e6, p90: 3.3e6 }, stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12, tokensPerSecondPerGpu: 1495,
-    mfu: 0.377, how: `On ${id}.`,
+    gpuHours: { p10: 2.3e6, p50: 2.75e6, p90: 3.3e6 },
+    stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12,
+    tokensPerSecondPerGpu: 1495,
+    mfu: 0.377,
+    how: `On ${id}.`,
   }),
   predictAnswers: () => [],
   memory: () => ({ weights: 20e9, gradients: 10e9, optimizer: 20e9, activations: 15e9, buffers: 5e9, total: 70e9 }),
@@ -44,12 +69,15 @@ const scaled = (factor: number): ClaimInput => {
   return {
     ...v3,
     stepSeconds: 19.926 * factor,
-    stepParts: Object.fromEntries(Object.entries(v3.stepParts!).map(([name, seconds]) => [name, (seconds as number) * factor])),
+    stepParts: Object.fromEntries(
+      Object.entries(v3.stepParts!).map(([name, seconds]) => [name, (seconds as number) * factor]),
+    ),
     phases: v3.phases.map((phase, i) => ({ ...phase, gpuHours: hours[i], usd: hours[i] * 2 })),
     stated: { gpuHours: 2.788e6 * factor, usd: 5.576e6 * factor },
   };
 };
-const run = (input: ClaimInput | Claim, change?: Partial<World>): AuditReport => audit(parseClaim(input), { world: world(change) });
+const run = (input: ClaimInput | Claim, change?: Partial<World>): AuditReport =>
+  audit(parseClaim(input), { world: world(change) });
 const check = (report: AuditReport, id: string) => report.checks.find((c) => c.id === id)!;
 const rank = (report: AuditReport) => GRADES.indexOf(report.verdict.grade);
 
@@ -134,9 +162,13 @@ describe("the verdict follows from the checks", () => {
   });
 
   it("catches only half the hours halved: steps and dollars no longer fit", () => {
-    const report = run({ ...v3, phases: v3.phases.map((phase, i) => (i === 0 ? { ...phase, gpuHours: "1.332M" } : phase)) });
+    const report = run({
+      ...v3,
+      phases: v3.phases.map((phase, i) => (i === 0 ? { ...phase, gpuHours: "1.332M" } : phase)),
+    });
     expect(report.verdict.label).toBe("does not add up");
-    for (const id of ["phases-sum", "steps", "per-trillion", "flops-causal"]) expect(check(report, id).grade).toBe("broken");
+    for (const id of ["phases-sum", "steps", "per-trillion", "flops-causal"])
+      expect(check(report, id).grade).toBe("broken");
   });
 
   it("catches a wrong sum of phases and a wrong product of price", () => {
@@ -151,11 +183,15 @@ describe("the verdict follows from the checks", () => {
     expect(batch.verdict.grade).toBe("broken");
     expect(check(run({ ...v3, layout: { pp: 12, ep: 64 } }), "layout").grade).toBe("broken");
     expect(check(run({ ...v3, layout: { pp: 16, ep: 96 } }), "layout").grade).toBe("broken");
-    expect(check(run({ ...v3, batch: 2048 }), "layout").says).toContain("16 micro-batches a pipeline are fewer than the 32");
+    expect(check(run({ ...v3, batch: 2048 }), "layout").says).toContain(
+      "16 micro-batches a pipeline are fewer than the 32",
+    );
   });
 
   it("catches a model that does not fit, chips that were never free, and a chip younger than the claim", () => {
-    const heavy = (total: number) => ({ memory: () => ({ weights: total, gradients: 0, optimizer: 0, activations: 0, buffers: 0, total }) });
+    const heavy = (total: number) => ({
+      memory: () => ({ weights: total, gradients: 0, optimizer: 0, activations: 0, buffers: 0, total }),
+    });
     expect(check(run(v3, heavy(120e9)), "memory").grade).toBe("broken");
     expect(check(run(v3, heavy(88e9)), "memory").grade).toBe("unshown");
     const h100 = run({ ...v3, chip: "h100" });
@@ -166,7 +202,13 @@ describe("the verdict follows from the checks", () => {
   });
 
   it("doubts what lies far below the prediction, never what lies above it", () => {
-    const at = (p50: number) => check(run(v3, { predict: (...of) => ({ ...world().predict(...of)!, gpuHours: { p10: p50 / 1.2, p50, p90: p50 * 1.2 } }) }), "prediction").grade;
+    const at = (p50: number) =>
+      check(
+        run(v3, {
+          predict: (...of) => ({ ...world().predict(...of)!, gpuHours: { p10: p50 / 1.2, p50, p90: p50 * 1.2 } }),
+        }),
+        "prediction",
+      ).grade;
     expect(at(2.7e6)).toBe("ok");
     expect(at(3.4e6)).toBe("aggressive");
     expect(at(4.5e6)).toBe("unshown");
@@ -174,7 +216,14 @@ describe("the verdict follows from the checks", () => {
   });
 
   it("says 'not shown' where nothing sets hours against work", () => {
-    const report = run({ name: "x", who: "y", date: "2024-12-27", model: "deepseek-v3", chip: "h800", phases: [{ name: "all", kind: "other", gpuHours: 1000 }] });
+    const report = run({
+      name: "x",
+      who: "y",
+      date: "2024-12-27",
+      model: "deepseek-v3",
+      chip: "h800",
+      phases: [{ name: "all", kind: "other", gpuHours: 1000 }],
+    });
     expect(report.verdict.label).toBe("not shown");
     expect(report.open).toContain("peak");
   });
@@ -182,7 +231,14 @@ describe("the verdict follows from the checks", () => {
 
 describe("the bands' arithmetic", () => {
   it("has the normal distribution's quantiles, and a log-normal product's", () => {
-    for (const [p, z] of [[0.5, 0], [0.9, 1.2816], [0.1, -1.2816], [0.975, 1.96], [0.99, 2.3263]]) expect(normalQuantile(p)).toBeCloseTo(z, 2);
+    for (const [p, z] of [
+      [0.5, 0],
+      [0.9, 1.2816],
+      [0.1, -1.2816],
+      [0.975, 1.96],
+      [0.99, 2.3263],
+    ])
+      expect(normalQuantile(p)).toBeCloseTo(z, 2);
     const band = quantiles(2, ([a, b]) => Math.exp(0.3 * normalQuantile(a) + 0.4 * normalQuantile(b)));
     expect(band.p50).toBeCloseTo(1, 2);
     expect(Math.log(band.p90)).toBeCloseTo(0.5 * 1.2816, 1);
@@ -193,7 +249,10 @@ describe("the bands' arithmetic", () => {
     const alone = believe(100, "ok", false, []);
     expect(alone.asStated).toBeCloseTo(0.85, 1);
     expect(believe(100, "ok", false, [{ name: "a", ratio: 1, sigma: 0.1 }]).asStated).toBeGreaterThan(0.94);
-    const against = believe(100, "ok", false, [{ name: "a", ratio: 2.5, sigma: 0.1 }, { name: "b", ratio: 2.5, sigma: 0.1 }]);
+    const against = believe(100, "ok", false, [
+      { name: "a", ratio: 2.5, sigma: 0.1 },
+      { name: "b", ratio: 2.5, sigma: 0.1 },
+    ]);
     expect(against.asStated).toBeLessThan(0.01);
     expect(against.p50).toBeGreaterThan(200);
     // Estimates that no hours of these could explain still compare, and the nearest hours are believed.
@@ -211,10 +270,21 @@ describe("with the real planner, chips, rules and prices", () => {
     expect(whole.verdict.label).toBe("plausible, aggressive");
     expect(whole.predicted!.how).toBe("Without lost time, as the claim counts. In the stated layout.");
     expect(check(whole, "memory").grade).toBe("ok");
-    expect(check(whole, "law").says).toContain("from 2023-03-01 to 2023-10-22 (ended by a letter to NVIDIA of 2023-10-23)");
-    expect(check(whole, "law").sources.map(({ title }) => title).join()).toContain("8-K of 2023-10-24");
+    expect(check(whole, "law").says).toContain(
+      "from 2023-03-01 to 2023-10-22 (ended by a letter to NVIDIA of 2023-10-23)",
+    );
+    expect(
+      check(whole, "law")
+        .sources.map(({ title }) => title)
+        .join(),
+    ).toContain("8-K of 2023-10-24");
     expect(check(whole, "law").short).toContain("to 2023-10-22");
-    expect(whole.alternatives.flatMap(({ needs }) => needs).filter(({ quantity }) => quantity.startsWith("lawfully")).map(({ stated }) => stated)).toEqual(["from 2023-03-01 to 2023-10-22", "from 2023-03-01 to 2023-10-22"]);
+    expect(
+      whole.alternatives
+        .flatMap(({ needs }) => needs)
+        .filter(({ quantity }) => quantity.startsWith("lawfully"))
+        .map(({ stated }) => stated),
+    ).toEqual(["from 2023-03-01 to 2023-10-22", "from 2023-03-01 to 2023-10-22"]);
     expect(audit(parseClaim(scaled(0.5))).verdict.grade).toBe("broken");
     const h100 = audit(parseClaim({ ...v3, chip: "h100" }));
     expect(check(h100, "law").grade).toBe("unshown");
@@ -228,7 +298,9 @@ describe("with the real planner, chips, rules and prices", () => {
     const report = audit(parseClaim({ ...small, layout: { pp: 2, ep: 8, zero: 1 }, schedule: "1f1b" }), unsearched);
     expect(check(report, "memory").numbers.share).toBeGreaterThan(1.2);
     expect(report.verdict.grade).toBe("broken");
-    expect(check(audit(parseClaim({ ...small, gpus: 64 }), unsearched), "memory").says).toContain("no layout can hold them");
+    expect(check(audit(parseClaim({ ...small, gpus: 64 }), unsearched), "memory").says).toContain(
+      "no layout can hold them",
+    );
   });
 });
 
@@ -241,21 +313,35 @@ describe("the other claims that ship", () => {
     expect(check(r1, "clock-R1-Zero").numbers.secondsPerRollout).toBeCloseTo(1093, 0);
     expect(["adds up", "plausible, aggressive"]).toContain(r1.verdict.label);
     expect(r1.money.programme.usd.p50).toBeGreaterThan(5.576e6);
-    const expecting = (p50: number) => run(CLAIMS["deepseek-r1"], { predictAnswers: () => [{ phase: "R1-Zero", gpuHours: { p10: p50 / 1.7, p50, p90: p50 * 1.7 }, says: "", sources: [] }] });
+    const expecting = (p50: number) =>
+      run(CLAIMS["deepseek-r1"], {
+        predictAnswers: () => [
+          { phase: "R1-Zero", gpuHours: { p10: p50 / 1.7, p50, p90: p50 * 1.7 }, says: "", sources: [] },
+        ],
+      });
     expect(check(expecting(90e3), "prediction-R1-Zero").grade).toBe("ok");
     expect(check(expecting(220e3), "prediction-R1-Zero").grade).toBe("aggressive");
     expect(expecting(500e3).verdict.grade).toBe("unshown");
     expect(expecting(500e3).hours.p90).toBeGreaterThan(2 * r1.hours.p50);
     const half = run({
-      ...CLAIMS["deepseek-r1"], stated: {},
-      phases: CLAIMS["deepseek-r1"].phases.map((p, i) => ({ ...p, gpuHours: [50.5e3, 2.5e3, 20.5e3][i], hours: [99, undefined, 40][i], usd: undefined })),
+      ...CLAIMS["deepseek-r1"],
+      stated: {},
+      phases: CLAIMS["deepseek-r1"].phases.map((p, i) => ({
+        ...p,
+        gpuHours: [50.5e3, 2.5e3, 20.5e3][i],
+        hours: [99, undefined, 40][i],
+        usd: undefined,
+      })),
     });
-    expect(check(half, "clock-R1-Zero").numbers.neededPerUser).toBeGreaterThan(2 * check(r1, "clock-R1-Zero").numbers.neededPerUser);
+    expect(check(half, "clock-R1-Zero").numbers.neededPerUser).toBeGreaterThan(
+      2 * check(r1, "clock-R1-Zero").numbers.neededPerUser,
+    );
   });
 
   it("DeepSeek-V2 and Llama 2 add up", () => {
     const plain = { predict: () => undefined };
-    for (const name of ["deepseek-v2", "llama-2-70b"]) expect(run(claimOf(name), plain).verdict.label, name).toBe("adds up");
+    for (const name of ["deepseek-v2", "llama-2-70b"])
+      expect(run(claimOf(name), plain).verdict.label, name).toBe("adds up");
   });
 });
 
@@ -265,11 +351,24 @@ describe("long steps", () => {
       const stage = { forward: 1, backwardInput: 1, backwardWeight: 1, pair: 2.5 };
       const stages = Array.from({ length: schedule === "dualpipev" ? 2 * pp : pp }, () => stage);
       const counts = new Array<number>(pp).fill(0);
-      for (const { kind, rank } of simulate({ schedule, stages, pp, vp: 1, microBatches, sendSeconds: 0 }).events) if (kind === "FB") counts[rank]!++;
+      for (const { kind, rank } of simulate({ schedule, stages, pp, vp: 1, microBatches, sendSeconds: 0 }).events)
+        if (kind === "FB") counts[rank]!++;
       return counts;
     };
-    for (const [pp, microBatches] of [[2, 30], [4, 60], [8, 66], [16, 120]] as const) expect(pairsOf("dualpipe", pp, microBatches)).toEqual(played("dualpipe", pp, microBatches));
-    for (const [pp, microBatches] of [[2, 31], [3, 40], [8, 67], [8, 100]] as const) expect(pairsOf("dualpipev", pp, microBatches)).toEqual(played("dualpipev", pp, microBatches));
+    for (const [pp, microBatches] of [
+      [2, 30],
+      [4, 60],
+      [8, 66],
+      [16, 120],
+    ] as const)
+      expect(pairsOf("dualpipe", pp, microBatches)).toEqual(played("dualpipe", pp, microBatches));
+    for (const [pp, microBatches] of [
+      [2, 31],
+      [3, 40],
+      [8, 67],
+      [8, 100],
+    ] as const)
+      expect(pairsOf("dualpipev", pp, microBatches)).toEqual(played("dualpipev", pp, microBatches));
     expect(Math.min(...pairsOf("dualpipe", 16, 2 ** 40))).toBeGreaterThan(2 ** 39);
   });
 });

@@ -3,17 +3,17 @@ import { CHANCE_RESTS } from "../band.ts";
 import type { Chip, MemoryBytes, Source } from "../types.ts";
 import { explain } from "./alternatives.ts";
 import { checkCalendar } from "./calendar.ts";
-import { claimConfig, type Claim } from "./claim.ts";
+import { type Claim, claimConfig } from "./claim.ts";
 import { count, trim, usd, whole } from "./figures.ts";
-import { believe, worstOf, type Estimate } from "./hours.ts";
+import { believe, type Estimate, worstOf } from "./hours.ts";
 import { checkLaw, type Obtainable } from "./law.ts";
 import { checkPeers, comparePeers } from "./peers.ts";
 import { checkKernels, checkLayout, checkMemory, checkPairs, checkPeak, kernelFloorHours } from "./physics.ts";
 import { checkPrediction, spreadOf } from "./prediction.ts";
 import { costs, leftOut, type PurchaseBand, type RentalBand } from "./programme.ts";
-import { answerEstimates, checkAnswers, checkRollouts, type AnswersPrediction } from "./reinforcement.ts";
+import { type AnswersPrediction, answerEstimates, checkAnswers, checkRollouts } from "./reinforcement.ts";
 import type { AuditReport, Check, Prediction } from "./report.ts";
-import { subjectOf, type Subject } from "./subject.ts";
+import { type Subject, subjectOf } from "./subject.ts";
 import { checkCovered, checkGoodput, checkSums } from "./sums.ts";
 import { judge } from "./verdict.ts";
 import { realWorld } from "./world.ts";
@@ -68,14 +68,27 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
 
   const peers = comparePeers(subject);
   // What the same makers said of earlier runs is shown beside the claim, but is no independent evidence for it.
-  const estimates: Estimate[] = peers.filter(({ own }) => !own).map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
-  if (predicted) estimates.push({ name: "prediction", ratio: predicted.gpuHours.p50 / pretrain!.gpuHours, sigma: spreadOf(predicted) });
+  const estimates: Estimate[] = peers
+    .filter(({ own }) => !own)
+    .map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
+  if (predicted)
+    estimates.push({
+      name: "prediction",
+      ratio: predicted.gpuHours.p50 / pretrain!.gpuHours,
+      sigma: spreadOf(predicted),
+    });
   estimates.push(...answerEstimates(subject, answers));
 
   const floor = kernelFloorHours(subject);
   const lost = goodput.some(({ grade }) => grade === "aggressive");
   const stated = claim.stated.gpuHours ?? subject.gpuHours;
-  const { asStated, ...band } = believe(stated, worstOf(checks, ["sums"]), lost, estimates, floor && pretrain ? floor.gpuHours / pretrain.gpuHours : 0);
+  const { asStated, ...band } = believe(
+    stated,
+    worstOf(checks, ["sums"]),
+    lost,
+    estimates,
+    floor && pretrain ? floor.gpuHours / pretrain.gpuHours : 0,
+  );
   const statedUsd = claim.stated.usd ?? (claim.usdPerGpuHour ? stated * claim.usdPerGpuHour : undefined);
   const alternatives = explain(subject, estimates, {
     chipOf: world.chipOf,
@@ -94,7 +107,14 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
     open: ids("unknown"),
     implied: impliedBy(subject),
     predicted,
-    peers: peers.map(({ name, gpuHours, ratio, like, how, sources }) => ({ name, gpuHours, ratio, like, how, sources })),
+    peers: peers.map(({ name, gpuHours, ratio, like, how, sources }) => ({
+      name,
+      gpuHours,
+      ratio,
+      like,
+      how,
+      sources,
+    })),
     alternatives,
     hours: {
       ...band,
@@ -119,10 +139,21 @@ function restate(subject: Subject, stated: number, statedUsd: number | undefined
     { label: "who, when", value: `${claim.who}, ${claim.date}` },
     { label: "model", value: `${count(parameters.total, 3)} parameters, ${count(parameters.active, 3)} active` },
   ];
-  if (subject.pretrain) lines.push({ label: "work", value: `${count(subject.pretrain.tokens)} tokens in ${claim.precision.toUpperCase()}, sequences of ${whole(subject.pretrain.sequence)}${claim.batch ? `, batch ${whole(claim.batch)}` : ""}` });
+  if (subject.pretrain)
+    lines.push({
+      label: "work",
+      value: `${count(subject.pretrain.tokens)} tokens in ${claim.precision.toUpperCase()}, sequences of ${whole(subject.pretrain.sequence)}${claim.batch ? `, batch ${whole(claim.batch)}` : ""}`,
+    });
   lines.push({ label: "chips", value: gpus });
-  for (const phase of subject.phases) lines.push({ label: phase.name, value: `${count(phase.gpuHours)} GPU-hours${phase.usd ? `, ${usd(phase.usd)}` : ""}` });
-  lines.push({ label: "total", value: `${count(stated)} GPU-hours${statedUsd ? `, ${usd(statedUsd)}${claim.usdPerGpuHour ? ` at $${trim(claim.usdPerGpuHour)} an hour` : ""}` : ", no price stated"}` });
+  for (const phase of subject.phases)
+    lines.push({
+      label: phase.name,
+      value: `${count(phase.gpuHours)} GPU-hours${phase.usd ? `, ${usd(phase.usd)}` : ""}`,
+    });
+  lines.push({
+    label: "total",
+    value: `${count(stated)} GPU-hours${statedUsd ? `, ${usd(statedUsd)}${claim.usdPerGpuHour ? ` at $${trim(claim.usdPerGpuHour)} an hour` : ""}` : ", no price stated"}`,
+  });
   return lines;
 }
 

@@ -4,8 +4,15 @@ import { CLAIMS, claimOf } from "../claims/index.ts";
 import { claimConfig, parseClaim, phaseHours, phaseStretches } from "./claim.ts";
 
 const small = {
-  name: "mine", who: "us", date: "2025-03", model: "qwen3-8b", tokens: "36T", chip: "h100", gpus: 1024,
-  phases: [{ name: "pre-training", days: 30 }], usdPerGpuHour: 2.5,
+  name: "mine",
+  who: "us",
+  date: "2025-03",
+  model: "qwen3-8b",
+  tokens: "36T",
+  chip: "h100",
+  gpus: 1024,
+  phases: [{ name: "pre-training", days: 30 }],
+  usdPerGpuHour: 2.5,
 };
 
 describe("a claim", () => {
@@ -23,7 +30,8 @@ describe("a claim", () => {
   it("keeps every number through its written forms", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10 ** 12 }), (n) => {
-        for (const text of [n, String(n), n.toLocaleString("en-US"), `$${n}`]) expect(parseClaim({ ...small, tokens: text }).tokens).toBe(n);
+        for (const text of [n, String(n), n.toLocaleString("en-US"), `$${n}`])
+          expect(parseClaim({ ...small, tokens: text }).tokens).toBe(n);
         expect(parseClaim({ ...small, tokens: `${n}K` }).tokens).toBe(n * 1e3);
       }),
       { numRuns: 50 },
@@ -31,14 +39,28 @@ describe("a claim", () => {
   });
 
   it("lists all faults at once", () => {
-    const bad = () => parseClaim({ ...small, date: "soon", tokens: "many", chips: 3, phases: [{ name: "a" }, { name: "b", gpuHours: -1, colour: "red" }] }, "mine.json");
+    const bad = () =>
+      parseClaim(
+        {
+          ...small,
+          date: "soon",
+          tokens: "many",
+          chips: 3,
+          phases: [{ name: "a" }, { name: "b", gpuHours: -1, colour: "red" }],
+        },
+        "mine.json",
+      );
     expect(bad).toThrow("mine.json: 5 faults");
     expect(bad).toThrow('date: expected a date such as "2024-12-27", came "soon"');
     expect(bad).toThrow(/tokens: expected a positive number .*, came "many"/);
     expect(bad).toThrow("chips: expected no such field, came 3");
-    expect(bad).toThrow("phases.1.colour: expected no such field, came \"red\"");
-    expect(() => parseClaim({ ...small, phases: [{ name: "a" }] })).toThrow("claim: phases.0: expected gpuHours, hours, days or usd, came none");
-    expect(() => parseClaim({ ...small, gpus: undefined })).toThrow("phases.0: expected gpuHours, or gpus to multiply the time by, came neither");
+    expect(bad).toThrow('phases.1.colour: expected no such field, came "red"');
+    expect(() => parseClaim({ ...small, phases: [{ name: "a" }] })).toThrow(
+      "claim: phases.0: expected gpuHours, hours, days or usd, came none",
+    );
+    expect(() => parseClaim({ ...small, gpus: undefined })).toThrow(
+      "phases.0: expected gpuHours, or gpus to multiply the time by, came neither",
+    );
     expect(() => parseClaim([])).toThrow("claim: expected an object, came []");
   });
 

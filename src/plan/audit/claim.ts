@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ConfigError } from "../../errors.ts";
 import { briefJson } from "../../json.ts";
-import { parseConfig, type ModelConfig } from "../../model/config.ts";
+import { type ModelConfig, parseConfig } from "../../model/config.ts";
 import { presetConfig } from "../../model/presets.ts";
 
 /** `14.8T`, `2.664M`, `180K`, `5.576e6` or a plain number. */
@@ -17,17 +17,21 @@ const amount = (what: string) =>
       return number;
     })
     .refine((n) => Number.isNaN(n) || (Number.isFinite(n) && n > 0), { error: what });
-const positive = amount("a positive number such as 2048, \"14.8T\" or \"2.664M\"");
+const positive = amount('a positive number such as 2048, "14.8T" or "2.664M"');
 const whole = positive.refine((n) => Number.isNaN(n) || Number.isSafeInteger(n), { error: "a positive whole number" });
 const text = z.string({ error: "text" }).min(1, { error: "text" });
 const date = z
-  .string({ error: "a date such as \"2024-12-27\"" })
-  .refine((d) => /^\d{4}(-\d{2}(-\d{2})?)?$/.test(d) && !Number.isNaN(Date.parse(d)), { error: "a date such as \"2024-12-27\"" });
+  .string({ error: 'a date such as "2024-12-27"' })
+  .refine((d) => /^\d{4}(-\d{2}(-\d{2})?)?$/.test(d) && !Number.isNaN(Date.parse(d)), {
+    error: 'a date such as "2024-12-27"',
+  });
 const source = z.strictObject(
   {
     title: text,
     date,
-    mark: z.enum(["primary", "secondary", "derived", "unconfirmed"], { error: '"primary", "secondary", "derived" or "unconfirmed"' }),
+    mark: z.enum(["primary", "secondary", "derived", "unconfirmed"], {
+      error: '"primary", "secondary", "derived" or "unconfirmed"',
+    }),
     url: text.optional(),
   },
   { error: "a source {title, date, mark, url}" },
@@ -43,7 +47,9 @@ const work = {
 const phase = z.strictObject({
   name: text,
   /** pretrain and extend have work that the audit can count; rl generates and trains; other is taken as stated. */
-  kind: z.enum(["pretrain", "extend", "sft", "rl", "other"], { error: '"pretrain", "extend", "sft", "rl" or "other"' }).default("pretrain"),
+  kind: z
+    .enum(["pretrain", "extend", "sft", "rl", "other"], { error: '"pretrain", "extend", "sft", "rl" or "other"' })
+    .default("pretrain"),
   ...work,
   /** Where one phase has several lengths: each its steps, batch and sequence. */
   stretches: z.array(z.strictObject({ steps: whole, batch: whole, sequence: whole })).optional(),
@@ -61,7 +67,12 @@ const phase = z.strictObject({
 });
 
 const layout = z.strictObject({
-  dp: whole.optional(), tp: whole.optional(), cp: whole.optional(), pp: whole.optional(), vp: whole.optional(), ep: whole.optional(),
+  dp: whole.optional(),
+  tp: whole.optional(),
+  cp: whole.optional(),
+  pp: whole.optional(),
+  vp: whole.optional(),
+  ep: whole.optional(),
   zero: z.literal([0, 1, 2, 3], { error: "0, 1, 2 or 3" }).optional(),
   microBatch: whole.optional(),
   recompute: z.enum(["none", "selective", "full"], { error: '"none", "selective" or "full"' }).optional(),
@@ -84,11 +95,16 @@ const schema = z.strictObject({
   /** When it was published. */
   date,
   /** Where its makers sit: what export rules look at. */
-  seat: z.string({ error: "a country code such as \"CN\"" }).regex(/^[A-Z]{2}$/, { error: "a country code such as \"CN\"" }).optional(),
+  seat: z
+    .string({ error: 'a country code such as "CN"' })
+    .regex(/^[A-Z]{2}$/, { error: 'a country code such as "CN"' })
+    .optional(),
   /** Before this day the work cannot have begun (an earlier release of the same people, say). */
   notBefore: date.optional(),
   /** A preset's name, or a whole config.json. */
-  model: z.union([text, z.record(z.string(), z.unknown())], { error: "a preset's name, a config.json's path or its content" }),
+  model: z.union([text, z.record(z.string(), z.unknown())], {
+    error: "a preset's name, a config.json's path or its content",
+  }),
   ...work,
   chip: text,
   gpus: whole.optional(),
@@ -106,18 +122,26 @@ const schema = z.strictObject({
   /** Totals and rates as the claim states them; each is worked out again and compared. */
   stated: z
     .strictObject({
-      gpuHours: positive.optional(), usd: positive.optional(), days: positive.optional(),
-      tokensPerSecondPerGpu: positive.optional(), gpuHoursPerTrillionTokens: positive.optional(), daysPerTrillionTokens: positive.optional(),
+      gpuHours: positive.optional(),
+      usd: positive.optional(),
+      days: positive.optional(),
+      tokensPerSecondPerGpu: positive.optional(),
+      gpuHoursPerTrillionTokens: positive.optional(),
+      daysPerTrillionTokens: positive.optional(),
       /** Per GPU, by the causal and the whole attention square. */
-      flopsPerSecCausal: positive.optional(), flopsPerSecFull: positive.optional(),
+      flopsPerSecCausal: positive.optional(),
+      flopsPerSecFull: positive.optional(),
       /** Of the BF16 peak, as a share of 1. */
-      mfuCausal: positive.optional(), mfuFull: positive.optional(),
+      mfuCausal: positive.optional(),
+      mfuFull: positive.optional(),
     })
     .default({}),
   /** Costs of its own that the claim says it includes nothing of; the audit names the rest. */
   excludes: z.array(text).default([]),
   /** Hours of earlier work it stands on, and whose they are. */
-  standsOn: z.array(z.strictObject({ what: text, gpuHours: positive.optional(), usd: positive.optional(), source })).default([]),
+  standsOn: z
+    .array(z.strictObject({ what: text, gpuHours: positive.optional(), usd: positive.optional(), source }))
+    .default([]),
   /** What others said must be true instead. */
   alternatives: z.array(alternative).optional(),
   sources: z.array(source).default([]),
@@ -142,14 +166,20 @@ export function parseClaim(json: unknown, where = "claim"): Claim {
     for (const issue of parsed.error.issues) {
       if (issue.code === "unrecognized_keys") {
         const at = issue.path.length > 0 ? `${issue.path.join(".")}.` : "";
-        for (const key of issue.keys) faults.push(`${at}${key}: expected no such field, came ${show(valueAt(json, [...issue.path, key]))}`);
-      } else faults.push(`${issue.path.join(".") || "claim"}: expected ${issue.message}, came ${show(valueAt(json, issue.path))}`);
+        for (const key of issue.keys)
+          faults.push(`${at}${key}: expected no such field, came ${show(valueAt(json, [...issue.path, key]))}`);
+      } else
+        faults.push(
+          `${issue.path.join(".") || "claim"}: expected ${issue.message}, came ${show(valueAt(json, issue.path))}`,
+        );
     }
   } else {
     crossCheck(parsed.data, faults);
     if (faults.length === 0) return parsed.data;
   }
-  throw new ConfigError(faults.length === 1 ? `${where}: ${faults[0]}` : `${where}: ${faults.length} faults\n  ${faults.join("\n  ")}`);
+  throw new ConfigError(
+    faults.length === 1 ? `${where}: ${faults[0]}` : `${where}: ${faults.length} faults\n  ${faults.join("\n  ")}`,
+  );
 }
 
 /** What no single field can say. */
@@ -159,7 +189,12 @@ function crossCheck(claim: Claim, faults: string[]): void {
     if (time === undefined) faults.push(`phases.${i}: expected gpuHours, hours, days or usd, came none`);
     else if (phase.gpuHours === undefined && phase.usd === undefined && (phase.gpus ?? claim.gpus) === undefined)
       faults.push(`phases.${i}: expected gpuHours, or gpus to multiply the time by, came neither`);
-    else if (phase.gpuHours === undefined && phase.hours === undefined && phase.days === undefined && claim.usdPerGpuHour === undefined)
+    else if (
+      phase.gpuHours === undefined &&
+      phase.hours === undefined &&
+      phase.days === undefined &&
+      claim.usdPerGpuHour === undefined
+    )
       faults.push(`phases.${i}: expected gpuHours, or usdPerGpuHour to divide the money by, came neither`);
   });
 }
@@ -191,19 +226,26 @@ export function phaseHours(claim: Claim, phase: Phase): number {
 /** Runs of equal steps that a phase consists of, as far as the claim says; the claim's own sequence and batch stand in. */
 export function phaseStretches(claim: Claim, phase: Phase): { tokens: number; sequence: number }[] {
   if (phase.kind === "rl" || phase.kind === "other") return [];
-  if (phase.stretches) return phase.stretches.map(({ steps, batch, sequence }) => ({ tokens: steps * batch * sequence, sequence }));
+  if (phase.stretches)
+    return phase.stretches.map(({ steps, batch, sequence }) => ({ tokens: steps * batch * sequence, sequence }));
   const sequence = phase.sequence ?? claim.sequence ?? 4096;
   const batch = phase.batch ?? claim.batch;
   const own = phase.tokens ?? (phase.steps && batch ? phase.steps * batch * sequence : undefined);
-  const tokens = own ?? (phase.kind === "pretrain" ? (claim.tokens ?? (claim.steps && batch ? claim.steps * batch * sequence : undefined)) : undefined);
+  const tokens =
+    own ??
+    (phase.kind === "pretrain"
+      ? (claim.tokens ?? (claim.steps && batch ? claim.steps * batch * sequence : undefined))
+      : undefined);
   return tokens === undefined ? [] : [{ tokens, sequence }];
 }
 
 const valueAt = (value: unknown, path: PropertyKey[]): unknown =>
-  path.reduce<unknown>((v, key) => (typeof v === "object" && v !== null ? (v as Record<PropertyKey, unknown>)[key] : undefined), value);
+  path.reduce<unknown>(
+    (v, key) => (typeof v === "object" && v !== null ? (v as Record<PropertyKey, unknown>)[key] : undefined),
+    value,
+  );
 
 function show(value: unknown): string {
   const text = value === undefined ? "nothing" : briefJson(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
-

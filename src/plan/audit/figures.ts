@@ -2,7 +2,12 @@ import { GRADES, type Grade } from "./report.ts";
 
 /** `2.788M`, `14.8T`, `147K`: counts with about four figures. */
 export function count(n: number, figures = 4): string {
-  for (const [unit, size] of [["T", 1e12], ["B", 1e9], ["M", 1e6], ["K", 1e3]] as const)
+  for (const [unit, size] of [
+    ["T", 1e12],
+    ["B", 1e9],
+    ["M", 1e6],
+    ["K", 1e3],
+  ] as const)
     if (Math.abs(n) >= size * (unit === "K" ? 10 : 1)) return `${trim(n / size, figures)}${unit}`;
   return Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : trim(n, figures);
 }

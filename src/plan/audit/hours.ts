@@ -38,7 +38,13 @@ const timesAsLikely = (x: number, y: number, { mean, sigma }: { mean: number; si
  * Probability of the true hours: a mixture of "as stated" and "anything up to five times", weighed by independent estimates;
  * nothing below `floor` × stated (what the published kernels need). Bands are of hours; `asStated` is the first part's weight.
  */
-export function believe(stated: number, sums: Grade, lostTimeMissing: boolean, estimates: Estimate[], floor = 0): Band & { asStated: number } {
+export function believe(
+  stated: number,
+  sums: Grade,
+  lostTimeMissing: boolean,
+  estimates: Estimate[],
+  floor = 0,
+): Band & { asStated: number } {
   const evidence = combine(estimates);
   const shift = lostTimeMissing ? Math.log(LOST) : 0;
   const [from, to] = [Math.log(OTHER.from), Math.log(OTHER.to)];
@@ -78,5 +84,8 @@ export function likelihoodOfFactor(factor: number, estimates: Estimate[]): numbe
 export function worstOf(checks: Check[], kinds: Check["kind"][]): Grade {
   return checks
     .filter(({ kind, grade }) => kinds.includes(kind) && grade !== "unknown")
-    .reduce<Grade>((worst, { grade }) => (GRADES.indexOf(grade as Grade) > GRADES.indexOf(worst) ? (grade as Grade) : worst), "ok");
+    .reduce<Grade>(
+      (worst, { grade }) => (GRADES.indexOf(grade as Grade) > GRADES.indexOf(worst) ? (grade as Grade) : worst),
+      "ok",
+    );
 }

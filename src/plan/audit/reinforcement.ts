@@ -3,11 +3,14 @@ import { count, gradeUpTo, percent, trim, whole } from "./figures.ts";
 import type { Estimate } from "./hours.ts";
 import { PREDICTION_LIMITS } from "./prediction.ts";
 import type { Band, Check } from "./report.ts";
-import { trainingFlops, type Subject } from "./subject.ts";
+import { type Subject, trainingFlops } from "./subject.ts";
 
 const serving: Source = {
-  title: "DeepSeek-V3/R1 inference system overview: 14.8K output tokens/s for a node of 8 H800, 20 to 22 tokens/s for one user", date: "2025-03-01",
-  mark: "secondary", url: "https://github.com/deepseek-ai/open-infra-index",
+  title:
+    "DeepSeek-V3/R1 inference system overview: 14.8K output tokens/s for a node of 8 H800, 20 to 22 tokens/s for one user",
+  date: "2025-03-01",
+  mark: "secondary",
+  url: "https://github.com/deepseek-ai/open-infra-index",
 };
 /** What that service does per GPU, and what it read per token: the yardstick for other models and chips, by active weights and memory bandwidth. */
 const SERVED = { tokensPerSecondPerGpu: 14_800 / 8, active: 36.6e9, hbmBytesPerSec: 3.35e12, perUser: 22 };
@@ -34,7 +37,10 @@ export function rollouts(subject: Subject): Rollouts[] {
     const gpus = phase.gpus ?? claim.gpus;
     const { steps, outputsPerStep, meanTokens } = phase;
     if (phase.kind !== "rl" || !steps || !outputsPerStep || !meanTokens || !gpus) return;
-    const decode = SERVED.tokensPerSecondPerGpu * (SERVED.active / parameters.active) * (chip.hbmBytesPerSec / SERVED.hbmBytesPerSec);
+    const decode =
+      SERVED.tokensPerSecondPerGpu *
+      (SERVED.active / parameters.active) *
+      (chip.hbmBytesPerSec / SERVED.hbmBytesPerSec);
     const training = trainingFlops(config, meanTokens);
     const update = (training * (1 + EXTRA_FORWARDS / 3)) / (TRAINING_SHARE * chip.bf16FlopsPerSec);
     const tokens = steps * outputsPerStep * meanTokens;
@@ -48,7 +54,8 @@ export function rollouts(subject: Subject): Rollouts[] {
       gpuHours,
       idealHours: (tokens * (1 / decode + update)) / 3600,
       secondsPerRollout,
-      neededPerUser: secondsPerRollout > updating ? (phase.maxTokens ?? meanTokens) / (secondsPerRollout - updating) : Infinity,
+      neededPerUser:
+        secondsPerRollout > updating ? (phase.maxTokens ?? meanTokens) / (secondsPerRollout - updating) : Infinity,
     });
   });
   return found;
@@ -116,5 +123,7 @@ export function checkAnswers(subject: Subject, predictions: AnswersPrediction[])
 /** The predictions as estimates of stated hours. */
 export const answerEstimates = (subject: Subject, predictions: AnswersPrediction[]): Estimate[] =>
   predictions.map(({ phase, gpuHours: { p10, p50, p90 } }) => ({
-    name: phase, ratio: p50 / subject.phases.find(({ name }) => name === phase)!.gpuHours, sigma: Math.log(p90 / p10) / 2.5632,
+    name: phase,
+    ratio: p50 / subject.phases.find(({ name }) => name === phase)!.gpuHours,
+    sigma: Math.log(p90 / p10) / 2.5632,
   }));

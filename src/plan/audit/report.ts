@@ -5,7 +5,12 @@ import type { Claim } from "./claim.ts";
 export const GRADES = ["ok", "aggressive", "unshown", "broken"] as const;
 export type Grade = (typeof GRADES)[number];
 
-export const VERDICTS = { ok: "adds up", aggressive: "plausible, aggressive", unshown: "not shown", broken: "does not add up" } as const;
+export const VERDICTS = {
+  ok: "adds up",
+  aggressive: "plausible, aggressive",
+  unshown: "not shown",
+  broken: "does not add up",
+} as const;
 
 export type CheckKind = "sums" | "physics" | "peers" | "prediction" | "calendar" | "law" | "price";
 
@@ -106,7 +111,13 @@ export interface AuditReport {
     restsOn: string;
   };
   /** Final run, then what the claim leaves out, then the whole. */
-  money: { stated?: number; finalRun: MoneyLine; programme: MoneyLine; ownership?: MoneyLine; multiples: { what: string; times: number; source: Source }[] };
+  money: {
+    stated?: number;
+    finalRun: MoneyLine;
+    programme: MoneyLine;
+    ownership?: MoneyLine;
+    multiples: { what: string; times: number; source: Source }[];
+  };
   leftOut: string[];
   sources: Source[];
 }

@@ -1,7 +1,7 @@
-import { mtpDepth, type ModelConfig } from "../../model/config.ts";
+import { type ModelConfig, mtpDepth } from "../../model/config.ts";
 import { countParameters, flopsPerToken } from "../../model/flops.ts";
 import type { Chip } from "../types.ts";
-import { phaseHours, phaseStretches, type Claim } from "./claim.ts";
+import { type Claim, phaseHours, phaseStretches } from "./claim.ts";
 
 /** FLOPs that a stretch of training does, by the ways of counting that people mix up. */
 export interface Work {
@@ -76,7 +76,9 @@ const add = (a: Work, b: Work): Work => ({
 /** Looks a claim up: its phases' hours and their work. */
 export function subjectOf(claim: Claim, config: ModelConfig, chip: Chip): Subject {
   const phases = claim.phases.map((phase) => {
-    const works = phaseStretches(claim, phase).map(({ tokens, sequence }) => workOf(config, tokens, sequence, claim.mtp));
+    const works = phaseStretches(claim, phase).map(({ tokens, sequence }) =>
+      workOf(config, tokens, sequence, claim.mtp),
+    );
     return {
       name: phase.name,
       kind: phase.kind,
@@ -88,7 +90,10 @@ export function subjectOf(claim: Claim, config: ModelConfig, chip: Chip): Subjec
   const sum = (kinds: (kind: string) => boolean) => {
     const some = phases.filter((phase) => phase.work && kinds(phase.kind));
     if (some.length === 0) return undefined;
-    return { ...some.map(({ work }) => work!).reduce(add), gpuHours: some.reduce((a, { gpuHours }) => a + gpuHours, 0) };
+    return {
+      ...some.map(({ work }) => work!).reduce(add),
+      gpuHours: some.reduce((a, { gpuHours }) => a + gpuHours, 0),
+    };
   };
   const pretrain = sum((kind) => kind === "pretrain");
   const sequence = claim.phases.find(({ kind }) => kind === "pretrain")?.sequence ?? claim.sequence ?? 4096;

@@ -1,4 +1,4 @@
-import { GRADES, VERDICTS, type AuditReport, type Check, type Grade } from "./report.ts";
+import { type AuditReport, type Check, GRADES, type Grade, VERDICTS } from "./report.ts";
 
 /**
  * The verdict is the worst grade of any check that could be made. A claim earns better than "not shown" only if at least one check
@@ -6,10 +6,17 @@ import { GRADES, VERDICTS, type AuditReport, type Check, type Grade } from "./re
  */
 export function judge(checks: Check[]): AuditReport["verdict"] {
   const made = checks.filter((check): check is Check & { grade: Grade } => check.grade !== "unknown");
-  const measured = made.some(({ kind, id }) => (kind === "physics" || kind === "peers" || kind === "prediction") && id !== "layout" && id !== "memory");
+  const measured = made.some(
+    ({ kind, id }) =>
+      (kind === "physics" || kind === "peers" || kind === "prediction") && id !== "layout" && id !== "memory",
+  );
   const worst = made.reduce<Grade>((w, { grade }) => (GRADES.indexOf(grade) > GRADES.indexOf(w) ? grade : w), "ok");
   if (!measured && worst !== "broken")
-    return { grade: "unshown", label: VERDICTS.unshown, because: "nothing in the claim lets its hours be set against its work" };
+    return {
+      grade: "unshown",
+      label: VERDICTS.unshown,
+      because: "nothing in the claim lets its hours be set against its work",
+    };
   const count = (grade: Grade) => made.filter((check) => check.grade === grade).length;
   const reasons = made.filter(({ grade }) => grade === worst).map(({ title }) => title);
   const because =

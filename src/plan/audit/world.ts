@@ -15,13 +15,14 @@ import { whole } from "./figures.ts";
 import { predictionOf } from "./prediction.ts";
 import type { AnswersPrediction } from "./reinforcement.ts";
 import type { Prediction } from "./report.ts";
-import { stepsOf, type Subject } from "./subject.ts";
+import { type Subject, stepsOf } from "./subject.ts";
 
 /** GPUs taken where a claim does not say how many. */
 const STAND_IN_GPUS = 1024;
 
 /** A date that names only a year or a month, as the day it ends with: what was published "in 2024" was so by its last day. */
-const lastDay = (date: string): string => (date.length === 10 ? date : date.length === 4 ? `${date}-12-31` : `${date}-28`);
+const lastDay = (date: string): string =>
+  date.length === 10 ? date : date.length === 4 ? `${date}-12-31` : `${date}-28`;
 
 const predicted = new WeakMap<Claim, Map<string, Prediction | undefined>>();
 
@@ -39,10 +40,15 @@ function ask(subject: Subject, chip: Chip): Prediction | undefined {
   if (!pretrain) return undefined;
   const gpus = claim.gpus ?? STAND_IN_GPUS;
   const steps = stepsOf(subject);
-  const noneLost = claim.stepSeconds && steps && claim.gpus && (steps * claim.stepSeconds * claim.gpus) / 3600 / pretrain.gpuHours > 0.97;
+  const noneLost =
+    claim.stepSeconds &&
+    steps &&
+    claim.gpus &&
+    (steps * claim.stepSeconds * claim.gpus) / 3600 / pretrain.gpuHours > 0.97;
   const question = { ...questionOf(subject, chip, gpus), goodput: noneLost ? 1 : undefined };
   const assumed = `${claim.gpus ? "" : `Reckoned on ${whole(gpus)} GPUs, since the claim names no number. `}${noneLost ? "Without lost time, as the claim counts. " : ""}`;
-  const fixed = claim.layout || claim.schedule ? { ...question, layout: claim.layout, schedule: claim.schedule } : undefined;
+  const fixed =
+    claim.layout || claim.schedule ? { ...question, layout: claim.layout, schedule: claim.schedule } : undefined;
   if (fixed) {
     try {
       return predictionOf(plan(fixed), `${assumed}In the stated layout.`);
@@ -66,18 +72,63 @@ const SPECULATION = { acceptance: 0.87, drafted: 1 };
 /** Reinforcement learning by the planner's own model of rollouts; nothing where the claim does not say enough. */
 function predictAnswers({ claim, config, chip }: Subject): AnswersPrediction[] {
   const speculation = mtpDepth(config) > 0 ? SPECULATION : undefined;
-  return claim.phases.flatMap(({ name, kind, gpus = claim.gpus, steps, outputsPerStep, outputsPerRollout = outputsPerStep, meanTokens, maxTokens }) => {
-    if (kind !== "rl" || !gpus || !steps || !outputsPerStep || !outputsPerRollout || !meanTokens || !maxTokens || meanTokens >= maxTokens) return [];
-    const question = { model: config, modelName: claim.title ?? claim.name, tokens: 1, chip, gpus, precision: claim.precision, mtp: claim.mtp, usdPerGpuHour: 1 };
-    try {
-      const { phases, sources } = planPhases(question, [{ kind: "grpo", name, steps, outputsPerStep, outputsPerRollout, meanTokens, maxTokens, sources: claim.sources }], { speculation });
-      const { gpuHours, low, high, says } = phases[0];
-      return [{ phase: name, gpuHours: { p10: gpuHours * low, p50: gpuHours, p90: gpuHours * high }, says, sources }];
-    } catch (error) {
-      if (error instanceof ConfigError) return [];
-      throw error;
-    }
-  });
+  return claim.phases.flatMap(
+    ({
+      name,
+      kind,
+      gpus = claim.gpus,
+      steps,
+      outputsPerStep,
+      outputsPerRollout = outputsPerStep,
+      meanTokens,
+      maxTokens,
+    }) => {
+      if (
+        kind !== "rl" ||
+        !gpus ||
+        !steps ||
+        !outputsPerStep ||
+        !outputsPerRollout ||
+        !meanTokens ||
+        !maxTokens ||
+        meanTokens >= maxTokens
+      )
+        return [];
+      const question = {
+        model: config,
+        modelName: claim.title ?? claim.name,
+        tokens: 1,
+        chip,
+        gpus,
+        precision: claim.precision,
+        mtp: claim.mtp,
+        usdPerGpuHour: 1,
+      };
+      try {
+        const { phases, sources } = planPhases(
+          question,
+          [
+            {
+              kind: "grpo",
+              name,
+              steps,
+              outputsPerStep,
+              outputsPerRollout,
+              meanTokens,
+              maxTokens,
+              sources: claim.sources,
+            },
+          ],
+          { speculation },
+        );
+        const { gpuHours, low, high, says } = phases[0];
+        return [{ phase: name, gpuHours: { p10: gpuHours * low, p50: gpuHours, p90: gpuHours * high }, says, sources }];
+      } catch (error) {
+        if (error instanceof ConfigError) return [];
+        throw error;
+      }
+    },
+  );
 }
 
 /** Memory in the stated layout: as predicted where it fits, else the least it can take; undefined where the layout cannot run at all. */
@@ -93,19 +144,30 @@ function memory(subject: Subject): MemoryBytes | undefined {
 }
 
 const questionOf = ({ claim, config, pretrain }: Subject, chip: Chip, gpus: number): PlanQuestion => ({
-  model: config, modelName: claim.title ?? claim.name, tokens: pretrain!.tokens, chip, gpus, sequence: pretrain!.sequence, batch: claim.batch,
-  precision: claim.precision, mtp: claim.mtp,
+  model: config,
+  modelName: claim.title ?? claim.name,
+  tokens: pretrain!.tokens,
+  chip,
+  gpus,
+  sequence: pretrain!.sequence,
+  batch: claim.batch,
+  precision: claim.precision,
+  mtp: claim.mtp,
 });
 
 /** A chip's own price, or that of the chip with the same arithmetic that is on every list. */
 const sameArithmetic = (chip: Chip): Chip | undefined =>
-  ["h100", "a100-80"].map(chipOf).find(({ bf16FlopsPerSec }) => Math.abs(bf16FlopsPerSec / chip.bf16FlopsPerSec - 1) < 0.05);
+  ["h100", "a100-80"]
+    .map(chipOf)
+    .find(({ bf16FlopsPerSec }) => Math.abs(bf16FlopsPerSec / chip.bf16FlopsPerSec - 1) < 0.05);
 
 /** The chip table, the export rules, the price lists and the planner, as an audit asks them. */
 export const realWorld: World = {
   chipOf,
   obtainable: (chip, seat, before) =>
-    seat === undefined ? { known: false, ever: false, short: "seat not stated", sources: [] } : obtainable(chip, seat, lastDay(before)),
+    seat === undefined
+      ? { known: false, ever: false, short: "seat not stated", sources: [] }
+      : obtainable(chip, seat, lastDay(before)),
   predict,
   predictAnswers,
   memory,
@@ -113,7 +175,11 @@ export const realWorld: World = {
     const own = rentalRate(chip);
     const like = sameArithmetic(chip);
     const index = like?.id === "h100" ? rentalRate(like, { provider: "index", date: "2025-10" }) : undefined;
-    return { from: Math.min(own.low, index?.low ?? own.low), to: own.high, sources: [...own.sources, ...(index?.sources ?? [])] };
+    return {
+      from: Math.min(own.low, index?.low ?? own.low),
+      to: own.high,
+      sources: [...own.sources, ...(index?.sources ?? [])],
+    };
   },
   purchase: (chip) => {
     const own = purchasePrice(chip);

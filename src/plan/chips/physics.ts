@@ -13,7 +13,11 @@ export function performanceDensity(chip: ChipFacts): number | undefined {
 }
 
 function fromRates({ bf16FlopsPerSec, eightBitOpsPerSec, fp4FlopsPerSec }: ChipFacts): number | undefined {
-  const tops = [[bf16FlopsPerSec, 16], [eightBitOpsPerSec, 8], [fp4FlopsPerSec, 4]] as const;
+  const tops = [
+    [bf16FlopsPerSec, 16],
+    [eightBitOpsPerSec, 8],
+    [fp4FlopsPerSec, 4],
+  ] as const;
   const known = tops.flatMap(([rate, bits]) => (rate === undefined ? [] : [(rate / 1e12) * bits]));
   return known.length > 0 ? Math.max(...known) : undefined;
 }
@@ -28,24 +32,62 @@ export function physicsFaults(chip: ChipFacts): string[] {
   const within = (value: number | undefined, low: number, high: number, say: (value: string) => string) => {
     if (value !== undefined && !(value >= low && value <= high)) faults.push(say(figure(value)));
   };
-  const { bf16FlopsPerSec: bf16, eightBitOpsPerSec: eight, fp4FlopsPerSec: fp4, hbmBytes, hbmBytesPerSec, linkBytesPerSec, linkedChips, watts } = chip;
+  const {
+    bf16FlopsPerSec: bf16,
+    eightBitOpsPerSec: eight,
+    fp4FlopsPerSec: fp4,
+    hbmBytes,
+    hbmBytesPerSec,
+    linkBytesPerSec,
+    linkedChips,
+    watts,
+  } = chip;
   within(bf16, 1e12, 1e17, (v) => `bf16FlopsPerSec: expected 1 TFLOP/s to 100 PFLOP/s, in FLOP/s, came ${v}`);
   if (bf16 !== undefined && eight !== undefined && !doubted("eightBitOpsPerSec")) {
     const [low, high] = chip.fp8 ? [1.8, 2.2] : [0.45, 4.2];
-    within(eight / bf16, low, high, (v) => `8-bit over BF16: expected ${low} to ${high}${chip.fp8 ? " (FP8 is about twice BF16, both dense)" : ""}, came ${v}`);
+    within(
+      eight / bf16,
+      low,
+      high,
+      (v) =>
+        `8-bit over BF16: expected ${low} to ${high}${chip.fp8 ? " (FP8 is about twice BF16, both dense)" : ""}, came ${v}`,
+    );
   }
   if (eight !== undefined && fp4 !== undefined && !doubted("fp4FlopsPerSec"))
     within(fp4 / eight, 1.5, 4.2, (v) => `FP4 over FP8: expected 1.5 to 4.2, came ${v}`);
   within(hbmBytes, 4e9, 2e12, (v) => `hbmBytes: expected 4 GB to 2 TB, in bytes, came ${v}`);
   if (hbmBytes !== undefined && hbmBytesPerSec !== undefined)
-    within(hbmBytes / hbmBytesPerSec, 0.005, 0.12, (v) => `seconds to read the memory once: expected 0.005 to 0.12, came ${v}`);
+    within(
+      hbmBytes / hbmBytesPerSec,
+      0.005,
+      0.12,
+      (v) => `seconds to read the memory once: expected 0.005 to 0.12, came ${v}`,
+    );
   if (bf16 !== undefined && hbmBytesPerSec !== undefined)
-    within(bf16 / hbmBytesPerSec, 20, 800, (v) => `BF16 FLOPs per byte of memory traffic: expected 20 to 800, came ${v}`);
+    within(
+      bf16 / hbmBytesPerSec,
+      20,
+      800,
+      (v) => `BF16 FLOPs per byte of memory traffic: expected 20 to 800, came ${v}`,
+    );
   if (linkedChips !== undefined && linkBytesPerSec !== undefined) {
     const [low, high] = linkedChips > 1 ? [30e9, 8e12] : [8e9, 300e9];
-    within(linkBytesPerSec, low, high, (v) => `linkBytesPerSec of ${linkedChips > 1 ? "linked chips" : "a card on PCIe"}: expected ${figure(low)} to ${figure(high)}, in bytes a second, came ${v}`);
-    if (hbmBytesPerSec !== undefined && linkBytesPerSec > hbmBytesPerSec && !doubted("linkBytesPerSec") && !doubted("hbmBytesPerSec"))
-      faults.push(`linkBytesPerSec: expected less than the memory's ${figure(hbmBytesPerSec)}, came ${figure(linkBytesPerSec)}`);
+    within(
+      linkBytesPerSec,
+      low,
+      high,
+      (v) =>
+        `linkBytesPerSec of ${linkedChips > 1 ? "linked chips" : "a card on PCIe"}: expected ${figure(low)} to ${figure(high)}, in bytes a second, came ${v}`,
+    );
+    if (
+      hbmBytesPerSec !== undefined &&
+      linkBytesPerSec > hbmBytesPerSec &&
+      !doubted("linkBytesPerSec") &&
+      !doubted("hbmBytesPerSec")
+    )
+      faults.push(
+        `linkBytesPerSec: expected less than the memory's ${figure(hbmBytesPerSec)}, came ${figure(linkBytesPerSec)}`,
+      );
   }
   within(watts, 50, 3000, (v) => `watts: expected 50 to 3000 for one chip, came ${v}`);
   if (watts !== undefined && bf16 !== undefined)
@@ -53,7 +95,12 @@ export function physicsFaults(chip: ChipFacts): string[] {
   within(chip.logicDieMm2, 50, 4000, (v) => `logicDieMm2: expected 50 to 4000, came ${v}`);
   const computed = fromRates(chip);
   if (chip.tpp !== undefined && computed !== undefined)
-    within(chip.tpp / computed, 0.98, 2.06, (v) => `tpp: expected once to twice what the rates give (${figure(computed)}), came ${v} times`);
+    within(
+      chip.tpp / computed,
+      0.98,
+      2.06,
+      (v) => `tpp: expected once to twice what the rates give (${figure(computed)}), came ${v} times`,
+    );
   return faults;
 }
 

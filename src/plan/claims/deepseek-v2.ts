@@ -1,6 +1,11 @@
 import type { ClaimInput } from "../audit/claim.ts";
 
-const paper = { title: "DeepSeek-V2, arXiv:2405.04434, section 3.2.3", date: "2024-05-07", mark: "primary", url: "https://arxiv.org/abs/2405.04434" } as const;
+const paper = {
+  title: "DeepSeek-V2, arXiv:2405.04434, section 3.2.3",
+  date: "2024-05-07",
+  mark: "primary",
+  url: "https://arxiv.org/abs/2405.04434",
+} as const;
 
 /** 172.8K H800 hours for a trillion tokens; the number of GPUs is not stated. */
 export const deepseekV2: ClaimInput = {

@@ -1,11 +1,21 @@
 import type { ClaimInput } from "../audit/claim.ts";
 
-const report = { title: "DeepSeek-V3 Technical Report, arXiv:2412.19437, table 1", date: "2024-12-27", mark: "primary", url: "https://arxiv.org/abs/2412.19437" } as const;
+const report = {
+  title: "DeepSeek-V3 Technical Report, arXiv:2412.19437, table 1",
+  date: "2024-12-27",
+  mark: "primary",
+  url: "https://arxiv.org/abs/2412.19437",
+} as const;
 const isca = {
-  title: "Insights into DeepSeek-V3, ISCA 2025, arXiv:2505.09343, table 4", date: "2025-05-14", mark: "primary", url: "https://arxiv.org/abs/2505.09343",
+  title: "Insights into DeepSeek-V3, ISCA 2025, arXiv:2505.09343, table 4",
+  date: "2025-05-14",
+  mark: "primary",
+  url: "https://arxiv.org/abs/2505.09343",
 } as const;
 const trace = {
-  title: "deepseek-ai/profile-data, train.json (one DualPipe pair, 4 MoE layers, EP64, sequence 4096, H800)", date: "2025-02", mark: "primary",
+  title: "deepseek-ai/profile-data, train.json (one DualPipe pair, 4 MoE layers, EP64, sequence 4096, H800)",
+  date: "2025-02",
+  mark: "primary",
   url: "https://github.com/deepseek-ai/profile-data",
 } as const;
 
@@ -33,15 +43,27 @@ export const deepseekV3: ClaimInput = {
   phases: [
     { name: "pre-training", kind: "pretrain", tokens: "14.8T", gpuHours: "2.664M", usd: "5.328M" },
     {
-      name: "context extension", kind: "extend", gpuHours: "119K", usd: "0.238M",
-      stretches: [{ steps: 1000, batch: 1920, sequence: 32768 }, { steps: 1000, batch: 480, sequence: 131072 }],
+      name: "context extension",
+      kind: "extend",
+      gpuHours: "119K",
+      usd: "0.238M",
+      stretches: [
+        { steps: 1000, batch: 1920, sequence: 32768 },
+        { steps: 1000, batch: 480, sequence: 131072 },
+      ],
     },
     { name: "post-training", kind: "sft", gpuHours: "5K", usd: "0.01M" },
   ],
   usdPerGpuHour: 2,
   stated: {
-    gpuHours: "2.788M", usd: "5.576M", gpuHoursPerTrillionTokens: "180K", daysPerTrillionTokens: 3.7,
-    flopsPerSecCausal: 385e12, flopsPerSecFull: 432e12, mfuCausal: 0.3894, mfuFull: 0.4373,
+    gpuHours: "2.788M",
+    usd: "5.576M",
+    gpuHoursPerTrillionTokens: "180K",
+    daysPerTrillionTokens: 3.7,
+    flopsPerSecCausal: 385e12,
+    flopsPerSecFull: 432e12,
+    mfuCausal: 0.3894,
+    mfuFull: 0.4373,
   },
   excludes: ["earlier research", "ablations on architecture, algorithms and data"],
   alternatives: [
@@ -49,8 +71,15 @@ export const deepseekV3: ClaimInput = {
     { kind: "understated", factor: 4 },
     { kind: "chip", chip: "h100" },
     {
-      kind: "fleet", chip: "h100", gpus: 50000,
-      source: { title: "Alexandr Wang to CNBC, as reported by OfficeChai", date: "2025-01", mark: "secondary", url: "https://officechai.com/ai/scale-ai-ceo-says-deepseek-had-50000-nvidia-h100-gpus-elon-musk-agrees" },
+      kind: "fleet",
+      chip: "h100",
+      gpus: 50000,
+      source: {
+        title: "Alexandr Wang to CNBC, as reported by OfficeChai",
+        date: "2025-01",
+        mark: "secondary",
+        url: "https://officechai.com/ai/scale-ai-ceo-says-deepseek-had-50000-nvidia-h100-gpus-elon-musk-agrees",
+      },
     },
   ],
   sources: [report, isca, trace],

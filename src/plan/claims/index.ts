@@ -1,5 +1,5 @@
 import { ConfigError } from "../../errors.ts";
-import { parseClaim, type Claim, type ClaimInput } from "../audit/claim.ts";
+import { type Claim, type ClaimInput, parseClaim } from "../audit/claim.ts";
 import { deepseekR1 } from "./deepseek-r1.ts";
 import { deepseekV2 } from "./deepseek-v2.ts";
 import { deepseekV3 } from "./deepseek-v3.ts";

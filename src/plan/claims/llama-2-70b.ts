@@ -1,7 +1,9 @@
 import type { ClaimInput } from "../audit/claim.ts";
 
 const card = {
-  title: "Llama 2 model card, meta-llama/llama-models", date: "2023-07-18", mark: "primary",
+  title: "Llama 2 model card, meta-llama/llama-models",
+  date: "2023-07-18",
+  mark: "primary",
   url: "https://github.com/meta-llama/llama-models/blob/main/models/llama2/MODEL_CARD.md",
 } as const;
 
@@ -13,8 +15,14 @@ export const llama2: ClaimInput = {
   date: "2023-07-18",
   seat: "US",
   model: {
-    model_type: "llama", vocab_size: 32000, hidden_size: 8192, intermediate_size: 28672, num_hidden_layers: 80, num_attention_heads: 64,
-    num_key_value_heads: 8, max_position_embeddings: 4096,
+    model_type: "llama",
+    vocab_size: 32000,
+    hidden_size: 8192,
+    intermediate_size: 28672,
+    num_hidden_layers: 80,
+    num_attention_heads: 64,
+    num_key_value_heads: 8,
+    max_position_embeddings: 4096,
   },
   tokens: "2T",
   sequence: 4096,

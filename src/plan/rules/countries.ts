@@ -3,7 +3,11 @@ import { nearest } from "../nearest.ts";
 import type { Source } from "../types.ts";
 
 /** Country groups of 15 CFR 740, supplement 1: A columns as in a copy of June 2026, D columns as remembered. */
-export const COUNTRY_GROUPS: Source = { title: "15 CFR 740, supplement 1, country groups (D columns as remembered)", date: "2026-06-20", mark: "unconfirmed" };
+export const COUNTRY_GROUPS: Source = {
+  title: "15 CFR 740, supplement 1, country groups (D columns as remembered)",
+  date: "2026-06-20",
+  mark: "unconfirmed",
+};
 
 const set = (codes: string) => new Set(codes.split(" "));
 /** Allies (A:5 or A:6): not counted to D:1, D:4 and D:5 by the rules on chips. */
@@ -28,7 +32,8 @@ export const isOfConcern = (code: string): boolean => !isAlly(code) && (D1.has(a
 const MIDDLE_EAST = set("AE BH EG IQ JO KW LB OM QA SA YE");
 export const isMiddleEast = (code: string): boolean => MIDDLE_EAST.has(code);
 /** What the rules on chips look at since October 2023: those destinations, and firms of the strictest ones' seats wherever they are. */
-export const inScopeSince2023 = (to: string, headquarters: string): boolean => isEmbargoedForArms(to) || isOfConcern(to) || isEmbargoedForArms(headquarters);
+export const inScopeSince2023 = (to: string, headquarters: string): boolean =>
+  isEmbargoedForArms(to) || isOfConcern(to) || isEmbargoedForArms(headquarters);
 
 /** Countries to which nearly everything needs a licence, with the day since when. */
 export function generalEmbargo(code: string, date: string): boolean {
@@ -53,8 +58,22 @@ function countries(): Map<string, string> {
 }
 
 const COMMON: Record<string, string> = {
-  uk: "GB", usa: "US", prc: "CN", uae: "AE", "hong kong": "HK", macau: "MO", macao: "MO", turkey: "TR", burma: "MM", korea: "KR", "south korea": "KR",
-  "north korea": "KP", "united states of america": "US", britain: "GB", emirates: "AE", "saudi": "SA",
+  uk: "GB",
+  usa: "US",
+  prc: "CN",
+  uae: "AE",
+  "hong kong": "HK",
+  macau: "MO",
+  macao: "MO",
+  turkey: "TR",
+  burma: "MM",
+  korea: "KR",
+  "south korea": "KR",
+  "north korea": "KP",
+  "united states of america": "US",
+  britain: "GB",
+  emirates: "AE",
+  saudi: "SA",
 };
 
 /** A country's two letters from its code or its English name, in any case. Throws UsageError with the nearest. */
@@ -68,8 +87,15 @@ export function countryOf(text: string, where = "country"): string {
   const byName = lower.length > 3;
   const close = byName
     ? nearest(lower, [...known.values()]).slice(0, 3)
-    : nearest(upper, [...known.keys()].filter((code) => code[0] === upper[0] || code[1] === upper[1])).slice(0, 3).map((code) => `${code} (${known.get(code)})`);
-  throw new UsageError(`${where}: expected a country's two letters or its name, came ${JSON.stringify(text)}; nearest: ${close.join(", ")}`);
+    : nearest(
+        upper,
+        [...known.keys()].filter((code) => code[0] === upper[0] || code[1] === upper[1]),
+      )
+        .slice(0, 3)
+        .map((code) => `${code} (${known.get(code)})`);
+  throw new UsageError(
+    `${where}: expected a country's two letters or its name, came ${JSON.stringify(text)}; nearest: ${close.join(", ")}`,
+  );
 }
 
 export function countryName(code: string): string {
@@ -81,7 +107,9 @@ export function dayOf(text: string, where = "date"): string {
   const given = text.trim();
   const match = /^(\d{4})-(\d\d)-(\d\d)$/.exec(given);
   if (match && real(given)) return given;
-  throw new UsageError(`${where}: expected a day as YYYY-MM-DD, came ${JSON.stringify(text)}; nearest: ${guess(given)}`);
+  throw new UsageError(
+    `${where}: expected a day as YYYY-MM-DD, came ${JSON.stringify(text)}; nearest: ${guess(given)}`,
+  );
 }
 
 const real = (day: string): boolean => {
@@ -94,7 +122,8 @@ function guess(given: string): string {
   const [a, b, c] = given.split(/[^0-9]+/).filter((part) => part !== "");
   const candidates: string[] = [];
   if (a?.length === 8 && b === undefined) candidates.push(`${a.slice(0, 4)}-${a.slice(4, 6)}-${a.slice(6)}`);
-  if (a?.length === 4) candidates.push(`${a}-${pad(b ?? "1")}-${pad(c ?? "1")}`, `${a}-${pad(b ?? "1")}-28`, `${a}-01-01`);
+  if (a?.length === 4)
+    candidates.push(`${a}-${pad(b ?? "1")}-${pad(c ?? "1")}`, `${a}-${pad(b ?? "1")}-28`, `${a}-01-01`);
   if (c?.length === 4) candidates.push(`${c}-${pad(b!)}-${pad(a!)}`, `${c}-${pad(a!)}-${pad(b!)}`);
   return candidates.find(real) ?? "2023-11-17";
 }

@@ -19,34 +19,114 @@ export function notesFor(chip: ChipFacts, date: string, to: string, headquarters
   };
   const china = isChina(to) || isMacau(to);
   const caught = eccn !== "none";
-  if (chip.released > date) notes.push({ says: `${chip.name} was not yet released (${chip.released})`, source: chip.sources[0]! });
+  if (chip.released > date)
+    notes.push({ says: `${chip.name} was not yet released (${chip.released})`, source: chip.sources[0]! });
   if (caught && china) {
-    since("2022-10-07", "the rule came into force in steps, on 2022-10-07, 10-12 and 10-21; the lines on chips bind from the last", LAW.october2022, "2022-10-21");
-    since("2023-10-17", "the next rule, which drops the test of I/O, is public and comes into force on 2023-11-17", LAW.october2023, "2023-11-17");
+    since(
+      "2022-10-07",
+      "the rule came into force in steps, on 2022-10-07, 10-12 and 10-21; the lines on chips bind from the last",
+      LAW.october2022,
+      "2022-10-21",
+    );
+    since(
+      "2023-10-17",
+      "the next rule, which drops the test of I/O, is public and comes into force on 2023-11-17",
+      LAW.october2023,
+      "2023-11-17",
+    );
   }
-  if (china) since("2024-12-02", "memory sold apart from a chip has a rule of its own (3A090.c, over 2 GB/s per mm²); memory packaged with a chip is judged with the chip", LAW.memory2024);
+  if (china)
+    since(
+      "2024-12-02",
+      "memory sold apart from a chip has a rule of its own (3A090.c, over 2 GB/s per mm²); memory packaged with a chip is judged with the chip",
+      LAW.memory2024,
+    );
   if (caught) {
-    since("2025-01-15", "the diffusion rule, a licence for 3A090.a to the whole world with quotas, is published, to be complied with from 2025-05-15", LAW.diffusion2025, "2025-05-13");
-    since("2025-05-13", "the diffusion rule was announced as not enforced before it bound anyone; a formal repeal was not seen", LAW.notEnforced2025);
-    since("2025-01-16", "a chip of 16 nm or less from a foundry or designer outside the approved lists is presumed to be 3A090.a", LAW.foundry2025);
+    since(
+      "2025-01-15",
+      "the diffusion rule, a licence for 3A090.a to the whole world with quotas, is published, to be complied with from 2025-05-15",
+      LAW.diffusion2025,
+      "2025-05-13",
+    );
+    since(
+      "2025-05-13",
+      "the diffusion rule was announced as not enforced before it bound anyone; a formal repeal was not seen",
+      LAW.notEnforced2025,
+    );
+    since(
+      "2025-01-16",
+      "a chip of 16 nm or less from a foundry or designer outside the approved lists is presumed to be 3A090.a",
+      LAW.foundry2025,
+    );
   }
   if (china && (chip.id === "h20" || chip.id === "mi308x")) {
-    since("2025-07-15", "licences were promised in July 2025 and issued in August, for 15 % of the revenue by press and company; never codified", press("press on licences for H20 and MI308", "2025-08"));
+    since(
+      "2025-07-15",
+      "licences were promised in July 2025 and issued in August, for 15 % of the revenue by press and company; never codified",
+      press("press on licences for H20 and MI308", "2025-08"),
+    );
   }
   if (china && chip.id === "h200") {
-    since("2025-12-08", "the President announced H200 for approved customers, against 25 %", press("press on the announcement on H200", "2025-12-08"));
-    since("2026-01-14", "Chinese customs were reported to stop H200; conditional approvals were reported late in January", press("Reuters on Chinese customs and H200", "2026-01-14"));
-    since("2026-04-26", "small licences were granted, without any revenue from Hopper in China by 2026-04-26", { title: "NVIDIA, form 10-Q", date: "2026-05", mark: "primary" });
-    since("2026-05-01", "a limit of 75,000 H200 per customer was reported", press("press on a limit per customer", "2026"));
+    since(
+      "2025-12-08",
+      "the President announced H200 for approved customers, against 25 %",
+      press("press on the announcement on H200", "2025-12-08"),
+    );
+    since(
+      "2026-01-14",
+      "Chinese customs were reported to stop H200; conditional approvals were reported late in January",
+      press("Reuters on Chinese customs and H200", "2026-01-14"),
+    );
+    since("2026-04-26", "small licences were granted, without any revenue from Hopper in China by 2026-04-26", {
+      title: "NVIDIA, form 10-Q",
+      date: "2026-05",
+      mark: "primary",
+    });
+    since(
+      "2026-05-01",
+      "a limit of 75,000 H200 per customer was reported",
+      press("press on a limit per customer", "2026"),
+    );
   }
   if (china && caught) {
-    since("2025-11-05", "China tells data centres with state money to use domestic chips", press("Reuters on state-funded data centres", "2025-11-05"));
-    since("2026-08-01", "AI OVERWATCH Act (H.R. 6875) and Chip Security Act are out of committee, not law", press("press on bills before the House", "2026-08"));
-    since("2026-01-15", "the review of January 2026 is for exports from the US; re-exports are still presumed to be denied", press("commentary on 91 FR 1684", "2026-01"));
+    since(
+      "2025-11-05",
+      "China tells data centres with state money to use domestic chips",
+      press("Reuters on state-funded data centres", "2025-11-05"),
+    );
+    since(
+      "2026-08-01",
+      "AI OVERWATCH Act (H.R. 6875) and Chip Security Act are out of committee, not law",
+      press("press on bills before the House", "2026-08"),
+    );
+    since(
+      "2026-01-15",
+      "the review of January 2026 is for exports from the US; re-exports are still presumed to be denied",
+      press("commentary on 91 FR 1684", "2026-01"),
+    );
   }
-  if (isEmbargoedForArms(headquarters) && !isEmbargoedForArms(to) && caught) since("2026-05-31", "guidance repeats it: a seat in a D:5 country counts, wherever the data centre stands", LAW.seat2026);
-  if (isEmbargoedForArms(headquarters) && caught) since("2025-09-29", "the rule that counts firms half owned by listed ones was in force, then suspended to about 2026-11-09; check its state", { title: "50 % affiliates rule, as remembered", date: "2025-11-10", mark: "unconfirmed" });
-  if (caught && headquarters !== to && isChina(to)) since("2022-10-07", "firms seated in allied countries were told of milder review in China; which one is not confirmed here", LAW.october2022);
-  if (date > LAST_READ) notes.push({ says: `nothing after ${LAST_READ} was read; later changes are not in here`, source: { title: "state of these rules", date: LAST_READ, mark: "derived" } });
+  if (isEmbargoedForArms(headquarters) && !isEmbargoedForArms(to) && caught)
+    since(
+      "2026-05-31",
+      "guidance repeats it: a seat in a D:5 country counts, wherever the data centre stands",
+      LAW.seat2026,
+    );
+  if (isEmbargoedForArms(headquarters) && caught)
+    since(
+      "2025-09-29",
+      "the rule that counts firms half owned by listed ones was in force, then suspended to about 2026-11-09; check its state",
+      { title: "50 % affiliates rule, as remembered", date: "2025-11-10", mark: "unconfirmed" },
+    );
+  if (caught && headquarters !== to && isChina(to))
+    since(
+      "2022-10-07",
+      "firms seated in allied countries were told of milder review in China; which one is not confirmed here",
+      LAW.october2022,
+    );
+  if (date > LAST_READ)
+    notes.push({
+      says: `nothing after ${LAST_READ} was read; later changes are not in here`,
+      source: { title: "state of these rules", date: LAST_READ, mark: "derived" },
+    });
   return notes;
 }

@@ -67,8 +67,12 @@ export function paragraphOf(chip: ChipFacts, version: RuleVersion): { eccn: Eccn
   const doubt = chip.doubts ?? {};
   const test = (rule: string, ...parts: Condition[]) => {
     const text = parts.map(({ says }) => says).join(" and ");
-    const shaky = [/TPP/.test(text) && (doubt.tpp ?? (chip.tpp === undefined ? doubt.bf16FlopsPerSec : undefined)), /PD/.test(text) && doubt.logicDieMm2 && `die area: ${doubt.logicDieMm2}`]
-      .filter(Boolean).join("; ");
+    const shaky = [
+      /TPP/.test(text) && (doubt.tpp ?? (chip.tpp === undefined ? doubt.bf16FlopsPerSec : undefined)),
+      /PD/.test(text) && doubt.logicDieMm2 && `die area: ${doubt.logicDieMm2}`,
+    ]
+      .filter(Boolean)
+      .join("; ");
     const holds = all(...parts.map((part) => part.holds));
     const missed = parts.filter((part) => part.holds !== true).map(({ says }) => says);
     tests.push({ rule, says: shaky ? `${text} (${shaky})` : text, holds, missed, source });
@@ -81,7 +85,11 @@ export function paragraphOf(chip: ChipFacts, version: RuleVersion): { eccn: Eccn
   }
   const tpp = (line: number) => atLeast("TPP", m.tpp, line);
   const density = (line: number) => atLeast("PD", m.density, line);
-  if (!chip.datacenter && test("note 2 to 3A090", { says: "not for data centres", holds: true }, below(tpp(4800))) === true) return { eccn: "none", tests };
+  if (
+    !chip.datacenter &&
+    test("note 2 to 3A090", { says: "not for data centres", holds: true }, below(tpp(4800))) === true
+  )
+    return { eccn: "none", tests };
   const a = any(test("3A090.a.1", tpp(4800)), test("3A090.a.2", tpp(1600), density(5.92)));
   if (a === true) return { eccn: "3A090.a", tests };
   const b = any(

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CHIP_FACTS, factsOf, parseChip } from "../chips.ts";
 import type { ChipFacts } from "../types.ts";
-import { countryOf, dayOf, legality, legalOn, obtainable, spans, versionOn, VERSIONS, type Verdict } from "./index.ts";
+import { countryOf, dayOf, legality, legalOn, obtainable, spans, VERSIONS, type Verdict, versionOn } from "./index.ts";
 
-const on = (chip: string, date: string, to = "CN", headquarters?: string) => legality({ chip: factsOf(chip), date, to, headquarters });
+const on = (chip: string, date: string, to = "CN", headquarters?: string) =>
+  legality({ chip: factsOf(chip), date, to, headquarters });
 
 /**
  * By hand from the published classes, for China: under the rule of 2022, that of 2023, and in 2026. "letter" stands for a licence asked by letter
@@ -50,27 +51,58 @@ describe("every chip in every era, to China", () => {
   it.each(CLASSES)("%s", (chip, in2022, in2023, in2026) => {
     expect(on(chip, "2022-08-25").verdict).toBe("free");
     for (const date of ["2022-10-07", "2023-06-01", "2023-10-22"]) expect(on(chip, date).verdict).toBe(in2022);
-    for (const date of ["2023-11-17", "2024-04-03", "2024-12-31", "2025-04-08"]) expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2023);
-    for (const date of ["2026-01-15", "2026-09-01"]) expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2026);
+    for (const date of ["2023-11-17", "2024-04-03", "2024-12-31", "2025-04-08"])
+      expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2023);
+    for (const date of ["2026-01-15", "2026-09-01"])
+      expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2026);
   });
 });
 
 describe("the cases that matter", () => {
-  const says = (chip: string, date: string) => on(chip, date).tests.map((test) => test.says).join("\n");
+  const says = (chip: string, date: string) =>
+    on(chip, date)
+      .tests.map((test) => test.says)
+      .join("\n");
 
   it("A800 and H800 pass by their links until 2023-10-22, are bound by a letter from the next day, and by the rule from 2023-11-17", () => {
     expect(on("h800", "2023-10-22")).toMatchObject({ eccn: "none", licence: "none", verdict: "free", letters: [] });
     for (const date of ["2023-10-23", "2023-11-16"]) {
-      expect(on("h800", date)).toMatchObject({ eccn: "none", licence: "none", verdict: "licence", letters: [{ to: "NVIDIA", from: "2023-10-23", until: "2023-11-17" }] });
-      expect(on("h800", date).sources.map(({ title }) => title).join()).toContain("8-K of 2023-10-24");
+      expect(on("h800", date)).toMatchObject({
+        eccn: "none",
+        licence: "none",
+        verdict: "licence",
+        letters: [{ to: "NVIDIA", from: "2023-10-23", until: "2023-11-17" }],
+      });
+      expect(
+        on("h800", date)
+          .sources.map(({ title }) => title)
+          .join(),
+      ).toContain("8-K of 2023-10-24");
     }
     expect(says("h800", "2023-11-16")).toContain("I/O 528 GB/s < 600 GB/s and bits × TOPS 15,832 >= 4,800");
-    expect(on("h800", "2023-11-17")).toMatchObject({ eccn: "3A090.a", licence: "required", review: { policy: "denial" } });
+    expect(on("h800", "2023-11-17")).toMatchObject({
+      eccn: "3A090.a",
+      licence: "required",
+      review: { policy: "denial" },
+    });
     expect(says("h800", "2023-11-17")).toContain("TPP 15,832 >= 4,800");
-    expect(obtainable(factsOf("a800"), "CN", "2024-12-27")).toMatchObject({ known: true, ever: true, from: "2022-11-01", until: "2023-10-22", ended: "a letter to NVIDIA of 2023-10-23" });
+    expect(obtainable(factsOf("a800"), "CN", "2024-12-27")).toMatchObject({
+      known: true,
+      ever: true,
+      from: "2022-11-01",
+      until: "2023-10-22",
+      ended: "a letter to NVIDIA of 2023-10-23",
+    });
     expect(obtainable(factsOf("h800"), "CN", "2024-12-27")).toMatchObject({ from: "2023-03-01", until: "2023-10-22" });
-    expect(obtainable(factsOf("h800"), "CN", "2024-12-27").sources.map(({ title }) => title).join()).toContain("8-K of 2023-10-24");
-    expect(obtainable(factsOf("rtx-4090"), "CN", "2024-12-27")).toMatchObject({ from: "2022-10-01", short: "since 2022-10-01" });
+    expect(
+      obtainable(factsOf("h800"), "CN", "2024-12-27")
+        .sources.map(({ title }) => title)
+        .join(),
+    ).toContain("8-K of 2023-10-24");
+    expect(obtainable(factsOf("rtx-4090"), "CN", "2024-12-27")).toMatchObject({
+      from: "2022-10-01",
+      short: "since 2022-10-01",
+    });
     expect(obtainable(factsOf("h100"), "CN", "2024-12-27")).toMatchObject({ known: true, ever: false });
   });
 
@@ -81,14 +113,25 @@ describe("the cases that matter", () => {
   it("4090 D and 5090 D pass by note 2; the same chip for data centres would not", () => {
     expect(says("rtx-4090d", "2024-06-01")).toContain("not for data centres and TPP 4,707 < 4,800");
     expect(says("rtx-5090d", "2025-02-01")).toContain("TPP 4,750 < 4,800");
-    expect(legality({ chip: { ...factsOf("rtx-4090d"), datacenter: true }, date: "2024-06-01", to: "CN" })).toMatchObject({ eccn: "3A090.a", verdict: "denial" });
+    expect(
+      legality({ chip: { ...factsOf("rtx-4090d"), datacenter: true }, date: "2024-06-01", to: "CN" }),
+    ).toMatchObject({ eccn: "3A090.a", verdict: "denial" });
   });
 
   it("H20 is free by the rules and bound by a letter", () => {
     expect(on("h20", "2025-04-08")).toMatchObject({ licence: "none", verdict: "free", letters: [] });
     expect(on("h20", "2025-04-08").says).toContain("TPP 2,368 < 2,400");
-    expect(on("h20", "2025-04-09")).toMatchObject({ eccn: "none", licence: "none", verdict: "licence", letters: [{ to: "NVIDIA" }] });
-    expect(on("h20", "2025-09-01").notes.map((note) => note.says).join()).toContain("15 %");
+    expect(on("h20", "2025-04-09")).toMatchObject({
+      eccn: "none",
+      licence: "none",
+      verdict: "licence",
+      letters: [{ to: "NVIDIA" }],
+    });
+    expect(
+      on("h20", "2025-09-01")
+        .notes.map((note) => note.says)
+        .join(),
+    ).toContain("15 %");
   });
 
   it("A100 and H100 were bound by a letter six weeks before the rule", () => {
@@ -104,7 +147,11 @@ describe("the cases that matter", () => {
     const taxed = Object.keys(CHIP_FACTS).filter((chip) => on(chip, "2026-02-01").tariff?.rate === 0.25);
     expect(taxed).toEqual(["h200", "mi325x"]);
     expect(on("h200", "2026-01-01").tariff).toBeUndefined();
-    expect(on("h200", "2026-02-01").notes.map((note) => note.says).join()).toMatch(/customs/);
+    expect(
+      on("h200", "2026-02-01")
+        .notes.map((note) => note.says)
+        .join(),
+    ).toMatch(/customs/);
   });
 
   it("diffusion is noted, and decides nothing", () => {
@@ -133,7 +180,11 @@ describe("destination and seat", () => {
   });
 
   it("tells NAC from ACA by destination, and by day", () => {
-    expect(on("rtx-4090", "2024-01-01", "VN")).toMatchObject({ licence: "exception", exception: "NAC", verdict: "free" });
+    expect(on("rtx-4090", "2024-01-01", "VN")).toMatchObject({
+      licence: "exception",
+      exception: "NAC",
+      verdict: "free",
+    });
     expect(on("rtx-4090", "2024-06-01", "VN")).toMatchObject({ exception: "ACA", verdict: "free" });
     expect(on("rtx-4090", "2024-06-01", "MO")).toMatchObject({ exception: "NAC", verdict: "notify" });
     expect(on("rtx-4090", "2024-06-01", "VN", "CN")).toMatchObject({ exception: "NAC", verdict: "notify" });
@@ -141,17 +192,31 @@ describe("destination and seat", () => {
 
   it("Hong Kong is China, Macau joins in 2023, embargoed countries get nothing", () => {
     expect(on("h100", "2023-01-01", "HK").verdict).toBe("denial");
-    expect([on("h100", "2023-01-01", "MO").verdict, on("h100", "2023-02-01", "MO").verdict]).toEqual(["free", "denial"]);
+    expect([on("h100", "2023-01-01", "MO").verdict, on("h100", "2023-02-01", "MO").verdict]).toEqual([
+      "free",
+      "denial",
+    ]);
     expect(on("l20", "2024-06-01", "KP").verdict).toBe("denial");
     expect([on("l20", "2022-01-01", "RU").verdict, on("l20", "2022-03-01", "RU").verdict]).toEqual(["free", "denial"]);
   });
 
   it("reads countries and days, and names the nearest", () => {
-    expect(["cn", "China", "uae", "South Korea", "hong kong"].map((name) => countryOf(name))).toEqual(["CN", "CN", "AE", "KR", "HK"]);
+    expect(["cn", "China", "uae", "South Korea", "hong kong"].map((name) => countryOf(name))).toEqual([
+      "CN",
+      "CN",
+      "AE",
+      "KR",
+      "HK",
+    ]);
     expect(() => countryOf("Chnia")).toThrow(/nearest: China/);
     expect(() => countryOf("")).toThrow("expected a country");
     expect(dayOf("2024-02-29")).toBe("2024-02-29");
-    for (const [bad, good] of [["2023-02-29", "2023-02-28"], ["20231117", "2023-11-17"], ["17.11.2023", "2023-11-17"], ["2023-11", "2023-11-01"]] as const)
+    for (const [bad, good] of [
+      ["2023-02-29", "2023-02-28"],
+      ["20231117", "2023-11-17"],
+      ["17.11.2023", "2023-11-17"],
+      ["2023-11", "2023-11-01"],
+    ] as const)
       expect(() => dayOf(bad)).toThrow(`nearest: ${good}`);
   });
 });
@@ -214,7 +279,10 @@ describe("letters to one maker", () => {
   });
 
   it("what is told of July 2023 is shown for the Middle East, and decides nothing", () => {
-    expect(on("h100", "2023-08-15", "SA")).toMatchObject({ verdict: "free", letters: [{ to: "NVIDIA", decides: false }] });
+    expect(on("h100", "2023-08-15", "SA")).toMatchObject({
+      verdict: "free",
+      letters: [{ to: "NVIDIA", decides: false }],
+    });
     expect(on("h100", "2023-08-15", "VN").letters).toEqual([]);
     expect(on("l40s", "2023-08-15", "SA").letters).toEqual([]);
   });
@@ -222,13 +290,16 @@ describe("letters to one maker", () => {
 
 describe("what could be had", () => {
   it("lists chips that were out and lawful that day", () => {
-    const ids = (date: string, to: string, headquarters?: string) => legalOn(date, to, headquarters).map(({ id }) => id);
+    const ids = (date: string, to: string, headquarters?: string) =>
+      legalOn(date, to, headquarters).map(({ id }) => id);
     expect(ids("2023-06-01", "CN")).toEqual(["v100", "a800", "h800", "rtx-4090", "ascend-910b", "mlu370-x8", "mlu590"]);
     expect(ids("2023-10-22", "CN")).toEqual(expect.arrayContaining(["a800", "h800", "l40s"]));
     for (const chip of ["a800", "h800", "l40s"]) expect(ids("2023-10-23", "CN")).not.toContain(chip);
     expect(ids("2025-06-01", "SG")).toContain("h20");
     expect(ids("2025-06-01", "SG", "CN")).not.toContain("h20");
-    expect(ids("2024-12-01", "CN")).toEqual(["v100", "h20", "l20", "rtx-4090", "rtx-4090d", "ascend-910b", "mi308x", "mlu370-x8", "mlu590"].sort(byTable));
+    expect(ids("2024-12-01", "CN")).toEqual(
+      ["v100", "h20", "l20", "rtx-4090", "rtx-4090d", "ascend-910b", "mi308x", "mlu370-x8", "mlu590"].sort(byTable),
+    );
     expect(ids("2024-12-01", "JP")).toContain("h100");
     expect(ids("2024-12-01", "JP", "CN")).not.toContain("h100");
   });
@@ -241,7 +312,10 @@ describe("what could be had", () => {
         expect(legality({ chip, date: from, to: "CN" }).verdict).toBe(answer.verdict);
       });
     }
-    expect(spans(factsOf("h20"), "CN").map(({ from, legality: { verdict } }) => [from, verdict])).toEqual([["2024-01-01", "free"], ["2025-04-09", "licence"]]);
+    expect(spans(factsOf("h20"), "CN").map(({ from, legality: { verdict } }) => [from, verdict])).toEqual([
+      ["2024-01-01", "free"],
+      ["2025-04-09", "licence"],
+    ]);
   });
 });
 
@@ -249,69 +323,142 @@ const byTable = (a: string, b: string) => Object.keys(CHIP_FACTS).indexOf(a) - O
 
 describe("properties", () => {
   it("a span's verdict is that of each of its days, whatever the place and the seat", () => {
-    const day = fc.integer({ min: Date.parse("2020-01-01"), max: Date.parse("2026-12-31") }).map((t) => new Date(t).toISOString().slice(0, 10));
+    const day = fc
+      .integer({ min: Date.parse("2020-01-01"), max: Date.parse("2026-12-31") })
+      .map((t) => new Date(t).toISOString().slice(0, 10));
     const place = fc.constantFrom("CN", "MO", "HK", "VN", "AE", "JP", "SG", "US", "RU", "KP");
-    fc.assert(fc.property(fc.constantFrom(...Object.values(CHIP_FACTS)), day, place, place, (chip, date, to, headquarters) => {
-      const span = spans(chip, to, headquarters).findLast(({ from }) => from <= date);
-      fc.pre(span !== undefined);
-      expect(legality({ chip, date, to, headquarters }).verdict).toBe(span.legality.verdict);
-    }), { numRuns: 150 });
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.values(CHIP_FACTS)), day, place, place, (chip, date, to, headquarters) => {
+        const span = spans(chip, to, headquarters).findLast(({ from }) => from <= date);
+        fc.pre(span !== undefined);
+        expect(legality({ chip, date, to, headquarters }).verdict).toBe(span.legality.verdict);
+      }),
+      { numRuns: 150 },
+    );
   });
 
-  const STRICT: Record<Verdict, number> = { free: 0, notify: 1, licence: 2, "case-by-case": 3, denial: 4, unknown: NaN };
+  const STRICT: Record<Verdict, number> = {
+    free: 0,
+    notify: 1,
+    licence: 2,
+    "case-by-case": 3,
+    denial: 4,
+    unknown: NaN,
+  };
   const own = fc.record({
-    vendor: fc.constantFrom("someone", "NVIDIA", "AMD"), tflops: fc.integer({ min: 20, max: 3000 }), area: fc.integer({ min: 80, max: 2000 }), datacenter: fc.boolean(), link: fc.integer({ min: 40, max: 1900 }),
+    vendor: fc.constantFrom("someone", "NVIDIA", "AMD"),
+    tflops: fc.integer({ min: 20, max: 3000 }),
+    area: fc.integer({ min: 80, max: 2000 }),
+    datacenter: fc.boolean(),
+    link: fc.integer({ min: 40, max: 1900 }),
   });
-  const chip = ({ vendor, tflops, area, datacenter, link }: { vendor: string; tflops: number; area: number; datacenter: boolean; link: number }): ChipFacts => ({
-    id: "own", name: "own", vendor, origin: "US", released: "2020", datacenter, bf16FlopsPerSec: tflops * 1e12, eightBitOpsPerSec: tflops * 2e12,
-    hbmBytesPerSec: 3e12, linkBytesPerSec: link * 1e9, linkedChips: 8, logicDieMm2: area, sources: [],
+  const chip = ({
+    vendor,
+    tflops,
+    area,
+    datacenter,
+    link,
+  }: {
+    vendor: string;
+    tflops: number;
+    area: number;
+    datacenter: boolean;
+    link: number;
+  }): ChipFacts => ({
+    id: "own",
+    name: "own",
+    vendor,
+    origin: "US",
+    released: "2020",
+    datacenter,
+    bf16FlopsPerSec: tflops * 1e12,
+    eightBitOpsPerSec: tflops * 2e12,
+    hbmBytesPerSec: 3e12,
+    linkBytesPerSec: link * 1e9,
+    linkedChips: 8,
+    logicDieMm2: area,
+    sources: [],
   });
-  const date = fc.constantFrom(...VERSIONS.map(({ from }) => (from < "2020" ? "2021-01-01" : from)), "2022-09-15", "2023-11-01", "2024-12-01", "2025-06-01");
+  const date = fc.constantFrom(
+    ...VERSIONS.map(({ from }) => (from < "2020" ? "2021-01-01" : from)),
+    "2022-09-15",
+    "2023-11-01",
+    "2024-12-01",
+    "2025-06-01",
+  );
   const to = fc.constantFrom("CN", "MO", "VN", "AE", "JP", "SG", "IN", "BR");
 
   it("more performance never makes a chip freer under one rule", () => {
-    fc.assert(fc.property(own, fc.integer({ min: 1, max: 3000 }), date, to, to, (spec, more, day, destination, seat) => {
-      const ask = (tflops: number) => STRICT[legality({ chip: chip({ ...spec, tflops }), date: day, to: destination, headquarters: seat }).verdict];
-      expect(ask(spec.tflops + more)).toBeGreaterThanOrEqual(ask(spec.tflops));
-    }), { numRuns: 400 });
+    fc.assert(
+      fc.property(own, fc.integer({ min: 1, max: 3000 }), date, to, to, (spec, more, day, destination, seat) => {
+        const ask = (tflops: number) =>
+          STRICT[legality({ chip: chip({ ...spec, tflops }), date: day, to: destination, headquarters: seat }).verdict];
+        expect(ask(spec.tflops + more)).toBeGreaterThanOrEqual(ask(spec.tflops));
+      }),
+      { numRuns: 400 },
+    );
   });
 
   it("more I/O never makes a chip freer, a larger die never less free from 2023", () => {
-    fc.assert(fc.property(own, fc.integer({ min: 1, max: 1000 }), to, (spec, more, destination) => {
-      const ask = (changed: Partial<typeof spec>, day: string) => STRICT[legality({ chip: chip({ ...spec, ...changed }), date: day, to: destination }).verdict];
-      expect(ask({ link: spec.link + more }, "2023-01-20")).toBeGreaterThanOrEqual(ask({}, "2023-01-20"));
-      expect(ask({ area: spec.area + more }, "2024-12-01")).toBeLessThanOrEqual(ask({}, "2024-12-01"));
-    }), { numRuns: 400 });
+    fc.assert(
+      fc.property(own, fc.integer({ min: 1, max: 1000 }), to, (spec, more, destination) => {
+        const ask = (changed: Partial<typeof spec>, day: string) =>
+          STRICT[legality({ chip: chip({ ...spec, ...changed }), date: day, to: destination }).verdict];
+        expect(ask({ link: spec.link + more }, "2023-01-20")).toBeGreaterThanOrEqual(ask({}, "2023-01-20"));
+        expect(ask({ area: spec.area + more }, "2024-12-01")).toBeLessThanOrEqual(ask({}, "2024-12-01"));
+      }),
+      { numRuns: 400 },
+    );
   });
 
   it("a Chinese seat never makes a chip freer", () => {
-    fc.assert(fc.property(own, date, to, (spec, day, destination) => {
-      const ask = (headquarters: string) => STRICT[legality({ chip: chip(spec), date: day, to: destination, headquarters }).verdict];
-      fc.pre(destination !== "CN" && destination !== "MO");
-      expect(ask("CN")).toBeGreaterThanOrEqual(ask(destination));
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(own, date, to, (spec, day, destination) => {
+        const ask = (headquarters: string) =>
+          STRICT[legality({ chip: chip(spec), date: day, to: destination, headquarters }).verdict];
+        fc.pre(destination !== "CN" && destination !== "MO");
+        expect(ask("CN")).toBeGreaterThanOrEqual(ask(destination));
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it("without a die area the answer is unknown exactly where density would decide", () => {
-    fc.assert(fc.property(own, fc.constantFrom("2023-11-17", "2025-01-01", "2026-02-01"), (spec, day) => {
-      const { logicDieMm2: _, ...facts } = chip({ ...spec, datacenter: true });
-      const { eccn } = legality({ chip: facts, date: day, to: "CN" });
-      const tpp = spec.tflops * 16;
-      expect(eccn).toBe(tpp >= 4800 ? "3A090.a" : tpp >= 1600 ? "unknown" : "none");
-    }));
+    fc.assert(
+      fc.property(own, fc.constantFrom("2023-11-17", "2025-01-01", "2026-02-01"), (spec, day) => {
+        const { logicDieMm2: _, ...facts } = chip({ ...spec, datacenter: true });
+        const { eccn } = legality({ chip: facts, date: day, to: "CN" });
+        const tpp = spec.tflops * 16;
+        expect(eccn).toBe(tpp >= 4800 ? "3A090.a" : tpp >= 1600 ? "unknown" : "none");
+      }),
+    );
   });
 
   it("every answer cites its rule, and every decided one says why", () => {
-    fc.assert(fc.property(fc.constantFrom(...Object.values(CHIP_FACTS)), date, to, (facts, day, destination) => {
-      const answer = legality({ chip: facts, date: day, to: destination });
-      expect(answer.sources).toContain(versionOn(day).source);
-      expect(answer.says.length).toBeGreaterThan(10);
-      expect(answer.licence === "required" || answer.verdict !== "denial").toBe(true);
-    }));
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.values(CHIP_FACTS)), date, to, (facts, day, destination) => {
+        const answer = legality({ chip: facts, date: day, to: destination });
+        expect(answer.sources).toContain(versionOn(day).source);
+        expect(answer.says.length).toBeGreaterThan(10);
+        expect(answer.licence === "required" || answer.verdict !== "denial").toBe(true);
+      }),
+    );
   });
 
   it("takes a chip of one's own", () => {
-    const mine = parseChip({ id: "mine", bf16FlopsPerSec: 150e12, hbmBytes: 64e9, hbmBytesPerSec: 2e12, linkBytesPerSec: 400e9, watts: 300, logicDieMm2: 600 });
-    expect(legality({ chip: mine, date: "2024-06-01", to: "CN" })).toMatchObject({ eccn: "3A090.b", exception: "NAC", verdict: "notify" });
+    const mine = parseChip({
+      id: "mine",
+      bf16FlopsPerSec: 150e12,
+      hbmBytes: 64e9,
+      hbmBytesPerSec: 2e12,
+      linkBytesPerSec: 400e9,
+      watts: 300,
+      logicDieMm2: 600,
+    });
+    expect(legality({ chip: mine, date: "2024-06-01", to: "CN" })).toMatchObject({
+      eccn: "3A090.b",
+      exception: "NAC",
+      verdict: "notify",
+    });
   });
 });

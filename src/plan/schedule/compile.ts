@@ -1,5 +1,5 @@
 import { ConfigError } from "../../errors.ts";
-import { B, BW, F, FB, ITEM, W, heldPeaks, programsOf } from "./programs.ts";
+import { B, BW, F, FB, heldPeaks, ITEM, programsOf, W } from "./programs.ts";
 import type { ScheduleShape } from "./shape.ts";
 import { rankOf, stagesOf } from "./shape.ts";
 
@@ -61,18 +61,32 @@ function order(shape: ScheduleShape): Compiled {
   const { pp, microBatches: m } = shape;
   const stages = stagesOf(shape);
   if (stages * m > MOST_ITEMS)
-    throw new ConfigError(`schedule ${shape.schedule}: a step of ${m} micro-batches over ${stages} stages is too long to be played event by event; the nearest that works is ${Math.floor(MOST_ITEMS / stages)} micro-batches`);
+    throw new ConfigError(
+      `schedule ${shape.schedule}: a step of ${m} micro-batches over ${stages} stages is too long to be played event by event; the nearest that works is ${Math.floor(MOST_ITEMS / stages)} micro-batches`,
+    );
   const programs = programsOf(shape);
   const count = programs.reduce((sum, program) => sum + program.length / ITEM, 0);
   const ints = () => new Int32Array(count);
   const out: Compiled = {
-    count, rank: ints(), kind: new Uint8Array(count), stage: ints(), microBatch: ints(), backStage: ints(), backMicroBatch: ints(),
-    needs: ints(), sent: new Uint8Array(count), backNeeds: ints(), backSent: new Uint8Array(count), cost: ints(), backCost: ints(),
+    count,
+    rank: ints(),
+    kind: new Uint8Array(count),
+    stage: ints(),
+    microBatch: ints(),
+    backStage: ints(),
+    backMicroBatch: ints(),
+    needs: ints(),
+    sent: new Uint8Array(count),
+    backNeeds: ints(),
+    backSent: new Uint8Array(count),
+    cost: ints(),
+    backCost: ints(),
     inFlight: heldPeaks(programs, () => 1, 1),
   };
   // done[stage·m + microBatch] for forwards, then the same for backwards: position in the order plus 1. waiter: rank plus 1 that waits for it.
   const slots = stages * m;
-  const done = new Int32Array(2 * slots), waiter = new Int32Array(2 * slots);
+  const done = new Int32Array(2 * slots),
+    waiter = new Int32Array(2 * slots);
   const next = new Int32Array(pp);
   const ready = Array.from({ length: pp }, (_, i) => pp - 1 - i);
   const zero = COSTS * stages;
@@ -93,7 +107,11 @@ function order(shape: ScheduleShape): Compiled {
     const program = programs[rank]!;
     let i = next[rank]!;
     for (; i < program.length; i += ITEM) {
-      const kind = program[i]!, stage = program[i + 1]!, microBatch = program[i + 2]!, backStage = program[i + 3]!, backMicroBatch = program[i + 4]!;
+      const kind = program[i]!,
+        stage = program[i + 1]!,
+        microBatch = program[i + 2]!,
+        backStage = program[i + 3]!,
+        backMicroBatch = program[i + 4]!;
       const backward = kind === B || kind === BW;
       const need = kind === W ? -1 : needOf(stage, microBatch, backward);
       const backNeed = kind === FB ? needOf(backStage, backMicroBatch, true) : -1;
@@ -122,7 +140,10 @@ function order(shape: ScheduleShape): Compiled {
     }
     next[rank] = i;
   }
-  if (at !== count) throw new Error(`schedule ${shape.schedule}: ranks wait for each other after ${at} of ${count} items (pp=${pp}, vp=${shape.vp}, microBatches=${m})`);
+  if (at !== count)
+    throw new Error(
+      `schedule ${shape.schedule}: ranks wait for each other after ${at} of ${count} items (pp=${pp}, vp=${shape.vp}, microBatches=${m})`,
+    );
   return out;
 
   function finish(slot: number, position: number): void {

@@ -4,14 +4,25 @@ import type { ScheduleInput } from "../types.ts";
 import { simulate, timeline, timelineSvg, toTrace } from "./index.ts";
 
 const input: ScheduleInput = {
-  schedule: "dualpipe", pp: 4, vp: 1, microBatches: 10, sendSeconds: 0.001,
-  stages: Array.from({ length: 4 }, () => ({ forward: 0.01, backwardInput: 0.012, backwardWeight: 0.008, pair: 0.026 })),
+  schedule: "dualpipe",
+  pp: 4,
+  vp: 1,
+  microBatches: 10,
+  sendSeconds: 0.001,
+  stages: Array.from({ length: 4 }, () => ({
+    forward: 0.01,
+    backwardInput: 0.012,
+    backwardWeight: 0.008,
+    pair: 0.026,
+  })),
 };
 const result = simulate(input);
 
 describe("toTrace", () => {
   it("gives Perfetto a named thread per rank and every event in microseconds", () => {
-    const trace = JSON.parse(JSON.stringify(toTrace(result, { pipeline: "V3", ranks: ["first"] }))) as ReturnType<typeof toTrace>;
+    const trace = JSON.parse(JSON.stringify(toTrace(result, { pipeline: "V3", ranks: ["first"] }))) as ReturnType<
+      typeof toTrace
+    >;
     const spans = trace.traceEvents.filter((event) => event.ph === "X");
     expect(spans).toHaveLength(result.events.length);
     expect(spans[0]).toMatchObject({ name: "F 0", cat: "F", pid: 0, tid: 0, ts: 0, args: { stage: 0, microBatch: 0 } });
@@ -19,7 +30,12 @@ describe("toTrace", () => {
     expect(Math.max(...spans.map((event) => event.ts! + event.dur!))).toBeCloseTo(result.seconds * 1e6, 3);
     const pair = spans.find((event) => event.cat === "FB")!;
     expect(pair.name).toBe(`F ${pair.args.microBatch} & B ${pair.args.backwardMicroBatch}`);
-    expect(trace.traceEvents.filter((event) => event.name === "thread_name").map((event) => event.args.name)).toEqual(["first", "rank 1", "rank 2", "rank 3"]);
+    expect(trace.traceEvents.filter((event) => event.name === "thread_name").map((event) => event.args.name)).toEqual([
+      "first",
+      "rank 1",
+      "rank 2",
+      "rank 3",
+    ]);
     expect(trace.traceEvents[0]).toMatchObject({ name: "process_name", args: { name: "V3" } });
   });
 });
@@ -47,7 +63,11 @@ describe("timeline", () => {
   });
 
   it("survives a step of no time", () => {
-    const still = simulate({ ...input, sendSeconds: 0, stages: input.stages.map(() => ({ forward: 0, backwardInput: 0, backwardWeight: 0, pair: 0 })) });
+    const still = simulate({
+      ...input,
+      sendSeconds: 0,
+      stages: input.stages.map(() => ({ forward: 0, backwardInput: 0, backwardWeight: 0, pair: 0 })),
+    });
     expect([still.seconds, still.bubble]).toEqual([0, 0]);
     expect(timelineSvg(still)).not.toContain("NaN");
   });
@@ -60,9 +80,21 @@ describe("timelineSvg", () => {
     expect(document.documentElement.tagName).toBe("svg");
     expect(document.querySelector("title")!.textContent).toBe("4 ranks <DualPipe> & more");
     const texts = [...document.querySelectorAll("text")].map((text) => text.textContent);
-    for (const name of ["forward", "backward", "backward, inputs", "backward, weights", "forward & backward", "rank 3", `idle ${(result.bubble * 100).toFixed(1)} %`]) expect(texts).toContain(name);
+    for (const name of [
+      "forward",
+      "backward",
+      "backward, inputs",
+      "backward, weights",
+      "forward & backward",
+      "rank 3",
+      `idle ${(result.bubble * 100).toFixed(1)} %`,
+    ])
+      expect(texts).toContain(name);
     expect(document.querySelectorAll("path")).toHaveLength(5);
-    const boxes = [...document.querySelectorAll("path")].reduce((sum, path) => sum + path.getAttribute("d")!.split("M").length - 1, 0);
+    const boxes = [...document.querySelectorAll("path")].reduce(
+      (sum, path) => sum + path.getAttribute("d")!.split("M").length - 1,
+      0,
+    );
     expect(boxes).toBe(result.events.length);
     const oneKind = timelineSvg(simulate({ ...input, schedule: "1f1b" }));
     expect(oneKind).not.toContain("forward &amp; backward");

@@ -1,5 +1,12 @@
-export { SCHEDULES, chunksOf, rankOf, shapeProblem, stagesOf, type ScheduleShape } from "./shape.ts";
-export { activationBytes, breakdown, makespan, simulate, slots } from "./simulate.ts";
 export { idleSeconds } from "./closed-forms.ts";
-export { KIND_STYLE, timeline, timelineSvg, type Timeline, type TimelineOptions, type TimelineRect } from "./timeline.ts";
-export { eventName, toTrace, type Trace, type TraceEvent } from "./trace.ts";
+export { chunksOf, rankOf, SCHEDULES, type ScheduleShape, shapeProblem, stagesOf } from "./shape.ts";
+export { activationBytes, breakdown, makespan, simulate, slots } from "./simulate.ts";
+export {
+  KIND_STYLE,
+  type Timeline,
+  type TimelineOptions,
+  type TimelineRect,
+  timeline,
+  timelineSvg,
+} from "./timeline.ts";
+export { eventName, type Trace, type TraceEvent, toTrace } from "./trace.ts";

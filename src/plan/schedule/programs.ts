@@ -1,7 +1,11 @@
 import type { ScheduleShape } from "./shape.ts";
 
 /** Kinds of work, as the numbers that programs hold. FB: a forward and a whole backward of two chunks, run together. */
-export const F = 0, B = 1, W = 2, BW = 3, FB = 4;
+export const F = 0,
+  B = 1,
+  W = 2,
+  BW = 3,
+  FB = 4;
 export const KIND_NAMES = ["F", "B", "W", "BW", "FB"] as const;
 
 /** Numbers per item: kind, stage, micro-batch, and for FB the stage and micro-batch that go backward (else -1). */
@@ -15,19 +19,41 @@ export function programsOf(shape: ScheduleShape): Program[] {
   return Array.from({ length: shape.pp }, (_, rank) => {
     const writer = new Writer();
     switch (shape.schedule) {
-      case "1f1b": oneForwardOneBackward(writer, shape, rank); break;
-      case "interleaved": shape.vp === 1 ? oneForwardOneBackward(writer, shape, rank) : interleaved(writer, shape, rank); break;
-      case "zero-bubble": zeroBubble(writer, shape, rank); break;
+      case "1f1b":
+        oneForwardOneBackward(writer, shape, rank);
+        break;
+      case "interleaved":
+        shape.vp === 1 ? oneForwardOneBackward(writer, shape, rank) : interleaved(writer, shape, rank);
+        break;
+      case "zero-bubble":
+        zeroBubble(writer, shape, rank);
+        break;
       case "dualpipe": {
         // The second half of the ranks mirrors the first with the directions exchanged.
         const mirrored = rank >= shape.pp / 2;
         const half = shape.microBatches / 2;
-        const along = { stage: rank, first: 0 }, against = { stage: shape.pp - 1 - rank, first: half };
-        bidirectional(writer, mirrored ? [against, along] : [along, against], shape.pp / 2, mirrored ? shape.pp - 1 - rank : rank, half);
+        const along = { stage: rank, first: 0 },
+          against = { stage: shape.pp - 1 - rank, first: half };
+        bidirectional(
+          writer,
+          mirrored ? [against, along] : [along, against],
+          shape.pp / 2,
+          mirrored ? shape.pp - 1 - rank : rank,
+          half,
+        );
         break;
       }
       case "dualpipev":
-        bidirectional(writer, [{ stage: rank, first: 0 }, { stage: 2 * shape.pp - 1 - rank, first: 0 }], shape.pp, rank, shape.microBatches);
+        bidirectional(
+          writer,
+          [
+            { stage: rank, first: 0 },
+            { stage: 2 * shape.pp - 1 - rank, first: 0 },
+          ],
+          shape.pp,
+          rank,
+          shape.microBatches,
+        );
         break;
     }
     return writer.program;
@@ -80,7 +106,8 @@ function zeroBubble(out: Writer, { pp, microBatches: m }: ScheduleShape, rank: n
  * Way 0 enters the pipe near this rank, way 1 far from it; `count` micro-batches go each way.
  */
 function bidirectional(out: Writer, ways: [Way, Way], half: number, depth: number, count: number): void {
-  const forwards = [0, 0], backwards = [0, 0];
+  const forwards = [0, 0],
+    backwards = [0, 0];
   const f = (way: 0 | 1) => out.f(ways[way].stage, ways[way].first + forwards[way]!++);
   const b = (way: 0 | 1, split: boolean) => {
     const microBatch = ways[way].first + backwards[way]!++;
@@ -88,22 +115,43 @@ function bidirectional(out: Writer, ways: [Way, Way], half: number, depth: numbe
     else out.bw(ways[way].stage, microBatch);
   };
   const pair = (ahead: 0 | 1, back: 0 | 1) =>
-    out.fb(ways[ahead].stage, ways[ahead].first + forwards[ahead]!++, ways[back].stage, ways[back].first + backwards[back]!++);
+    out.fb(
+      ways[ahead].stage,
+      ways[ahead].first + forwards[ahead]!++,
+      ways[back].stage,
+      ways[back].first + backwards[back]!++,
+    );
   const toFold = half - 1 - depth;
 
   for (let i = 0; i < 2 * toFold; i++) f(0);
-  for (let i = 0; i <= depth; i++) { f(0); f(1); }
-  for (let i = 0; i < toFold; i++) { b(1, true); out.w(); f(1); }
+  for (let i = 0; i <= depth; i++) {
+    f(0);
+    f(1);
+  }
+  for (let i = 0; i < toFold; i++) {
+    b(1, true);
+    out.w();
+    f(1);
+  }
   const pairs = count - 2 * half + depth + 1;
   for (let i = 0; i < pairs; i++) {
     // At the fold the first two are better one after the other: the backward's neighbour waits for it.
-    if (i === 0 && toFold === 0) { f(0); b(1, false); } else pair(0, 1);
+    if (i === 0 && toFold === 0) {
+      f(0);
+      b(1, false);
+    } else pair(0, 1);
     pair(1, 0);
   }
-  for (let i = 0; i < toFold; i++) { b(1, false); pair(1, 0); }
+  for (let i = 0; i < toFold; i++) {
+    b(1, false);
+    pair(1, 0);
+  }
   // 2·(depth + 1) backwards; the second half of them leaves its W for the gaps that follow.
   for (let i = 0; i < 2 * (depth + 1); i++) b(i % 2 === 0 ? 1 : 0, i > depth);
-  for (let i = 0; i < toFold; i++) { out.w(); b(0, true); }
+  for (let i = 0; i < toFold; i++) {
+    out.w();
+    b(0, true);
+  }
   while (out.waiting > 0) out.w();
 }
 
@@ -144,11 +192,17 @@ class Writer {
  * Peak of what each rank's activations weigh, `weightOfStage` being one micro-batch's at a stage. A forward adds it before a paired backward
  * takes its own away; B gives back all but the share kept for W.
  */
-export function heldPeaks(programs: Program[], weightOfStage: (stage: number) => number, keptForWeights: number): number[] {
+export function heldPeaks(
+  programs: Program[],
+  weightOfStage: (stage: number) => number,
+  keptForWeights: number,
+): number[] {
   return programs.map((program) => {
-    let held = 0, peak = 0;
+    let held = 0,
+      peak = 0;
     for (let i = 0; i < program.length; i += ITEM) {
-      const kind = program[i]!, weight = weightOfStage(program[i + 1]!);
+      const kind = program[i]!,
+        weight = weightOfStage(program[i + 1]!);
       if (kind === F || kind === FB) held += weight;
       if (held > peak) peak = held;
       if (kind === BW) held -= weight;

@@ -31,8 +31,13 @@ export function rankOf(shape: ScheduleShape, stage: number, microBatch: number):
 export function shapeProblem(shape: ScheduleShape): string | undefined {
   const { schedule, pp, vp, microBatches } = shape;
   const at = `schedule ${schedule}`;
-  if (!SCHEDULES.includes(schedule)) return `schedule: expected one of ${SCHEDULES.join(", ")}, got "${String(schedule)}"`;
-  for (const [name, value] of [["pp", pp], ["vp", vp], ["microBatches", microBatches]] as const) {
+  if (!SCHEDULES.includes(schedule))
+    return `schedule: expected one of ${SCHEDULES.join(", ")}, got "${String(schedule)}"`;
+  for (const [name, value] of [
+    ["pp", pp],
+    ["vp", vp],
+    ["microBatches", microBatches],
+  ] as const) {
     if (!Number.isInteger(value) || value < 1) {
       return `${at}: expected ${name} to be a whole number of 1 or more, got ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
     }
@@ -62,7 +67,9 @@ export function checkInput(input: ScheduleInput): void {
   if (problem !== undefined) throw new ConfigError(problem);
   const expected = stagesOf(input);
   if (input.stages.length !== expected) {
-    throw new ConfigError(`schedule ${input.schedule}: expected times of ${expected} stages for pp=${input.pp}, vp=${input.vp}, got ${input.stages.length}`);
+    throw new ConfigError(
+      `schedule ${input.schedule}: expected times of ${expected} stages for pp=${input.pp}, vp=${input.vp}, got ${input.stages.length}`,
+    );
   }
   if (!(input.sendSeconds >= 0) || input.sendSeconds === Infinity) {
     throw new ConfigError(`schedule ${input.schedule}: expected sendSeconds of 0 or more, got ${input.sendSeconds}`);
@@ -71,7 +78,10 @@ export function checkInput(input: ScheduleInput): void {
     const times = input.stages[s]!;
     for (const name of ["forward", "backwardInput", "backwardWeight", "pair"] as const) {
       const value = times[name];
-      if (!(value >= 0) || value === Infinity) throw new ConfigError(`schedule ${input.schedule}: expected ${name} of stage ${s} in seconds, 0 or more, got ${value}`);
+      if (!(value >= 0) || value === Infinity)
+        throw new ConfigError(
+          `schedule ${input.schedule}: expected ${name} of stage ${s} in seconds, 0 or more, got ${value}`,
+        );
     }
   }
 }

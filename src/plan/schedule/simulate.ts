@@ -1,8 +1,8 @@
 import { ConfigError } from "../../errors.ts";
 import type { KindSeconds, ScheduleEvent, ScheduleInput, ScheduleResult } from "../types.ts";
-import { B, BW, F, FB, KIND_NAMES, W, heldPeaks, programsOf, type Program } from "./programs.ts";
 import type { Compiled } from "./compile.ts";
 import { COSTS, compile } from "./compile.ts";
+import { B, BW, F, FB, heldPeaks, KIND_NAMES, type Program, programsOf, W } from "./programs.ts";
 import type { ScheduleShape } from "./shape.ts";
 import { checkInput, chunksOf, shapeProblem, stagesOf } from "./shape.ts";
 
@@ -24,11 +24,15 @@ export function simulate(input: ScheduleInput, options: { events?: boolean } = {
   const table = costTable(input);
   const ends = run(order, table, input.sendSeconds, input.pp);
   const seconds = latest(ends);
-  const ranks = Array.from({ length: input.pp }, (): KindSeconds => ({ forward: 0, backward: 0, weight: 0, pair: 0, idle: 0 }));
+  const ranks = Array.from(
+    { length: input.pp },
+    (): KindSeconds => ({ forward: 0, backward: 0, weight: 0, pair: 0, idle: 0 }),
+  );
   const events: ScheduleEvent[] = [];
   let busy = 0;
   for (let i = 0; i < order.count; i++) {
-    const kind = order.kind[i]!, rank = order.rank[i]!;
+    const kind = order.kind[i]!,
+      rank = order.rank[i]!;
     const duration = table[order.cost[i]!]! + table[order.backCost[i]!]!;
     const sums = ranks[rank]!;
     if (kind === F) sums.forward += duration;
@@ -38,7 +42,14 @@ export function simulate(input: ScheduleInput, options: { events?: boolean } = {
     busy += duration;
     if (options.events === false) continue;
     const end = ends[i]!;
-    const event: ScheduleEvent = { rank, stage: order.stage[i]!, microBatch: order.microBatch[i]!, kind: KIND_NAMES[kind]!, start: end - duration, end };
+    const event: ScheduleEvent = {
+      rank,
+      stage: order.stage[i]!,
+      microBatch: order.microBatch[i]!,
+      kind: KIND_NAMES[kind]!,
+      start: end - duration,
+      end,
+    };
     if (kind === FB) event.backward = { stage: order.backStage[i]!, microBatch: order.backMicroBatch[i]! };
     events.push(event);
   }
@@ -67,7 +78,8 @@ export function makespan(input: ScheduleInput): number {
 export function activationBytes(shape: ScheduleShape, bytesOfStage: number[], keptForWeights = 1): number[] {
   const problem = shapeProblem(shape);
   if (problem !== undefined) throw new ConfigError(problem);
-  if (bytesOfStage.length !== stagesOf(shape)) throw new ConfigError(`activationBytes: expected ${stagesOf(shape)} stages, got ${bytesOfStage.length}`);
+  if (bytesOfStage.length !== stagesOf(shape))
+    throw new ConfigError(`activationBytes: expected ${stagesOf(shape)} stages, got ${bytesOfStage.length}`);
   return heldPeaks(keptPrograms(shape), (stage) => bytesOfStage[stage]!, keptForWeights);
 }
 
@@ -101,7 +113,13 @@ export function breakdown(result: ScheduleResult): KindSeconds {
 }
 
 /** How many items of each kind a rank runs, mean over ranks. `wholeBackwards` are the B that take their W with them, counted in `backward` too. */
-export function slots(shape: ScheduleShape): { forward: number; backward: number; wholeBackwards: number; weight: number; pair: number } {
+export function slots(shape: ScheduleShape): {
+  forward: number;
+  backward: number;
+  wholeBackwards: number;
+  weight: number;
+  pair: number;
+} {
   const problem = shapeProblem(shape);
   if (problem !== undefined) throw new ConfigError(problem);
   const order = compile(shape);
@@ -126,7 +144,8 @@ function costTable(input: ScheduleInput): Float64Array {
 /** When each item ends. */
 function run(order: Compiled, table: Float64Array, sendSeconds: number, pp: number): Float64Array {
   const { count, rank, needs, sent, backNeeds, backSent, cost, backCost } = order;
-  const ends = new Float64Array(count), free = new Float64Array(pp);
+  const ends = new Float64Array(count),
+    free = new Float64Array(pp);
   for (let i = 0; i < count; i++) {
     const r = rank[i]!;
     let start = free[r]!;

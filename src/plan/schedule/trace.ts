@@ -27,11 +27,22 @@ export function eventName(event: ScheduleEvent): string {
  * The step as a trace that ui.perfetto.dev and chrome://tracing open once written with JSON.stringify: one process for the pipeline, one thread a
  * rank, microseconds from the step's start. `names.ranks` may say what each rank is.
  */
-export function toTrace(result: ScheduleResult, names: { pipeline?: string; ranks?: string[]; pid?: number } = {}): Trace {
+export function toTrace(
+  result: ScheduleResult,
+  names: { pipeline?: string; ranks?: string[]; pid?: number } = {},
+): Trace {
   const pid = names.pid ?? 0;
-  const traceEvents: TraceEvent[] = [{ ph: "M", name: "process_name", pid, tid: 0, args: { name: names.pipeline ?? "pipeline" } }];
+  const traceEvents: TraceEvent[] = [
+    { ph: "M", name: "process_name", pid, tid: 0, args: { name: names.pipeline ?? "pipeline" } },
+  ];
   result.ranks.forEach((_, rank) => {
-    traceEvents.push({ ph: "M", name: "thread_name", pid, tid: rank, args: { name: names.ranks?.[rank] ?? `rank ${rank}` } });
+    traceEvents.push({
+      ph: "M",
+      name: "thread_name",
+      pid,
+      tid: rank,
+      args: { name: names.ranks?.[rank] ?? `rank ${rank}` },
+    });
     traceEvents.push({ ph: "M", name: "thread_sort_index", pid, tid: rank, args: { sort_index: rank } });
   });
   for (const event of result.events) {
@@ -40,7 +51,16 @@ export function toTrace(result: ScheduleResult, names: { pipeline?: string; rank
       args.backwardStage = event.backward.stage;
       args.backwardMicroBatch = event.backward.microBatch;
     }
-    traceEvents.push({ ph: "X", name: eventName(event), cat: event.kind, pid, tid: event.rank, ts: event.start * 1e6, dur: (event.end - event.start) * 1e6, args });
+    traceEvents.push({
+      ph: "X",
+      name: eventName(event),
+      cat: event.kind,
+      pid,
+      tid: event.rank,
+      ts: event.start * 1e6,
+      dur: (event.end - event.start) * 1e6,
+      args,
+    });
   }
   return { displayTimeUnit: "ms", traceEvents };
 }

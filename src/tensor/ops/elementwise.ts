@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors.ts";
-import { broadcast, type Dim, isStatic, sameShape, type Shape, show } from "../dims.ts";
-import { type DType, DTYPES } from "../dtype.ts";
-import { apply, place, type Primitive, scalar, scalarOf, Tensor } from "../tensor.ts";
+import { broadcast, type Dim, isStatic, type Shape, sameShape, show } from "../dims.ts";
+import { DTYPES, type DType } from "../dtype.ts";
+import { apply, type Primitive, place, scalar, scalarOf, type Tensor } from "../tensor.ts";
 import { sumTo } from "./reduce.ts";
 
 /** A tensor, or a number that becomes an f32 constant. */
@@ -11,7 +11,12 @@ export const lift = (x: Operand): Tensor => (typeof x === "number" ? scalar(x) :
 type Rule = (gradient: Tensor, x: Tensor, y: Tensor) => Tensor;
 
 /** One input, one output of the same shape. */
-function unary(name: string, op: string, rule?: Rule, extra: { domain?: string; attributes?: Record<string, any> } = {}): Primitive<null> {
+function unary(
+  name: string,
+  op: string,
+  rule?: Rule,
+  extra: { domain?: string; attributes?: Record<string, any> } = {},
+): Primitive<null> {
   return {
     name,
     infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
@@ -27,7 +32,8 @@ function binary(name: string, op: string, rules?: [BinaryRule, BinaryRule], resu
   return {
     name,
     infer: ([a, b]) => {
-      if (a!.dtype !== b!.dtype) throw new ShapeError(`${place(name)}: expected two ${a!.dtype}, got ${b!.dtype} second`);
+      if (a!.dtype !== b!.dtype)
+        throw new ShapeError(`${place(name)}: expected two ${a!.dtype}, got ${b!.dtype} second`);
       return [{ dtype: result ?? a!.dtype, shape: broadcast(a!.shape, b!.shape, place(name)) }];
     },
     emit: (emitter, _, inputs) => emitter.node(op, inputs),
@@ -67,14 +73,8 @@ export const primitives = {
   sub: binary("sub", "Sub", [(g) => g, (g) => neg(g)]),
   mul: binary("mul", "Mul", [(g, _, b) => mul(g, b), (g, a) => mul(g, a)]),
   div: binary("div", "Div", [(g, _, b) => div(g, b), (g, _, b, out) => neg(mul(g, div(out, b)))]),
-  maximum: binary("maximum", "Max", [
-    (g, a, b) => where(lessEqual(b, a), g, 0),
-    (g, a, b) => where(less(a, b), g, 0),
-  ]),
-  minimum: binary("minimum", "Min", [
-    (g, a, b) => where(lessEqual(a, b), g, 0),
-    (g, a, b) => where(less(b, a), g, 0),
-  ]),
+  maximum: binary("maximum", "Max", [(g, a, b) => where(lessEqual(b, a), g, 0), (g, a, b) => where(less(a, b), g, 0)]),
+  minimum: binary("minimum", "Min", [(g, a, b) => where(lessEqual(a, b), g, 0), (g, a, b) => where(less(b, a), g, 0)]),
   equal: binary("equal", "Equal", undefined, "bool"),
   less: binary("less", "Less", undefined, "bool"),
   lessEqual: binary("lessEqual", "LessOrEqual", undefined, "bool"),
@@ -85,8 +85,7 @@ export const primitives = {
 const cast_: Primitive<{ to: DType }> = {
   name: "cast",
   infer: ([x], { to }) => [{ dtype: to, shape: [...x!.shape] }],
-  emit: (emitter, node, inputs) =>
-    emitter.node("Cast", inputs, { attributes: { to: DTYPES[node.params.to].onnx } }),
+  emit: (emitter, node, inputs) => emitter.node("Cast", inputs, { attributes: { to: DTYPES[node.params.to].onnx } }),
   grad: (node, [g]) => {
     const from = node.inputs[0]!.dtype;
     return [g && DTYPES[from].float && DTYPES[node.params.to].float ? cast(g, from) : undefined];
@@ -97,7 +96,9 @@ const where_: Primitive<null> = {
   name: "where",
   infer: ([c, a, b]) => {
     if (c!.dtype !== "bool" || a!.dtype !== b!.dtype)
-      throw new ShapeError(`${place("where")}: expected bool and two of one dtype, got ${c!.dtype}, ${a!.dtype}, ${b!.dtype}`);
+      throw new ShapeError(
+        `${place("where")}: expected bool and two of one dtype, got ${c!.dtype}, ${a!.dtype}, ${b!.dtype}`,
+      );
     const shape = broadcast(broadcast(c!.shape, a!.shape, place("where")), b!.shape, place("where"));
     return [{ dtype: a!.dtype, shape }];
   },
@@ -116,7 +117,8 @@ const expand_: Primitive<{ shape: Dim[] }> = {
   name: "expand",
   infer: ([x], { shape }) => {
     const out = broadcast(x!.shape, shape, place("expand"));
-    if (!sameShape(out, shape)) throw new ShapeError(`${place("expand")}: expected a shape that becomes ${show(shape)}, got ${show(x!.shape)}`);
+    if (!sameShape(out, shape))
+      throw new ShapeError(`${place("expand")}: expected a shape that becomes ${show(shape)}, got ${show(x!.shape)}`);
     return [{ dtype: x!.dtype, shape }];
   },
   emit: (emitter, node, [x]) => emitter.node("Expand", [x!, emitter.shape(node.params.shape)]),
@@ -126,7 +128,7 @@ const expand_: Primitive<{ shape: Dim[] }> = {
 const expandLike_: Primitive<null> = {
   name: "expandLike",
   infer: ([x, like]) => [{ dtype: x!.dtype, shape: broadcast(x!.shape, like!.shape, place("expandLike")) }],
-  emit: (emitter, node, [x, like]) => emitter.node("Expand", [x!, emitter.node("Shape", [like!])[0]!]),
+  emit: (emitter, _node, [x, like]) => emitter.node("Expand", [x!, emitter.node("Shape", [like!])[0]!]),
   grad: (node, [g]) => [g && sumTo(g, node.inputs[0]!.shape), undefined],
 };
 
@@ -142,8 +144,14 @@ const zerosLike_: Primitive<null> = {
   emit: (emitter, _, inputs) => emitter.node("ConstantOfShape", emitter.node("Shape", inputs)),
 };
 
-const un = (p: Primitive<null>) => (x: Operand): Tensor => apply(p, [lift(x)], null)[0]!;
-const bin = (p: Primitive<null>) => (a: Operand, b: Operand): Tensor => apply(p, [lift(a), lift(b)], null)[0]!;
+const un =
+  (p: Primitive<null>) =>
+  (x: Operand): Tensor =>
+    apply(p, [lift(x)], null)[0]!;
+const bin =
+  (p: Primitive<null>) =>
+  (a: Operand, b: Operand): Tensor =>
+    apply(p, [lift(a), lift(b)], null)[0]!;
 
 export const neg = un(primitives.neg);
 export const exp = un(primitives.exp);
@@ -216,4 +224,12 @@ export const stopGradient = un(stopGradient_);
 /** Zeros (f32) of the same run-time shape. */
 export const zerosLike = un(zerosLike_);
 
-export const all: Primitive[] = [...Object.values(primitives), cast_, where_, expand_, expandLike_, stopGradient_, zerosLike_];
+export const all: Primitive[] = [
+  ...Object.values(primitives),
+  cast_,
+  where_,
+  expand_,
+  expandLike_,
+  stopGradient_,
+  zerosLike_,
+];

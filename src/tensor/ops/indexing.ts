@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors.ts";
 import { axisOf, type Dim, sameShape, show } from "../dims.ts";
 import { i64 } from "../dtype.ts";
-import { apply, constant, place, type Primitive, Tensor } from "../tensor.ts";
+import { apply, constant, type Primitive, place, type Tensor } from "../tensor.ts";
 import { cast, equal, zerosLike } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { reshape } from "./shape.ts";
@@ -19,8 +19,14 @@ const gather_: Primitive<null> = {
     const [table, ids] = node.inputs as [Tensor, Tensor];
     if (!g || !needed[0]) return [undefined, undefined];
     const count = table.dim(0);
-    if (typeof count !== "number") throw new ShapeError(`${place("gather")}: expected a table of known length for the gradient, got ${count}`);
-    const all = constant(i64([count, 1], Array.from({ length: count }, (_, i) => i)));
+    if (typeof count !== "number")
+      throw new ShapeError(`${place("gather")}: expected a table of known length for the gradient, got ${count}`);
+    const all = constant(
+      i64(
+        [count, 1],
+        Array.from({ length: count }, (_, i) => i),
+      ),
+    );
     const oneHot = cast(equal(all, reshape(ids, [1, -1])), "f32");
     const width = table.shape.slice(1);
     const flat = matmul(oneHot, reshape(g, [oneHot.dim(1), width.length === 0 ? 1 : widthOf(width)]));
@@ -29,7 +35,8 @@ const gather_: Primitive<null> = {
 };
 
 function widthOf(dims: readonly Dim[]): number {
-  if (dims.some((d) => typeof d !== "number")) throw new ShapeError(`gather: expected rows of known width, got ${show(dims)}`);
+  if (dims.some((d) => typeof d !== "number"))
+    throw new ShapeError(`gather: expected rows of known width, got ${show(dims)}`);
   return (dims as number[]).reduce((a, b) => a * b, 1);
 }
 
@@ -44,13 +51,18 @@ const gatherElements_: Primitive<{ axis: number; unique: boolean }> = {
   name: "gatherElements",
   infer: ([x, ids]) => {
     if (ids!.dtype !== "i64" || ids!.rank !== x!.rank)
-      throw new ShapeError(`${place("gatherElements")}: expected i64 ids of rank ${x!.rank}, got ${ids!.dtype}${show(ids!.shape)}`);
+      throw new ShapeError(
+        `${place("gatherElements")}: expected i64 ids of rank ${x!.rank}, got ${ids!.dtype}${show(ids!.shape)}`,
+      );
     return [{ dtype: x!.dtype, shape: [...ids!.shape] }];
   },
   emit: (emitter, node, inputs) => emitter.node("GatherElements", inputs, { attributes: { axis: node.params.axis } }),
   grad: (node, [g], needed) => {
     const [x, ids] = node.inputs as [Tensor, Tensor];
-    return [g && needed[0] ? scatterElements(zerosLike(x), ids, g, node.params.axis, !node.params.unique) : undefined, undefined];
+    return [
+      g && needed[0] ? scatterElements(zerosLike(x), ids, g, node.params.axis, !node.params.unique) : undefined,
+      undefined,
+    ];
   },
 };
 
@@ -63,7 +75,9 @@ const scatterElements_: Primitive<{ axis: number; add: boolean }> = {
   name: "scatterElements",
   infer: ([x, ids, values]) => {
     if (!sameShape(ids!.shape, values!.shape) || ids!.dtype !== "i64")
-      throw new ShapeError(`${place("scatterElements")}: expected i64 ids shaped like the values ${show(values!.shape)}, got ${ids!.dtype}${show(ids!.shape)}`);
+      throw new ShapeError(
+        `${place("scatterElements")}: expected i64 ids shaped like the values ${show(values!.shape)}, got ${ids!.dtype}${show(ids!.shape)}`,
+      );
     return [{ dtype: x!.dtype, shape: [...x!.shape] }];
   },
   emit: (emitter, node, inputs) =>
@@ -81,7 +95,10 @@ const takeRows_: Primitive<null> = {
   name: "takeRows",
   infer: ([x, ids]) => [{ dtype: x!.dtype, shape: [ids!.dim(0), x!.dim(1)] }],
   emit: (emitter, _, inputs) => emitter.node("GatherND", inputs),
-  grad: (node, [g], needed) => [g && needed[0] ? addRows(zerosLike(node.inputs[0]!), node.inputs[1]!, g) : undefined, undefined],
+  grad: (node, [g], needed) => [
+    g && needed[0] ? addRows(zerosLike(node.inputs[0]!), node.inputs[1]!, g) : undefined,
+    undefined,
+  ],
 };
 
 /** The rows of x_XD that ids_n1 (i64) names, each at most once, so that the gradient is a plain `addRows`. */
@@ -96,25 +113,28 @@ const addRows_: Primitive<null> = {
 };
 
 /** x_XD with rows_nD added at the rows that ids_n1 (i64) names, each at most once. */
-export const addRows = (x_XD: Tensor, ids_n1: Tensor, rows_nD: Tensor): Tensor => apply(addRows_, [x_XD, ids_n1, rows_nD], null)[0]!;
+export const addRows = (x_XD: Tensor, ids_n1: Tensor, rows_nD: Tensor): Tensor =>
+  apply(addRows_, [x_XD, ids_n1, rows_nD], null)[0]!;
 
 const topK_: Primitive<{ k: number; axis: number }> = {
   name: "topK",
   infer: ([x], { k, axis }) => {
     const shape = x!.shape.map((d, i) => (i === axis ? k : d));
-    return [{ dtype: x!.dtype, shape }, { dtype: "i64", shape }];
+    return [
+      { dtype: x!.dtype, shape },
+      { dtype: "i64", shape },
+    ];
   },
   emit: (emitter, node, [x]) =>
     emitter.node("TopK", [x!, emitter.ints([node.params.k])], { attributes: { axis: node.params.axis }, outputs: 2 }),
-  grad: (node, [g]) => [
-    g && scatterElements(zerosLike(node.inputs[0]!), node.outputs[1]!, g, node.params.axis),
-  ],
+  grad: (node, [g]) => [g && scatterElements(zerosLike(node.inputs[0]!), node.outputs[1]!, g, node.params.axis)],
 };
 
 /** The k largest along the last axis, sorted, with their i64 indices. */
 export function topK(x: Tensor, k: number): { values: Tensor; indices: Tensor } {
   const last = x.dim(-1);
-  if (typeof last === "number" && k > last) throw new ShapeError(`${place("topK")}: expected k of at most ${last}, got ${k}`);
+  if (typeof last === "number" && k > last)
+    throw new ShapeError(`${place("topK")}: expected k of at most ${last}, got ${k}`);
   const [values, indices] = apply(topK_, [x], { k, axis: x.rank - 1 });
   return { values: values!, indices: indices! };
 }
@@ -149,7 +169,15 @@ const iota_: Primitive<{ length: Dim }> = {
   infer: (_, { length }) => [{ dtype: "i64", shape: [length] }],
   emit: (emitter, node) => {
     const { length } = node.params;
-    if (typeof length === "number") return [emitter.constant(i64([length], Array.from({ length }, (_, i) => i)))];
+    if (typeof length === "number")
+      return [
+        emitter.constant(
+          i64(
+            [length],
+            Array.from({ length }, (_, i) => i),
+          ),
+        ),
+      ];
     const end = emitter.node("Squeeze", [emitter.length(length)]);
     return emitter.node("Range", [emitter.constant(i64([], [0])), end[0]!, emitter.constant(i64([], [1]))]);
   },
@@ -160,4 +188,14 @@ export function iota(length: Dim): Tensor {
   return apply(iota_, [], { length })[0]!;
 }
 
-export const all: Primitive[] = [gather_, gatherElements_, scatterElements_, topK_, nonZero_, cumsum_, iota_, takeRows_, addRows_];
+export const all: Primitive[] = [
+  gather_,
+  gatherElements_,
+  scatterElements_,
+  topK_,
+  nonZero_,
+  cumsum_,
+  iota_,
+  takeRows_,
+  addRows_,
+];

@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors.ts";
 import { show } from "../dims.ts";
 import { f32 } from "../dtype.ts";
-import { apply, place, type Primitive, Tensor } from "../tensor.ts";
+import { apply, type Primitive, place, type Tensor } from "../tensor.ts";
 import { exp, mul, neg, sub } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { sum } from "./reduce.ts";
@@ -39,7 +39,9 @@ const rmsNorm_: Primitive<{ epsilon: number }> = {
   name: "rmsNorm",
   infer: ([x, weight]) => {
     if (weight!.rank !== 1 || weight!.dim(0) !== x!.dim(-1))
-      throw new ShapeError(`${place("rmsNorm")}: expected a weight of ${x!.dim(-1)}, got ${show(weight!.shape)} for ${show(x!.shape)}`);
+      throw new ShapeError(
+        `${place("rmsNorm")}: expected a weight of ${x!.dim(-1)}, got ${show(weight!.shape)} for ${show(x!.shape)}`,
+      );
     return [
       { dtype: x!.dtype, shape: [...x!.shape] },
       { dtype: x!.dtype, shape: [...x!.shape.slice(0, -1), 1] },
@@ -47,7 +49,8 @@ const rmsNorm_: Primitive<{ epsilon: number }> = {
   },
   emit: (emitter, node, inputs) => {
     const attributes = { axis: -1, epsilon: { float: node.params.epsilon } };
-    if (emitter.target !== "webgpu") return emitter.node("SimplifiedLayerNormalization", inputs, { attributes, outputs: 2 });
+    if (emitter.target !== "webgpu")
+      return emitter.node("SimplifiedLayerNormalization", inputs, { attributes, outputs: 2 });
     // The WebGPU kernel writes the mean where 1/rms belongs: that output is computed aside, where it is used.
     const [y] = emitter.node("SimplifiedLayerNormalization", inputs, { attributes });
     const square = emitter.node("Mul", [inputs[0]!, inputs[0]!]);
@@ -75,7 +78,8 @@ const rmsNorm_: Primitive<{ epsilon: number }> = {
 };
 
 /** x / sqrt(mean(x²) + epsilon) · weight over the last axis; statistics in f32. */
-export const rmsNorm = (x: Tensor, weight: Tensor, epsilon: number): Tensor => apply(rmsNorm_, [x, weight], { epsilon })[0]!;
+export const rmsNorm = (x: Tensor, weight: Tensor, epsilon: number): Tensor =>
+  apply(rmsNorm_, [x, weight], { epsilon })[0]!;
 
 const rope_: Primitive<{ interleaved: boolean }> = {
   name: "rope",

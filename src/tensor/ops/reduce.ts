@@ -1,7 +1,7 @@
-import { axisOf, type Dim, dimProduct, isStatic, sameShape, type Shape, show } from "../dims.ts";
-import { f32 } from "../dtype.ts";
 import { ShapeError } from "../../errors.ts";
-import { apply, constant, place, type Primitive, Tensor } from "../tensor.ts";
+import { axisOf, type Dim, dimProduct, isStatic, type Shape, sameShape, show } from "../dims.ts";
+import { f32 } from "../dtype.ts";
+import { apply, constant, type Primitive, place, type Tensor } from "../tensor.ts";
 import { div, equal, expandLike, mul, stopGradient, where } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
 import { reshape } from "./shape.ts";
@@ -25,7 +25,10 @@ function reduction(name: string, op: string, grad?: Primitive<ReduceParams>["gra
 
 /** Puts reduced axes back as length 1, so that a gradient broadcasts over what was reduced. */
 const restore = (g: Tensor, like: Tensor, axes: number[]): Tensor =>
-  reshape(g, like.shape.map((d, i) => (axes.includes(i) ? 1 : d)));
+  reshape(
+    g,
+    like.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
+  );
 
 const sum_ = reduction("sum", "ReduceSum", (node, [g]) => {
   const x = node.inputs[0]!;
@@ -49,7 +52,15 @@ const max_: Primitive<ReduceParams> = {
     const { shape } = node.inputs[0]!;
     const { axes, keep } = node.params;
     let rows = shape[0]!;
-    if (emitter.target !== "cpu" || shape.length !== 2 || axes.length !== 1 || axes[0] !== 0 || typeof rows !== "number" || rows < POOL) return reduceMax_.emit(emitter, node, inputs);
+    if (
+      emitter.target !== "cpu" ||
+      shape.length !== 2 ||
+      axes.length !== 1 ||
+      axes[0] !== 0 ||
+      typeof rows !== "number" ||
+      rows < POOL
+    )
+      return reduceMax_.emit(emitter, node, inputs);
     let x = emitter.node("Unsqueeze", [inputs[0]!, emitter.ints([0, 1])]);
     for (; rows > 1; rows = Math.ceil(rows / POOL)) {
       const window = [Math.min(POOL, rows), 1];
@@ -59,8 +70,14 @@ const max_: Primitive<ReduceParams> = {
   },
 };
 
-function reduce(primitive: Primitive<ReduceParams>, x: Tensor, axes: number | number[] | undefined, keep: boolean): Tensor {
-  const list = axes === undefined ? x.shape.map((_, i) => i) : [axes].flat().map((a) => axisOf(a, x.rank, place(primitive.name)));
+function reduce(
+  primitive: Primitive<ReduceParams>,
+  x: Tensor,
+  axes: number | number[] | undefined,
+  keep: boolean,
+): Tensor {
+  const list =
+    axes === undefined ? x.shape.map((_, i) => i) : [axes].flat().map((a) => axisOf(a, x.rank, place(primitive.name)));
   return list.length === 0 ? x : apply(primitive, [x], { axes: list.sort((a, b) => a - b), keep })[0]!;
 }
 
@@ -84,7 +101,8 @@ export function max(x: Tensor, axes?: number | number[], keep = false): Tensor {
 export function mean(x: Tensor, axes?: number | number[], keep = false): Tensor {
   const list = axes === undefined ? x.shape.map((_, i) => i) : [axes].flat();
   const size: Dim = dimProduct(list.map((a) => x.dim(a)));
-  if (typeof size !== "number") throw new ShapeError(`${place("mean")}: expected axes of known length, got ${show(x.shape)}`);
+  if (typeof size !== "number")
+    throw new ShapeError(`${place("mean")}: expected axes of known length, got ${show(x.shape)}`);
   return mul(sum(x, axes, keep), 1 / size);
 }
 

@@ -1,7 +1,7 @@
 import { ShapeError } from "../../errors.ts";
+import { axisOf, type Dim, dimAdd, dimDiv, dimProduct, type Shape, sameShape, show } from "../dims.ts";
 import type { Emitter } from "../emitter.ts";
-import { axisOf, type Dim, dimAdd, dimDiv, dimProduct, sameShape, type Shape, show } from "../dims.ts";
-import { apply, place, type Primitive, Tensor } from "../tensor.ts";
+import { apply, type Primitive, place, Tensor } from "../tensor.ts";
 import { zerosLike } from "./elementwise.ts";
 
 const reshape_: Primitive<{ shape: Dim[] }> = {
@@ -9,7 +9,10 @@ const reshape_: Primitive<{ shape: Dim[] }> = {
   infer: ([x], { shape }) => {
     const from = dimProduct(x!.shape);
     const to = dimProduct(shape);
-    if (from !== to) throw new ShapeError(`${place("reshape")}: expected as many elements as in ${show(x!.shape)}, got ${show(shape)}`);
+    if (from !== to)
+      throw new ShapeError(
+        `${place("reshape")}: expected as many elements as in ${show(x!.shape)}, got ${show(shape)}`,
+      );
     return [{ dtype: x!.dtype, shape }];
   },
   emit: (emitter, node, [x]) =>
@@ -19,11 +22,12 @@ const reshape_: Primitive<{ shape: Dim[] }> = {
 
 /** The same elements in another shape; one axis may be -1 (what is left). */
 export function reshape(x: Tensor, shape: Shape): Tensor {
-  let to = [...shape];
+  const to = [...shape];
   const open = to.indexOf(-1);
   if (open >= 0) {
     const rest = dimDiv(dimProduct(x.shape), dimProduct(to.filter((_, i) => i !== open)));
-    if (rest === undefined) throw new ShapeError(`${place("reshape")}: expected a shape that divides ${show(x.shape)}, got ${show(shape)}`);
+    if (rest === undefined)
+      throw new ShapeError(`${place("reshape")}: expected a shape that divides ${show(x.shape)}, got ${show(shape)}`);
     to[open] = rest;
   }
   if (sameShape(x.shape, to)) return x;
@@ -35,7 +39,13 @@ const transpose_: Primitive<{ order: number[] }> = {
   name: "transpose",
   infer: ([x], { order }) => [{ dtype: x!.dtype, shape: order.map((i) => x!.shape[i]!) }],
   emit: (emitter, node, inputs) => emitter.node("Transpose", inputs, { attributes: { perm: node.params.order } }),
-  grad: (node, [g]) => [g && transpose(g, node.params.order.map((_, i) => node.params.order.indexOf(i)))],
+  grad: (node, [g]) => [
+    g &&
+      transpose(
+        g,
+        node.params.order.map((_, i) => node.params.order.indexOf(i)),
+      ),
+  ],
 };
 
 /** Reorders the axes: axis i of the result is axis order[i] of x. */
@@ -57,15 +67,27 @@ const concat_: Primitive<ConcatParams> = {
     const parts = sized ? inputs.slice(0, -1) : inputs;
     const first = parts[0]!;
     for (const part of parts)
-      if (part.dtype !== first.dtype || part.rank !== first.rank || part.shape.some((d, i) => i !== axis && d !== first.shape[i]))
-        throw new ShapeError(`${place("concat")}: expected parts alike but for axis ${axis}, got ${parts.map((p) => show(p.shape)).join(" ")}`);
-    return [{ dtype: first.dtype, shape: first.shape.map((d, i) => (i === axis ? parts.map((p) => p.shape[i]!).reduce(dimAdd) : d)) }];
+      if (
+        part.dtype !== first.dtype ||
+        part.rank !== first.rank ||
+        part.shape.some((d, i) => i !== axis && d !== first.shape[i])
+      )
+        throw new ShapeError(
+          `${place("concat")}: expected parts alike but for axis ${axis}, got ${parts.map((p) => show(p.shape)).join(" ")}`,
+        );
+    return [
+      {
+        dtype: first.dtype,
+        shape: first.shape.map((d, i) => (i === axis ? parts.map((p) => p.shape[i]!).reduce(dimAdd) : d)),
+      },
+    ];
   },
   emit: (emitter, node, inputs) => {
     const { axis, sized } = node.params;
     let parts = sized ? inputs.slice(0, -1) : inputs;
     if (emitter.target === "webgpu")
-      while (parts.length > GPU_PARTS) parts = groups(parts).flatMap((group) => emitter.node("Concat", group, { attributes: { axis } }));
+      while (parts.length > GPU_PARTS)
+        parts = groups(parts).flatMap((group) => emitter.node("Concat", group, { attributes: { axis } }));
     return emitter.node("Concat", parts, { attributes: { axis } });
   },
   grad: (node, [g]) => {
@@ -75,7 +97,9 @@ const concat_: Primitive<ConcatParams> = {
     const lengths = parts.map((p) => p.shape[axis]!);
     const sizes = sized ? node.inputs.at(-1)! : (lengths as number[]);
     if (!sized && lengths.some((d) => typeof d !== "number"))
-      throw new ShapeError(`${place("concat")}: expected known lengths or a sizes tensor for the gradient, got ${lengths.join()}`);
+      throw new ShapeError(
+        `${place("concat")}: expected known lengths or a sizes tensor for the gradient, got ${lengths.join()}`,
+      );
     return [...split(g, axis, sizes, lengths), ...(sized ? [undefined] : [])];
   },
 };
@@ -90,7 +114,9 @@ export function concat(parts: Tensor[], axis: number, sizes?: Tensor): Tensor {
 /** A WebGPU shader reads and writes at least 8 buffers: one whole and this many parts of it. */
 const GPU_PARTS = 7;
 const groups = <T>(items: readonly T[]): T[][] =>
-  Array.from({ length: Math.ceil(items.length / GPU_PARTS) }, (_, i) => items.slice(i * GPU_PARTS, (i + 1) * GPU_PARTS));
+  Array.from({ length: Math.ceil(items.length / GPU_PARTS) }, (_, i) =>
+    items.slice(i * GPU_PARTS, (i + 1) * GPU_PARTS),
+  );
 
 const emitSplit = (emitter: Emitter, x: string, axis: number, sizes: string, count: number): string[] =>
   emitter.node("Split", [x, sizes], { attributes: { axis }, outputs: count });
@@ -99,9 +125,17 @@ const emitSplit = (emitter: Emitter, x: string, axis: number, sizes: string, cou
 function emitSplits(emitter: Emitter, x: string, axis: number, sizes: string, count: number): string[] {
   if (count <= GPU_PARTS) return emitSplit(emitter, x, axis, sizes, count);
   const runs = groups(Array.from({ length: count }, (_, i) => i));
-  const runSizes = runs.map((run) => emitter.node("Slice", [sizes, emitter.ints([run[0]!]), emitter.ints([run.at(-1)! + 1])])[0]!);
+  const runSizes = runs.map(
+    (run) => emitter.node("Slice", [sizes, emitter.ints([run[0]!]), emitter.ints([run.at(-1)! + 1])])[0]!,
+  );
   const sums = runSizes.map((run) => emitter.node("ReduceSum", [run])[0]!);
-  const pieces = emitSplits(emitter, x, axis, emitter.node("Concat", sums, { attributes: { axis: 0 } })[0]!, runs.length);
+  const pieces = emitSplits(
+    emitter,
+    x,
+    axis,
+    emitter.node("Concat", sums, { attributes: { axis: 0 } })[0]!,
+    runs.length,
+  );
   return pieces.flatMap((piece, i) => emitSplit(emitter, piece, axis, runSizes[i]!, runs[i]!.length));
 }
 
@@ -115,13 +149,17 @@ const split_: Primitive<SplitParams> = {
   name: "split",
   infer: ([x], { axis, lengths, sized }) => {
     if (!sized && lengths.reduce(dimAdd) !== x!.shape[axis])
-      throw new ShapeError(`${place("split")}: expected lengths that add up to ${x!.shape[axis]}, got ${lengths.join()}`);
+      throw new ShapeError(
+        `${place("split")}: expected lengths that add up to ${x!.shape[axis]}, got ${lengths.join()}`,
+      );
     return lengths.map((d) => ({ dtype: x!.dtype, shape: x!.shape.map((s, i) => (i === axis ? d : s)) }));
   },
   emit: (emitter, node, [x, sizes]) => {
     const { axis, lengths } = node.params;
     const from = sizes ?? emitter.ints(lengths as number[]);
-    return emitter.target === "webgpu" ? emitSplits(emitter, x!, axis, from, lengths.length) : emitSplit(emitter, x!, axis, from, lengths.length);
+    return emitter.target === "webgpu"
+      ? emitSplits(emitter, x!, axis, from, lengths.length)
+      : emitSplit(emitter, x!, axis, from, lengths.length);
   },
   grad: (node, gradients) => {
     if (gradients.every((g) => g === undefined)) return node.inputs.map(() => undefined);
@@ -162,15 +200,23 @@ const slice_: Primitive<SliceParams> = {
   infer: ([x], { axis, start, end }) => {
     const length = x!.shape[axis]!;
     if (typeof length === "number" ? !(0 <= start && start <= end && end <= length) : !(0 <= start && start <= end))
-      throw new ShapeError(`${place("slice")}: expected a range inside axis ${axis} of ${show(x!.shape)}, got ${start}..${end}`);
+      throw new ShapeError(
+        `${place("slice")}: expected a range inside axis ${axis} of ${show(x!.shape)}, got ${start}..${end}`,
+      );
     return [{ dtype: x!.dtype, shape: x!.shape.map((d, i) => (i === axis ? end - start : d)) }];
   },
   emit: (emitter, node, [x]) =>
-    emitter.node("Slice", [x!, emitter.ints([node.params.start]), emitter.ints([node.params.end]), emitter.ints([node.params.axis])]),
+    emitter.node("Slice", [
+      x!,
+      emitter.ints([node.params.start]),
+      emitter.ints([node.params.end]),
+      emitter.ints([node.params.axis]),
+    ]),
   grad: (node, [g]) => {
     const { axis, start, end } = node.params;
     const length = node.inputs[0]!.shape[axis]!;
-    if (typeof length !== "number") throw new ShapeError(`${place("slice")}: expected a known axis length for the gradient, got ${length}`);
+    if (typeof length !== "number")
+      throw new ShapeError(`${place("slice")}: expected a known axis length for the gradient, got ${length}`);
     return [g && pad(g, axis, start, length - end)];
   },
 };

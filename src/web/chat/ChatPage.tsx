@@ -9,7 +9,7 @@ import { Composer } from "./Composer.tsx";
 import { ModelDialog, ModelName } from "./ModelCard.tsx";
 import { SettingsDialog } from "./SettingsDialog.tsx";
 import { Sidebar } from "./Sidebar.tsx";
-import { ask, connect, connection, conversations, currentId, partsOf, storageFailed, stopCurrent } from "./state.ts";
+import { ask, connect, connection, conversations, currentId, partsOf, stopCurrent, storageFailed } from "./state.ts";
 import { TurnView } from "./TurnView.tsx";
 import { Welcome } from "./Welcome.tsx";
 
@@ -65,7 +65,10 @@ export default function ChatPage() {
       <a class="skip" href="#question">
         Skip to the question box
       </a>
-      <TopBar page="chat" start={<IconButton icon="menu" label="Chats" class="only-narrow" onClick={() => setDrawer(!drawer)} />}>
+      <TopBar
+        page="chat"
+        start={<IconButton icon="menu" label="Chats" class="only-narrow" onClick={() => setDrawer(!drawer)} />}
+      >
         <ModelName onOpen={() => setPanel("model")} />
         <IconButton icon="sliders" label="Settings" onClick={() => setPanel("settings")} />
       </TopBar>
@@ -76,14 +79,23 @@ export default function ChatPage() {
           setDrawer(false);
         }}
       />
-      {drawer && <button type="button" class="veil" aria-label="Close the list of chats" onClick={() => setDrawer(false)} />}
+      {drawer && (
+        <button type="button" class="veil" aria-label="Close the list of chats" onClick={() => setDrawer(false)} />
+      )}
       <main class="talk">
         <div class="scroll" ref={scroll.ref} onScroll={scroll.onScroll}>
           {conversation ? (
-            <div class="turns" aria-label="Conversation">
+            <div class="turns" role="group" aria-label="Conversation">
               <h1 class="off-screen">{conversation.title}</h1>
               {conversation.turns.map((turn) => (
-                <TurnView key={turn.id} conversationId={conversation.id} turn={turn} last={turn === last} onSettings={() => setPanel("settings")} onNew={startNew} />
+                <TurnView
+                  key={turn.id}
+                  conversationId={conversation.id}
+                  turn={turn}
+                  last={turn === last}
+                  onSettings={() => setPanel("settings")}
+                  onNew={startNew}
+                />
               ))}
             </div>
           ) : (
@@ -91,11 +103,19 @@ export default function ChatPage() {
           )}
         </div>
         {!scroll.stuck && (
-          <button type="button" class="to-bottom" onClick={scroll.toBottom} aria-label="Go to the latest words" title="Go to the latest words">
+          <button
+            type="button"
+            class="to-bottom"
+            onClick={scroll.toBottom}
+            aria-label="Go to the latest words"
+            title="Go to the latest words"
+          >
             <Icon name="down" />
           </button>
         )}
-        {full && <p class="notice">This browser's storage is full or blocked: chats are kept only until the page closes.</p>}
+        {full && (
+          <p class="notice">This browser's storage is full or blocked: chats are kept only until the page closes.</p>
+        )}
         {link.state === "down" && (
           <p class="notice bad" role="alert">
             <Icon name="warn" size={16} /> {link.message}{" "}

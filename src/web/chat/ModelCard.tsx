@@ -8,12 +8,31 @@ import { connection } from "./state.ts";
 /** The model's name in the top bar, with a dot that tells whether its server answers. */
 export function ModelName({ onOpen }: { onOpen: () => void }) {
   const link = useStore(connection);
-  const state = link.state === "up" ? "The server answers" : link.state === "down" ? "The server does not answer" : link.state === "none" ? "The server has no model" : link.state === "locked" ? "The server asks for a key" : "Looking for the server";
+  const state =
+    link.state === "up"
+      ? "The server answers"
+      : link.state === "down"
+        ? "The server does not answer"
+        : link.state === "none"
+          ? "The server has no model"
+          : link.state === "locked"
+            ? "The server asks for a key"
+            : "Looking for the server";
   return (
     <button type="button" class={`model-name ${link.state}`} onClick={onOpen} title={`${state}. About the model`}>
       <i aria-hidden="true" />
       <span class="off-screen">{state}. Model: </span>
-      <span class="model-id">{link.state === "up" ? link.model.id : link.state === "down" ? "offline" : link.state === "none" ? "no model" : link.state === "locked" ? "locked" : "…"}</span>
+      <span class="model-id">
+        {link.state === "up"
+          ? link.model.id
+          : link.state === "down"
+            ? "offline"
+            : link.state === "none"
+              ? "no model"
+              : link.state === "locked"
+                ? "locked"
+                : "…"}
+      </span>
     </button>
   );
 }
@@ -23,7 +42,9 @@ const COUNT = /(parameters?|active|total|tokens|vocab|context|flops|bytes)/i;
 function readable(key: string, value: string): string {
   if (value === "true" || value === "false") return value === "true" ? "yes" : "no";
   const number = Number(value);
-  return COUNT.test(key) && value !== "" && Number.isFinite(number) && Math.abs(number) >= 10_000 ? `${short(number)} (${number.toLocaleString("en-US")})` : value;
+  return COUNT.test(key) && value !== "" && Number.isFinite(number) && Math.abs(number) >= 10_000
+    ? `${short(number)} (${number.toLocaleString("en-US")})`
+    : value;
 }
 
 function label(key: string): string {
@@ -61,7 +82,13 @@ export function ModelDialog({ onClose }: { onClose: () => void }) {
             )}
             <Size parameters={link.model.details.parameters} />
             {flatten(link.model.details)
-              .filter(([key]) => key !== "id" && key !== "object" && key !== "createdSeconds" && !/^(?:examples|parameters)\b/.test(key))
+              .filter(
+                ([key]) =>
+                  key !== "id" &&
+                  key !== "object" &&
+                  key !== "createdSeconds" &&
+                  !/^(?:examples|parameters)\b/.test(key),
+              )
               .map(([key, value]) => (
                 <>
                   <dt>{label(key)}</dt>

@@ -5,7 +5,16 @@ import type { Settings } from "./types.ts";
 
 type Knob = Exclude<keyof Settings, "system">;
 
-const KNOBS: { key: Knob; name: string; help: string; min: number; max: number; step: number; start: number; slider: boolean }[] = [
+const KNOBS: {
+  key: Knob;
+  name: string;
+  help: string;
+  min: number;
+  max: number;
+  step: number;
+  start: number;
+  slider: boolean;
+}[] = [
   {
     key: "temperature",
     name: "Temperature",
@@ -60,7 +69,11 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
           <fieldset key={knob.key}>
             <legend>{knob.name}</legend>
             <label class="auto">
-              <input type="checkbox" checked={value === null} onChange={(event) => set({ [knob.key]: event.currentTarget.checked ? null : knob.start })} />
+              <input
+                type="checkbox"
+                checked={value === null}
+                onChange={(event) => set({ [knob.key]: event.currentTarget.checked ? null : knob.start })}
+              />
               {knob.key === "seed" ? "By chance" : "The server's choice"}
             </label>
             {value !== null && (
@@ -85,7 +98,8 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
                   value={value}
                   onChange={(event) => {
                     const typed = Number(event.currentTarget.value);
-                    if (event.currentTarget.value !== "" && Number.isFinite(typed)) set({ [knob.key]: Math.min(knob.max, Math.max(knob.min, typed)) });
+                    if (event.currentTarget.value !== "" && Number.isFinite(typed))
+                      set({ [knob.key]: Math.min(knob.max, Math.max(knob.min, typed)) });
                     else event.currentTarget.value = String(value);
                   }}
                 />
@@ -106,7 +120,9 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
           placeholder="None"
           onInput={(event) => set({ system: event.currentTarget.value })}
         />
-        <small>Put before every conversation. Small models, the bundled one among them, were not trained to follow it.</small>
+        <small>
+          Put before every conversation. Small models, the bundled one among them, were not trained to follow it.
+        </small>
       </fieldset>
       <div class="row between">
         <button type="button" class="quiet" onClick={() => settings.set({ ...DEFAULTS })}>

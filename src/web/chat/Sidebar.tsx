@@ -17,7 +17,8 @@ export function groupByAge(all: Conversation[], now: number): [string, Conversat
     ["Earlier", []],
   ];
   for (const c of all) {
-    const at = c.updatedAt >= midnight ? 0 : c.updatedAt >= midnight - DAY ? 1 : c.updatedAt >= midnight - 6 * DAY ? 2 : 3;
+    const at =
+      c.updatedAt >= midnight ? 0 : c.updatedAt >= midnight - DAY ? 1 : c.updatedAt >= midnight - 6 * DAY ? 2 : 3;
     groups[at][1].push(c);
   }
   return groups.filter(([, group]) => group.length > 0);
@@ -48,7 +49,15 @@ export function Sidebar({ onNew, onPick }: { onNew: () => void; onPick: (id: str
   );
 }
 
-function Entry({ conversation, current, onPick }: { conversation: Conversation; current: boolean; onPick: (id: string) => void }) {
+function Entry({
+  conversation,
+  current,
+  onPick,
+}: {
+  conversation: Conversation;
+  current: boolean;
+  onPick: (id: string) => void;
+}) {
   const [name, setName] = useState<string | null>(null);
   const [sure, setSure] = useState(false);
   const last = conversation.turns.at(-1);
@@ -78,19 +87,35 @@ function Entry({ conversation, current, onPick }: { conversation: Conversation; 
   }
   return (
     <li class={current ? "current" : ""}>
-      <button type="button" class="pick" aria-current={current ? "true" : undefined} onClick={() => onPick(conversation.id)}>
+      <button
+        type="button"
+        class="pick"
+        aria-current={current ? "true" : undefined}
+        onClick={() => onPick(conversation.id)}
+      >
         {busy && <i class="busy" title="The model is answering here" />}
         {conversation.title}
       </button>
       {sure ? (
         <span class="sure">
-          <button type="button" class="link bad" ref={(button) => button?.focus()} onClick={() => remove(conversation.id)} onBlur={() => setSure(false)}>
+          <button
+            type="button"
+            class="link bad"
+            ref={(button) => button?.focus()}
+            onClick={() => remove(conversation.id)}
+            onBlur={() => setSure(false)}
+          >
             Delete
           </button>
         </span>
       ) : (
         <span class="entry-tools">
-          <IconButton icon="edit" label={`Rename “${conversation.title}”`} size={15} onClick={() => setName(conversation.title)} />
+          <IconButton
+            icon="edit"
+            label={`Rename “${conversation.title}”`}
+            size={15}
+            onClick={() => setName(conversation.title)}
+          />
           <IconButton icon="trash" label={`Delete “${conversation.title}”`} size={15} onClick={() => setSure(true)} />
         </span>
       )}

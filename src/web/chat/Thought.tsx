@@ -28,7 +28,7 @@ export function Thought({ thought, thinking, answer }: { thought: string; thinki
         </span>
       </button>
       {open && (
-        <div class="thought-body" ref={box} tabIndex={0} aria-label="The model's thoughts">
+        <div class="thought-body" ref={box} tabIndex={0} role="group" aria-label="The model's thoughts">
           <Markdown text={thought} growing={thinking} />
         </div>
       )}

@@ -100,10 +100,14 @@ function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: P
     <article class="answer" aria-label="Answer" aria-busy={growing}>
       {answer.dropped !== undefined && (
         <p class="remark">
-          The model's context is full: the {answer.dropped === 1 ? "oldest message was" : `${answer.dropped} oldest messages were`} left out of what it read.
+          The model's context is full: the{" "}
+          {answer.dropped === 1 ? "oldest message was" : `${answer.dropped} oldest messages were`} left out of what it
+          read.
         </p>
       )}
-      {(parts.thought || parts.thinking) && <Thought thought={parts.thought} thinking={parts.thinking} answer={answer} />}
+      {(parts.thought || parts.thinking) && (
+        <Thought thought={parts.thought} thinking={parts.thinking} answer={answer} />
+      )}
       {parts.text && <Markdown text={parts.text} growing={growing} />}
       {growing && !parts.text && !parts.thinking && (
         <div class="waiting" aria-hidden="true">
@@ -112,17 +116,31 @@ function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: P
           <i />
         </div>
       )}
-      {answer.status === "failed" && <Failure conversationId={conversationId} turn={turn} last={last} answer={answer} onNew={onNew} />}
-      {answer.status === "done" && answer.finish === "length" && <CutOff answer={answer} onSettings={onSettings} onNew={onNew} />}
-      {answer.status === "done" && !parts.text && !parts.thought && <p class="remark">The model ended its answer without a word.</p>}
-      {!growing && answer.status !== "failed" && !parts.text && !last && <p class="remark">There is no answer, so this turn is left out of what the model reads after it.</p>}
+      {answer.status === "failed" && (
+        <Failure conversationId={conversationId} turn={turn} last={last} answer={answer} onNew={onNew} />
+      )}
+      {answer.status === "done" && answer.finish === "length" && (
+        <CutOff answer={answer} onSettings={onSettings} onNew={onNew} />
+      )}
+      {answer.status === "done" && !parts.text && !parts.thought && (
+        <p class="remark">The model ended its answer without a word.</p>
+      )}
+      {!growing && answer.status !== "failed" && !parts.text && !last && (
+        <p class="remark">There is no answer, so this turn is left out of what the model reads after it.</p>
+      )}
       {growing && figures && <div class="tools figures-now">{figures.short}</div>}
       {!growing && (
         <div class="tools">
           {turn.answers.length > 1 && (
             <span class="versions">
-              <IconButton icon="left" label="The answer before" size={16} disabled={turn.shown === 0} onClick={() => show(conversationId, turn.id, turn.shown - 1)} />
-              <span aria-label={`Answer ${turn.shown + 1} of ${turn.answers.length}`}>
+              <IconButton
+                icon="left"
+                label="The answer before"
+                size={16}
+                disabled={turn.shown === 0}
+                onClick={() => show(conversationId, turn.id, turn.shown - 1)}
+              />
+              <span role="status" aria-label={`Answer ${turn.shown + 1} of ${turn.answers.length}`}>
                 {turn.shown + 1}/{turn.answers.length}
               </span>
               <IconButton
@@ -135,7 +153,9 @@ function AnswerView({ conversationId, turn, last, answer, onSettings, onNew }: P
             </span>
           )}
           <CopyButton text={() => parts.text || parts.thought} label="Copy the answer" />
-          {last && <IconButton icon="redo" label="Answer again" size={16} onClick={() => askAgain(conversationId, turn.id)} />}
+          {last && (
+            <IconButton icon="redo" label="Answer again" size={16} onClick={() => askAgain(conversationId, turn.id)} />
+          )}
           {figures && (
             <span class="figures" title={figures.long}>
               {answer.status === "stopped" ? "stopped · " : ""}
@@ -171,13 +191,27 @@ const ADVICE = {
   server: "The server's own log says more.",
 } as const;
 
-function Failure({ conversationId, turn, last, answer, onNew }: { conversationId: string; turn: Turn; last: boolean; answer: Answer; onNew: () => void }) {
+function Failure({
+  conversationId,
+  turn,
+  last,
+  answer,
+  onNew,
+}: {
+  conversationId: string;
+  turn: Turn;
+  last: boolean;
+  answer: Answer;
+  onNew: () => void;
+}) {
   const kind = answer.fault?.kind ?? "server";
   return (
     <div class="failure" role="alert" data-kind={kind}>
       <Icon name="warn" />
       <div>
-        <strong>{kind === "context" ? "This conversation no longer fits in the model's context." : answer.fault?.message}</strong>
+        <strong>
+          {kind === "context" ? "This conversation no longer fits in the model's context." : answer.fault?.message}
+        </strong>
         <p>
           {ADVICE[kind]} {kind === "context" && <small>{answer.fault?.message}</small>}
         </p>

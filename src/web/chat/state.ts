@@ -15,7 +15,10 @@ export const currentId = createStore<string | null>(null);
 /** Set where the browser's storage is full or forbidden: chats then live only as long as the page. */
 export const storageFailed = createStore(false);
 
-export type Connection = { state: "connecting" } | { state: "up"; model: ModelCard } | { state: "down" | "none" | "locked"; message: string };
+export type Connection =
+  | { state: "connecting" }
+  | { state: "up"; model: ModelCard }
+  | { state: "down" | "none" | "locked"; message: string };
 export const connection = createStore<Connection>({ state: "connecting" });
 
 const running = new Map<string, AbortController>();
@@ -25,7 +28,9 @@ export const newId = (): string => Date.now().toString(36) + Math.random().toStr
 function loadAll(): Conversation[] {
   const ids = readStored<string[]>(LIST);
   if (!Array.isArray(ids)) return [];
-  const found = ids.map((id) => readStored<Conversation>(one(id))).filter((c): c is Conversation => Array.isArray(c?.turns));
+  const found = ids
+    .map((id) => readStored<Conversation>(one(id)))
+    .filter((c): c is Conversation => Array.isArray(c?.turns));
   return found.map((c) => ({ ...c, turns: c.turns.map((turn) => ({ ...turn, answers: turn.answers.map(settled) })) }));
 }
 
@@ -114,13 +119,18 @@ export function askAgain(conversationId: string, turnId: string, question?: stri
   for (const turn of conversation.turns.slice(at)) stop(turn.id);
   update(conversationId, (c) => ({
     ...c,
-    turns: c.turns.slice(0, at + 1).map((turn, i) => (i === at && question !== undefined ? { ...turn, question, answers: [], shown: 0 } : turn)),
+    turns: c.turns
+      .slice(0, at + 1)
+      .map((turn, i) => (i === at && question !== undefined ? { ...turn, question, answers: [], shown: 0 } : turn)),
   }));
   void answer(conversationId, turnId);
 }
 
 export function show(conversationId: string, turnId: string, index: number): void {
-  updateTurn(conversationId, turnId, (turn) => ({ ...turn, shown: Math.max(0, Math.min(turn.answers.length - 1, index)) }));
+  updateTurn(conversationId, turnId, (turn) => ({
+    ...turn,
+    shown: Math.max(0, Math.min(turn.answers.length - 1, index)),
+  }));
 }
 
 export function stop(turnId: string): void {
@@ -170,7 +180,12 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
   let savedAt = begun;
   const publish = (persist: boolean) => {
     const now = draft;
-    updateTurn(conversationId, turnId, (turn) => ({ ...turn, answers: turn.answers.map((a, i) => (i === index ? now : a)) }), persist);
+    updateTurn(
+      conversationId,
+      turnId,
+      (turn) => ({ ...turn, answers: turn.answers.map((a, i) => (i === index ? now : a)) }),
+      persist,
+    );
   };
   const publishSoon = () => {
     if (scheduled) return;
@@ -190,7 +205,12 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
     for await (const piece of streamChat(requestFor(conversation, turnId, model), abort.signal)) {
       const ms = performance.now() - begun;
       const text = (piece.content ?? "") + (piece.reasoning ?? "");
-      draft = { ...draft, status: "streaming", raw: draft.raw + (piece.content ?? ""), reasoning: draft.reasoning + (piece.reasoning ?? "") };
+      draft = {
+        ...draft,
+        status: "streaming",
+        raw: draft.raw + (piece.content ?? ""),
+        reasoning: draft.reasoning + (piece.reasoning ?? ""),
+      };
       if (piece.usage) draft.usage = piece.usage;
       if (piece.finish) draft.finish = piece.finish;
       if (piece.dropped) draft.dropped = piece.dropped;
@@ -207,7 +227,8 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
   } catch (error) {
     if (abort.signal.aborted) draft = { ...draft, status: "stopped" };
     else {
-      const fault = error instanceof Fault ? error : new Fault("server", error instanceof Error ? error.message : String(error));
+      const fault =
+        error instanceof Fault ? error : new Fault("server", error instanceof Error ? error.message : String(error));
       draft = { ...draft, status: "failed", fault: { kind: fault.kind, message: fault.message } };
       if (fault.kind === "unreachable" || fault.kind === "interrupted") void connect();
     }
@@ -234,7 +255,11 @@ function requestFor(conversation: Conversation, turnId: string, model: string): 
 export function partsOf(answer: Answer): { thought: string; text: string; thinking: boolean } {
   const growing = answer.status === "streaming" || answer.status === "waiting";
   if (answer.reasoning) {
-    return { thought: answer.reasoning.trim(), text: answer.raw.trimStart(), thinking: growing && answer.raw.trim() === "" };
+    return {
+      thought: answer.reasoning.trim(),
+      text: answer.raw.trimStart(),
+      thinking: growing && answer.raw.trim() === "",
+    };
   }
   return splitThought(answer.raw, growing);
 }
@@ -243,7 +268,12 @@ export function partsOf(answer: Answer): { thought: string; text: string; thinki
 function fillsContext({ finish, usage }: Answer): boolean {
   const link = connection.get();
   const context = link.state === "up" ? link.model.details.contextTokens : undefined;
-  return finish === "length" && usage !== undefined && typeof context === "number" && usage.prompt_tokens + usage.completion_tokens >= context;
+  return (
+    finish === "length" &&
+    usage !== undefined &&
+    typeof context === "number" &&
+    usage.prompt_tokens + usage.completion_tokens >= context
+  );
 }
 
 const isThinking = (answer: Answer): boolean => partsOf(answer).thinking;

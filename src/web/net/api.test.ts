@@ -14,11 +14,19 @@ async function collect(): Promise<string> {
   return text;
 }
 
-const chunk = (delta: object, finish: string | null = null) => `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+const chunk = (delta: object, finish: string | null = null) =>
+  `data: ${JSON.stringify({ choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
 
 describe("streamChat", () => {
   it("yields what comes and ends at [DONE]", async () => {
-    answerWith(chunk({ role: "assistant", content: "" }) + chunk({ content: "9" }) + chunk({ content: "33" }) + chunk({}, "stop") + "data: [DONE]\n\n" + chunk({ content: "late" }));
+    answerWith(
+      chunk({ role: "assistant", content: "" }) +
+        chunk({ content: "9" }) +
+        chunk({ content: "33" }) +
+        chunk({}, "stop") +
+        "data: [DONE]\n\n" +
+        chunk({ content: "late" }),
+    );
     expect(await collect()).toBe("933");
   });
 
@@ -28,7 +36,10 @@ describe("streamChat", () => {
   });
 
   it("raises an error that comes in the middle of the stream", async () => {
-    answerWith(chunk({ content: "9" }) + `data: ${JSON.stringify({ error: { message: "the model was unloaded", code: "internal_error" } })}\n\n`);
+    answerWith(
+      chunk({ content: "9" }) +
+        `data: ${JSON.stringify({ error: { message: "the model was unloaded", code: "internal_error" } })}\n\n`,
+    );
     await expect(collect()).rejects.toMatchObject({ kind: "server", message: "the model was unloaded" });
   });
 
@@ -54,13 +65,23 @@ describe("streamChat", () => {
 describe("parsePiece", () => {
   it("reads reasoning under both of its names", () => {
     expect(parsePiece('{"choices":[{"delta":{"reasoning_content":"a"}}]}')).toEqual({ reasoning: "a" });
-    expect(parsePiece('{"choices":[{"delta":{"reasoning":"b","content":"c"}}]}')).toEqual({ reasoning: "b", content: "c" });
+    expect(parsePiece('{"choices":[{"delta":{"reasoning":"b","content":"c"}}]}')).toEqual({
+      reasoning: "b",
+      content: "c",
+    });
   });
 
   it("takes a chunk that has only usage, and ignores fields of the wrong type", () => {
-    expect(parsePiece('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}')).toEqual({ usage: { prompt_tokens: 3, completion_tokens: 4 } });
-    expect(parsePiece('{"choices":[{"delta":{"content":{"x":1}},"finish_reason":5}],"dropped_messages":"many"}')).toEqual({});
-    expect(parsePiece('{"choices":[{"delta":{"content":""}}],"dropped_messages":4}')).toEqual({ content: "", dropped: 4 });
+    expect(parsePiece('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}')).toEqual({
+      usage: { prompt_tokens: 3, completion_tokens: 4 },
+    });
+    expect(
+      parsePiece('{"choices":[{"delta":{"content":{"x":1}},"finish_reason":5}],"dropped_messages":"many"}'),
+    ).toEqual({});
+    expect(parsePiece('{"choices":[{"delta":{"content":""}}],"dropped_messages":4}')).toEqual({
+      content: "",
+      dropped: 4,
+    });
   });
 
   it("raises a Fault for what is not JSON, or no object", () => {
@@ -72,7 +93,9 @@ describe("parsePiece", () => {
 describe("toFault", () => {
   it("knows a context that is full by code or by words", () => {
     expect(toFault(400, { error: { message: "too long", code: "context_length_exceeded" } }).kind).toBe("context");
-    expect(toFault(400, { error: { message: "This model's maximum context length is 512 tokens" } }).kind).toBe("context");
+    expect(toFault(400, { error: { message: "This model's maximum context length is 512 tokens" } }).kind).toBe(
+      "context",
+    );
   });
 
   it("sorts by status where the body says nothing", () => {

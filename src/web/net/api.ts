@@ -109,7 +109,10 @@ export async function* streamChat(request: ChatRequest, signal: AbortSignal): As
 export function parsePiece(data: string): ChatPiece {
   let chunk: {
     error?: unknown;
-    choices?: { delta?: { content?: unknown; reasoning_content?: unknown; reasoning?: unknown }; finish_reason?: unknown }[];
+    choices?: {
+      delta?: { content?: unknown; reasoning_content?: unknown; reasoning?: unknown };
+      finish_reason?: unknown;
+    }[];
     usage?: Usage | null;
     dropped_messages?: unknown;
   };
@@ -118,7 +121,8 @@ export function parsePiece(data: string): ChatPiece {
   } catch {
     throw new Fault("server", "The server sent a piece of an answer that is not JSON.");
   }
-  if (chunk === null || typeof chunk !== "object") throw new Fault("server", "The server sent a piece of an answer that is not an object.");
+  if (chunk === null || typeof chunk !== "object")
+    throw new Fault("server", "The server sent a piece of an answer that is not an object.");
   if (chunk.error) throw toFault(500, chunk);
   const choice = chunk.choices?.[0];
   const piece: ChatPiece = {};
@@ -136,7 +140,11 @@ export function toFault(status: number, body: unknown): Fault {
   const error = (body as { error?: unknown } | null)?.error;
   const detail = (typeof error === "object" && error !== null ? error : {}) as { message?: unknown; code?: unknown };
   const message =
-    typeof detail.message === "string" ? detail.message : typeof error === "string" ? error : `The server answered with status ${status}.`;
+    typeof detail.message === "string"
+      ? detail.message
+      : typeof error === "string"
+        ? error
+        : `The server answered with status ${status}.`;
   if (detail.code === "context_length_exceeded" || /context (length|window)|maximum context/i.test(message)) {
     return new Fault("context", message, status);
   }

@@ -11,7 +11,8 @@ function parse(pieces: string[]): SseEvent[] {
 
 describe("SseParser", () => {
   it("reads data, event and id, joins data lines, drops comments, unknown fields and events without data", () => {
-    const text = "\ufeff: hello\nevent: a\ndata: one\ndata:two\nid: 7\nretry: 10\n\nevent: empty\n\ndata\n\ndata:  x\n\n";
+    const text =
+      "\ufeff: hello\nevent: a\ndata: one\ndata:two\nid: 7\nretry: 10\n\nevent: empty\n\ndata\n\ndata:  x\n\n";
     expect(parse([text])).toEqual([
       { event: "a", data: "one\ntwo", id: "7" },
       { event: "message", data: "", id: "7" },
@@ -24,20 +25,28 @@ describe("SseParser", () => {
   });
 
   it("gives the same events however the stream is cut and whichever line ends it uses", () => {
-    const payload = fc.array(fc.string({ maxLength: 12 }).map((s) => s.replace(/[\r\n\ufeff]/g, "")), { minLength: 1, maxLength: 6 });
+    const payload = fc.array(
+      fc.string({ maxLength: 12 }).map((s) => s.replace(/[\r\n\ufeff]/g, "")),
+      { minLength: 1, maxLength: 6 },
+    );
     fc.assert(
-      fc.property(payload, fc.constantFrom("\n", "\r\n", "\r"), fc.array(fc.nat(40), { maxLength: 20 }), (payloads, eol, cuts) => {
-        // A last comment line, so that a CR at the very end is not waited on.
-        const text = payloads.map((data) => `data: ${data}${eol}${eol}`).join("") + `:${eol}:`;
-        const pieces: string[] = [];
-        let rest = text;
-        for (const cut of cuts) {
-          pieces.push(rest.slice(0, cut));
-          rest = rest.slice(cut);
-        }
-        pieces.push(rest);
-        expect(parse(pieces).map((e) => e.data)).toEqual(payloads);
-      }),
+      fc.property(
+        payload,
+        fc.constantFrom("\n", "\r\n", "\r"),
+        fc.array(fc.nat(40), { maxLength: 20 }),
+        (payloads, eol, cuts) => {
+          // A last comment line, so that a CR at the very end is not waited on.
+          const text = payloads.map((data) => `data: ${data}${eol}${eol}`).join("") + `:${eol}:`;
+          const pieces: string[] = [];
+          let rest = text;
+          for (const cut of cuts) {
+            pieces.push(rest.slice(0, cut));
+            rest = rest.slice(cut);
+          }
+          pieces.push(rest);
+          expect(parse(pieces).map((e) => e.data)).toEqual(payloads);
+        },
+      ),
     );
   });
 });

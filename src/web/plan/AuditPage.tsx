@@ -56,14 +56,21 @@ export function AuditPage({ claim }: { claim: string }) {
   useEffect(() => {
     document.title = `${report ? `${report.title}: ${report.verdict.label}` : "Audit"} – Sumbi`;
   }, [report]);
-  const given = claim.startsWith(PASTED) ? claim.slice(PASTED.length) : (catalogue?.claims.find((c) => c.id === claim)?.text ?? EXAMPLE);
+  const given = claim.startsWith(PASTED)
+    ? claim.slice(PASTED.length)
+    : (catalogue?.claims.find((c) => c.id === claim)?.text ?? EXAMPLE);
 
   return (
     <main class="page audit" ref={root}>
       <div class="row between audit-bar">
         <nav class="row" aria-label="Claims">
           {(catalogue?.claims ?? []).map((known) => (
-            <a key={known.id} class="pick-claim" href={auditPath(known.id)} aria-current={known.id === claim ? "page" : undefined}>
+            <a
+              key={known.id}
+              class="pick-claim"
+              href={auditPath(known.id)}
+              aria-current={known.id === claim ? "page" : undefined}
+            >
               {known.title}
             </a>
           ))}
@@ -74,7 +81,13 @@ export function AuditPage({ claim }: { claim: string }) {
         {report && (
           <span class="row">
             <CopyButton text={() => location.href} label="Copy a link to this audit" />
-            <button type="button" class="quiet small" onClick={() => save(`audit-${report.claim.name}.json`, JSON.stringify(report, null, 2), "application/json")}>
+            <button
+              type="button"
+              class="quiet small"
+              onClick={() =>
+                save(`audit-${report.claim.name}.json`, JSON.stringify(report, null, 2), "application/json")
+              }
+            >
               JSON
             </button>
             <button
@@ -83,7 +96,10 @@ export function AuditPage({ claim }: { claim: string }) {
               onClick={() =>
                 save(
                   `audit-${report.claim.name}.csv`,
-                  csv([["check", "kind", "grade", "says"], ...report.checks.map((c) => [c.title, c.kind, c.grade, c.says])]),
+                  csv([
+                    ["check", "kind", "grade", "says"],
+                    ...report.checks.map((c) => [c.title, c.kind, c.grade, c.says]),
+                  ]),
                   "text/csv",
                 )
               }
@@ -94,7 +110,12 @@ export function AuditPage({ claim }: { claim: string }) {
               type="button"
               class="quiet small"
               onClick={() =>
-                void picture(root.current!, `${report.title}: ${report.verdict.label}`, [report.verdict.because], `Sumbi · ${location.href}`.slice(0, 150)).then((blob) => save(`audit-${report.claim.name}.png`, blob))
+                void picture(
+                  root.current!,
+                  `${report.title}: ${report.verdict.label}`,
+                  [report.verdict.because],
+                  `Sumbi · ${location.href}`.slice(0, 150),
+                ).then((blob) => save(`audit-${report.claim.name}.png`, blob))
               }
             >
               PNG
@@ -144,15 +165,35 @@ const GRADE: Record<Check["grade"], { name: string; pill: string }> = {
 };
 
 const SCALE = ["ok", "aggressive", "unshown", "broken"] as const;
-const SCALE_NAMES = { ok: "adds up", aggressive: "plausible, aggressive", unshown: "not shown", broken: "does not add up" };
+const SCALE_NAMES = {
+  ok: "adds up",
+  aggressive: "plausible, aggressive",
+  unshown: "not shown",
+  broken: "does not add up",
+};
 
 function Report({ report }: { report: AuditReport }) {
   const { verdict, hours, money: cash, predicted, implied } = report;
-  const evidence = (ids: string[]) => ids.map((id) => report.checks.find((c) => c.id === id)).filter((c) => c !== undefined);
+  const evidence = (ids: string[]) =>
+    ids.map((id) => report.checks.find((c) => c.id === id)).filter((c) => c !== undefined);
   const hourRows = [
-    { name: "all that is claimed", p10: hours.p10, p50: hours.p50, p90: hours.p90, mark: { value: hours.stated, name: "claimed" } },
+    {
+      name: "all that is claimed",
+      p10: hours.p10,
+      p50: hours.p50,
+      p90: hours.p90,
+      mark: { value: hours.stated, name: "claimed" },
+    },
     ...(predicted && implied
-      ? [{ name: "predicted, counted phases", p10: predicted.gpuHours.p10, p50: predicted.gpuHours.p50, p90: predicted.gpuHours.p90, mark: { value: implied.gpuHours, name: "claimed" } }]
+      ? [
+          {
+            name: "predicted, counted phases",
+            p10: predicted.gpuHours.p10,
+            p50: predicted.gpuHours.p50,
+            p90: predicted.gpuHours.p90,
+            mark: { value: implied.gpuHours, name: "claimed" },
+          },
+        ]
       : []),
   ];
   const lines = [cash.finalRun, cash.programme, ...(cash.ownership ? [cash.ownership] : [])];
@@ -165,7 +206,11 @@ function Report({ report }: { report: AuditReport }) {
         <h1>{report.title}</h1>
         <ol class="scale" aria-label="Verdict">
           {SCALE.map((grade) => (
-            <li key={grade} class={grade === verdict.grade ? `on ${grade}` : ""} aria-current={grade === verdict.grade ? "true" : undefined}>
+            <li
+              key={grade}
+              class={grade === verdict.grade ? `on ${grade}` : ""}
+              aria-current={grade === verdict.grade ? "true" : undefined}
+            >
               {SCALE_NAMES[grade]}
             </li>
           ))}
@@ -187,16 +232,23 @@ function Report({ report }: { report: AuditReport }) {
         </dl>
       </section>
 
-      <Figure id="hours" title="GPU-hours: claimed, and likely true" help="Bars run from the 10th to the 90th percentile; the upright line is the claim">
+      <Figure
+        id="hours"
+        title="GPU-hours: claimed, and likely true"
+        help="Bars run from the 10th to the 90th percentile; the upright line is the claim"
+      >
         <Bands label="GPU-hours" rows={hourRows} format={(v) => count(v, 3)} />
         <p>
           {hours.how}
-          {Number.isFinite(hours.asStated) && <span class="faint"> Chance that the hours are as stated: {(hours.asStated * 100).toFixed(0)} %.</span>}
+          {Number.isFinite(hours.asStated) && (
+            <span class="faint"> Chance that the hours are as stated: {(hours.asStated * 100).toFixed(0)} %.</span>
+          )}
         </p>
         <p class="faint small">{hours.restsOn}</p>
         {predicted && (
           <p class="faint small">
-            {predicted.how} Predicted step {seconds(predicted.stepSeconds)}, {predicted.tokensPerSecondPerGpu.toFixed(0)} tokens/s per GPU, MFU {(predicted.mfu * 100).toFixed(1)} %.
+            {predicted.how} Predicted step {seconds(predicted.stepSeconds)},{" "}
+            {predicted.tokensPerSecondPerGpu.toFixed(0)} tokens/s per GPU, MFU {(predicted.mfu * 100).toFixed(1)} %.
           </p>
         )}
       </Figure>
@@ -204,7 +256,11 @@ function Report({ report }: { report: AuditReport }) {
       <Figure id="audit-cost" title="What it cost: the final run, and the programme" help="Two lines, never one">
         <Bands
           label="Cost"
-          rows={lines.map((line, i) => ({ name: line.what, ...line.usd, mark: i === 0 && cash.stated !== undefined ? { value: cash.stated, name: "claimed" } : undefined }))}
+          rows={lines.map((line, i) => ({
+            name: line.what,
+            ...line.usd,
+            mark: i === 0 && cash.stated !== undefined ? { value: cash.stated, name: "claimed" } : undefined,
+          }))}
           format={(v) => usd(v, 3)}
         />
         <dl class="how">
@@ -266,7 +322,8 @@ function Report({ report }: { report: AuditReport }) {
           {report.alternatives.map((other) => (
             <div key={other.name} class="alternative">
               <h3>
-                {other.name} <span class="faint">fits the published details {other.fits}</span> <Sources of={other.name} sources={other.sources} />
+                {other.name} <span class="faint">fits the published details {other.fits}</span>{" "}
+                <Sources of={other.name} sources={other.sources} />
               </h3>
               <p>{other.says}</p>
               {other.needs.length > 0 && (
@@ -287,7 +344,11 @@ function Report({ report }: { report: AuditReport }) {
                           <td>{need.stated}</td>
                           <td>{need.needed}</td>
                           <td>
-                            <span class={`pill ${{ yes: "done", same: "", strained: "stale", no: "failed" }[need.fits]}`}>{need.fits}</span>
+                            <span
+                              class={`pill ${{ yes: "done", same: "", strained: "stale", no: "failed" }[need.fits]}`}
+                            >
+                              {need.fits}
+                            </span>
                           </td>
                         </tr>
                       ))}
@@ -335,7 +396,22 @@ function Peers({ report }: { report: AuditReport }) {
   const claimed = report.implied?.gpuHours;
   const all = [...(claimed ? [claimed] : []), ...report.peers.map((p) => p.gpuHours)];
   const most = Math.max(...all);
-  const rows = [...(claimed ? [{ name: "as claimed", gpuHours: claimed, own: true, how: "", sources: [] as AuditReport["sources"], like: true, ratio: 1 }] : []), ...report.peers.map((p) => ({ ...p, own: false }))];
+  const rows = [
+    ...(claimed
+      ? [
+          {
+            name: "as claimed",
+            gpuHours: claimed,
+            own: true,
+            how: "",
+            sources: [] as AuditReport["sources"],
+            like: true,
+            ratio: 1,
+          },
+        ]
+      : []),
+    ...report.peers.map((p) => ({ ...p, own: false })),
+  ];
   return (
     <section class="card">
       <h2 title="GPU-hours that the claim's work would take at the speed of others">The same work at others' speed</h2>
@@ -349,7 +425,10 @@ function Peers({ report }: { report: AuditReport }) {
               <i ref={(bar) => void (bar && (bar.style.width = `${(row.gpuHours / most) * 100}%`))} />
             </span>
             <span class="number">
-              {count(row.gpuHours, 3)} h{row.own ? "" : ` · ${row.ratio >= 1 ? `the claim is ${((row.ratio - 1) * 100).toFixed(0)} % faster` : `the claim is ${((1 - row.ratio) * 100).toFixed(0)} % slower`}`}
+              {count(row.gpuHours, 3)} h
+              {row.own
+                ? ""
+                : ` · ${row.ratio >= 1 ? `the claim is ${((row.ratio - 1) * 100).toFixed(0)} % faster` : `the claim is ${((1 - row.ratio) * 100).toFixed(0)} % slower`}`}
             </span>
           </li>
         ))}
@@ -358,13 +437,30 @@ function Peers({ report }: { report: AuditReport }) {
   );
 }
 
-function PasteClaim({ start, onClose, onDone }: { start: string; onClose: () => void; onDone: (json: string) => void }) {
+function PasteClaim({
+  start,
+  onClose,
+  onDone,
+}: {
+  start: string;
+  onClose: () => void;
+  onDone: (json: string) => void;
+}) {
   const [text, setText] = useState(start);
   const [wrong, setWrong] = useState("");
   return (
     <Dialog title="A claim of your own" onClose={onClose} class="paste">
-      <p class="faint">Who claims what, on which chips, in how many GPU-hours. Numbers may say 14.8T or 180K. It stays in this page's address.</p>
-      <textarea rows={16} aria-label="The claim, as JSON" spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      <p class="faint">
+        Who claims what, on which chips, in how many GPU-hours. Numbers may say 14.8T or 180K. It stays in this page's
+        address.
+      </p>
+      <textarea
+        rows={16}
+        aria-label="The claim, as JSON"
+        spellcheck={false}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
       {wrong && (
         <p class="fault" role="alert">
           {wrong}

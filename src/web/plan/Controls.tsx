@@ -6,8 +6,17 @@ import { BLANK, type Fault, type Field, type Form } from "./form.ts";
 import type { Catalogue } from "./messages.ts";
 
 const PLACES: [string, string][] = [
-  ["CN", "China"], ["MO", "Macau"], ["HK", "Hong Kong"], ["RU", "Russia"], ["AE", "UAE"], ["SA", "Saudi Arabia"], ["IN", "India"], ["SG", "Singapore"], ["KR", "Korea"],
-  ["JP", "Japan"], ["DE", "Germany"],
+  ["CN", "China"],
+  ["MO", "Macau"],
+  ["HK", "Hong Kong"],
+  ["RU", "Russia"],
+  ["AE", "UAE"],
+  ["SA", "Saudi Arabia"],
+  ["IN", "India"],
+  ["SG", "Singapore"],
+  ["KR", "Korea"],
+  ["JP", "Japan"],
+  ["DE", "Germany"],
 ];
 
 interface Props {
@@ -23,7 +32,9 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
   const shared = { form, faults, onChange };
   const models = catalogue?.models ?? [];
   const chips = catalogue?.chips ?? [];
-  const layoutFixed = (["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch", "recompute"] as const).some((f) => form[f] !== "");
+  const layoutFixed = (["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch", "recompute"] as const).some(
+    (f) => form[f] !== "",
+  );
   return (
     <form class="ask" aria-label="The question" onSubmit={(event) => event.preventDefault()}>
       <fieldset>
@@ -46,14 +57,21 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
                 }}
               >
                 {form.config && <option value="">{configName(form.config)}</option>}
-                {!form.config && !models.some((m) => m.id === form.model) && <option value={form.model}>{form.model}</option>}
+                {!form.config && !models.some((m) => m.id === form.model) && (
+                  <option value={form.model}>{form.model}</option>
+                )}
                 {models.map((m) => (
                   <option key={m.id} value={m.id}>
                     {m.name}
                   </option>
                 ))}
               </select>
-              <button type="button" class="quiet small" onClick={() => setPasting("config")} title="Any Hugging Face config.json: paste it, or drop the file anywhere on this page">
+              <button
+                type="button"
+                class="quiet small"
+                onClick={() => setPasting("config")}
+                title="Any Hugging Face config.json: paste it, or drop the file anywhere on this page"
+              >
                 config.json
               </button>
             </div>
@@ -63,9 +81,15 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
         <Row name="Chip" field="chip" {...shared} alsoFaults={["mychip"]}>
           {(id) => (
             <div class="with-button">
-              <select id={id} value={form.mychip ? "" : form.chip} onChange={(event) => onChange({ mychip: "", chip: event.currentTarget.value })}>
+              <select
+                id={id}
+                value={form.mychip ? "" : form.chip}
+                onChange={(event) => onChange({ mychip: "", chip: event.currentTarget.value })}
+              >
                 {form.mychip && <option value="">{chipName(form.mychip)}</option>}
-                {!form.mychip && !chips.some((c) => c.id === form.chip) && <option value={form.chip}>{form.chip}</option>}
+                {!form.mychip && !chips.some((c) => c.id === form.chip) && (
+                  <option value={form.chip}>{form.chip}</option>
+                )}
                 {[...new Set(chips.map((c) => c.vendor))].map((vendor) => (
                   <optgroup key={vendor} label={vendor}>
                     {chips
@@ -78,7 +102,12 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
                   </optgroup>
                 ))}
               </select>
-              <button type="button" class="quiet small" onClick={() => setPasting("mychip")} title="A chip of your own, as JSON">
+              <button
+                type="button"
+                class="quiet small"
+                onClick={() => setPasting("mychip")}
+                title="A chip of your own, as JSON"
+              >
                 own chip
               </button>
             </div>
@@ -94,14 +123,34 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
           )}
         </Row>
         {form.goal === "gpus" && <Text name="GPUs" field="gpus" {...shared} />}
-        {form.goal === "budget" && <Text name="Budget" field="budget" {...shared} help="US dollars, for the final run" />}
+        {form.goal === "budget" && (
+          <Text name="Budget" field="budget" {...shared} help="US dollars, for the final run" />
+        )}
         {form.goal === "days" && <Text name="Days" field="days" {...shared} />}
       </fieldset>
 
-      <Group title="Price" note={[form.own === "owned" && "owned", form.price && `${form.price} ${form.currency}`].filter(Boolean).join(", ") || undefined} open={has(faults, ["price", "currency", "own"])}>
+      <Group
+        title="Price"
+        note={
+          [form.own === "owned" && "owned", form.price && `${form.price} ${form.currency}`]
+            .filter(Boolean)
+            .join(", ") || undefined
+        }
+        open={has(faults, ["price", "currency", "own"])}
+      >
         <div class="pair">
-          <Text name={form.own === "owned" ? "Per chip, bought" : "Per GPU-hour"} field="price" {...shared} placeholder="by the table" />
-          <Choice name="Currency" field="currency" {...shared} options={(catalogue?.currencies ?? [{ id: "USD" }]).map((c) => [c.id, c.id])} />
+          <Text
+            name={form.own === "owned" ? "Per chip, bought" : "Per GPU-hour"}
+            field="price"
+            {...shared}
+            placeholder="by the table"
+          />
+          <Choice
+            name="Currency"
+            field="currency"
+            {...shared}
+            options={(catalogue?.currencies ?? [{ id: "USD" }]).map((c) => [c.id, c.id])}
+          />
         </div>
         <Choice
           name="The chips are"
@@ -116,7 +165,16 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
 
       <Group title="Run" open={has(faults, ["precision", "schedule", "sequence", "batch", "recompute"])}>
         <div class="pair">
-          <Choice name="Precision" field="precision" {...shared} options={[["", "by the chip"], ["bf16", "BF16"], ["fp8", "FP8"]]} />
+          <Choice
+            name="Precision"
+            field="precision"
+            {...shared}
+            options={[
+              ["", "by the chip"],
+              ["bf16", "BF16"],
+              ["fp8", "FP8"],
+            ]}
+          />
           <Choice
             name="Schedule"
             field="schedule"
@@ -133,8 +191,20 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
           />
         </div>
         <div class="pair">
-          <Text name="Sequence" field="sequence" {...shared} placeholder="as published" help="Tokens of a training sequence" />
-          <Text name="Batch" field="batch" {...shared} placeholder="as published" help="Sequences of a step, over all GPUs" />
+          <Text
+            name="Sequence"
+            field="sequence"
+            {...shared}
+            placeholder="as published"
+            help="Tokens of a training sequence"
+          />
+          <Text
+            name="Batch"
+            field="batch"
+            {...shared}
+            placeholder="as published"
+            help="Sequences of a step, over all GPUs"
+          />
         </div>
         <Choice
           name="Recomputation"
@@ -149,47 +219,117 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
         />
       </Group>
 
-      <Group title="Layout" note={layoutFixed ? "partly fixed" : "searched"} open={has(faults, ["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch"])}>
+      <Group
+        title="Layout"
+        note={layoutFixed ? "partly fixed" : "searched"}
+        open={has(faults, ["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch"])}
+      >
         <p class="faint small">What is left empty is searched.</p>
         <div class="triple">
           <Text name="TP" field="tp" {...shared} placeholder="any" help="Tensor parallel: a layer over several GPUs" />
           <Text name="PP" field="pp" {...shared} placeholder="any" help="Pipeline stages" />
           <Text name="EP" field="ep" {...shared} placeholder="any" help="Expert parallel" />
           <Text name="DP" field="dp" {...shared} placeholder="any" help="Data parallel copies" />
-          <Text name="CP" field="cp" {...shared} placeholder="any" help="Context parallel: a sequence over several GPUs" />
-          <Text name="Chunks" field="vp" {...shared} placeholder="any" help="Model chunks of a pipeline rank (interleaving)" />
-          <Choice name="ZeRO" field="zero" {...shared} options={[["", "any"], ["0", "0"], ["1", "1"], ["2", "2"], ["3", "3"]]} />
+          <Text
+            name="CP"
+            field="cp"
+            {...shared}
+            placeholder="any"
+            help="Context parallel: a sequence over several GPUs"
+          />
+          <Text
+            name="Chunks"
+            field="vp"
+            {...shared}
+            placeholder="any"
+            help="Model chunks of a pipeline rank (interleaving)"
+          />
+          <Choice
+            name="ZeRO"
+            field="zero"
+            {...shared}
+            options={[
+              ["", "any"],
+              ["0", "0"],
+              ["1", "1"],
+              ["2", "2"],
+              ["3", "3"],
+            ]}
+          />
           <Text name="Micro-batch" field="microBatch" {...shared} placeholder="any" help="Sequences of a micro-batch" />
         </div>
         {layoutFixed && (
-          <button type="button" class="link small" onClick={() => onChange({ dp: "", tp: "", cp: "", pp: "", vp: "", ep: "", zero: "", microBatch: "", recompute: "" })}>
+          <button
+            type="button"
+            class="link small"
+            onClick={() =>
+              onChange({ dp: "", tp: "", cp: "", pp: "", vp: "", ep: "", zero: "", microBatch: "", recompute: "" })
+            }
+          >
             Search all of it
           </button>
         )}
       </Group>
 
       <Group title="Machine" open={has(faults, ["network", "imbalance", "goodput"])}>
-        <Text name="Network, GB/s per GPU" field="network" {...shared} placeholder="by the chip" help="Between nodes, in one direction" />
+        <Text
+          name="Network, GB/s per GPU"
+          field="network"
+          {...shared}
+          placeholder="by the chip"
+          help="Between nodes, in one direction"
+        />
         <div class="pair">
-          <Text name="Imbalance" field="imbalance" {...shared} placeholder="usual" help="The busiest expert rank's load over the mean; 1 is perfect balance" />
-          <Text name="Goodput, %" field="goodput" {...shared} placeholder="by failures" help="Share of the time that counts, after failures, checkpoints and restarts" />
+          <Text
+            name="Imbalance"
+            field="imbalance"
+            {...shared}
+            placeholder="usual"
+            help="The busiest expert rank's load over the mean; 1 is perfect balance"
+          />
+          <Text
+            name="Goodput, %"
+            field="goodput"
+            {...shared}
+            placeholder="by failures"
+            help="Share of the time that counts, after failures, checkpoints and restarts"
+          />
         </div>
       </Group>
 
-      <Group title="Law" note={form.on || form.to ? [form.on, form.to, form.to && form.seat && `firm of ${form.seat}`].filter(Boolean).join(", ") : undefined} open={has(faults, ["on", "to", "seat"])}>
+      <Group
+        title="Law"
+        note={
+          form.on || form.to
+            ? [form.on, form.to, form.to && form.seat && `firm of ${form.seat}`].filter(Boolean).join(", ")
+            : undefined
+        }
+        open={has(faults, ["on", "to", "seat"])}
+      >
         <div class="pair">
           <Row name="Legal on" field="on" {...shared}>
-            {(id) => <input id={id} type="date" min="2020-01-01" value={form.on} onChange={(event) => onChange({ on: event.currentTarget.value })} />}
+            {(id) => (
+              <input
+                id={id}
+                type="date"
+                min="2020-01-01"
+                value={form.on}
+                onChange={(event) => onChange({ on: event.currentTarget.value })}
+              />
+            )}
           </Row>
-          <Choice
-            name="Destination"
-            field="to"
-            {...shared}
-            options={[["", "anywhere"], ...PLACES]}
-          />
+          <Choice name="Destination" field="to" {...shared} options={[["", "anywhere"], ...PLACES]} />
         </div>
-        <Choice name="The firm's seat" field="seat" {...shared} help="Of its ultimate parent" options={[["", "where the chips go"], ...PLACES]} />
-        <p class="faint small">With day and destination set, chips that could not be had legally are marked in the plot.</p>
+        <Choice
+          name="The firm's seat"
+          field="seat"
+          {...shared}
+          help="Of its ultimate parent"
+          options={[["", "where the chips go"], ...PLACES]}
+        />
+        <p class="faint small">
+          With day and destination set, chips that could not be had legally are marked in the plot.
+        </p>
       </Group>
 
       {pasting && (
@@ -216,7 +356,14 @@ interface FieldProps {
   help?: string;
 }
 
-function Row({ name, field, faults, help, alsoFaults = [], children }: FieldProps & { alsoFaults?: Field[]; children: (id: string) => ComponentChildren }) {
+function Row({
+  name,
+  field,
+  faults,
+  help,
+  alsoFaults = [],
+  children,
+}: FieldProps & { alsoFaults?: Field[]; children: (id: string) => ComponentChildren }) {
   const id = useId();
   const wrong = faults.filter((fault) => fault.field === field || (alsoFaults as string[]).includes(fault.field));
   return (
@@ -258,7 +405,11 @@ function Choice(props: FieldProps & { options: [string, string][] }) {
   return (
     <Row {...props}>
       {(id) => (
-        <select id={id} value={value} onChange={(event) => props.onChange({ [props.field]: event.currentTarget.value })}>
+        <select
+          id={id}
+          value={value}
+          onChange={(event) => props.onChange({ [props.field]: event.currentTarget.value })}
+        >
           {!props.options.some(([v]) => v === value) && <option value={value}>{value}</option>}
           {props.options.map(([v, name]) => (
             <option key={v} value={v}>
@@ -272,7 +423,17 @@ function Choice(props: FieldProps & { options: [string, string][] }) {
 }
 
 /** Controls that most questions leave alone; opened by the reader, or by a fault within. */
-function Group({ title, note, open, children }: { title: string; note?: string; open: boolean; children: ComponentChildren }) {
+function Group({
+  title,
+  note,
+  open,
+  children,
+}: {
+  title: string;
+  note?: string;
+  open: boolean;
+  children: ComponentChildren;
+}) {
   const [shown, setShown] = useState(false);
   return (
     <details class="group" open={shown || open} onToggle={(event) => setShown(event.currentTarget.open)}>
@@ -297,8 +458,20 @@ const CHIP_EXAMPLE = `{
   "watts": 500
 }`;
 
-function Paste({ what, value, onClose, onDone }: { what: "config" | "mychip"; value: string; onClose: () => void; onDone: (text: string) => void }) {
-  const [text, setText] = useState(value ? JSON.stringify(JSON.parse(value), null, 2) : what === "mychip" ? CHIP_EXAMPLE : "");
+function Paste({
+  what,
+  value,
+  onClose,
+  onDone,
+}: {
+  what: "config" | "mychip";
+  value: string;
+  onClose: () => void;
+  onDone: (text: string) => void;
+}) {
+  const [text, setText] = useState(
+    value ? JSON.stringify(JSON.parse(value), null, 2) : what === "mychip" ? CHIP_EXAMPLE : "",
+  );
   const [wrong, setWrong] = useState("");
   const finish = () => {
     try {
@@ -314,7 +487,13 @@ function Paste({ what, value, onClose, onDone }: { what: "config" | "mychip"; va
           ? "Paste the config.json of a Hugging Face model, or drop the file anywhere on the page. It stays in this page's address, nothing is sent."
           : "Rates are per second and dense; the link counts both directions of all links together."}
       </p>
-      <textarea rows={14} aria-label="JSON" spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      <textarea
+        rows={14}
+        aria-label="JSON"
+        spellcheck={false}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
       {wrong && (
         <p class="fault" role="alert">
           {wrong}
@@ -333,7 +512,8 @@ function Paste({ what, value, onClose, onDone }: { what: "config" | "mychip"; va
 }
 
 /** Fields of a config.json that say nothing about sizes, left out so that the page's address stays short. */
-const IDLE = /^(architectures|auto_map|torch_dtype|dtype|transformers_version|quantization_config|use_cache|attention_dropout|pretraining_tp|aux_loss_alpha|seq_aux|ep_size|_name_or_path)$/;
+const IDLE =
+  /^(architectures|auto_map|torch_dtype|dtype|transformers_version|quantization_config|use_cache|attention_dropout|pretraining_tp|aux_loss_alpha|seq_aux|ep_size|_name_or_path)$/;
 
 /** JSON without what the planner does not read; throws SyntaxError. */
 export function slim(text: string): string {
@@ -352,11 +532,18 @@ function nameIn(json: string, keys: string[], otherwise: string): string {
 }
 const configName = (json: string) => `pasted: ${nameIn(json, ["model_type"], "config.json")}`;
 const chipName = (json: string) => `own: ${nameIn(json, ["name", "id"], "chip")}`;
-const has = (faults: readonly Fault[], fields: Field[]) => faults.some((fault) => (fields as string[]).includes(fault.field));
+const has = (faults: readonly Fault[], fields: Field[]) =>
+  faults.some((fault) => (fields as string[]).includes(fault.field));
 
 /** 14.8e12 -> "14.8T", as one types it. */
 export function compact(value: number): string {
-  for (const [limit, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"], [1e3, "K"]] as const) if (value >= limit) return `${Number((value / limit).toPrecision(6))}${unit}`;
+  for (const [limit, unit] of [
+    [1e12, "T"],
+    [1e9, "B"],
+    [1e6, "M"],
+    [1e3, "K"],
+  ] as const)
+    if (value >= limit) return `${Number((value / limit).toPrecision(6))}${unit}`;
   return String(value);
 }
 

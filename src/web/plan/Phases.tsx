@@ -4,7 +4,7 @@ import { useStore } from "../store.ts";
 import { Planner } from "./client.ts";
 import { Figure } from "./figures/Figure.tsx";
 import { Stack } from "./figures/Stack.tsx";
-import { count, days, money, type Money } from "./format.ts";
+import { count, days, type Money, money } from "./format.ts";
 import type { Answer } from "./messages.ts";
 import { SourceList } from "./Sources.tsx";
 
@@ -35,11 +35,19 @@ export function Phases({ answer, currency }: { answer: Answer; currency: Money }
       id="phases"
       title="Every phase"
       help="As its makers published them, on this question's chips"
-      aside={result && <span class="faint small">{`${count(result.gpuHours)} GPU-hours, ${cash(result.usd)} (${cash(result.p10.usd)} to ${cash(result.p90.usd)})`}</span>}
+      aside={
+        result && (
+          <span class="faint small">{`${count(result.gpuHours)} GPU-hours, ${cash(result.usd)} (${cash(result.p10.usd)} to ${cash(result.p90.usd)})`}</span>
+        )
+      }
     >
       {result ? (
         <>
-          <Stack label="GPU-hours by phase" parts={result.phases.map((phase, i) => ({ name: phase.name, value: phase.gpuHours, color: i }))} format={(hours) => `${count(hours, 3)} h`} />
+          <Stack
+            label="GPU-hours by phase"
+            parts={result.phases.map((phase, i) => ({ name: phase.name, value: phase.gpuHours, color: i }))}
+            format={(hours) => `${count(hours, 3)} h`}
+          />
           <ul class="checks phases">
             {result.phases.map((phase) => (
               <li key={phase.name}>
@@ -74,7 +82,9 @@ export function Phases({ answer, currency }: { answer: Answer; currency: Money }
             Work out every phase
           </button>
           <span class="faint small" role="status">
-            {busy ? `Working on ${at || "the first"}…` : "Context extension, fine-tuning, reinforcement learning: each is searched on its own, which may take a minute."}
+            {busy
+              ? `Working on ${at || "the first"}…`
+              : "Context extension, fine-tuning, reinforcement learning: each is searched on its own, which may take a minute."}
           </span>
           {fault && (
             <p class="fault" role="alert">

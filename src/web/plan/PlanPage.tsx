@@ -2,15 +2,15 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { go, route } from "../router.ts";
 import { useStore } from "../store.ts";
 import { CopyButton } from "../ui/parts.tsx";
-import { Planner } from "./client.ts";
+import { AnswerView } from "./AnswerView.tsx";
 import { Controls, slim } from "./Controls.tsx";
+import { Planner } from "./client.ts";
 import { fileStem, save, toCsv } from "./download.ts";
+import { type Fault, type Form, fromQuery, read, toQuery } from "./form.ts";
 import { count, days, money } from "./format.ts";
-import { type Fault, fromQuery, type Form, read, toQuery } from "./form.ts";
 import type { Answer, Catalogue, Drawn, Point, Reply, Undrawn } from "./messages.ts";
 import { planPath } from "./paths.ts";
 import { picture } from "./picture.ts";
-import { AnswerView } from "./AnswerView.tsx";
 
 const WAIT_MS = 300;
 
@@ -35,7 +35,8 @@ export function PlanPage() {
       setPlanned([]);
       setPoints({ points: [], left: 1 });
     } else if (reply.kind === "timeline") setTimeline(reply.drawn);
-    else if (reply.kind === "points") setPoints((old) => ({ points: [...old.points, ...reply.points], left: reply.left }));
+    else if (reply.kind === "points")
+      setPoints((old) => ({ points: [...old.points, ...reply.points], left: reply.left }));
     else if (reply.kind === "faults") {
       setPlanned(reply.faults);
       setPoints((old) => ({ ...old, left: 0 }));
@@ -86,7 +87,9 @@ export function PlanPage() {
   }, [form]);
 
   useEffect(() => {
-    document.title = answer ? `${answer.result.model} on ${answer.result.gpus.toLocaleString("en-US")} ${answer.chip.name} – Sumbi` : "Plan – Sumbi";
+    document.title = answer
+      ? `${answer.result.model} on ${answer.result.gpus.toLocaleString("en-US")} ${answer.chip.name} – Sumbi`
+      : "Plan – Sumbi";
   }, [answer]);
 
   const change = (part: Partial<Form>) => setForm((old) => ({ ...old, ...part }));
@@ -124,7 +127,10 @@ export function PlanPage() {
     };
   }, []);
 
-  const currency = catalogue?.currencies.find((c) => c.id === (answer ?? { form }).form.currency) ?? { id: "USD", perUsd: 1 };
+  const currency = catalogue?.currencies.find((c) => c.id === (answer ?? { form }).form.currency) ?? {
+    id: "USD",
+    perUsd: 1,
+  };
   const stale = typed.length > 0 || planned.length > 0;
   const loose = faults.filter((fault) => fault.field === "" || !shownField(form, fault));
   const view = useRef<HTMLDivElement>(null);
@@ -157,15 +163,32 @@ export function PlanPage() {
           </div>
         )}
         {answer ? (
-          <AnswerView answer={answer} timeline={timeline} points={points.points} left={busy ? points.left : 0} currency={currency} onChange={change}>
+          <AnswerView
+            answer={answer}
+            timeline={timeline}
+            points={points.points}
+            left={busy ? points.left : 0}
+            currency={currency}
+            onChange={change}
+          >
             <div class="row exports">
-              <button type="button" class="quiet small" onClick={() => save(`${fileStem(answer)}.csv`, toCsv(answer, points.points), "text/csv")}>
+              <button
+                type="button"
+                class="quiet small"
+                onClick={() => save(`${fileStem(answer)}.csv`, toCsv(answer, points.points), "text/csv")}
+              >
                 CSV
               </button>
               <button
                 type="button"
                 class="quiet small"
-                onClick={() => save(`${fileStem(answer)}.json`, JSON.stringify({ question: answer.form, answer: answer.result, points: points.points }, null, 2), "application/json")}
+                onClick={() =>
+                  save(
+                    `${fileStem(answer)}.json`,
+                    JSON.stringify({ question: answer.form, answer: answer.result, points: points.points }, null, 2),
+                    "application/json",
+                  )
+                }
               >
                 JSON
               </button>
@@ -173,15 +196,23 @@ export function PlanPage() {
                 type="button"
                 class="quiet small"
                 onClick={() =>
-                  void picture(view.current!, headline(answer), [summary(answer, currency)], `Sumbi · ${location.origin}${planPath(toQuery(form))}`.slice(0, 150)).then((blob) =>
-                    save(`${fileStem(answer)}.png`, blob),
-                  )
+                  void picture(
+                    view.current!,
+                    headline(answer),
+                    [summary(answer, currency)],
+                    `Sumbi · ${location.origin}${planPath(toQuery(form))}`.slice(0, 150),
+                  ).then((blob) => save(`${fileStem(answer)}.png`, blob))
                 }
               >
                 PNG
               </button>
               {timeline && "trace" in timeline && (
-                <button type="button" class="quiet small" title="Opens in Perfetto (ui.perfetto.dev) and in chrome://tracing" onClick={() => save(`${fileStem(answer)}.trace.json`, timeline.trace, "application/json")}>
+                <button
+                  type="button"
+                  class="quiet small"
+                  title="Opens in Perfetto (ui.perfetto.dev) and in chrome://tracing"
+                  onClick={() => save(`${fileStem(answer)}.trace.json`, timeline.trace, "application/json")}
+                >
                   Trace
                 </button>
               )}
@@ -201,7 +232,8 @@ function shownField(form: Form, fault: Fault): boolean {
   return true;
 }
 
-const headline = ({ result, chip }: Answer) => `${result.model}: ${count(result.tokens)} tokens on ${result.gpus.toLocaleString("en-US")} ${chip.name}`;
+const headline = ({ result, chip }: Answer) =>
+  `${result.model}: ${count(result.tokens)} tokens on ${result.gpus.toLocaleString("en-US")} ${chip.name}`;
 
 const summary = ({ result }: Answer, currency: { id: string; perUsd: number }) =>
   `${count(result.gpuHours)} GPU-hours (${count(result.p10.gpuHours, 3)} to ${count(result.p90.gpuHours, 3)}) · ${days(result.days)} · ${money(result.usd, currency)} (${money(result.p10.usd, currency, 3)} to ${money(result.p90.usd, currency, 3)})`;

@@ -5,8 +5,8 @@ import { useStore } from "../store.ts";
 import { Logo } from "../ui/icons.tsx";
 import { ThemeButton, TopBar } from "../ui/parts.tsx";
 import { AuditPage } from "./AuditPage.tsx";
-import { auditPath, claimIn, planPath, STATIC } from "./paths.ts";
 import { PlanPage } from "./PlanPage.tsx";
+import { auditPath, claimIn, planPath, STATIC } from "./paths.ts";
 
 /** /plan answers a question, /plan/audit/<claim> holds a published claim against the planner. */
 export default function PlanPages() {

@@ -37,7 +37,15 @@ export function unique(sources: readonly Source[]): Source[] {
 }
 
 /** A small mark beside a figure: hovering names its sources, pressing shows them with their links. */
-export function Sources({ of: what, sources, note }: { of: string; sources: readonly Source[] | undefined; note?: string }) {
+export function Sources({
+  of: what,
+  sources,
+  note,
+}: {
+  of: string;
+  sources: readonly Source[] | undefined;
+  note?: string;
+}) {
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const box = useRef<HTMLDivElement>(null);
@@ -50,7 +58,9 @@ export function Sources({ of: what, sources, note }: { of: string; sources: read
         type="button"
         class="source-mark"
         aria-label={`Sources of ${what}`}
-        title={[note, ...shown.slice(0, 6).map(line), shown.length > 6 ? `and ${shown.length - 6} more` : ""].filter(Boolean).join("\n")}
+        title={[note, ...shown.slice(0, 6).map(line), shown.length > 6 ? `and ${shown.length - 6} more` : ""]
+          .filter(Boolean)
+          .join("\n")}
         popovertarget={id}
       >
         <Icon name="info" size={14} />
@@ -69,7 +79,9 @@ export function Sources({ of: what, sources, note }: { of: string; sources: read
           Object.assign(box.current.style, {
             width: `${width}px`,
             left: `${Math.max(12, Math.min(innerWidth - width - 12, at.left - 20))}px`,
-            ...(at.bottom > innerHeight * 0.6 ? { top: "auto", bottom: `${innerHeight - at.top + 6}px` } : { top: `${at.bottom + 6}px`, bottom: "auto" }),
+            ...(at.bottom > innerHeight * 0.6
+              ? { top: "auto", bottom: `${innerHeight - at.top + 6}px` }
+              : { top: `${at.bottom + 6}px`, bottom: "auto" }),
           });
         }}
       >

@@ -1,3 +1,4 @@
+import { ConfigError } from "../../errors.ts";
 import { parseJson } from "../../json.ts";
 import { audit } from "../../plan/audit/audit.ts";
 import { parseClaim } from "../../plan/audit/claim.ts";
@@ -5,20 +6,19 @@ import { CHIPS } from "../../plan/chips.ts";
 import { CLAIMS, claimOf } from "../../plan/claims/index.ts";
 import { energy } from "../../plan/energy.ts";
 import { lines } from "../../plan/money.ts";
-import { plan } from "../../plan/plan.ts";
 import { type PhasesResult, planPhases } from "../../plan/phases.ts";
+import { plan } from "../../plan/plan.ts";
 import { PHASES, PLAN_PRESETS, planModelNames } from "../../plan/presets.ts";
 import { type Currency, exchangeRate, purchasePrice, rentalRate } from "../../plan/prices.ts";
 import { jobOf } from "../../plan/question.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
 import { stepDetails } from "../../plan/step.ts";
-import { ConfigError } from "../../errors.ts";
 import type { Chip, Layout, PlanQuestion, PlanResult, ScheduleResult } from "../../plan/types.ts";
-import { FormError, ownedHours, questionOf } from "./question.ts";
 import type { Form } from "./form.ts";
 import { count, days, layoutText, whyText } from "./format.ts";
 import { lawful, lawOf } from "./law.ts";
 import type { Answer, Catalogue, Drawn, MoneyLine, Point, Undrawn } from "./messages.ts";
+import { FormError, ownedHours, questionOf } from "./question.ts";
 
 const CURRENCIES: Currency[] = ["USD", "RMB", "KRW"];
 
@@ -27,8 +27,14 @@ export function catalogue(): Catalogue {
   return {
     models: planModelNames().map((id) => ({ id, name: id, tokens: PLAN_PRESETS[id]?.tokens })),
     chips: Object.values(CHIPS),
-    claims: Object.entries(CLAIMS).map(([id, claim]) => ({ id, title: claim.title ?? claim.name, text: JSON.stringify(claim, null, 2) })),
-    currencies: CURRENCIES.map((id) => (id === "USD" ? { id, perUsd: 1 } : { id, perUsd: exchangeRate(id).perUsd, source: exchangeRate(id).source })),
+    claims: Object.entries(CLAIMS).map(([id, claim]) => ({
+      id,
+      title: claim.title ?? claim.name,
+      text: JSON.stringify(claim, null, 2),
+    })),
+    currencies: CURRENCIES.map((id) =>
+      id === "USD" ? { id, perUsd: 1 } : { id, perUsd: exchangeRate(id).perUsd, source: exchangeRate(id).source },
+    ),
   };
 }
 
@@ -56,13 +62,27 @@ function moneyOf(form: Form, question: PlanQuestion, result: PlanResult): MoneyL
   const programme = result.programme ?? lines({ usd, p10: result.p10.usd, p90: result.p90.usd }).programme;
   const times = programme.multiple;
   return [
-    { name: "Final run", usd, p10: result.p10.usd, p90: result.p90.usd, note: form.own === "owned" ? "on machines of one's own" : "rented", parts: form.own === "owned" ? ownedParts(form, question, result) : rentedParts(result) },
     {
-      name: "Whole programme", usd: programme.usd, p10: programme.low, p90: programme.high,
+      name: "Final run",
+      usd,
+      p10: result.p10.usd,
+      p90: result.p90.usd,
+      note: form.own === "owned" ? "on machines of one's own" : "rented",
+      parts: form.own === "owned" ? ownedParts(form, question, result) : rentedParts(result),
+    },
+    {
+      name: "Whole programme",
+      usd: programme.usd,
+      p10: programme.low,
+      p90: programme.high,
       note: `${times.low.toFixed(1)} to ${times.high.toFixed(0)} times the final run; data and salaries of researchers are in neither`,
       parts: [
         { name: "the final run", usd },
-        { name: "experiments, failed and unreleased runs", usd: programme.usd - usd, help: `${(times.middle - 1).toFixed(1)} times the final run` },
+        {
+          name: "experiments, failed and unreleased runs",
+          usd: programme.usd - usd,
+          help: `${(times.middle - 1).toFixed(1)} times the final run`,
+        },
       ],
       sources: programme.sources,
     },
@@ -70,7 +90,11 @@ function moneyOf(form: Form, question: PlanQuestion, result: PlanResult): MoneyL
 }
 
 const PAID: [keyof PlanResult["parts"], string][] = [
-  ["compute", "products, attention"], ["memoryBound", "memory-bound work"], ["bubble", "pipeline bubble"], ["optimizer", "optimizer"], ["overhead", "overhead"],
+  ["compute", "products, attention"],
+  ["memoryBound", "memory-bound work"],
+  ["bubble", "pipeline bubble"],
+  ["optimizer", "optimizer"],
+  ["overhead", "overhead"],
 ];
 
 /** What rented hours go to: the step's parts, and what failures and checkpoints take. */
@@ -87,17 +111,25 @@ function rentedParts(result: PlanResult): MoneyLine["parts"] {
 function ownedParts(form: Form, { chip }: PlanQuestion, result: PlanResult): MoneyLine["parts"] {
   const { parts } = ownedHours(form, chip, result.gpus, result.gpuHours);
   return [
-    { name: "chips", usd: parts.chips, help: "Straight depreciation" }, { name: "servers", usd: parts.servers }, { name: "network", usd: parts.network },
-    { name: "electricity", usd: parts.electricity }, { name: "operators", usd: parts.staff },
+    { name: "chips", usd: parts.chips, help: "Straight depreciation" },
+    { name: "servers", usd: parts.servers },
+    { name: "network", usd: parts.network },
+    { name: "electricity", usd: parts.electricity },
+    { name: "operators", usd: parts.staff },
   ];
 }
 
 function factsOf(form: Form, { chip, goodput }: PlanQuestion, result: PlanResult): Answer["facts"] {
-  const power = form.to ? energy({ chip, gpuHours: result.gpuHours, country: gridIn(form.to) }) : (result.energy ?? energy({ chip, gpuHours: result.gpuHours }));
+  const power = form.to
+    ? energy({ chip, gpuHours: result.gpuHours, country: gridIn(form.to) })
+    : (result.energy ?? energy({ chip, gpuHours: result.gpuHours }));
   const facts: Answer["facts"] = [
     { name: "Electricity", value: `${count(power.kwh / 1e3, 3)} MWh`, sources: power.sources },
     { name: `CO₂, grid of ${power.country}`, value: `${count(power.co2Tonnes, 3)} t`, sources: power.sources },
-    { name: "Time that counts", value: `${(result.goodput * 100).toFixed(1)} %${goodput === undefined && result.failures ? `, ${often(result.failures.interruptionsPerDay)}` : ""}` },
+    {
+      name: "Time that counts",
+      value: `${(result.goodput * 100).toFixed(1)} %${goodput === undefined && result.failures ? `, ${often(result.failures.interruptionsPerDay)}` : ""}`,
+    },
   ];
   if (form.own === "owned") {
     const own = ownedHours(form, chip, result.gpus, result.gpuHours);
@@ -106,7 +138,12 @@ function factsOf(form: Form, { chip, goodput }: PlanQuestion, result: PlanResult
   return facts;
 }
 
-const often = (perDay: number): string => (Math.abs(perDay - 1) < 0.1 ? "about a failure a day" : perDay > 1 ? `${Number(perDay.toPrecision(2))} failures a day` : `a failure every ${Number((1 / perDay).toPrecision(2))} days`);
+const often = (perDay: number): string =>
+  Math.abs(perDay - 1) < 0.1
+    ? "about a failure a day"
+    : perDay > 1
+      ? `${Number(perDay.toPrecision(2))} failures a day`
+      : `a failure every ${Number((1 / perDay).toPrecision(2))} days`;
 
 const gridIn = (country: string): string | undefined => {
   try {
@@ -126,12 +163,22 @@ export function timeline({ form, result }: Answer): Drawn | Undrawn | null {
   const microBatches = job.batch / (result.layout.dp * result.layout.microBatch);
   let played: ScheduleResult;
   try {
-    played = simulate({ schedule: result.schedule, stages, pp: result.layout.pp, vp: result.layout.vp, microBatches, sendSeconds });
+    played = simulate({
+      schedule: result.schedule,
+      stages,
+      pp: result.layout.pp,
+      vp: result.layout.vp,
+      microBatches,
+      sendSeconds,
+    });
   } catch (error) {
     if (error instanceof ConfigError) return { why: error.message };
     throw error;
   }
-  return { timeline: played, trace: JSON.stringify(toTrace(played, { pipeline: `${result.model} on ${result.gpus} ${result.chip}` })) };
+  return {
+    timeline: played,
+    trace: JSON.stringify(toTrace(played, { pipeline: `${result.model} on ${result.gpus} ${result.chip}` })),
+  };
 }
 
 const FACTORS = [1 / 2, 2, 1 / 4, 4, 1 / 8, 8];
@@ -154,24 +201,55 @@ export function* points({ form, result, chip }: Answer): Generator<{ points: Poi
   for (const id of RIVALS.filter((id) => id !== chip.id && CHIPS[id]).slice(0, 6)) {
     const { networkBytesPerSec: ____, layout: _____, precision, ...free } = rest;
     const usdPerGpuHour = priceElsewhere(form, CHIPS[id]);
-    if (usdPerGpuHour !== undefined) ways.push({ kind: "chips", question: { ...free, chip: CHIPS[id], gpus: result.gpus, ...(CHIPS[id].fp8 && precision ? { precision } : {}), usdPerGpuHour } });
+    if (usdPerGpuHour !== undefined)
+      ways.push({
+        kind: "chips",
+        question: {
+          ...free,
+          chip: CHIPS[id],
+          gpus: result.gpus,
+          ...(CHIPS[id].fp8 && precision ? { precision } : {}),
+          usdPerGpuHour,
+        },
+      });
   }
   const here = (l: Layout, slower: number, why: string): Point => ({
-    kind: "here", label: `${result.gpus.toLocaleString("en-US")} ${chip.name}`, days: result.days * (1 + slower), usd: result.usd * (1 + slower), gpus: result.gpus, chip: chip.id,
-    layout: layoutText(l), why, legal: lawful(chip, form),
+    kind: "here",
+    label: `${result.gpus.toLocaleString("en-US")} ${chip.name}`,
+    days: result.days * (1 + slower),
+    usd: result.usd * (1 + slower),
+    gpus: result.gpus,
+    chip: chip.id,
+    layout: layoutText(l),
+    why,
+    legal: lawful(chip, form),
   });
-  yield { points: [here(result.layout, 0, "The answer: the fastest layout that fits."), ...result.runnersUp.filter((r) => r.step.fits).map((r) => here(r.step.layout, r.slower, whyText(r.why)))], left: ways.length };
+  yield {
+    points: [
+      here(result.layout, 0, "The answer: the fastest layout that fits."),
+      ...result.runnersUp.filter((r) => r.step.fits).map((r) => here(r.step.layout, r.slower, whyText(r.why))),
+    ],
+    left: ways.length,
+  };
   for (const [i, way] of ways.entries()) {
     const left = ways.length - 1 - i;
     try {
       const other = plan(way.question);
       yield {
         left,
-        points: [{
-          kind: way.kind, label: `${other.gpus.toLocaleString("en-US")} ${way.question.chip.name}`, days: other.days, usd: other.usd, gpus: other.gpus, chip: way.question.chip.id,
-          layout: layoutText(other.layout), legal: lawful(way.question.chip, form),
-          why: `Its best layout: ${days(other.days)} at ${(other.mfu * 100).toFixed(0)} % MFU; ${compared(other, result)}`,
-        }],
+        points: [
+          {
+            kind: way.kind,
+            label: `${other.gpus.toLocaleString("en-US")} ${way.question.chip.name}`,
+            days: other.days,
+            usd: other.usd,
+            gpus: other.gpus,
+            chip: way.question.chip.id,
+            layout: layoutText(other.layout),
+            legal: lawful(way.question.chip, form),
+            why: `Its best layout: ${days(other.days)} at ${(other.mfu * 100).toFixed(0)} % MFU; ${compared(other, result)}`,
+          },
+        ],
       };
     } catch {
       // Too few to hold the model, or a batch that does not divide: that plan does not exist.
@@ -188,15 +266,24 @@ function priceElsewhere(form: Form, chip: Chip): number | undefined {
 
 const compared = (other: PlanResult, answer: PlanResult): string => {
   const share = other.gpuHours / answer.gpuHours - 1;
-  return Math.abs(share) < 0.005 ? "as many GPU-hours as the answer." : `${Math.abs(share * 100).toFixed(0)} % ${share > 0 ? "more" : "fewer"} GPU-hours than the answer.`;
+  return Math.abs(share) < 0.005
+    ? "as many GPU-hours as the answer."
+    : `${Math.abs(share * 100).toFixed(0)} % ${share > 0 ? "more" : "fewer"} GPU-hours than the answer.`;
 };
 
 /** Every phase of the form's model on so many GPUs; layouts are searched anew for each, as none suits them all. Throws FormError. */
-export function phases(form: Form, gpus: number, onProgress: (done: number, total: number, note: string) => void): PhasesResult {
+export function phases(
+  form: Form,
+  gpus: number,
+  onProgress: (done: number, total: number, note: string) => void,
+): PhasesResult {
   const { question } = questionOf(form);
   const { layout: _, budgetUsd: __, days: ___, ...rest } = question;
   const { phases: specs, speculation } = PHASES[question.modelName];
-  return planPhases({ ...rest, gpus }, specs, { speculation, onProgress: (done, total, note) => void (done < total && onProgress(done, total, note)) });
+  return planPhases({ ...rest, gpus }, specs, {
+    speculation,
+    onProgress: (done, total, note) => void (done < total && onProgress(done, total, note)),
+  });
 }
 
 /** The audit of a claim that ships, by name, or of one pasted as JSON. Throws FormError. */

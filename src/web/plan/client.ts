@@ -1,19 +1,20 @@
-import workerUrl from "./worker.ts?worker&url";
 import { createStore, type Store } from "../store.ts";
 import type { Reply, Request } from "./messages.ts";
+import workerUrl from "./worker.ts?worker&url";
 
 type Body = Request extends infer R ? (R extends { id: number } ? Omit<R, "id"> : never) : never;
 
 /** Trusted Types want to know who may name a script to run: this page's own worker, nothing else. */
-const policy = (globalThis as { trustedTypes?: { createPolicy(name: string, rules: object): { createScriptURL(url: string): unknown } } }).trustedTypes?.createPolicy(
-  "sumbi-worker",
-  {
-    createScriptURL: (url: string) => {
-      if (url !== workerUrl) throw new TypeError(`not this page's worker: ${url}`);
-      return url;
-    },
+const policy = (
+  globalThis as {
+    trustedTypes?: { createPolicy(name: string, rules: object): { createScriptURL(url: string): unknown } };
+  }
+).trustedTypes?.createPolicy("sumbi-worker", {
+  createScriptURL: (url: string) => {
+    if (url !== workerUrl) throw new TypeError(`not this page's worker: ${url}`);
+    return url;
   },
-);
+});
 
 /**
  * The planner on its own thread. The latest request wins: one that is still being answered is dropped together with its
@@ -49,7 +50,13 @@ export class Planner {
     worker.onerror = (event) => {
       const id = this.#id;
       this.stop();
-      this.onReply({ id, kind: "faults", faults: [{ field: "", message: `The planner could not be run: ${event.message || "its file could not be loaded"}.` }] });
+      this.onReply({
+        id,
+        kind: "faults",
+        faults: [
+          { field: "", message: `The planner could not be run: ${event.message || "its file could not be loaded"}.` },
+        ],
+      });
     };
     return worker;
   }

@@ -1,20 +1,32 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { amount, BLANK, type Field, fieldOf, FIELDS, type Form, fromQuery, plainly, read, toQuery } from "./form.ts";
+import { amount, BLANK, FIELDS, type Field, type Form, fieldOf, fromQuery, plainly, read, toQuery } from "./form.ts";
 
 const form = (part: Partial<Form> = {}): Form => ({ ...BLANK, ...part });
 
 describe("a question's form", () => {
   it("reads amounts as people write them", () => {
-    expect(["14.8T", "5.6 M", "2,048", "1e12", "300b", ".5k", "0", "12 000"].map(amount)).toEqual([14.8e12, 5.6e6, 2048, 1e12, 300e9, 500, 0, 12_000]);
+    expect(["14.8T", "5.6 M", "2,048", "1e12", "300b", ".5k", "0", "12 000"].map(amount)).toEqual([
+      14.8e12, 5.6e6, 2048, 1e12, 300e9, 500, 0, 12_000,
+    ]);
     expect(["", "many", "-3", "1.2.3", "5 parsecs", "1e999", "0x10"].map(amount)).toEqual(Array(7).fill(null));
   });
 
   it("comes back from its address, whatever was typed", () => {
     fc.assert(
-      fc.property(fc.record(Object.fromEntries(FIELDS.map((field) => [field, fc.oneof(fc.constant(BLANK[field]), fc.string({ unit: "grapheme", maxLength: 12 }))])) as Record<Field, fc.Arbitrary<string>>), (typed) => {
-        expect(fromQuery(toQuery(typed))).toEqual(typed);
-      }),
+      fc.property(
+        fc.record(
+          Object.fromEntries(
+            FIELDS.map((field) => [
+              field,
+              fc.oneof(fc.constant(BLANK[field]), fc.string({ unit: "grapheme", maxLength: 12 })),
+            ]),
+          ) as Record<Field, fc.Arbitrary<string>>,
+        ),
+        (typed) => {
+          expect(fromQuery(toQuery(typed))).toEqual(typed);
+        },
+      ),
     );
   });
 
@@ -43,13 +55,27 @@ describe("a question's form", () => {
   });
 
   it("finds the control that the planner complains about", () => {
-    expect(fieldOf("layout: tp 1 · cp 1 · pp 7 = 7 does not divide 64 GPUs; nearest that works: 63 or 70 GPUs", form({ pp: "7" }))).toBe("pp");
+    expect(
+      fieldOf(
+        "layout: tp 1 · cp 1 · pp 7 = 7 does not divide 64 GPUs; nearest that works: 63 or 70 GPUs",
+        form({ pp: "7" }),
+      ),
+    ).toBe("pp");
     expect(fieldOf("layout: ep 7 must divide 256 experts; nearest that works: ep=8")).toBe("ep");
     expect(fieldOf("batch: expected a multiple of 128, came 100")).toBe("batch");
-    expect(fieldOf("plan: no layout of x fits 8 × H100 (80 GB) in batches of 64; nearest that works: 16 GPUs")).toBe("gpus");
-    expect(fieldOf("plan: $5M do not pay for 15T tokens; nearest that works: --tokens 9T or --budget 8M", form({ goal: "budget" }))).toBe("budget");
+    expect(fieldOf("plan: no layout of x fits 8 × H100 (80 GB) in batches of 64; nearest that works: 16 GPUs")).toBe(
+      "gpus",
+    );
+    expect(
+      fieldOf(
+        "plan: $5M do not pay for 15T tokens; nearest that works: --tokens 9T or --budget 8M",
+        form({ goal: "budget" }),
+      ),
+    ).toBe("budget");
     expect(fieldOf("plan: A100 does not compute in FP8; nearest that works: --precision bf16")).toBe("precision");
     expect(fieldOf("something else entirely")).toBe("");
-    expect(plainly("plan: A100 does not; nearest that works: --precision bf16")).toBe("A100 does not; nearest that works: precision bf16");
+    expect(plainly("plan: A100 does not; nearest that works: --precision bf16")).toBe(
+      "A100 does not; nearest that works: precision bf16",
+    );
   });
 });

@@ -43,7 +43,17 @@ export type Field = keyof typeof BLANK;
 export type Form = Record<Field, string>;
 export const FIELDS = Object.keys(BLANK) as Field[];
 
-export const LAYOUT_FIELDS = ["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch", "recompute"] as const satisfies readonly Field[];
+export const LAYOUT_FIELDS = [
+  "dp",
+  "tp",
+  "cp",
+  "pp",
+  "vp",
+  "ep",
+  "zero",
+  "microBatch",
+  "recompute",
+] as const satisfies readonly Field[];
 
 /** The form that a page's query says; what it does not say is as in BLANK, and what is unknown is passed over. */
 export function fromQuery(query: string): Form {
@@ -72,7 +82,10 @@ const UNITS: Record<string, number> = { k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12,
 export function amount(text: string): number | null {
   const found = /^([\d]+(?:[\d,_ ]*\d)?(?:\.\d*)?|\.\d+)(?:e\+?(\d{1,2}))?\s*([kmbgtp])?$/i.exec(text.trim());
   if (!found) return null;
-  const value = Number(found[1].replace(/[,_ ]/g, "")) * 10 ** Number(found[2] ?? 0) * (found[3] ? UNITS[found[3].toLowerCase()] : 1);
+  const value =
+    Number(found[1].replace(/[,_ ]/g, "")) *
+    10 ** Number(found[2] ?? 0) *
+    (found[3] ? UNITS[found[3].toLowerCase()] : 1);
   return Number.isFinite(value) ? value : null;
 }
 
@@ -135,10 +148,12 @@ export function read(form: Form): { asked?: Asked; faults: Fault[] } {
     if (text === "" && !rule.needed) return undefined;
     const value = amount(text);
     const what = rule.whole ? "a whole number" : "a number";
-    const say = (expected: string) => void faults.push({ field, message: `Expected ${expected}, such as ${rule.example}.` });
+    const say = (expected: string) =>
+      void faults.push({ field, message: `Expected ${expected}, such as ${rule.example}.` });
     if (value === null) return say(`${rule.name} as ${what}`);
     if (rule.whole && !Number.isInteger(value)) return say(what);
-    if (value < rule.min || value > rule.max) return say(`${rule.min.toLocaleString("en-US")} to ${rule.max.toLocaleString("en-US")}`);
+    if (value < rule.min || value > rule.max)
+      return say(`${rule.min.toLocaleString("en-US")} to ${rule.max.toLocaleString("en-US")}`);
     return value;
   };
   const layout: Partial<Layout> = {};
@@ -151,7 +166,11 @@ export function read(form: Form): { asked?: Asked; faults: Fault[] } {
   const network = number("network");
   const asked: Asked = {
     tokens: number("tokens") ?? 0,
-    ...(form.goal === "budget" ? { budget: number("budget") } : form.goal === "days" ? { days: number("days") } : { gpus: number("gpus") }),
+    ...(form.goal === "budget"
+      ? { budget: number("budget") }
+      : form.goal === "days"
+        ? { days: number("days") }
+        : { gpus: number("gpus") }),
     layout: Object.keys(layout).length > 0 ? layout : undefined,
     schedule: (form.schedule === "any" ? undefined : form.schedule || undefined) as ScheduleName | undefined,
     precision: (form.precision || undefined) as "bf16" | "fp8" | undefined,
@@ -162,7 +181,8 @@ export function read(form: Form): { asked?: Asked; faults: Fault[] } {
     imbalance: number("imbalance"),
     goodput: goodput === undefined ? undefined : goodput / 100,
   };
-  if (form.on !== "" && !/^\d{4}-\d\d-\d\d$/.test(form.on)) faults.push({ field: "on", message: "Expected a date, such as 2023-10-01." });
+  if (form.on !== "" && !/^\d{4}-\d\d-\d\d$/.test(form.on))
+    faults.push({ field: "on", message: "Expected a date, such as 2023-10-01." });
   return faults.length > 0 ? { faults } : { asked, faults };
 }
 
@@ -202,4 +222,8 @@ export function fieldOf(message: string, form: Form = BLANK): Field | "" {
 }
 
 /** A planner's complaint as the page says it: without the verb that a command line would name, and its flags as words. */
-export const plainly = (message: string): string => message.replace(/^plan: /, "").replace(/--(\w+)/g, "$1").replace(/^./, (c) => c.toUpperCase());
+export const plainly = (message: string): string =>
+  message
+    .replace(/^plan: /, "")
+    .replace(/--(\w+)/g, "$1")
+    .replace(/^./, (c) => c.toUpperCase());

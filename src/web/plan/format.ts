@@ -26,7 +26,8 @@ export function count(value: number, figures = 4): string {
     [1e6, "M"],
     [1e4, "K"],
   ] as const)
-    if (Math.abs(value) >= limit) return `${Number((value / (unit === "K" ? 1e3 : limit)).toPrecision(figures))} ${unit}`;
+    if (Math.abs(value) >= limit)
+      return `${Number((value / (unit === "K" ? 1e3 : limit)).toPrecision(figures))} ${unit}`;
   return value >= 1_000 ? Math.round(value).toLocaleString("en-US") : String(Number(value.toPrecision(figures)));
 }
 
@@ -50,7 +51,8 @@ export function money(usd: number, currency: Money, figures = 4): string {
   if (!Number.isFinite(usd)) return "–";
   const value = usd * currency.perUsd;
   const sign = SIGNS[currency.id] ?? `${currency.id} `;
-  if (Math.abs(value) < 1e4) return `${sign}${value < 100 ? Number(value.toPrecision(3)) : Math.round(value).toLocaleString("en-US")}`;
+  if (Math.abs(value) < 1e4)
+    return `${sign}${value < 100 ? Number(value.toPrecision(3)) : Math.round(value).toLocaleString("en-US")}`;
   return `${sign}${count(value, figures)}`;
 }
 

@@ -1,4 +1,4 @@
-import { countryName, dayBefore, legality, LAWFUL, type Verdict } from "../../plan/rules/index.ts";
+import { countryName, dayBefore, LAWFUL, legality, type Verdict } from "../../plan/rules/index.ts";
 import type { Chip } from "../../plan/types.ts";
 import type { Form } from "./form.ts";
 import type { Law } from "./messages.ts";
@@ -12,7 +12,11 @@ const WORDS: Record<Verdict, string> = {
   unknown: "cannot be told",
 };
 
-const placeOf = (form: Form) => ({ date: form.on || today(), to: form.to, ...(form.seat && { headquarters: form.seat }) });
+const placeOf = (form: Form) => ({
+  date: form.on || today(),
+  to: form.to,
+  ...(form.seat && { headquarters: form.seat }),
+});
 
 const today = () => new Date().toISOString().slice(0, 10);
 
@@ -24,10 +28,18 @@ export function lawOf(chip: Chip, form: Form): Law | null {
   const lines: Law["lines"] = [
     { name: "Rule", text: `${answer.rule.title}, as of ${answer.rule.from}`, sources: [answer.rule.source] },
     { name: "Paragraph", text: answer.eccn === "none" ? "below all lines of 3A090" : answer.eccn, sources: [] },
-    ...answer.tests.map((test) => ({ name: `Test of ${test.rule}`, text: `${test.says}: ${test.holds === true ? "met" : test.holds === false ? "not met" : "unknown"}`, sources: [test.source] })),
+    ...answer.tests.map((test) => ({
+      name: `Test of ${test.rule}`,
+      text: `${test.says}: ${test.holds === true ? "met" : test.holds === false ? "not met" : "unknown"}`,
+      sources: [test.source],
+    })),
     ...(answer.review ? [{ name: "Review", text: answer.review.says, sources: [answer.review.source] }] : []),
     ...(answer.tariff ? [{ name: "Tariff", text: answer.tariff.says, sources: [answer.tariff.source] }] : []),
-    ...answer.letters.map((letter) => ({ name: "Letter", text: `to ${letter.to}, ${letter.until === undefined ? `since ${letter.from}` : `${letter.from} to ${dayBefore(letter.until)}`}, binds its exports${letter.decides ? "" : ", shown, decides nothing"}: ${letter.says}`, sources: [letter.source] })),
+    ...answer.letters.map((letter) => ({
+      name: "Letter",
+      text: `to ${letter.to}, ${letter.until === undefined ? `since ${letter.from}` : `${letter.from} to ${dayBefore(letter.until)}`}, binds its exports${letter.decides ? "" : ", shown, decides nothing"}: ${letter.says}`,
+      sources: [letter.source],
+    })),
     ...answer.notes.map((note) => ({ name: "Note", text: note.says, sources: [note.source] })),
   ];
   return {
@@ -42,5 +54,7 @@ export function lawOf(chip: Chip, form: Form): Law | null {
 export function lawful(chip: Chip, form: Form): boolean | undefined {
   if (!form.to) return undefined;
   const place = placeOf(form);
-  return chip.released.slice(0, place.date.length) <= place.date && LAWFUL.includes(legality({ chip, ...place }).verdict);
+  return (
+    chip.released.slice(0, place.date.length) <= place.date && LAWFUL.includes(legality({ chip, ...place }).verdict)
+  );
 }

@@ -77,7 +77,12 @@ export interface Row {
   why: string;
 }
 
-export type Request = { id: number } & ({ kind: "catalogue" } | { kind: "plan"; form: Form } | { kind: "phases"; form: Form; gpus: number } | { kind: "audit"; claim: string });
+export type Request = { id: number } & (
+  | { kind: "catalogue" }
+  | { kind: "plan"; form: Form }
+  | { kind: "phases"; form: Form; gpus: number }
+  | { kind: "audit"; claim: string }
+);
 
 export type Reply = { id: number } & (
   | { kind: "catalogue"; catalogue: Catalogue }

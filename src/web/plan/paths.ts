@@ -7,7 +7,8 @@ export const STATIC = import.meta.env.MODE === "site";
 const home = STATIC ? location.pathname : "/plan";
 
 export const planPath = (query = ""): string => home + query;
-export const auditPath = (claim: string): string => (STATIC ? `${home}?audit=${encodeURIComponent(claim)}` : `/plan/audit/${encodeURIComponent(claim)}`);
+export const auditPath = (claim: string): string =>
+  STATIC ? `${home}?audit=${encodeURIComponent(claim)}` : `/plan/audit/${encodeURIComponent(claim)}`;
 
 /** The claim whose audit an address asks for; null for the planner. */
 export function claimIn(path: string): string | null {

@@ -8,7 +8,9 @@ const PAD = 28;
  * painted shape by shape, since the pages' policy lets no image be made from an SVG's text.
  */
 export async function picture(root: Element, title: string, lines: readonly string[], foot: string): Promise<Blob> {
-  const figures = [...root.querySelectorAll<HTMLElement>("[data-figure]")].filter((f) => f.querySelector("svg[viewBox], canvas"));
+  const figures = [...root.querySelectorAll<HTMLElement>("[data-figure]")].filter((f) =>
+    f.querySelector("svg[viewBox], canvas"),
+  );
   const canvas = document.createElement("canvas");
   canvas.width = WIDTH * 2;
   // Painted twice: once to learn the height, once for good, as a canvas forgets when it grows.
@@ -17,10 +19,22 @@ export async function picture(root: Element, title: string, lines: readonly stri
     canvas.height = height * 2;
     height = paintAll(canvas.getContext("2d")!, figures, title, lines, foot, height);
   }
-  return new Promise((resolve, reject) => canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("this browser could not make a PNG"))), "image/png"));
+  return new Promise((resolve, reject) =>
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error("this browser could not make a PNG"))),
+      "image/png",
+    ),
+  );
 }
 
-function paintAll(pen: CanvasRenderingContext2D, figures: HTMLElement[], title: string, lines: readonly string[], foot: string, height: number): number {
+function paintAll(
+  pen: CanvasRenderingContext2D,
+  figures: HTMLElement[],
+  title: string,
+  lines: readonly string[],
+  foot: string,
+  height: number,
+): number {
   const [back, ink, muted, faint] = ["--bg", "--text", "--muted", "--faint"].map(cssColor);
   pen.setTransform(2, 0, 0, 2, 0, 0);
   pen.fillStyle = back;
@@ -40,7 +54,9 @@ function paintAll(pen: CanvasRenderingContext2D, figures: HTMLElement[], title: 
     y += 44;
     write(figure.dataset.figure!, PAD, y, "600 17px", ink);
     y += 12;
-    for (const part of figure.querySelectorAll<SVGSVGElement | HTMLCanvasElement | HTMLElement>("svg[viewBox], canvas, h3, .legend")) {
+    for (const part of figure.querySelectorAll<SVGSVGElement | HTMLCanvasElement | HTMLElement>(
+      "svg[viewBox], canvas, h3, .legend",
+    )) {
       if (part.closest("button")) continue;
       if (part.tagName === "H3") write(words(part), PAD, (y += 26), "600 14px", ink);
       else if (part.classList.contains("legend")) y = paintLegend(pen, part, y + 20, muted, write);
@@ -68,7 +84,13 @@ function paintDrawing(pen: CanvasRenderingContext2D, drawing: SVGSVGElement | HT
 }
 
 /** A legend's items in lines; the y of the last. */
-function paintLegend(pen: CanvasRenderingContext2D, legend: Element, top: number, color: string, write: (text: string, x: number, y: number, font: string, color: string) => number): number {
+function paintLegend(
+  pen: CanvasRenderingContext2D,
+  legend: Element,
+  top: number,
+  color: string,
+  write: (text: string, x: number, y: number, font: string, color: string) => number,
+): number {
   let [x, y] = [PAD, top];
   for (const item of legend.querySelectorAll("li")) {
     const text = words(item);
@@ -111,7 +133,10 @@ function paintSvg(pen: CanvasRenderingContext2D, svg: SVGSVGElement): void {
     pen.globalAlpha = Number(style.opacity);
     if (node.tagName === "text") {
       pen.font = `${style.fontWeight} ${style.fontSize} system-ui, sans-serif`;
-      pen.textAlign = ({ middle: "center", end: "right" } as Record<string, CanvasTextAlign>)[node.getAttribute("text-anchor") ?? ""] ?? "left";
+      pen.textAlign =
+        ({ middle: "center", end: "right" } as Record<string, CanvasTextAlign>)[
+          node.getAttribute("text-anchor") ?? ""
+        ] ?? "left";
       pen.textBaseline = "alphabetic";
       pen.fillStyle = style.fill;
       pen.fillText(node.textContent ?? "", value("x"), value("y"));

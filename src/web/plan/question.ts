@@ -35,7 +35,9 @@ export function questionOf(form: Form): { question: PlanQuestion; price: Price; 
   const { asked, faults } = read(form);
   if (!asked) throw new FormError(faults);
   const named = form.config ? undefined : at("model", () => planModel(form.model));
-  const config = form.config ? at("config", () => parseConfig(parseJson(form.config), "config.json", { sizes: "stated" })) : named!.config;
+  const config = form.config
+    ? at("config", () => parseConfig(parseJson(form.config), "config.json", { sizes: "stated" }))
+    : named!.config;
   const preset = named?.preset;
   const chip = chipIn(form);
   const price = priceOf(form, chip, asked.price);
@@ -61,16 +63,26 @@ export function questionOf(form: Form): { question: PlanQuestion; price: Price; 
     networkBytesPerSec: asked.networkBytesPerSec,
   };
   // What is not said is the planner's to choose; a key that says undefined could be taken for an answer.
-  for (const key of Object.keys(question) as (keyof PlanQuestion)[]) if (question[key] === undefined) delete question[key];
+  for (const key of Object.keys(question) as (keyof PlanQuestion)[])
+    if (question[key] === undefined) delete question[key];
   return { question, price, sources: preset?.sources ?? [] };
 }
 
 function priceOf(form: Form, chip: Chip, typed: number | undefined): Price {
   if (form.own === "owned") {
     const hour = ownedHours(form, chip, 1, 1);
-    return { usdPerGpuHour: hour.usdPerGpuHour, says: `on a machine of one's own, over ${hour.years} years at ${(hour.utilization * 100).toFixed(0)} % use`, sources: hour.sources };
+    return {
+      usdPerGpuHour: hour.usdPerGpuHour,
+      says: `on a machine of one's own, over ${hour.years} years at ${(hour.utilization * 100).toFixed(0)} % use`,
+      sources: hour.sources,
+    };
   }
-  if (typed !== undefined) return { usdPerGpuHour: at("currency", () => toUsd(typed, parseCurrency(form.currency))), says: "as typed", sources: [] };
+  if (typed !== undefined)
+    return {
+      usdPerGpuHour: at("currency", () => toUsd(typed, parseCurrency(form.currency))),
+      says: "as typed",
+      sources: [],
+    };
   const { usdPerGpuHour, says, sources } = at("chip", () => rentalRate(chip));
   return { usdPerGpuHour, says, sources };
 }
@@ -81,9 +93,15 @@ export function ownedHours(form: Form, chip: Chip, gpus: number, gpuHours: numbe
   const known = purchasePrice(chip);
   if (typed === undefined && !known) {
     const others = PURCHASE_PRICES.map((price) => price.chip).join(", ");
-    throw new FormError([{ field: "price", message: `What the ${chip.name} sells for is not known. Type a price per chip; known are ${others}.` }]);
+    throw new FormError([
+      {
+        field: "price",
+        message: `What the ${chip.name} sells for is not known. Type a price per chip; known are ${others}.`,
+      },
+    ]);
   }
-  const purchaseUsd = typed === undefined ? known!.usd : at("currency", () => toUsd(typed, parseCurrency(form.currency)));
+  const purchaseUsd =
+    typed === undefined ? known!.usd : at("currency", () => toUsd(typed, parseCurrency(form.currency)));
   return owned({ chip, gpus, gpuHours, purchaseUsd, purchaseSources: typed === undefined ? known!.sources : [] });
 }
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { ask, catalogue, phases, points, report, timeline } from "./answer.ts";
 import { fieldOf, plainly } from "./form.ts";
-import { FormError } from "./question.ts";
 import type { Reply, Request } from "./messages.ts";
+import { FormError } from "./question.ts";
 
 // The pages' policy forbids making code from text, which zod would otherwise try.
 z.config({ jitless: true });
@@ -14,7 +14,12 @@ addEventListener("message", ({ data }: MessageEvent<Request>) => {
   const { id } = data;
   try {
     if (data.kind === "catalogue") post({ id, kind: "catalogue", catalogue: catalogue() });
-    else if (data.kind === "phases") post({ id, kind: "phases", phases: phases(data.form, data.gpus, (done, total, note) => post({ id, kind: "progress", done, total, note })) });
+    else if (data.kind === "phases")
+      post({
+        id,
+        kind: "phases",
+        phases: phases(data.form, data.gpus, (done, total, note) => post({ id, kind: "progress", done, total, note })),
+      });
     else if (data.kind === "audit") post({ id, kind: "audit", report: report(data.claim) });
     else {
       const answer = ask(data.form);
@@ -25,7 +30,12 @@ addEventListener("message", ({ data }: MessageEvent<Request>) => {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const form = data.kind === "plan" || data.kind === "phases" ? data.form : undefined;
-    post({ id, kind: "faults", faults: error instanceof FormError ? error.faults : [{ field: fieldOf(message, form), message: plainly(message) }] });
+    post({
+      id,
+      kind: "faults",
+      faults:
+        error instanceof FormError ? error.faults : [{ field: fieldOf(message, form), message: plainly(message) }],
+    });
   }
   post({ id, kind: "done" });
 });

@@ -32,7 +32,19 @@ interface Props {
 }
 
 /** Curves over a common x. Hovering shows the values there; dragging zooms in, a double click zooms out. */
-export function Chart({ title, help, x, xName, curves, format = figure, formatX = figure, log = false, height = 200, sync = "run", wide = false }: Props) {
+export function Chart({
+  title,
+  help,
+  x,
+  xName,
+  curves,
+  format = figure,
+  formatX = figure,
+  log = false,
+  height = 200,
+  sync = "run",
+  wide = false,
+}: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const zoomed = useRef(false);
@@ -44,7 +56,12 @@ export function Chart({ title, help, x, xName, curves, format = figure, formatX 
   useEffect(() => {
     const element = box.current;
     if (!element) return;
-    const axis = { stroke: cssColor("--faint"), grid: { stroke: cssColor("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+    const axis = {
+      stroke: cssColor("--faint"),
+      grid: { stroke: cssColor("--line"), width: 1 },
+      ticks: { show: false },
+      font: "11px system-ui, sans-serif",
+    };
     const made = new uPlot(
       {
         width: element.clientWidth,
@@ -55,7 +72,11 @@ export function Chart({ title, help, x, xName, curves, format = figure, formatX 
         scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
         axes: [
           { ...axis, size: 26, values: (_u, splits) => splits.map((v) => formatX(v)) },
-          { ...axis, size: 54, values: (_u, splits) => splits.map((v) => (v == null ? "" : (format === figure ? tick : format)(v))) },
+          {
+            ...axis,
+            size: 54,
+            values: (_u, splits) => splits.map((v) => (v == null ? "" : (format === figure ? tick : format)(v))),
+          },
         ],
         series: [
           {},
@@ -129,7 +150,9 @@ export function Chart({ title, help, x, xName, curves, format = figure, formatX 
 /** A number on an axis: as few figures as it needs. */
 function tick(v: number): string {
   const rounded = Number(v.toPrecision(6));
-  return rounded !== 0 && Math.abs(rounded) < 1e-3 ? rounded.toExponential() : rounded.toLocaleString("en-US", { maximumFractionDigits: 6 });
+  return rounded !== 0 && Math.abs(rounded) < 1e-3
+    ? rounded.toExponential()
+    : rounded.toLocaleString("en-US", { maximumFractionDigits: 6 });
 }
 
 /** The value at the cursor; a curve with gaps shows its last value before it. */

@@ -1,17 +1,16 @@
 import { useEffect, useMemo } from "preact/hooks";
-import { useStore } from "../store.ts";
+import { createStore, type Store, useStore } from "../store.ts";
 import { dollars, duration, figure, short } from "../ui/format.ts";
 import { dark } from "../ui/theme.ts";
 import { Chart, type Curve } from "./Chart.tsx";
-import { CURVES } from "./colors.ts";
 import { Controls, look } from "./Controls.tsx";
+import { CURVES } from "./colors.ts";
 import { AXES, column, has, heldOut, overlay, QUANTITIES, xOf } from "./curves.ts";
 import { useFollowed } from "./follow.ts";
 import { followRun, type RunView } from "./live.ts";
-import { latest, type RunLog, smooth, type StepRecord } from "./log.ts";
+import { latest, type RunLog, type StepRecord, smooth } from "./log.ts";
 import { Recipe } from "./Recipe.tsx";
 import { Card } from "./RunPage.tsx";
-import { createStore, type Store } from "../store.ts";
 
 /** Up to six runs laid over each other, live, with a table of their ends and of what their recipes differ in. */
 export function ComparePage({ ids }: { ids: string[] }) {
@@ -23,18 +22,45 @@ export function ComparePage({ ids }: { ids: string[] }) {
     document.title = `${ids.length} runs – Sumbi`;
   }, []);
   const version = views.map((v) => v.log.version).join();
-  const names = useMemo(() => unique(ids.map((id, i) => views[i].info?.recipeName ?? id), ids), [version]);
+  const names = useMemo(
+    () =>
+      unique(
+        ids.map((id, i) => views[i].info?.recipeName ?? id),
+        ids,
+      ),
+    [version],
+  );
   const laid = (values: (log: RunLog) => (number | null)[], dots = false) => {
     const { x, columns } = overlay(views.map((v) => ({ x: xOf(v.log.steps, view.axis), values: values(v.log) })));
-    return { x, curves: columns.map((c, i): Curve => ({ name: names[i], color: colors[i % colors.length], values: c, look: dots ? "dots" : "line" })) };
+    return {
+      x,
+      curves: columns.map(
+        (c, i): Curve => ({
+          name: names[i],
+          color: colors[i % colors.length],
+          values: c,
+          look: dots ? "dots" : "line",
+        }),
+      ),
+    };
   };
-  const of = (key: keyof StepRecord, noisy?: boolean) => laid((log) => smooth(column(log.steps, key), noisy ? view.smoothing : 0));
+  const of = (key: keyof StepRecord, noisy?: boolean) =>
+    laid((log) => smooth(column(log.steps, key), noisy ? view.smoothing : 0));
   const key = views.every((v) => v.log.steps.length === 0 || has(v.log, "mainLoss")) ? "mainLoss" : "loss";
   const charts = useMemo(
     () => [
       { title: "Loss", ...of(key, true), format: figure, log: view.log, wide: true },
-      ...(views.some((v) => v.log.evals.length > 0) ? [{ title: "Held-out loss", ...laid(heldOut, true), format: figure, log: view.log, wide: true }] : []),
-      ...QUANTITIES.filter((q) => views.some((v) => has(v.log, q.key))).map((q) => ({ title: q.title, help: q.help, ...of(q.key, q.noisy), format: q.format, log: false, wide: false })),
+      ...(views.some((v) => v.log.evals.length > 0)
+        ? [{ title: "Held-out loss", ...laid(heldOut, true), format: figure, log: view.log, wide: true }]
+        : []),
+      ...QUANTITIES.filter((q) => views.some((v) => has(v.log, q.key))).map((q) => ({
+        title: q.title,
+        help: q.help,
+        ...of(q.key, q.noisy),
+        format: q.format,
+        log: false,
+        wide: false,
+      })),
     ],
     [version, view, colors],
   );
@@ -68,7 +94,10 @@ export function ComparePage({ ids }: { ids: string[] }) {
             {views.map((v, i) => (
               <tr key={ids[i]}>
                 <td>
-                  <i class="swatch" ref={(mark) => void (mark && (mark.style.background = colors[i % colors.length]))} />
+                  <i
+                    class="swatch"
+                    ref={(mark) => void (mark && (mark.style.background = colors[i % colors.length]))}
+                  />
                   <a class="run-name" href={`/runs/${encodeURIComponent(ids[i])}`}>
                     {names[i]}
                   </a>
@@ -88,7 +117,14 @@ export function ComparePage({ ids }: { ids: string[] }) {
       <Controls />
       <div class="charts">
         {charts.map((chart) => (
-          <Chart key={chart.title} {...chart} xName={axis.name} formatX={axis.format} sync="compare" height={chart.wide ? 260 : 180} />
+          <Chart
+            key={chart.title}
+            {...chart}
+            xName={axis.name}
+            formatX={axis.format}
+            sync="compare"
+            height={chart.wide ? 260 : 180}
+          />
         ))}
       </div>
       <Card title="What the recipes differ in">

@@ -8,7 +8,12 @@ interface View {
 }
 
 /** How curves are looked at: kept, so that every run opens the way the last one was read. */
-export const look = createStore<View>({ axis: "step", smoothing: 0.7, log: false, ...readStored<Partial<View>>("sumbi.curves") });
+export const look = createStore<View>({
+  axis: "step",
+  smoothing: 0.7,
+  log: false,
+  ...readStored<Partial<View>>("sumbi.curves"),
+});
 look.subscribe(() => writeStored("sumbi.curves", look.get()));
 
 export function Controls() {
@@ -27,11 +32,23 @@ export function Controls() {
       </label>
       <label>
         smoothing{" "}
-        <input type="range" min={0} max={0.99} step={0.01} value={now.smoothing} onInput={(event) => look.set({ ...now, smoothing: Number(event.currentTarget.value) })} />
+        <input
+          type="range"
+          min={0}
+          max={0.99}
+          step={0.01}
+          value={now.smoothing}
+          onInput={(event) => look.set({ ...now, smoothing: Number(event.currentTarget.value) })}
+        />
         <output>{now.smoothing.toFixed(2)}</output>
       </label>
       <label>
-        <input type="checkbox" checked={now.log} onChange={(event) => look.set({ ...now, log: event.currentTarget.checked })} /> logarithmic loss
+        <input
+          type="checkbox"
+          checked={now.log}
+          onChange={(event) => look.set({ ...now, log: event.currentTarget.checked })}
+        />{" "}
+        logarithmic loss
       </label>
     </div>
   );

@@ -7,7 +7,9 @@ import type { LoadRecord } from "./log.ts";
 
 /** The record at or before a step; the first where the step is before all. */
 export function loadAt(loads: readonly LoadRecord[], index: number | null): LoadRecord | undefined {
-  return loads.length === 0 ? undefined : loads[index === null ? loads.length - 1 : Math.max(0, Math.min(loads.length - 1, index))];
+  return loads.length === 0
+    ? undefined
+    : loads[index === null ? loads.length - 1 : Math.max(0, Math.min(loads.length - 1, index))];
 }
 
 /** Where the busiest expert of a record sits. */
@@ -25,7 +27,15 @@ export function busiestOf(record: LoadRecord): { layer: number; expert: number; 
  * How busy each expert of each MoE layer is, against its layer's mean, at one moment of the run. The slider goes back
  * in time; at its end the map follows the run.
  */
-export function HeatMap({ loads, firstLayer = 0, layers = Infinity }: { loads: LoadRecord[]; firstLayer?: number; layers?: number }) {
+export function HeatMap({
+  loads,
+  firstLayer = 0,
+  layers = Infinity,
+}: {
+  loads: LoadRecord[];
+  firstLayer?: number;
+  layers?: number;
+}) {
   const [chosen, setChosen] = useState<number | null>(null);
   const [playing, setPlaying] = useState(false);
   const [hover, setHover] = useState<{ layer: number; expert: number } | null>(null);
@@ -115,11 +125,13 @@ export function HeatMap({ loads, firstLayer = 0, layers = Infinity }: { loads: L
         <span class="heat-hover" aria-live="off">
           {hover ? (
             <>
-              layer <b>{name(hover.layer)}</b>, expert <b>{hover.expert}</b>: <b>{record.load[hover.layer]?.[hover.expert]?.toFixed(2)}×</b> the mean
+              layer <b>{name(hover.layer)}</b>, expert <b>{hover.expert}</b>:{" "}
+              <b>{record.load[hover.layer]?.[hover.expert]?.toFixed(2)}×</b> the mean
             </>
           ) : (
             <>
-              busiest: layer <b>{name(busiest.layer)}</b>, expert <b>{busiest.expert}</b>, <b>{busiest.load.toFixed(2)}×</b> the mean
+              busiest: layer <b>{name(busiest.layer)}</b>, expert <b>{busiest.expert}</b>,{" "}
+              <b>{busiest.load.toFixed(2)}×</b> the mean
             </>
           )}
         </span>
@@ -167,7 +179,11 @@ function Legend({ theme }: { theme: "light" | "dark" }) {
     }
   }, [theme]);
   return (
-    <span class="heat-legend" aria-label="Colours: blue is idle, neutral is the mean, orange is twice the mean or more">
+    <span
+      class="heat-legend"
+      role="img"
+      aria-label="Colours: blue is idle, neutral is the mean, orange is twice the mean or more"
+    >
       <span>idle</span>
       <span>
         <canvas ref={bar} width={160} height={10} />

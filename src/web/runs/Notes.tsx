@@ -4,7 +4,9 @@ import type { RunLog } from "./log.ts";
 /** Newest first; of a checkpoint that is written over and over, only the last time. */
 function withoutOldSaves(notes: RunLog["notes"]): RunLog["notes"] {
   const seen = new Set<string>();
-  return [...notes].reverse().filter((note) => note.type !== "checkpoint" || (!seen.has(note.path) && seen.add(note.path)));
+  return [...notes]
+    .reverse()
+    .filter((note) => note.type !== "checkpoint" || (!seen.has(note.path) && seen.add(note.path)));
 }
 
 /** Events, checkpoints and ends, newest first. */
@@ -13,8 +15,14 @@ export function Notes({ log }: { log: RunLog }) {
   return (
     <ol class="notes" tabIndex={0} aria-label="Events, newest first">
       {withoutOldSaves(log.notes).map((note, i) => {
-        const level = note.type === "event" ? note.level : note.type === "end" && note.reason === "failed" ? "error" : "info";
-        const text = note.type === "event" ? note.message : note.type === "checkpoint" ? `Saved ${note.path}` : `Ended: ${note.reason}`;
+        const level =
+          note.type === "event" ? note.level : note.type === "end" && note.reason === "failed" ? "error" : "info";
+        const text =
+          note.type === "event"
+            ? note.message
+            : note.type === "checkpoint"
+              ? `Saved ${note.path}`
+              : `Ended: ${note.reason}`;
         return (
           <li key={i} class={level}>
             <span class="at">{note.step.toLocaleString("en-US")}</span>
@@ -54,7 +62,7 @@ export function Samples({ log }: { log: RunLog }) {
           <output>step {steps[at]?.toLocaleString("en-US")}</output>
         </div>
       )}
-      <div class="samples" tabIndex={0} aria-label="Samples">
+      <div class="samples" tabIndex={0} role="group" aria-label="Samples">
         {log.samples
           .filter((s) => s.step === steps[at])
           .map((sample, i) => (

@@ -14,14 +14,28 @@ export function Recipe({ recipes, names }: { recipes: unknown[]; names?: string[
       return { key, values, differs: new Set(values).size > 1 };
     });
   }, [recipes]);
-  const shown = rows.filter((row) => row.key.toLowerCase().includes(find.toLowerCase()) && (recipes.length < 2 || !onlyDifferent || row.differs));
+  const shown = rows.filter(
+    (row) =>
+      row.key.toLowerCase().includes(find.toLowerCase()) && (recipes.length < 2 || !onlyDifferent || row.differs),
+  );
   return (
     <div>
       <div class="row" hidden={rows.length < 12 && recipes.length < 2}>
-        <input type="search" aria-label="Find a knob" placeholder="Find a knob" value={find} onInput={(event) => setFind(event.currentTarget.value)} />
+        <input
+          type="search"
+          aria-label="Find a knob"
+          placeholder="Find a knob"
+          value={find}
+          onInput={(event) => setFind(event.currentTarget.value)}
+        />
         {recipes.length > 1 ? (
           <label class="row">
-            <input type="checkbox" checked={onlyDifferent} onChange={(event) => setOnlyDifferent(event.currentTarget.checked)} /> only what differs
+            <input
+              type="checkbox"
+              checked={onlyDifferent}
+              onChange={(event) => setOnlyDifferent(event.currentTarget.checked)}
+            />{" "}
+            only what differs
           </label>
         ) : (
           <CopyButton text={() => JSON.stringify(recipes[0], null, 2)} label="Copy the recipe as JSON" />

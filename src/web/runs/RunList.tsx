@@ -32,18 +32,34 @@ export function RunList() {
   useEffect(() => {
     document.title = "Runs – Sumbi";
   }, []);
-  const toggle = (id: string) => setPicked((old) => (old.includes(id) ? old.filter((x) => x !== id) : [...old, id].slice(-6)));
+  const toggle = (id: string) =>
+    setPicked((old) => (old.includes(id) ? old.filter((x) => x !== id) : [...old, id].slice(-6)));
   const words = find.toLowerCase().split(/\s+/).filter(Boolean);
-  const shown = runs?.filter((run) => words.every((word) => `${run.id} ${run.recipeName} ${run.status}`.toLowerCase().includes(word))) ?? [];
+  const shown =
+    runs?.filter((run) =>
+      words.every((word) => `${run.id} ${run.recipeName} ${run.status}`.toLowerCase().includes(word)),
+    ) ?? [];
   return (
     <main class="page">
       <div class="page-head">
         <h1>Runs</h1>
         <div class="row">
           {runs && runs.length > 3 && (
-            <input type="search" aria-label="Find runs by name or status" placeholder="Find" value={find} onInput={(event) => setFind(event.currentTarget.value)} />
+            <input
+              type="search"
+              aria-label="Find runs by name or status"
+              placeholder="Find"
+              value={find}
+              onInput={(event) => setFind(event.currentTarget.value)}
+            />
           )}
-          <button type="button" class="primary" disabled={picked.length < 2} title="Pick two to six runs" onClick={() => go(`/runs?compare=${picked.map(encodeURIComponent).join(",")}`)}>
+          <button
+            type="button"
+            class="primary"
+            disabled={picked.length < 2}
+            title="Pick two to six runs"
+            onClick={() => go(`/runs?compare=${picked.map(encodeURIComponent).join(",")}`)}
+          >
             Compare{picked.length > 0 ? ` ${picked.length}` : ""}
           </button>
         </div>
@@ -121,10 +137,18 @@ function Row({ run, picked, onPick }: { run: RunSummary; picked: boolean; onPick
       <td>
         <LossShape run={run} />
       </td>
-      <td class="number" data-name="loss">{figure(run.loss)}</td>
-      <td class="number" data-name="held-out">{figure(run.evalLoss)}</td>
-      <td class="number" data-name="tokens/s">{run.tokensPerSecond == null ? "–" : short(run.tokensPerSecond)}</td>
-      <td class="number" data-name="left">{run.status === "running" && run.etaSeconds != null ? duration(run.etaSeconds) : "–"}</td>
+      <td class="number" data-name="loss">
+        {figure(run.loss)}
+      </td>
+      <td class="number" data-name="held-out">
+        {figure(run.evalLoss)}
+      </td>
+      <td class="number" data-name="tokens/s">
+        {run.tokensPerSecond == null ? "–" : short(run.tokensPerSecond)}
+      </td>
+      <td class="number" data-name="left">
+        {run.status === "running" && run.etaSeconds != null ? duration(run.etaSeconds) : "–"}
+      </td>
     </tr>
   );
 }
@@ -148,7 +172,11 @@ function LossShape({ run }: { run: RunSummary }) {
     shapes.set(run.id, { at: Date.now(), step: run.step, values: known?.values ?? [] });
     getJson<{ log: unknown[] }>(`/api/runs/${encodeURIComponent(run.id)}`).then(
       ({ log }) => {
-        shapes.set(run.id, { at: Date.now(), step: run.step, values: addRecords(emptyLog(), log).steps.map((s) => s.loss) });
+        shapes.set(run.id, {
+          at: Date.now(),
+          step: run.step,
+          values: addRecords(emptyLog(), log).steps.map((s) => s.loss),
+        });
         redraw((n) => n + 1);
       },
       () => shapes.delete(run.id),

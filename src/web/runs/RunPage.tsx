@@ -1,13 +1,13 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { useStore } from "../store.ts";
 import { parametersInWords } from "../../format.ts";
-import { dollars, duration, energy, figure, percent, short } from "../ui/format.ts";
+import { useStore } from "../store.ts";
 import { flatten } from "../ui/flatten.ts";
+import { dollars, duration, energy, figure, percent, short } from "../ui/format.ts";
 import { dark } from "../ui/theme.ts";
 import { Chart } from "./Chart.tsx";
-import { CURVES } from "./colors.ts";
 import { Controls, look } from "./Controls.tsx";
+import { CURVES } from "./colors.ts";
 import { AXES, has, lossCurves, QUANTITIES, quantityCurves, xOf } from "./curves.ts";
 import { useFollowed } from "./follow.ts";
 import { HeatMap } from "./HeatMap.tsx";
@@ -60,8 +60,15 @@ export function RunPage({ id }: { id: string }) {
       <Tiles log={log} status={status} />
       <Curves log={log} />
       {(log.loads.length > 0 || log.steps.length > 0) && (
-        <Card title="Expert load by layer" help="How many tokens each expert got against its layer's mean, as a moving average">
-          <HeatMap loads={log.loads} firstLayer={configNumber(info, "first_k_dense_replace") ?? 0} layers={configNumber(info, "num_hidden_layers")} />
+        <Card
+          title="Expert load by layer"
+          help="How many tokens each expert got against its layer's mean, as a moving average"
+        >
+          <HeatMap
+            loads={log.loads}
+            firstLayer={configNumber(info, "first_k_dense_replace") ?? 0}
+            layers={configNumber(info, "num_hidden_layers")}
+          />
         </Card>
       )}
       <div class="two">
@@ -145,7 +152,9 @@ function Head({ info, log, status, link }: { info: RunInfo; log: RunLog; status:
         )}
       </div>
       <p class="faint">
-        {parameters?.total && parameters.active ? `${parametersInWords({ total: parameters.total, active: parameters.active, mtp: parameters.mtp })} · ` : ""}
+        {parameters?.total && parameters.active
+          ? `${parametersInWords({ total: parameters.total, active: parameters.active, mtp: parameters.mtp })} · `
+          : ""}
         {info.startedAt ? `begun ${new Date(info.startedAt).toLocaleString()}` : ""}
         {info.out ? (
           <>
@@ -171,23 +180,50 @@ function Tiles({ log, status }: { log: RunLog; status: Status | null }) {
   const running = status === "running";
   const seconds = latest(log, "seconds");
   const tiles: { name: string; value: string; note?: string; help?: string; bad?: boolean }[] = [
-    { name: "Loss", value: figure(latest(log, "mainLoss") ?? latest(log, "loss")), note: has(log, "mtpLoss") ? `${figure(latest(log, "loss"))} with MTP` : "nats per token", help: "Cross entropy of the next token, in nats" },
-    { name: "Held-out loss", value: figure(evalLoss), note: best === undefined ? "not measured yet" : `best ${figure(best)}` },
+    {
+      name: "Loss",
+      value: figure(latest(log, "mainLoss") ?? latest(log, "loss")),
+      note: has(log, "mtpLoss") ? `${figure(latest(log, "loss"))} with MTP` : "nats per token",
+      help: "Cross entropy of the next token, in nats",
+    },
+    {
+      name: "Held-out loss",
+      value: figure(evalLoss),
+      note: best === undefined ? "not measured yet" : `best ${figure(best)}`,
+    },
     running
-      ? { name: "Left", value: duration(latest(log, "etaSeconds") ?? NaN), note: seconds === undefined ? undefined : `${duration(seconds)} so far` }
+      ? {
+          name: "Left",
+          value: duration(latest(log, "etaSeconds") ?? NaN),
+          note: seconds === undefined ? undefined : `${duration(seconds)} so far`,
+        }
       : { name: "Took", value: duration(seconds ?? NaN) },
-    { name: "Tokens per second", value: short(latest(log, "tokensPerSecond") ?? NaN), note: `${short(latest(log, "tokens") ?? NaN)} tokens seen` },
+    {
+      name: "Tokens per second",
+      value: short(latest(log, "tokensPerSecond") ?? NaN),
+      note: `${short(latest(log, "tokens") ?? NaN)} tokens seen`,
+    },
     {
       name: "Share of GEMM peak",
       value: percent(latest(log, "gemmShare") ?? NaN),
       note: latest(log, "flopsPerSecond") === undefined ? undefined : `${short(latest(log, "flopsPerSecond")!)}FLOP/s`,
       help: "Useful arithmetic against what this machine's matrix product reached when measured",
     },
-    { name: "Cost so far", value: dollars(latest(log, "usd") ?? NaN), help: "At the recipe's price per hour and per kWh" },
+    {
+      name: "Cost so far",
+      value: dollars(latest(log, "usd") ?? NaN),
+      help: "At the recipe's price per hour and per kWh",
+    },
     { name: "Energy so far", value: energy(latest(log, "joules") ?? NaN), help: "At the recipe's watts" },
   ];
   if (busiest !== undefined) {
-    tiles.push({ name: "Busiest expert", value: `${busiest.toFixed(2)}×`, note: "of its layer's mean", bad: busiest > 1.5, help: "Balanced runs stay under 1.5×" });
+    tiles.push({
+      name: "Busiest expert",
+      value: `${busiest.toFixed(2)}×`,
+      note: "of its layer's mean",
+      bad: busiest > 1.5,
+      help: "Balanced runs stay under 1.5×",
+    });
   }
   return (
     <dl class="tiles">
@@ -218,9 +254,29 @@ function Curves({ log }: { log: RunLog }) {
     <section aria-label="Curves">
       <Controls />
       <div class="charts">
-        <Chart title="Loss" help="Cross entropy in nats per token" x={x} xName={axis.name} formatX={axis.format} curves={loss} log={view.log} height={280} wide />
+        <Chart
+          title="Loss"
+          help="Cross entropy in nats per token"
+          x={x}
+          xName={axis.name}
+          formatX={axis.format}
+          curves={loss}
+          log={view.log}
+          height={280}
+          wide
+        />
         {shown.map((quantity, i) => (
-          <Chart key={quantity.key} title={quantity.title} help={quantity.help} x={x} xName={axis.name} formatX={axis.format} format={quantity.format} curves={rest[i]} height={170} />
+          <Chart
+            key={quantity.key}
+            title={quantity.title}
+            help={quantity.help}
+            x={x}
+            xName={axis.name}
+            formatX={axis.format}
+            format={quantity.format}
+            curves={rest[i]}
+            height={170}
+          />
         ))}
       </div>
       <p class="faint small">Drag over a chart to zoom in, double-click to zoom out.</p>

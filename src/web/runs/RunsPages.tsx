@@ -15,7 +15,13 @@ export default function RunsPages() {
   return (
     <div class="runs">
       <TopBar page="runs" />
-      {id ? <RunPage key={id} id={id} /> : compare.length > 0 ? <ComparePage key={compare.join()} ids={compare} /> : <RunList />}
+      {id ? (
+        <RunPage key={id} id={id} />
+      ) : compare.length > 0 ? (
+        <ComparePage key={compare.join()} ids={compare} />
+      ) : (
+        <RunList />
+      )}
     </div>
   );
 }

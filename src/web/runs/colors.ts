@@ -28,7 +28,18 @@ export function loadColor(load: number, theme: "light" | "dark"): Rgb {
   const off = Math.max(-1, Math.min(1, Number.isFinite(load) ? load - 1 : 0));
   // Balanced experts differ little: colours part faster near the mean than far from it.
   const at = 1 + Math.sign(off) * Math.abs(off) ** 0.75;
-  const stops = theme === "light" ? [...BLUE, EVEN.light, ...ORANGE] : [lift(BLUE[2]), lift(BLUE[1]), mix(BLUE[1], EVEN.dark, 0.55), EVEN.dark, mix(ORANGE[1], EVEN.dark, 0.55), ORANGE[1], ORANGE[0]];
+  const stops =
+    theme === "light"
+      ? [...BLUE, EVEN.light, ...ORANGE]
+      : [
+          lift(BLUE[2]),
+          lift(BLUE[1]),
+          mix(BLUE[1], EVEN.dark, 0.55),
+          EVEN.dark,
+          mix(ORANGE[1], EVEN.dark, 0.55),
+          ORANGE[1],
+          ORANGE[0],
+        ];
   const place = (at / 2) * (stops.length - 1);
   const low = Math.min(stops.length - 2, Math.floor(place));
   return mix(stops[low], stops[low + 1], place - low);

@@ -1,6 +1,6 @@
-import { figure, percent, short, duration } from "../ui/format.ts";
+import { duration, figure, percent, short } from "../ui/format.ts";
 import type { Curve } from "./Chart.tsx";
-import { type RunLog, smooth, type StepRecord } from "./log.ts";
+import { type RunLog, type StepRecord, smooth } from "./log.ts";
 
 export type Axis = "step" | "tokens" | "seconds";
 export const AXES: { axis: Axis; name: string; format: (v: number) => string }[] = [
@@ -21,13 +21,53 @@ export interface Quantity {
 }
 
 export const QUANTITIES: Quantity[] = [
-  { key: "lr", title: "Learning rate", help: "The step size of the optimizer, by the recipe's schedule", format: figure },
-  { key: "gradNorm", title: "Gradient norm", help: "Length of the whole gradient before clipping; spikes tell of trouble", format: figure, noisy: true },
-  { key: "tokensPerSecond", title: "Tokens per second", help: "Tokens trained on per second", format: (v) => short(v), noisy: true },
-  { key: "gemmShare", title: "Share of GEMM peak", help: "Useful arithmetic against what this machine's f32 matrix product reached when measured; int8 may pass it", format: percent, noisy: true },
-  { key: "mtpLoss", title: "MTP loss", help: "Loss of predicting the token after the next (multi-token prediction)", format: figure, noisy: true },
-  { key: "balanceLoss", title: "Balance loss", help: "The small sequence-wise term that keeps experts evenly used", format: figure, noisy: true },
-  { key: "batch", title: "Batch", help: "Sequences per step", format: (v) => v.toLocaleString("en-US", { maximumFractionDigits: 1 }) },
+  {
+    key: "lr",
+    title: "Learning rate",
+    help: "The step size of the optimizer, by the recipe's schedule",
+    format: figure,
+  },
+  {
+    key: "gradNorm",
+    title: "Gradient norm",
+    help: "Length of the whole gradient before clipping; spikes tell of trouble",
+    format: figure,
+    noisy: true,
+  },
+  {
+    key: "tokensPerSecond",
+    title: "Tokens per second",
+    help: "Tokens trained on per second",
+    format: (v) => short(v),
+    noisy: true,
+  },
+  {
+    key: "gemmShare",
+    title: "Share of GEMM peak",
+    help: "Useful arithmetic against what this machine's f32 matrix product reached when measured; int8 may pass it",
+    format: percent,
+    noisy: true,
+  },
+  {
+    key: "mtpLoss",
+    title: "MTP loss",
+    help: "Loss of predicting the token after the next (multi-token prediction)",
+    format: figure,
+    noisy: true,
+  },
+  {
+    key: "balanceLoss",
+    title: "Balance loss",
+    help: "The small sequence-wise term that keeps experts evenly used",
+    format: figure,
+    noisy: true,
+  },
+  {
+    key: "batch",
+    title: "Batch",
+    help: "Sequences per step",
+    format: (v) => v.toLocaleString("en-US", { maximumFractionDigits: 1 }),
+  },
 ];
 
 /** The x of each step on an axis; missing values take the one before. */
@@ -75,7 +115,10 @@ export function lossCurves(log: RunLog, weight: number, colors: readonly string[
 }
 
 /** Several runs on one x: the union of theirs, each with gaps where it has no step there. */
-export function overlay(runs: readonly { x: number[]; values: (number | null)[] }[]): { x: number[]; columns: (number | null)[][] } {
+export function overlay(runs: readonly { x: number[]; values: (number | null)[] }[]): {
+  x: number[];
+  columns: (number | null)[][];
+} {
   const x = [...new Set(runs.flatMap((run) => run.x))].sort((a, b) => a - b);
   const place = new Map(x.map((v, i) => [v, i]));
   const columns = runs.map((run) => {

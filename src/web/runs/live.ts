@@ -85,7 +85,8 @@ async function changed(id: string, log: RunLog, signal: AbortSignal): Promise<vo
 
 async function readStream(path: string, after: number, view: Store<RunView>, signal: AbortSignal): Promise<void> {
   const response = await send(`${path}?after=${after}`, { headers: { accept: "text/event-stream" }, signal });
-  if (!response.body) throw new Fault("server", `The run's stream answered with status ${response.status}.`, response.status);
+  if (!response.body)
+    throw new Fault("server", `The run's stream answered with status ${response.status}.`, response.status);
   let pending: unknown[] = [];
   let timer: ReturnType<typeof setTimeout> | null = null;
   const flush = () => {

@@ -17,7 +17,9 @@ describe("addRecords", () => {
       { type: "checkpoint", step: 1, path: "x" },
       step(2),
     ]);
-    expect([log.steps.length, log.loads.length, log.evals.length, log.samples.length, log.notes.length]).toEqual([2, 1, 1, 1, 2]);
+    expect([log.steps.length, log.loads.length, log.evals.length, log.samples.length, log.notes.length]).toEqual([
+      2, 1, 1, 1, 2,
+    ]);
   });
 
   it("lets the steps of a resumed run replace those it gave up", () => {
@@ -37,8 +39,17 @@ describe("addRecords", () => {
     const records: LogRecord[] = [];
     for (let n = 1; n <= 12; n++) {
       records.push(step(n));
-      if (n % 3 === 0) records.push({ type: "eval", step: n, loss: n }, { type: "sample", step: n, prompt: "p", text: "t" }, { type: "sample", step: n, prompt: "q", text: "t" });
-      if (n % 4 === 0) records.push({ type: "event", step: n, level: "info", message: "m" }, { type: "load", step: n, load: [[1]], busiest: 1 });
+      if (n % 3 === 0)
+        records.push(
+          { type: "eval", step: n, loss: n },
+          { type: "sample", step: n, prompt: "p", text: "t" },
+          { type: "sample", step: n, prompt: "q", text: "t" },
+        );
+      if (n % 4 === 0)
+        records.push(
+          { type: "event", step: n, level: "info", message: "m" },
+          { type: "load", step: n, load: [[1]], busiest: 1 },
+        );
     }
     const { version: _, ...whole } = addRecords(emptyLog(), records);
     fc.assert(
@@ -59,7 +70,17 @@ describe("addRecords", () => {
   });
 
   it("passes over what is no record", () => {
-    const junk = [null, 1, "x", {}, { type: "step" }, { type: "step", step: "1", loss: 1 }, { type: "load", step: 1, load: 3 }, { type: "later", step: 1 }, { error: { message: "gone" } }];
+    const junk = [
+      null,
+      1,
+      "x",
+      {},
+      { type: "step" },
+      { type: "step", step: "1", loss: 1 },
+      { type: "load", step: 1, load: 3 },
+      { type: "later", step: 1 },
+      { error: { message: "gone" } },
+    ];
     expect(junk.filter(isRecord)).toEqual([]);
     expect(addRecords(emptyLog(), junk)).toMatchObject({ steps: [], notes: [] });
   });
@@ -89,13 +110,21 @@ describe("curves", () => {
         const { x, columns } = overlay(runs);
         expect(x).toEqual([...new Set(sets.flat())].sort((a, b) => a - b));
         runs.forEach((run, r) => expect(x.filter((_, i) => columns[r][i] !== null)).toEqual(run.x));
-        columns.forEach((column, r) => column.forEach((value, i) => value !== null && expect(value).toBe(x[i] * 10 + r)));
+        columns.forEach((column, r) =>
+          column.forEach((value, i) => value !== null && expect(value).toBe(x[i] * 10 + r)),
+        );
       }),
     );
   });
 
   it("puts held-out losses at their steps, and fills gaps of an axis with what came before", () => {
-    const log = addRecords(emptyLog(), [step(10), step(20), step(30), { type: "eval", step: 15, loss: 5 }, { type: "eval", step: 99, loss: 4 }]);
+    const log = addRecords(emptyLog(), [
+      step(10),
+      step(20),
+      step(30),
+      { type: "eval", step: 15, loss: 5 },
+      { type: "eval", step: 99, loss: 4 },
+    ]);
     expect(heldOut(log)).toEqual([null, 5, 4]);
     expect(xOf(log.steps, "tokens")).toEqual([80, 160, 240]);
     expect(xOf(log.steps, "seconds")).toEqual([0, 0, 0]);

@@ -1,5 +1,14 @@
 /** A run's log as the page holds it: records by kind, added as they come. */
-import type { CheckpointRecord, EndRecord, EvalRecord, EventRecord, LoadRecord, RunRecord, SampleRecord, StepRecord } from "../../runs/index.ts";
+import type {
+  CheckpointRecord,
+  EndRecord,
+  EvalRecord,
+  EventRecord,
+  LoadRecord,
+  RunRecord,
+  SampleRecord,
+  StepRecord,
+} from "../../runs/index.ts";
 
 export type { EvalRecord, LoadRecord, StepRecord } from "../../runs/index.ts";
 /** What /api/runs/:id sends; numbers that a trainer does not measure may be missing. */
@@ -19,7 +28,15 @@ export interface RunLog {
   version: number;
 }
 
-export const emptyLog = (): RunLog => ({ steps: [], loads: [], evals: [], samples: [], notes: [], end: null, version: 0 });
+export const emptyLog = (): RunLog => ({
+  steps: [],
+  loads: [],
+  evals: [],
+  samples: [],
+  notes: [],
+  end: null,
+  version: 0,
+});
 
 /** Whether a value has the outline of a log record; records of kinds from the future are passed over, not errors. */
 export function isRecord(value: unknown): value is LogRecord {
@@ -54,11 +71,13 @@ export function addRecords(log: RunLog, records: readonly unknown[]): RunLog {
       case "sample":
         // Several prompts may be sampled at one step.
         while (log.samples.length > 0 && log.samples.at(-1)!.step > record.step) log.samples.pop();
-        if (!log.samples.some((s) => s.step === record.step && s.prompt === record.prompt && s.text === record.text)) log.samples.push(record);
+        if (!log.samples.some((s) => s.step === record.step && s.prompt === record.prompt && s.text === record.text))
+          log.samples.push(record);
         break;
       default: {
         const text = JSON.stringify(record);
-        if (!log.notes.some((note) => note.step === record.step && JSON.stringify(note) === text)) log.notes.push(record);
+        if (!log.notes.some((note) => note.step === record.step && JSON.stringify(note) === text))
+          log.notes.push(record);
         if (record.type === "end") log.end = record.step >= (log.steps.at(-1)?.step ?? 0) ? record : log.end;
       }
     }

@@ -149,7 +149,8 @@ function decorate(fragment: DocumentFragment, token: Token): DocumentFragment {
     const bar = document.createElement("div");
     bar.className = "code-bar";
     const name = document.createElement("span");
-    name.textContent = token.type === "code" ? ((token as Tokens.Code).lang ?? "").split(/\s/)[0].slice(0, 24) || "code" : "code";
+    name.textContent =
+      token.type === "code" ? ((token as Tokens.Code).lang ?? "").split(/\s/)[0].slice(0, 24) || "code" : "code";
     const copy = document.createElement("button");
     copy.type = "button";
     copy.className = "quiet small";

@@ -2,7 +2,9 @@ import DOMPurify from "dompurify";
 
 /** The only elements that Markdown can make on these pages. No image, form, SVG, MathML, style or frame among them. */
 const TAGS =
-  "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a span sub sup kbd mark u".split(" ");
+  "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a span sub sup kbd mark u".split(
+    " ",
+  );
 const ATTRIBUTES = ["href", "title", "class", "align", "start"];
 const CLASSES = /^(?:math-inline|math-display|task|language-[A-Za-z0-9+#._-]{1,24})$/;
 const LINK = /^(?:https?:\/\/|mailto:)/i;
@@ -40,7 +42,20 @@ export function sanitize(html: string): DocumentFragment {
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     KEEP_CONTENT: true,
-    FORBID_CONTENTS: ["script", "style", "svg", "math", "iframe", "object", "embed", "template", "noscript", "title", "textarea", "xmp"],
+    FORBID_CONTENTS: [
+      "script",
+      "style",
+      "svg",
+      "math",
+      "iframe",
+      "object",
+      "embed",
+      "template",
+      "noscript",
+      "title",
+      "textarea",
+      "xmp",
+    ],
     RETURN_DOM_FRAGMENT: true,
   });
 }

@@ -4,7 +4,11 @@ import { splitThought } from "./think.ts";
 
 describe("splitThought", () => {
   it("splits a complete answer", () => {
-    expect(splitThought("<think>\n7 + 6 = 13\n</think>\n\n933")).toEqual({ thought: "7 + 6 = 13", text: "933", thinking: false });
+    expect(splitThought("<think>\n7 + 6 = 13\n</think>\n\n933")).toEqual({
+      thought: "7 + 6 = 13",
+      text: "933",
+      thinking: false,
+    });
   });
 
   it("takes all before a lone closing tag for thought, as when the prompt already opened it", () => {

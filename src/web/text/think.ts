@@ -16,12 +16,17 @@ const CLOSE = "</think>";
  */
 export function splitThought(raw: string, growing = false): Split {
   const body = raw.trimStart();
-  if (growing && body.length > 0 && body.length < OPEN.length && OPEN.startsWith(body)) return { thought: "", text: "", thinking: false };
+  if (growing && body.length > 0 && body.length < OPEN.length && OPEN.startsWith(body))
+    return { thought: "", text: "", thinking: false };
   const opened = body.startsWith(OPEN);
   const inner = opened ? body.slice(OPEN.length) : body;
   const close = inner.indexOf(CLOSE);
   if (close >= 0 && (opened || !inner.slice(0, close).includes(OPEN))) {
-    return { thought: inner.slice(0, close).trim(), text: inner.slice(close + CLOSE.length).trimStart(), thinking: false };
+    return {
+      thought: inner.slice(0, close).trim(),
+      text: inner.slice(close + CLOSE.length).trimStart(),
+      thinking: false,
+    };
   }
   if (!opened) return { thought: "", text: growing ? withoutPartial(raw, CLOSE) : raw, thinking: false };
   return { thought: (growing ? withoutPartial(inner, CLOSE) : inner).trim(), text: "", thinking: growing };

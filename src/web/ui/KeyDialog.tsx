@@ -9,14 +9,21 @@ export function KeyDialog() {
   const [text, setText] = useState("");
   const [odd, setOdd] = useState(false);
   return (
-    <Dialog title="This server asks for a key" onClose={() => asking.set((now) => (now === "no" ? now : "declined"))} class="key">
+    <Dialog
+      title="This server asks for a key"
+      onClose={() => asking.set((now) => (now === "no" ? now : "declined"))}
+      class="key"
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();
           setOdd(!enterKey(text.trim()));
         }}
       >
-        <p>It was started with an API key, which whoever runs it can tell you. The key stays in this tab and goes to this server only.</p>
+        <p>
+          It was started with an API key, which whoever runs it can tell you. The key stays in this tab and goes to this
+          server only.
+        </p>
         <input
           type="password"
           aria-label="API key"

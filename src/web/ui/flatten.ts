@@ -4,6 +4,10 @@ export function flatten(value: unknown, prefix = "", rows: [string, string][] = 
   const plainList = Array.isArray(value) && value.every((v) => v === null || typeof v !== "object");
   if (nested && !plainList) {
     for (const [key, inner] of Object.entries(value)) flatten(inner, prefix ? `${prefix}.${key}` : key, rows);
-  } else if (prefix) rows.push([prefix, Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : JSON.stringify(value)]);
+  } else if (prefix)
+    rows.push([
+      prefix,
+      Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : JSON.stringify(value),
+    ]);
   return rows;
 }

@@ -1,24 +1,53 @@
 import { describe, expect, it } from "vitest";
-import { ago, dollars, duration, energy, figure, percent, short } from "./format.ts";
 import { flatten } from "./flatten.ts";
+import { ago, dollars, duration, energy, figure, percent, short } from "./format.ts";
 
 describe("figures as people read them", () => {
   it("shortens counts", () => {
-    expect([0, 999, 1_234, 9_437_184, 671e9, 1.5e12, NaN].map((n) => short(n))).toEqual(["0", "999", "1.23 k", "9.44 M", "671 G", "1.5 T", "–"]);
+    expect([0, 999, 1_234, 9_437_184, 671e9, 1.5e12, NaN].map((n) => short(n))).toEqual([
+      "0",
+      "999",
+      "1.23 k",
+      "9.44 M",
+      "671 G",
+      "1.5 T",
+      "–",
+    ]);
     expect(short(999_999)).toBe("1 M");
   });
 
   it("writes durations in two units", () => {
-    expect([0.31, 9.96, 42, 200, 7_500, 270_000, -1].map(duration)).toEqual(["0.3 s", "10.0 s", "42 s", "3 min 20 s", "2 h 05 min", "3 d 3 h", "–"]);
+    expect([0.31, 9.96, 42, 200, 7_500, 270_000, -1].map(duration)).toEqual([
+      "0.3 s",
+      "10.0 s",
+      "42 s",
+      "3 min 20 s",
+      "2 h 05 min",
+      "3 d 3 h",
+      "–",
+    ]);
   });
 
   it("writes energy and money", () => {
     expect([500, 7_200, 3.6e6, 9e9].map(energy)).toEqual(["500 J", "2 Wh", "1 kWh", "2500 kWh"]);
-    expect([0, 0.0042, 0.25, 1.2, 5_576_000].map(dollars)).toEqual(["$0.00", "$0.0042", "$0.25", "$1.20", "$5,576,000.00"]);
+    expect([0, 0.0042, 0.25, 1.2, 5_576_000].map(dollars)).toEqual([
+      "$0.00",
+      "$0.0042",
+      "$0.25",
+      "$1.20",
+      "$5,576,000.00",
+    ]);
   });
 
   it("writes curve values and shares", () => {
-    expect([2.71828, 0.00012, 12_345.6, 123.45, 0.05, null].map(figure)).toEqual(["2.718", "1.20e-4", "12,346", "123.5", "0.0500", "–"]);
+    expect([2.71828, 0.00012, 12_345.6, 123.45, 0.05, null].map(figure)).toEqual([
+      "2.718",
+      "1.20e-4",
+      "12,346",
+      "123.5",
+      "0.0500",
+      "–",
+    ]);
     expect([0.58, 0.021, 0, NaN].map(percent)).toEqual(["58 %", "2.1 %", "0 %", "–"]);
   });
 

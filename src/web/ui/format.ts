@@ -35,7 +35,8 @@ export function energy(joules: number): string {
 /** US dollars with as many decimals as small sums need: "$0.0042", "$1.25", "$5,576,000". */
 export function dollars(usd: number): string {
   if (!Number.isFinite(usd)) return "–";
-  if (usd !== 0 && Math.abs(usd) < 1) return `$${Number(usd.toPrecision(2)).toFixed(Math.min(8, Math.max(2, 1 - Math.floor(Math.log10(Math.abs(usd))))))}`;
+  if (usd !== 0 && Math.abs(usd) < 1)
+    return `$${Number(usd.toPrecision(2)).toFixed(Math.min(8, Math.max(2, 1 - Math.floor(Math.log10(Math.abs(usd))))))}`;
   return `$${usd.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
 }
 

@@ -30,7 +30,18 @@ export type IconName = keyof typeof PATHS;
 /** A line drawing of 24 by 24; always beside a text or inside a button that has a label. */
 export function Icon({ name, size = 18 }: { name: IconName; size?: number }) {
   return (
-    <svg class="icon" width={size} height={size} viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
+    <svg
+      class="icon"
+      width={size}
+      height={size}
+      viewBox="0 0 24 24"
+      fill="none"
+      stroke="currentColor"
+      stroke-width="1.8"
+      stroke-linecap="round"
+      stroke-linejoin="round"
+      aria-hidden="true"
+    >
       <path d={PATHS[name]} />
       {name === "auto" && <path d="M12 7a5 5 0 0 1 0 10z" fill="currentColor" />}
     </svg>
@@ -43,8 +54,19 @@ export function Logo({ size = 26 }: { size?: number }) {
     <svg class="logo" width={size} height={size} viewBox="0 0 32 32" fill="none" aria-hidden="true">
       <rect width="32" height="32" rx="9" fill="var(--accent-strong)" />
       <circle cx="16" cy="11" r="4.2" fill="#fff" />
-      <path d="M5 19.500c2.8 0 2.8 2.2 5.5 2.200s2.8-2.2 5.5-2.2 2.8 2.2 5.5 2.2 2.8-2.2 5.5-2.2" stroke="#fff" stroke-width="2.2" stroke-linecap="round" />
-      <path d="M9 25.400c1.9 0 1.9 1.5 3.5 1.500s1.9-1.5 3.5-1.5 1.9 1.5 3.5 1.5 1.9-1.5 3.5-1.5" stroke="#fff" stroke-opacity=".6" stroke-width="1.8" stroke-linecap="round" />
+      <path
+        d="M5 19.500c2.8 0 2.8 2.2 5.5 2.200s2.8-2.2 5.5-2.2 2.8 2.2 5.5 2.2 2.8-2.2 5.5-2.2"
+        stroke="#fff"
+        stroke-width="2.2"
+        stroke-linecap="round"
+      />
+      <path
+        d="M9 25.400c1.9 0 1.9 1.5 3.5 1.500s1.9-1.5 3.5-1.5 1.9 1.5 3.5 1.5 1.9-1.5 3.5-1.5"
+        stroke="#fff"
+        stroke-opacity=".6"
+        stroke-width="1.8"
+        stroke-linecap="round"
+      />
     </svg>
   );
 }

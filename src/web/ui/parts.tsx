@@ -38,7 +38,14 @@ export function CopyButton({ text, label = "Copy" }: { text: () => string; label
     const timer = setTimeout(() => setDone(false), 1_600);
     return () => clearTimeout(timer);
   }, [done]);
-  return <IconButton icon={done ? "check" : "copy"} label={done ? "Copied" : label} size={16} onClick={() => void copyText(text()).then(setDone)} />;
+  return (
+    <IconButton
+      icon={done ? "check" : "copy"}
+      label={done ? "Copied" : label}
+      size={16}
+      onClick={() => void copyText(text()).then(setDone)}
+    />
+  );
 }
 
 const THEMES: { theme: Theme; icon: IconName; label: string }[] = [
@@ -51,11 +58,25 @@ export function ThemeButton() {
   const now = useStore(theme);
   const index = THEMES.findIndex((t) => t.theme === now);
   const next = THEMES[(index + 1) % THEMES.length];
-  return <IconButton icon={THEMES[index].icon} label={`${THEMES[index].label} (press for ${next.theme})`} onClick={() => setTheme(next.theme)} />;
+  return (
+    <IconButton
+      icon={THEMES[index].icon}
+      label={`${THEMES[index].label} (press for ${next.theme})`}
+      onClick={() => setTheme(next.theme)}
+    />
+  );
 }
 
 /** The bar at the top of every page. */
-export function TopBar({ page, start, children }: { page: "chat" | "runs" | "plan"; start?: ComponentChildren; children?: ComponentChildren }) {
+export function TopBar({
+  page,
+  start,
+  children,
+}: {
+  page: "chat" | "runs" | "plan";
+  start?: ComponentChildren;
+  children?: ComponentChildren;
+}) {
   return (
     <header class="top">
       {start}
@@ -83,7 +104,17 @@ export function TopBar({ page, start, children }: { page: "chat" | "runs" | "pla
 }
 
 /** A modal dialog: Esc and a click beside it close it, the browser keeps the focus inside and gives it back after. */
-export function Dialog({ title, onClose, children, class: name }: { title: string; onClose: () => void; children: ComponentChildren; class?: string }) {
+export function Dialog({
+  title,
+  onClose,
+  children,
+  class: name,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+  class?: string;
+}) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = ref.current;

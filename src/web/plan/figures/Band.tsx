@@ -12,12 +12,15 @@ export interface BandRow {
 /** Estimates with their error bars, on one logarithmic axis. */
 export function Bands({ label, rows, format }: { label: string; rows: BandRow[]; format: (value: number) => string }) {
   const { ref, width } = useWidth<HTMLDivElement>();
-  const all = rows.flatMap((row) => [row.p10, row.p90, row.p50, ...(row.mark ? [row.mark.value] : [])]).filter((v) => v > 0);
+  const all = rows
+    .flatMap((row) => [row.p10, row.p90, row.p50, ...(row.mark ? [row.mark.value] : [])])
+    .filter((v) => v > 0);
   const low = Math.min(...all) / 1.15;
   const high = Math.max(...all) * 1.15;
   const left = width < 480 ? 8 : 190;
   const pitch = width < 480 ? 52 : 40;
-  const px = (value: number) => left + ((Math.log(value) - Math.log(low)) / (Math.log(high) - Math.log(low))) * (width - left - 14);
+  const px = (value: number) =>
+    left + ((Math.log(value) - Math.log(low)) / (Math.log(high) - Math.log(low))) * (width - left - 14);
   const height = rows.length * pitch + 26;
   return (
     <div ref={ref}>
@@ -32,7 +35,11 @@ export function Bands({ label, rows, format }: { label: string; rows: BandRow[];
           {logTicks(low, high, Math.max(3, Math.floor(width / 90))).map((tick) => (
             <g key={tick}>
               <line class="grid" x1={px(tick)} x2={px(tick)} y1={4} y2={height - 20} />
-              <text x={Math.min(width - 1, px(tick))} y={height - 5} text-anchor={px(tick) > width - 26 ? "end" : "middle"}>
+              <text
+                x={Math.min(width - 1, px(tick))}
+                y={height - 5}
+                text-anchor={px(tick) > width - 26 ? "end" : "middle"}
+              >
                 {format(tick)}
               </text>
             </g>
@@ -42,10 +49,22 @@ export function Bands({ label, rows, format }: { label: string; rows: BandRow[];
           const y = i * pitch + (width < 480 ? 34 : 22);
           return (
             <g key={row.name}>
-              <text class="name" x={width < 480 ? 8 : left - 12} y={width < 480 ? y - 16 : y + 4} text-anchor={width < 480 ? "start" : "end"}>
+              <text
+                class="name"
+                x={width < 480 ? 8 : left - 12}
+                y={width < 480 ? y - 16 : y + 4}
+                text-anchor={width < 480 ? "start" : "end"}
+              >
                 {row.name}
               </text>
-              <rect class="band" x={px(row.p10)} y={y - 7} width={Math.max(1, px(row.p90) - px(row.p10))} height={14} rx={4}>
+              <rect
+                class="band"
+                x={px(row.p10)}
+                y={y - 7}
+                width={Math.max(1, px(row.p90) - px(row.p10))}
+                height={14}
+                rx={4}
+              >
                 <title>{`${row.name}: 10th to 90th percentile, ${format(row.p10)} to ${format(row.p90)}`}</title>
               </rect>
               <circle class="middle" cx={px(row.p50)} cy={y} r={5}>

@@ -1,7 +1,14 @@
 import type { ComponentChildren } from "preact";
 
 /** A card with a drawing in it; what carries `data-figure` goes into the exported picture. */
-export function Figure(props: { id: string; title: string; help?: string; aside?: ComponentChildren; children: ComponentChildren; class?: string }) {
+export function Figure(props: {
+  id: string;
+  title: string;
+  help?: string;
+  aside?: ComponentChildren;
+  children: ComponentChildren;
+  class?: string;
+}) {
   return (
     <section class={`card figure ${props.class ?? ""}`} data-figure={props.title} aria-labelledby={`f-${props.id}`}>
       <div class="figure-head">
@@ -16,11 +23,25 @@ export function Figure(props: { id: string; title: string; help?: string; aside?
 }
 
 /** Names, colours and values of a drawing's parts. */
-export function Legend({ items, on, onPick }: { items: { name: string; color: string; value: string; help?: string }[]; on?: string | null; onPick?: (name: string | null) => void }) {
+export function Legend({
+  items,
+  on,
+  onPick,
+}: {
+  items: { name: string; color: string; value: string; help?: string }[];
+  on?: string | null;
+  onPick?: (name: string | null) => void;
+}) {
   return (
     <ul class="legend">
       {items.map((item) => (
-        <li key={item.name} class={on === item.name ? "on" : ""} title={item.help} onMouseEnter={() => onPick?.(item.name)} onMouseLeave={() => onPick?.(null)}>
+        <li
+          key={item.name}
+          class={on === item.name ? "on" : ""}
+          title={item.help}
+          onMouseEnter={() => onPick?.(item.name)}
+          onMouseLeave={() => onPick?.(null)}
+        >
           <i ref={(mark) => void (mark && (mark.style.background = item.color))} aria-hidden="true" />
           <span>{item.name}</span> <b>{item.value}</b>
         </li>

@@ -14,14 +14,23 @@ export interface Part {
 export const paint = (place: number): string => `var(--c${(place % 10) + 1})`;
 
 /** Parts of a whole as one bar, with what may not be exceeded as a line across it. */
-export function Stack(props: { label: string; parts: Part[]; format: (value: number) => string; limit?: { value: number; name: string }; scale?: number }) {
+export function Stack(props: {
+  label: string;
+  parts: Part[];
+  format: (value: number) => string;
+  limit?: { value: number; name: string };
+  scale?: number;
+}) {
   const { ref, width } = useWidth<HTMLDivElement>();
   const [on, setOn] = useState<string | null>(null);
-  const parts = props.parts.map((part, i) => ({ ...part, color: paint(part.color ?? i) })).filter((part) => part.value > 0);
+  const parts = props.parts
+    .map((part, i) => ({ ...part, color: paint(part.color ?? i) }))
+    .filter((part) => part.value > 0);
   const total = parts.reduce((sum, part) => sum + part.value, 0);
   const scale = Math.max(props.scale ?? 0, total, props.limit?.value ?? 0) * (props.limit ? 1.04 : 1) || 1;
   const px = (value: number) => (value / scale) * width;
-  const share = (value: number) => `${props.format(value)} (${((value / total) * 100).toFixed(value / total < 0.0995 ? 1 : 0)} %)`;
+  const share = (value: number) =>
+    `${props.format(value)} (${((value / total) * 100).toFixed(value / total < 0.0995 ? 1 : 0)} %)`;
   let x = 0;
   const boxes = parts.map((part) => {
     const at = x;
@@ -64,13 +73,22 @@ export function Stack(props: { label: string; parts: Part[]; format: (value: num
         )}
         <g class="axis">
           {ticks(0, scale, Math.max(2, Math.floor(width / 80))).map((tick) => (
-            <text key={tick} x={Math.min(width - 1, Math.max(1, px(tick)))} y={59} text-anchor={px(tick) < 20 ? "start" : px(tick) > width - 24 ? "end" : "middle"}>
+            <text
+              key={tick}
+              x={Math.min(width - 1, Math.max(1, px(tick)))}
+              y={59}
+              text-anchor={px(tick) < 20 ? "start" : px(tick) > width - 24 ? "end" : "middle"}
+            >
               {props.format(tick)}
             </text>
           ))}
         </g>
       </svg>
-      <Legend items={boxes.map((box) => ({ name: box.name, color: box.color, value: share(box.value), help: box.help }))} on={on} onPick={setOn} />
+      <Legend
+        items={boxes.map((box) => ({ name: box.name, color: box.color, value: share(box.value), help: box.help }))}
+        on={on}
+        onPick={setOn}
+      />
     </div>
   );
 }

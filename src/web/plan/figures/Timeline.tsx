@@ -1,9 +1,9 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ScheduleEvent, ScheduleResult } from "../../../plan/types.ts";
+import { cssColor } from "../../runs/colors.ts";
 import { useStore } from "../../store.ts";
 import { IconButton } from "../../ui/parts.tsx";
 import { dark } from "../../ui/theme.ts";
-import { cssColor } from "../../runs/colors.ts";
 import { seconds as show } from "../format.ts";
 import { ticks, useWidth } from "./measure.ts";
 
@@ -48,7 +48,12 @@ export function Timeline({ result }: { result: ScheduleResult }) {
     element.height = Math.round(height * scale);
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     const colors = new Map(KINDS.map((k) => [k.kind, cssColor(k.color)]));
-    const [faint, line, idle, ink] = [cssColor("--faint"), cssColor("--line"), cssColor("--sunk"), cssColor("--on-color")];
+    const [faint, line, idle, ink] = [
+      cssColor("--faint"),
+      cssColor("--line"),
+      cssColor("--sunk"),
+      cssColor("--on-color"),
+    ];
     pen.clearRect(0, 0, width, height);
     pen.font = "11px system-ui, sans-serif";
     pen.textBaseline = "middle";
@@ -128,7 +133,8 @@ export function Timeline({ result }: { result: ScheduleResult }) {
       if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
       const now = viewRef.current;
-      const time = now.from + ((event.clientX - element.getBoundingClientRect().left - GUTTER) / now.inner) * (now.to - now.from);
+      const time =
+        now.from + ((event.clientX - element.getBoundingClientRect().left - GUTTER) / now.inner) * (now.to - now.from);
       zoomRef.current(event.deltaY > 0 ? 1.25 : 0.8, time);
     };
     element.addEventListener("wheel", onWheel, { passive: false });
@@ -155,7 +161,10 @@ export function Timeline({ result }: { result: ScheduleResult }) {
         onPointerMove={(event) => {
           if (drag.current) {
             const span = to - from;
-            const start = Math.min(result.seconds - span, Math.max(0, drag.current.from - ((event.clientX - drag.current.x) / inner) * span));
+            const start = Math.min(
+              result.seconds - span,
+              Math.max(0, drag.current.from - ((event.clientX - drag.current.x) / inner) * span),
+            );
             setView([start, start + span]);
           } else setHover(find(event));
         }}
@@ -186,11 +195,13 @@ export function Timeline({ result }: { result: ScheduleResult }) {
                 rank {hover.rank}, micro-batch {hover.microBatch}
               </b>{" "}
               {kind(hover).name}, stage {hover.stage}
-              {hover.backward && ` (backward: micro-batch ${hover.backward.microBatch}, stage ${hover.backward.stage})`}: {show(hover.end - hover.start)} <span class="faint">from {show(hover.start)}</span>
+              {hover.backward && ` (backward: micro-batch ${hover.backward.microBatch}, stage ${hover.backward.stage})`}
+              : {show(hover.end - hover.start)} <span class="faint">from {show(hover.start)}</span>
             </>
           ) : (
             <span class="faint">
-              {ranks.length} ranks, one step. Idle {(result.bubble * 100).toFixed(1)} %. Point at a box to see its micro-batch.
+              {ranks.length} ranks, one step. Idle {(result.bubble * 100).toFixed(1)} %. Point at a box to see its
+              micro-batch.
             </span>
           )}
         </p>
@@ -198,7 +209,13 @@ export function Timeline({ result }: { result: ScheduleResult }) {
           <IconButton icon="left" label="Earlier" size={16} onClick={() => pan(-(to - from) / 4)} />
           <IconButton icon="right" label="Later" size={16} onClick={() => pan((to - from) / 4)} />
           <IconButton icon="plus" label="Zoom in" size={16} onClick={() => zoom(0.5)} />
-          <IconButton icon="minus" label="Zoom out" size={16} onClick={() => zoom(2)} disabled={to - from >= result.seconds * 0.999} />
+          <IconButton
+            icon="minus"
+            label="Zoom out"
+            size={16}
+            onClick={() => zoom(2)}
+            disabled={to - from >= result.seconds * 0.999}
+          />
         </span>
       </div>
       <ul class="legend">

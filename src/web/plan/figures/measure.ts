@@ -30,7 +30,8 @@ export function logTicks(low: number, high: number, count: number): number[] {
   if (high / low < 6) return ticks(low, high, count);
   const out: number[] = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
-    for (const m of [1, 2, 5]) if (m * 10 ** power >= low * 0.999 && m * 10 ** power <= high * 1.001) out.push(m * 10 ** power);
+    for (const m of [1, 2, 5])
+      if (m * 10 ** power >= low * 0.999 && m * 10 ** power <= high * 1.001) out.push(m * 10 ** power);
   const every = Math.max(1, Math.ceil(out.length / count));
   return out.filter((_, i) => i % every === 0);
 }

@@ -5,7 +5,8 @@ import PlanPages from "../PlanPages.tsx";
 
 // One file in whatever folder: links to it change the question, all others are the browser's.
 document.addEventListener("click", (event) => {
-  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
+    return;
   const link = (event.target as Element).closest?.("a");
   if (!link || link.target || link.origin !== location.origin || link.pathname !== location.pathname) return;
   event.preventDefault();
