@@ -22,8 +22,13 @@ const { values, positionals } = parseArgs({
     compile: { type: "boolean", default: false },
   },
 });
-const [dir] = positionals;
-const [prompt, tokens, threads, rounds] = [values.prompt, values.tokens, values.threads, values.rounds].map(Number);
+const dir = positionals[0]!;
+const [prompt, tokens, threads, rounds] = [values.prompt, values.tokens, values.threads, values.rounds].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
 
 async function main(): Promise<void> {
   setThreads(threads);
@@ -42,7 +47,7 @@ async function main(): Promise<void> {
   await measure();
   const ours: number[] = [];
   const peers: { tokensPerSecond: number; variant: string }[] = [];
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds!; round++) {
     ours.push(await measure(), await measure());
     if (values.python) peers.push(peer(values.python));
     ours.push(await measure(), await measure());
@@ -56,8 +61,8 @@ async function main(): Promise<void> {
     prompt,
     tokens,
     threads,
-    cpu: cpus()[0].model,
-    sumbi: { tokensPerSecond: round(sumbi), median: round(ours.sort((a, b) => a - b)[ours.length >> 1]) },
+    cpu: cpus()[0]!.model,
+    sumbi: { tokensPerSecond: round(sumbi), median: round(ours.sort((a, b) => a - b)[ours.length >> 1]!) },
     ...(best ? { transformers: best, ratio: round(sumbi / best.tokensPerSecond) } : {}),
   };
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);

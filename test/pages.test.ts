@@ -255,7 +255,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
           ["Most tokens in an answer", "6"],
           ["Seed", "42"],
         ]) {
-          await page.getByLabel(`${name}, as a number`).fill(value);
+          await page.getByLabel(`${name}, as a number`).fill(value!);
           await page.getByLabel(`${name}, as a number`).press("Tab");
         }
         await page.getByLabel("System prompt").fill("Be brief.");
@@ -550,7 +550,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
             (canvas: HTMLCanvasElement, [l, e]) => [
               ...canvas
                 .getContext("2d")!
-                .getImageData(((e + 0.5) / 8) * canvas.width, ((l + 0.5) / 2) * canvas.height, 1, 1)
+                .getImageData(((e! + 0.5) / 8) * canvas.width, ((l! + 0.5) / 2) * canvas.height, 1, 1)
                 .data.slice(0, 3),
             ],
             [layer, expert],

@@ -219,7 +219,7 @@ describe("reading", () => {
     const { data } = await checkpoint.readF32("w.weight");
     expect(Buffer.compare(bytesOf(data), bytesOf(dequantizeBlocks({ rows, cols, codes, scaleInv })))).toBe(0);
     for (const i of [0, 127 * cols + 127, 128 * cols, 199 * cols + 299])
-      expect(Math.abs(data[i] - weights[i])).toBeLessThanOrEqual(Math.abs(weights[i]) * 0.0625 + 0.2);
+      expect(Math.abs(data[i]! - weights[i]!)).toBeLessThanOrEqual(Math.abs(weights[i]!) * 0.0625 + 0.2);
     expect(Buffer.compare((await checkpoint.read("w.weight")).data as Uint8Array, codes)).toBe(0);
   });
 

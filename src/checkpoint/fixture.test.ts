@@ -56,19 +56,19 @@ test("lists what Python saved, over two shards, the FP8 scales aside", () => {
 
 test.each(Object.keys(expected))("%s: the same bytes as in Python", async (key) => {
   const tensor = await checkpoint.read(key);
-  expect(TORCH_NAMES[tensor.dtype]).toBe(expected[key].dtype);
-  expect(tensor.shape).toEqual(expected[key].shape);
-  expect(sha256(tensor.data)).toBe(expected[key].bytesSha256);
+  expect(TORCH_NAMES[tensor.dtype]).toBe(expected[key]!.dtype);
+  expect(tensor.shape).toEqual(expected[key]!.shape);
+  expect(sha256(tensor.data)).toBe(expected[key]!.bytesSha256);
 });
 
-test.each(Object.keys(expected).filter((key) => expected[key].f32Sha256))(
+test.each(Object.keys(expected).filter((key) => expected[key]!.f32Sha256))(
   "%s: the same values as PyTorch's as float32",
   async (key) => {
     // codes without scales are no weights: they are decoded only by who asks for them
     const values = key.endsWith(".f8")
       ? decodeE4m3((await checkpoint.read(key)).data as Uint8Array)
       : (await checkpoint.readF32(key)).data;
-    expect(sha256(oneNaN(values))).toBe(expected[key].f32Sha256);
+    expect(sha256(oneNaN(values))).toBe(expected[key]!.f32Sha256);
   },
 );
 

@@ -56,7 +56,7 @@ describe.each(formats)("$name", ({ codes, make, decode, encode, largest, overflo
         expect(decode(again.slice(i, i + 1))[0]).toBeNaN();
       } else if (Number.isFinite(values[i])) {
         if (again[i] !== i) expect([i, again[i]]).toEqual([i, i]);
-      } else expect(decode(again.slice(i, i + 1))[0]).toBe(Math.sign(values[i]) * overflow);
+      } else expect(decode(again.slice(i, i + 1))[0]).toBe(Math.sign(values[i]!) * overflow);
     }
     expect(nans).toBeGreaterThan(0);
     expect(finite[finite.length - 1]).toBe(largest);
@@ -67,28 +67,28 @@ describe.each(formats)("$name", ({ codes, make, decode, encode, largest, overflo
       const magnitude = Math.abs(x);
       let low = 0;
       let high = finite.length - 1;
-      if (magnitude >= finite[high]) {
-        const step = finite[high] - finite[high - 1];
-        return magnitude >= finite[high] + step / 2 ? overflow : finite[high];
+      if (magnitude >= finite[high]!) {
+        const step = finite[high]! - finite[high - 1]!;
+        return magnitude >= finite[high]! + step / 2 ? overflow : finite[high]!;
       }
       while (high - low > 1) {
         const middle = (low + high) >> 1;
-        if (finite[middle] <= magnitude) low = middle;
+        if (finite[middle]! <= magnitude) low = middle;
         else high = middle;
       }
-      const below = magnitude - finite[low];
-      const above = finite[high] - magnitude;
-      return finite[below < above ? low : above < below ? high : low % 2 === 0 ? low : high];
+      const below = magnitude - finite[low]!;
+      const above = finite[high]! - magnitude;
+      return finite[below < above ? low : above < below ? high : low % 2 === 0 ? low : high]!;
     };
     // Random numbers seldom hit ties or the subnormals: take midpoints and their neighbours as well.
     const nearTie = fc.integer({ min: 0, max: finite.length - 2 }).chain((i) => {
-      const tie = (finite[i] + finite[i + 1]) / 2;
+      const tie = (finite[i]! + finite[i + 1]!) / 2;
       return fc.constantFrom(tie, tie * (1 + 2 ** -23), tie * (1 - 2 ** -23), -tie);
     });
     fc.assert(
       fc.property(fc.oneof(float, nearTie), (value) => {
         const x = Math.fround(value);
-        const got = decode(encode(Float32Array.of(x)))[0];
+        const got = decode(encode(Float32Array.of(x)))[0]!;
         expect(Math.abs(got)).toBe(nearest(x));
         expect(Object.is(got, -0) || got < 0).toBe(Object.is(x, -0) || x < 0);
       }),

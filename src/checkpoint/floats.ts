@@ -24,7 +24,7 @@ export function firstNotFinite(x: Float32Array): number {
 /** bf16 bits -> f32 [same length]; exact. Writes into `out` when given. */
 export function decodeBf16(bits: Uint16Array, out: Float32Array = new Float32Array(bits.length)): Float32Array {
   const outBits = bitsOf(out);
-  for (let i = 0; i < bits.length; i++) outBits[i] = bits[i] << 16;
+  for (let i = 0; i < bits.length; i++) outBits[i] = bits[i]! << 16;
   return out;
 }
 
@@ -32,7 +32,7 @@ export function decodeBf16(bits: Uint16Array, out: Float32Array = new Float32Arr
 export function encodeBf16(x: Float32Array, out: Uint16Array = new Uint16Array(x.length)): Uint16Array {
   const bits = bitsOf(x);
   for (let i = 0; i < bits.length; i++) {
-    const b = bits[i];
+    const b = bits[i]!;
     out[i] = (b & 0x7fffffff) > F32_INFINITY_BITS ? (b >>> 16) | 0x40 : ((b + 0x7fff + ((b >>> 16) & 1)) | 0) >>> 16;
   }
   return out;
@@ -45,7 +45,7 @@ function f16ToF32Bits(h: number): number {
   if (exponent === 0x1f) return sign | F32_INFINITY_BITS | (fraction << 13);
   if (exponent !== 0) return sign | ((exponent + 112) << 23) | (fraction << 13);
   const scratch = Float32Array.of(fraction * 2 ** -24);
-  return sign | bitsOf(scratch)[0];
+  return sign | bitsOf(scratch)[0]!;
 }
 
 let f16Table: Int32Array | undefined;
@@ -58,7 +58,7 @@ export function decodeF16(bits: Uint16Array, out: Float32Array = new Float32Arra
   }
   const table = f16Table;
   const outBits = bitsOf(out);
-  for (let i = 0; i < bits.length; i++) outBits[i] = table[bits[i]];
+  for (let i = 0; i < bits.length; i++) outBits[i] = table[bits[i]!]!;
   return out;
 }
 
@@ -69,13 +69,13 @@ const ROUND_TO_INTEGER = 2 ** 52;
 export function encodeF16(x: Float32Array, out: Uint16Array = new Uint16Array(x.length)): Uint16Array {
   const bits = bitsOf(x);
   for (let i = 0; i < bits.length; i++) {
-    const sign = (bits[i] >>> 16) & 0x8000;
-    const b = bits[i] & 0x7fffffff;
+    const sign = (bits[i]! >>> 16) & 0x8000;
+    const b = bits[i]! & 0x7fffffff;
     let code: number;
     if (b > F32_INFINITY_BITS) code = 0x7e00 | ((b >>> 13) & 0x3ff);
     else if (b >= 0x477ff000) code = 0x7c00;
     else if (b >= 0x38800000) code = ((b + 0xfff + ((b >>> 13) & 1)) >>> 13) - (112 << 10);
-    else code = Math.abs(x[i]) * 2 ** 24 + ROUND_TO_INTEGER - ROUND_TO_INTEGER;
+    else code = Math.abs(x[i]!) * 2 ** 24 + ROUND_TO_INTEGER - ROUND_TO_INTEGER;
     out[i] = sign | code;
   }
   return out;
@@ -95,12 +95,12 @@ const e4m3Table = (() => {
 
 /** e4m3 codes -> f32; exact. Multiply by the scale yourself, or see `dequantizeBlocks`. */
 export function decodeE4m3(codes: Uint8Array, out: Float32Array = new Float32Array(codes.length)): Float32Array {
-  for (let i = 0; i < codes.length; i++) out[i] = e4m3Table[codes[i]];
+  for (let i = 0; i < codes.length; i++) out[i] = e4m3Table[codes[i]!]!;
   return out;
 }
 
 /** One e4m3 code as a number. */
-export const e4m3Value = (code: number): number => e4m3Table[code];
+export const e4m3Value = (code: number): number => e4m3Table[code]!;
 
 const oneF32 = new Float32Array(1);
 const oneF32Bits = new Int32Array(oneF32.buffer);
@@ -108,8 +108,8 @@ const oneF32Bits = new Int32Array(oneF32.buffer);
 /** One number -> e4m3 code: rounded to f32 first, then to nearest even, saturating at ±448 (infinity too); NaN -> 0x7f. */
 export function e4m3Code(value: number): number {
   oneF32[0] = value;
-  const sign = (oneF32Bits[0] >>> 24) & 0x80;
-  const b = oneF32Bits[0] & 0x7fffffff;
+  const sign = (oneF32Bits[0]! >>> 24) & 0x80;
+  const b = oneF32Bits[0]! & 0x7fffffff;
   if (b > F32_INFINITY_BITS) return sign | 0x7f;
   if (b >= 0x43e00000) return sign | 0x7e;
   if (b >= 0x3c800000) return sign | (((b + 0x7ffff + ((b >>> 20) & 1)) >>> 20) - (120 << 3));
@@ -118,6 +118,6 @@ export function e4m3Code(value: number): number {
 
 /** f32 -> e4m3 codes; see `e4m3Code`. Differs: PyTorch's cast turns values past 464 into NaN, this saturates. */
 export function encodeE4m3(x: Float32Array, out: Uint8Array = new Uint8Array(x.length)): Uint8Array {
-  for (let i = 0; i < x.length; i++) out[i] = e4m3Code(x[i]);
+  for (let i = 0; i < x.length; i++) out[i] = e4m3Code(x[i]!);
   return out;
 }

@@ -32,12 +32,12 @@ test("a block's largest value becomes 448 and the rest keeps e4m3's relative pre
       for (let row = 0; row < rows; row++)
         for (let col = 0; col < cols; col++) {
           const i = row * cols + col;
-          const scale = quantized.scaleInv[Math.floor(row / block[0]) * scaleCols + Math.floor(col / block[1])];
+          const scale = quantized.scaleInv[Math.floor(row / block[0]) * scaleCols + Math.floor(col / block[1])]!;
           // 3 fraction bits: half a step is 2^-4 of the value, or 2^-10 of the scale among the subnormals.
-          expect(Math.abs(back[i] - x[i])).toBeLessThanOrEqual(
-            Math.max(Math.abs(x[i]) * 2 ** -4, scale * 2 ** -10) * 1.00001,
+          expect(Math.abs(back[i]! - x[i]!)).toBeLessThanOrEqual(
+            Math.max(Math.abs(x[i]!) * 2 ** -4, scale * 2 ** -10) * 1.00001,
           );
-          expect(Math.abs(e4m3Value(quantized.codes[i]))).toBeLessThanOrEqual(448);
+          expect(Math.abs(e4m3Value(quantized.codes[i]!))).toBeLessThanOrEqual(448);
         }
     }),
   );
@@ -61,7 +61,7 @@ test("scales follow the ragged 128 by 128 blocks", () => {
 
 test("NaN stays, infinities saturate, tiny blocks do not overflow", () => {
   const { codes, scaleInv } = quantizeBlocks(Float32Array.of(NaN, Infinity, -Infinity, 4.48), 1, 4);
-  expect(e4m3Value(codes[0])).toBeNaN();
+  expect(e4m3Value(codes[0]!)).toBeNaN();
   expect([...codes.subarray(1)].map(e4m3Value)).toEqual([448, -448, 448]);
   expect(scaleInv[0]).toBe(Math.fround(0.01));
   const tiny = quantizeBlocks(Float32Array.of(1e-45, -1e-44), 1, 2);

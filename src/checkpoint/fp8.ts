@@ -42,13 +42,13 @@ export function quantizeBlocks(
       let largest = 0;
       for (let row = top; row < bottom; row++)
         for (let i = row * cols + left; i < row * cols + right; i++) {
-          const magnitude = Math.abs(x[i]);
+          const magnitude = Math.abs(x[i]!);
           if (magnitude > largest && magnitude < Infinity) largest = magnitude;
         }
       const scale = largest === 0 ? 1 : Math.fround(Math.max(largest / E4M3_MAX, SCALE_MIN));
       scaleInv[s] = scale;
       for (let row = top; row < bottom; row++)
-        for (let i = row * cols + left; i < row * cols + right; i++) codes[i] = e4m3Code(x[i] / scale);
+        for (let i = row * cols + left; i < row * cols + right; i++) codes[i] = e4m3Code(x[i]! / scale);
     }
   }
   return { rows, cols, codes, scaleInv };
@@ -70,9 +70,9 @@ export function dequantizeBlocks(
   for (let row = 0; row < rows; row++) {
     const scaleRow = Math.floor(row / blockRows) * scaleCols;
     for (let block = 0, left = 0; left < cols; left += blockCols, block++) {
-      const scale = scaleInv[scaleRow + block];
+      const scale = scaleInv[scaleRow + block]!;
       const end = row * cols + Math.min(cols, left + blockCols);
-      for (let i = row * cols + left; i < end; i++) out[i] = e4m3Value(codes[i]) * scale;
+      for (let i = row * cols + left; i < end; i++) out[i] = e4m3Value(codes[i]!) * scale;
     }
   }
   return out;

@@ -56,7 +56,7 @@ export function parseStrictJson(bytes: Uint8Array, where: string): unknown {
       onObjectBegin: () => void open.push(new Set()),
       onObjectEnd: () => void open.pop(),
       onObjectProperty: (key) => {
-        const keys = open[open.length - 1];
+        const keys = open[open.length - 1]!;
         if (keys.has(key)) throw new CheckpointError(`${where}: the key ${quoted(key)} appears twice`);
         keys.add(key);
       },

@@ -85,7 +85,7 @@ function intoShards(tensors: readonly RawTensor[], shardBytes: number): RawTenso
       shards.push([]);
       filled = 0;
     }
-    shards[shards.length - 1].push(tensor);
+    shards[shards.length - 1]!.push(tensor);
     filled += bytes;
   }
   return shards;

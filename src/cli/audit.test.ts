@@ -68,7 +68,7 @@ describe("sumbi audit", () => {
   });
 
   it("reads a claim of ten lines beside the config it names", async () => {
-    file("config.json", PRESETS["deepseek-llm-67b"].config);
+    file("config.json", PRESETS["deepseek-llm-67b"]!.config);
     const claim = {
       name: "mine",
       who: "us",

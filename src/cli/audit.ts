@@ -101,12 +101,12 @@ export function draw(report: AuditReport, width = 118): string {
     const best = sums.find(({ id }) => id === "steps") ?? sums.find(({ id }) => id.startsWith("wall")) ?? sums[0];
     row(
       `${sums.length} sum${sums.length === 1 ? "" : "s"}`,
-      `${sums.length === 1 ? "holds" : "hold"} to 1.5 %: ${best.short}`,
+      `${sums.length === 1 ? "holds" : "hold"} to 1.5 %: ${best!.short}`,
       PAINT.ok,
       SIGN.ok,
     );
   }
-  const told = ({ id, grade, numbers }: Check) => !(id === "covered" && grade === "ok" && numbers.share > 0.95);
+  const told = ({ id, grade, numbers }: Check) => !(id === "covered" && grade === "ok" && numbers.share! > 0.95);
   const rest = report.checks.filter((check) => !sums.includes(check) && told(check));
   for (const check of rest) {
     const pair = rest.find(({ id }) => id === PAIRS[check.id]);

@@ -310,7 +310,7 @@ function checkLegal(chip: Chip, law: LawPlace): void {
 function runLegal(named: NamedModel, options: PlanCommandOptions, law: LawPlace, currency: Currency): string {
   const { date, to, headquarters } = law;
   const chips = legalOn(date, to, headquarters)
-    .flatMap(({ id }) => (Object.hasOwn(CHIPS, id) ? [CHIPS[id]] : []))
+    .flatMap(({ id }) => (Object.hasOwn(CHIPS, id) ? [CHIPS[id]!] : []))
     .filter((chip) => chip.released <= date);
   if (chips.length === 0)
     throw new ConfigError(`plan: no chip of the table could be had in ${placeText(law)} on ${date}`);

@@ -34,7 +34,7 @@ export const percent = (share: number, digits = 1): string => `${(share * 100).t
 export function bar(value: number, most: number, width = 28): string {
   const eighths = Math.max(0, Math.min(width * 8, Math.round((value / most) * width * 8)));
   const full = "█".repeat(Math.floor(eighths / 8));
-  return (full + " ▏▎▍▌▋▊▉"[eighths % 8].trim()).padEnd(width);
+  return (full + " ▏▎▍▌▋▊▉"[eighths % 8]!.trim()).padEnd(width);
 }
 
 const PARTS: Record<keyof StepEstimate["parts"], string> = {

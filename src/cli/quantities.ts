@@ -8,7 +8,7 @@ const SIZE: Record<string, number> = { "": 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t:
 export function quantity(text: string, option: string): number {
   const found = /^\$?\s*(\d[\d_,]*(?:\.\d+)?|\.\d+)(e[+-]?\d+)?\s*([kmbgt]?)$/i.exec(text.trim());
   const number = found
-    ? Number(`${found[1].replaceAll(/[_,]/g, "")}${found[2] ?? ""}`) * SIZE[found[3].toLowerCase()]
+    ? Number(`${found[1]!.replaceAll(/[_,]/g, "")}${found[2] ?? ""}`) * SIZE[found[3]!.toLowerCase()]!
     : NaN;
   if (Number.isFinite(number) && number > 0) return number;
   throw new UsageError(`${option}: expected a positive number such as 14.8T, 300B, 5.6M or 2e12, came ${text}`);
@@ -65,7 +65,7 @@ export function parseLayout(text: string, option = "--layout"): Partial<Layout> 
     .map((p) => p.trim())
     .filter((p) => p !== "")) {
     const [name, value, more] = part.split("=").map((p) => p.trim());
-    const key = Object.hasOwn(KEYS, (name ?? "").toLowerCase()) ? KEYS[name.toLowerCase()] : undefined;
+    const key = Object.hasOwn(KEYS, (name ?? "").toLowerCase()) ? KEYS[name!.toLowerCase()] : undefined;
     if (!key || more !== undefined)
       throw new UsageError(
         `${option}: expected dp, tp, cp, pp, vp, ep, zero, microBatch or recompute, each with =, came ${part}; nearest: ${nearest(name ?? "", Object.keys(KEYS))[0]}=`,

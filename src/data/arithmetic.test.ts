@@ -107,12 +107,12 @@ describe("working", () => {
         }
         for (const line of [...addWorking(a, b).lines, ...multiplyWorking(a, b).lines]) {
           const sum = /^(\d)\+(\d)\+(\d)=(\d)(\d) carry (\d)$/.exec(line)?.slice(1).map(Number);
-          if (sum) expect([sum[0] + sum[1] + sum[2], sum[5]]).toEqual([10 * sum[3] + sum[4], sum[3]]);
+          if (sum) expect([sum[0]! + sum[1]! + sum[2]!, sum[5]]).toEqual([10 * sum[3]! + sum[4]!, sum[3]]);
           const product = /^(\d)\*(\d)=(\d\d) \+(\d)=(\d)(\d) carry (\d)$/.exec(line)?.slice(1).map(Number);
           if (product)
-            expect([product[0] * product[1], product[2] + product[3], product[6]]).toEqual([
+            expect([product[0]! * product[1]!, product[2]! + product[3]!, product[6]]).toEqual([
               product[2],
-              10 * product[4] + product[5],
+              10 * product[4]! + product[5]!,
               product[4],
             ]);
           if (line.includes("carry")) expect(sum ?? product).toBeDefined();
@@ -156,8 +156,8 @@ describe("arithmeticProblem", () => {
 
   it("never trains on a problem that the held-out split can ask", () => {
     const key = (text: string) => {
-      const numbers = text.split("\n")[0].match(/\d+/g)!.map(Number);
-      const op = /[+\-*/]|or/.exec(text.split("\n")[0])![0];
+      const numbers = text.split("\n")[0]!.match(/\d+/g)!.map(Number);
+      const op = /[+\-*/]|or/.exec(text.split("\n")[0]!)![0];
       return op + (op === "-" || op === "/" ? numbers : numbers.sort((a, b) => a - b)).join();
     };
     const simple = (split: "train" | "heldout", count: number) =>
@@ -249,7 +249,7 @@ describe("conversations", () => {
   });
   it("vary", () => {
     expect(
-      new Set(Array.from({ length: 2000 }, (_, i) => smalltalkDocument(2, i).messages[0].content)).size,
+      new Set(Array.from({ length: 2000 }, (_, i) => smalltalkDocument(2, i).messages[0]!.content)).size,
     ).toBeGreaterThan(700);
   });
 });

@@ -190,7 +190,7 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     if (form === 3) {
       const d = random.int(2, 9);
       const first = multiplyWorking(a, d);
-      const second = addWorking(first.result[0], c);
+      const second = addWorking(first.result[0]!, c);
       return {
         reserved: reserved(9, [a, d, c]),
         problem: {
@@ -201,8 +201,8 @@ const drafts: Record<ArithmeticKind, (random: Random) => Draft> = {
     }
     const first = form === 2 ? subtractWorking(Math.max(a, b), Math.min(a, b)) : addWorking(a, b);
     const left = form === 2 ? `${Math.max(a, b)} - ${Math.min(a, b)}` : `${a} + ${b}`;
-    const minus = form === 1 && first.result[0] >= c;
-    const second = minus ? subtractWorking(first.result[0], c) : addWorking(first.result[0], c);
+    const minus = form === 1 && first.result[0]! >= c;
+    const second = minus ? subtractWorking(first.result[0]!, c) : addWorking(first.result[0]!, c);
     const text = `${left} ${minus ? "-" : "+"} ${c}`;
     return {
       reserved: reserved(6 + form, [a, b, c]),

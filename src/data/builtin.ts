@@ -40,7 +40,7 @@ export const BUILTINS = {
     documents: 372,
     bytesPerDocument: 32_200,
     generated: false,
-    document: (index) => ({ text: englishTexts()[index] }),
+    document: (index) => ({ text: englishTexts()[index]! }),
   },
   arithmetic: {
     documents: 200_000,

@@ -163,7 +163,7 @@ describe("batch", () => {
     const [one, two] = [starts(0), starts(1)];
     for (const epoch of [one, two]) {
       expect(epoch.every((start) => start !== undefined)).toBe(true);
-      expect(new Set(epoch.map((start) => (((start - epoch[0]) % all.length) + all.length) % all.length)).size).toBe(
+      expect(new Set(epoch.map((start) => (((start - epoch[0]!) % all.length) + all.length) % all.length)).size).toBe(
         windows,
       );
       const covered = new Set(
@@ -194,7 +194,7 @@ describe("batch", () => {
   it("refuses damaged shards when opened or read", async () => {
     const copy = join(dir, "copy");
     cpSync(dataset.dir, copy, { recursive: true });
-    const shard = join(copy, dataset.json.splits.train[0].file);
+    const shard = join(copy, dataset.json.splits.train[0]!.file);
     const bytes = readFileSync(shard);
     writeFileSync(shard, Buffer.alloc(bytes.length, 0xff));
     const broken = openDataset(copy);

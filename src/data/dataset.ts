@@ -176,7 +176,7 @@ export class Dataset {
           fimRate,
           epochSeed,
           (i) => (start + i) % total,
-          (at) => !this.json.splits[split][this.shardAt(split, at)].chat,
+          (at) => !this.json.splits[split][this.shardAt(split, at)]!.chat,
         );
     }
     return ids;
@@ -187,8 +187,8 @@ export class Dataset {
     const total = this.totals[split];
     for (let at = start % total, done = 0; done < out.length; ) {
       const index = this.shardAt(split, at);
-      const shard = this.json.splits[split][index];
-      const offset = at - this.starts[split][index];
+      const shard = this.json.splits[split][index]!;
+      const offset = at - this.starts[split][index]!;
       const count = Math.min(out.length - done, shard.tokens - offset);
       this.readShard(shard, offset, out.subarray(done, done + count));
       done += count;
@@ -207,7 +207,7 @@ export class Dataset {
     let high = starts.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (starts[middle] <= position) low = middle;
+      if (starts[middle]! <= position) low = middle;
       else high = middle - 1;
     }
     return low;

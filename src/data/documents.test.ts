@@ -141,9 +141,9 @@ describe("jsonl files", () => {
       { text: "last", first: true, last: true },
     ]);
     expect(broken.map(({ line }) => line)).toEqual([4, 5, 6, 7, 8, 9, 10]);
-    expect(broken[0].reason).toMatch(/^expected JSON/);
-    expect(broken[3].reason).toBe("messages[0].role: expected user, assistant or system");
-    expect(broken[4].reason).toBe("messages[0].content: expected a string");
+    expect(broken[0]!.reason).toMatch(/^expected JSON/);
+    expect(broken[3]!.reason).toBe("messages[0].role: expected user, assistant or system");
+    expect(broken[4]!.reason).toBe("messages[0].content: expected a string");
     await expect(all(readDocuments([path]))).rejects.toThrow(new RegExp(`${path}:4: expected JSON`));
     await expect(all(readDocuments([path]))).rejects.toThrow(DataError);
   });

@@ -8,14 +8,14 @@ const document = fc.array(fc.integer({ min: 10, max: 99 }), { maxLength: 30 }).m
 /** The document before it was cut: begin prefix hole suffix end middle -> prefix middle suffix. */
 function undo(ids: number[]): number[] {
   const [begin, hole, end] = [2, 3, 4].map((mark) => ids.indexOf(mark));
-  if (begin < 0) return ids;
+  if (begin! < 0) return ids;
   const eos = ids.length - 1;
   return [
     ...ids.slice(0, begin),
-    ...ids.slice(begin + 1, hole),
-    ...ids.slice(end + 1, eos),
-    ...ids.slice(hole + 1, end),
-    ids[eos],
+    ...ids.slice(begin! + 1, hole),
+    ...ids.slice(end! + 1, eos),
+    ...ids.slice(hole! + 1, end),
+    ids[eos]!,
   ];
 }
 
@@ -44,7 +44,7 @@ describe("fillInMiddle", () => {
           const ids = documents.flat();
           const room = new Array(3 * documents.length).fill(50);
           const found = split(run([...ids, ...room], 0.7, seed));
-          documents.forEach((document, i) => expect(undo(found[i])).toEqual(document));
+          documents.forEach((document, i) => expect(undo(found[i]!)).toEqual(document));
         },
       ),
       { numRuns: 300 },

@@ -28,7 +28,7 @@ export function fillInMiddle(
   const source = ids.slice();
   let out = 0;
   const put = (from: number, to: number) => {
-    for (let i = from; i < to && out < ids.length; i++) ids[out++] = source[i];
+    for (let i = from; i < to && out < ids.length; i++) ids[out++] = source[i]!;
   };
   const mark = (id: number) => {
     if (out < ids.length) ids[out++] = id;
@@ -52,7 +52,7 @@ export function fillInMiddle(
       mark(tokens.fim[2]);
       put(from + a, from + b);
     } else put(start, end);
-    if (end < source.length) mark(source[end]);
+    if (end < source.length) mark(source[end]!);
     start = end + 1;
   }
 }

@@ -123,8 +123,8 @@ export function* readLines(path: string, start: number, end: number): Generator<
 /** The length without a character at the end whose bytes are not all there. */
 function wholeCharacters(bytes: Uint8Array): number {
   let start = bytes.length - 1;
-  while (start > bytes.length - 4 && start > 0 && (bytes[start] & 0xc0) === 0x80) start--;
-  return (bytes[start] & 0xc0) === 0xc0 ? start : bytes.length;
+  while (start > bytes.length - 4 && start > 0 && (bytes[start]! & 0xc0) === 0x80) start--;
+  return (bytes[start]! & 0xc0) === 0xc0 ? start : bytes.length;
 }
 
 /** How many newlines stand before byte `end`. */

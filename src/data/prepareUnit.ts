@@ -97,7 +97,7 @@ export async function prepareUnit(
       reading.heldout++;
       heldoutCounted = true;
     }
-    const to = writers[split][isText ? 0 : 1];
+    const to = writers[split][isText ? 0 : 1]!;
     for (const id of encoded.ids) to.push(id);
   };
   for (const part of job.unit.parts) {
@@ -141,13 +141,13 @@ export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids:
   if ("text" in document) {
     const ids = tokenizer.encode(document.text, { special: false });
     if (document.first && bosId !== undefined) ids.unshift(bosId);
-    if (document.last && eosIds.length > 0) ids.push(eosIds[0]);
+    if (document.last && eosIds.length > 0) ids.push(eosIds[0]!);
     return { ids, hash: hashText(document.text) };
   }
   const { ids, text } = tokenizer.encodeChat(document.messages, { keepThoughts: true });
   if (document.messages.some(({ weight }) => weight === 0)) leaveUntrained(ids, text, document.messages, tokenizer);
   if (bosId !== undefined && ids[0] !== bosId) ids.unshift(bosId);
-  if (eosIds.length > 0 && !eosIds.includes(ids[ids.length - 1])) ids.push(eosIds[0]);
+  if (eosIds.length > 0 && !eosIds.includes(ids[ids.length - 1]!)) ids.push(eosIds[0]!);
   return { ids, hash: hashText(text) };
 }
 

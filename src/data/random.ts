@@ -40,7 +40,7 @@ export class Random {
   }
 
   pick<T>(list: readonly T[]): T {
-    return list[this.int(0, list.length - 1)];
+    return list[this.int(0, list.length - 1)]!;
   }
 
   chance(share: number): boolean {

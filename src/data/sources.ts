@@ -64,14 +64,14 @@ export function surveySources(paths: readonly string[]): Survey {
       const files = filesBelow(resolve(path), ignored);
       if (files.length === 0)
         throw new DataError(`${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found none`);
-      for (const file of files) add(file, KINDS[extname(file).toLowerCase()], statSync(file));
+      for (const file of files) add(file, KINDS[extname(file).toLowerCase()]!, statSync(file));
     } else if (isDynamicPattern(path)) {
       const files = globSync(path, { absolute: true, onlyFiles: true, expandDirectories: false }).sort();
       const known = files.filter((file) => extname(file).toLowerCase() in KINDS);
       const unknown = files.filter((file) => !(extname(file).toLowerCase() in KINDS));
       if (known.length === 0) throw new DataError(`${path}: no ${Object.keys(KINDS).join(", ")} file matches`);
       for (const file of unknown) ignored.add(resolve(file));
-      for (const file of known) add(resolve(file), KINDS[extname(file).toLowerCase()], statSync(file));
+      for (const file of known) add(resolve(file), KINDS[extname(file).toLowerCase()]!, statSync(file));
     } else throw new DataError(`${path}: expected a file, folder, glob or builtin:name; there is nothing of that name`);
   }
   const counts: Record<string, number> = {};
@@ -93,7 +93,7 @@ export function absolutePaths(paths: readonly string[]): string[] {
 
 function builtinSource(path: string): Source {
   const [, name, count, ...rest] = path.split(":");
-  if (!(name in BUILTINS) || rest.length > 0 || (count !== undefined && !/^[1-9]\d{0,9}$/.test(count)))
+  if (!(name! in BUILTINS) || rest.length > 0 || (count !== undefined && !/^[1-9]\d{0,9}$/.test(count)))
     throw new DataError(
       `${path}: expected builtin:NAME or builtin:NAME:DOCUMENTS with one of ${Object.keys(BUILTINS).join(", ")}`,
     );

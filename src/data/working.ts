@@ -24,7 +24,7 @@ function columnSum(a: number[], b: number[]): Working {
   const written: number[] = [];
   let carry = 0;
   for (let i = a.length - 1; i >= 0; i--) {
-    const sum = a[i] + b[i] + carry;
+    const sum = a[i]! + b[i]! + carry;
     const next = sum >= 10 ? 1 : 0;
     lines.push(`${a[i]}+${b[i]}+${carry}=${next}${sum % 10} carry ${next}`);
     written.unshift(sum % 10);
@@ -51,7 +51,7 @@ export function subtractWorking(a: number, b: number): Working {
   const written: number[] = [];
   let borrow = 0;
   for (let i = length - 1; i >= 0; i--) {
-    const difference = large[i] - small[i] - borrow;
+    const difference = large[i]! - small[i]! - borrow;
     const next = difference < 0 ? 1 : 0;
     lines.push(`${large[i]}-${small[i]}-${borrow} borrow ${next} gives ${difference + 10 * next}`);
     written.unshift(difference + 10 * next);
@@ -65,7 +65,7 @@ export function subtractWorking(a: number, b: number): Working {
 function compareDigits(a: readonly number[], b: readonly number[]): string[] {
   const lines: string[] = [];
   for (let i = 0; i < a.length; i++) {
-    lines.push(`${a[i]}${a[i] === b[i] ? "=" : a[i] < b[i] ? "<" : ">"}${b[i]}`);
+    lines.push(`${a[i]}${a[i] === b[i] ? "=" : a[i]! < b[i]! ? "<" : ">"}${b[i]}`);
     if (a[i] !== b[i]) break;
   }
   return lines;
@@ -107,9 +107,9 @@ export function multiplyWorking(a: number, b: number): Working {
     const written: number[] = [];
     let carry = 0;
     for (let i = x.length - 1; i >= 0; i--) {
-      const product = x[i] * y[j] + carry;
+      const product = x[i]! * y[j]! + carry;
       const next = Math.floor(product / 10);
-      const plain = String(x[i] * y[j]).padStart(2, "0");
+      const plain = String(x[i]! * y[j]!).padStart(2, "0");
       lines.push(`${x[i]}*${y[j]}=${plain} +${carry}=${next}${product % 10} carry ${next}`);
       written.unshift(product % 10);
       carry = next;
@@ -119,13 +119,13 @@ export function multiplyWorking(a: number, b: number): Working {
     partials.push(written);
   }
   if (partials.length === 1) return { lines, result: [long * short] };
-  let total = partials[0];
+  let total = partials[0]!;
   for (let j = 1; j < partials.length; j++) {
-    const shifted = [...partials[j], ...new Array<number>(j).fill(0)];
+    const shifted = [...partials[j]!, ...new Array<number>(j).fill(0)];
     while (total.length < shifted.length) total = [0, ...total];
     const sum = columnSum(total, shifted);
     lines.push(...sum.lines);
-    total = digitsOf(sum.result[0], shifted.length);
+    total = digitsOf(sum.result[0]!, shifted.length);
   }
   return { lines, result: [long * short] };
 }

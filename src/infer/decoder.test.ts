@@ -18,7 +18,7 @@ async function fixture(name: string) {
   const ids = await file.read("input_ids");
   const logits = await file.read("logits");
   await file.close();
-  const T = ids.shape[1];
+  const T = ids.shape[1]!;
   const V = config.vocab_size;
   const all = logits.data as Float32Array;
   return {
@@ -34,7 +34,7 @@ async function fixture(name: string) {
 function close(actual: Float32Array, expected: Float32Array): void {
   expect(actual.length).toBe(expected.length);
   const scale = expected.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
-  const worst = actual.reduce((max, x, i) => Math.max(max, Math.abs(x - expected[i])), 0);
+  const worst = actual.reduce((max, x, i) => Math.max(max, Math.abs(x - expected[i]!)), 0);
   expect(worst / scale).toBeLessThan(1e-4);
 }
 
@@ -46,7 +46,7 @@ describe.each(["deepseek_v3", "deepseek_v2", "qwen3"])("%s", (name) => {
     const two = decoder.newCache();
     // token by token, with passes of another sequence in between
     for (let t = 0; t < T; t++) {
-      close(await decoder.forward([tokens[t]], one), row(t));
+      close(await decoder.forward([tokens[t]!], one), row(t));
       if (t % 4 === 0) await decoder.forward(tokens.slice(t, t + 4).reverse(), two);
     }
     expect(one.length).toBe(T);
@@ -62,7 +62,8 @@ test("the engine over a decoder scores and generates as transformers' logits say
   const { dir, config, tokens, row, T } = await fixture("deepseek_v3");
   const engine = new ModelEngine(await openDecoder(dir, config), { prefillTokens: 3 });
   const scores = await engine.score(tokens, 1);
-  for (let t = 1; t < T; t++) expect(scores[t].logprob).toBeCloseTo(row(t - 1)[tokens[t]] - logSumExp(row(t - 1)), 3);
+  for (let t = 1; t < T; t++)
+    expect(scores[t]!.logprob).toBeCloseTo(row(t - 1)[tokens[t]!]! - logSumExp(row(t - 1)), 3);
   const sampling = { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 };
   for await (const token of engine.generate({ prompt: tokens, maxTokens: 1, sampling, stopIds: [] }))
     expect(token.id).toBe(argmax(row(T - 1)));
@@ -76,7 +77,7 @@ test("caches grow, and hold as much as the context", async () => {
   for (const key of checkpoint.keys()) weights.set(key, await checkpoint.readF32(key));
   await checkpoint.close();
   const decoder = await Decoder.create(config, weights, { contextTokens: 100 });
-  const long = Array.from({ length: 99 }, (_, i) => tokens[i % tokens.length]);
+  const long = Array.from({ length: 99 }, (_, i) => tokens[i % tokens.length]!);
   const whole = decoder.newCache();
   const expected = (await decoder.forward([...long, 1], whole)).slice();
   const parts = decoder.newCache();

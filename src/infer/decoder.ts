@@ -159,7 +159,7 @@ async function pass(
   const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
   const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
   const graph = toOnnx(
-    { logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i].name}`, row])) },
+    { logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i]!.name}`, row])) },
     {
       name: many ? "prefill" : "decode",
       external: packed && ((name) => weights.has(name)),

@@ -33,7 +33,7 @@ test("tokens are those of the model, however the prompt is cut into passes", asy
       const tokens = await all(engine.generate(request(prompt, { logprobs: 2 })));
       expect(tokens.map((t) => t.id)).toEqual(greedy(prompt, 8));
       expect(tokens.map((t) => t.finish)).toEqual([...new Array(7).fill(undefined), "length"]);
-      expect(tokens[0].top![0]).toEqual({ id: tokens[0].id, logprob: tokens[0].logprob });
+      expect(tokens[0]!.top![0]).toEqual({ id: tokens[0]!.id, logprob: tokens[0]!.logprob });
       expect(model.counts.caches).toBe(0);
       expect(model.counts.tokens).toBe(prompt.length + 7);
     }),
@@ -51,8 +51,8 @@ test("scores are the log probabilities of each token after those before it", asy
       scores.forEach((score, i) => {
         if (i === 0) return expect(score).toEqual({ id: prompt[0], logprob: null, top: null });
         const logits = hashLogits(prompt.slice(0, i));
-        expect(score.logprob).toBeCloseTo(logits[prompt[i]] - logSumExp(logits), 9);
-        expect(score.top![0].id).toBe(argmax(logits));
+        expect(score.logprob).toBeCloseTo(logits[prompt[i]!]! - logSumExp(logits), 9);
+        expect(score.top![0]!.id).toBe(argmax(logits));
       });
       let received: unknown;
       const scorePrompt = { top: 1, receive: (s: unknown) => void (received = s) };

@@ -160,7 +160,7 @@ export class ModelEngine implements Engine {
   ): Promise<T> {
     const { vocabSize } = this.limits;
     const size = Math.max(1, Math.min(this.#prefillTokens, Math.floor(SCORE_BYTES / (4 * vocabSize))));
-    const scores: TokenScore[] = [{ id: prompt[0], logprob: null, top: null }];
+    const scores: TokenScore[] = [{ id: prompt[0]!, logprob: null, top: null }];
     const end = use ? prompt.length : prompt.length - 1;
     let result: T | undefined;
     for (let start = 0; start < end; start += size) {

@@ -19,7 +19,7 @@ test("temperature 0 takes the first of the likeliest", () => {
 
 test("draws follow the softmax of logits over temperature", () => {
   const close = (got: number[], want: number[]): void =>
-    got.forEach((p, i) => expect(Math.abs(p - want[i])).toBeLessThan(0.015));
+    got.forEach((p, i) => expect(Math.abs(p - want[i]!)).toBeLessThan(0.015));
   close(shares(draws(LOGITS, 20_000, {}), 4), [0.5, 0.25, 0.15, 0.1]);
   const squares = [0.25, 0.0625, 0.0225, 0.01].map((x) => x / 0.345);
   close(shares(draws(LOGITS, 20_000, { temperature: 0.5 }), 4), squares);
@@ -38,13 +38,13 @@ test("top-p keeps the smallest sufficient set, also of many tokens", () => {
       const total = w.reduce((a, b) => a + b);
       const order = w
         .map((_, i) => i)
-        .sort((a, b) => Math.fround(Math.log(w[b])) - Math.fround(Math.log(w[a])) || a - b);
+        .sort((a, b) => Math.fround(Math.log(w[b]!)) - Math.fround(Math.log(w[a]!)) || a - b);
       const kept = new Set<number>();
       let mass = 0;
       for (const id of order) {
         if (kept.size > 0 && mass >= topP * total + 1e-5) break;
         kept.add(id);
-        mass += w[id];
+        mass += w[id]!;
       }
       for (const id of draws(w.map(Math.log), 20, { topP, seed })) expect(kept.has(id)).toBe(true);
     }),
@@ -74,7 +74,7 @@ test("log probabilities are those of the model, best first", () => {
   ]);
   expect(topLogprobs(logits, 0)).toEqual([]);
   expect(topLogprobs(Float32Array.from([1, 2, 2, 1]), 3).map((t) => t.id)).toEqual([1, 2, 0]);
-  expect(topLogprobs(Float32Array.from([0, -Infinity]), 2)[1].logprob).toBe(-9999);
+  expect(topLogprobs(Float32Array.from([0, -Infinity]), 2)[1]!.logprob).toBe(-9999);
 });
 
 test("broken logits are refused", () => {

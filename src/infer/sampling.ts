@@ -7,7 +7,7 @@ export function argmax(logits: Float32Array): number {
   let best = -1;
   let max = -Infinity;
   for (let i = 0; i < logits.length; i++) {
-    const x = logits[i];
+    const x = logits[i]!;
     if (x > max) {
       max = x;
       best = i;
@@ -23,24 +23,24 @@ export function argmax(logits: Float32Array): number {
 
 /** log Σ exp(logits), in double precision. */
 export function logSumExp(logits: Float32Array): number {
-  const max = logits[argmax(logits)];
+  const max = logits[argmax(logits)]!;
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - max);
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i]! - max);
   return max + Math.log(sum);
 }
 
 /** A token's log probability; never below -9999, since JSON has no infinity. */
 export const logprobOf = (logits: Float32Array, id: number, logSum: number): number =>
-  Math.max(-9999, logits[id] - logSum);
+  Math.max(-9999, logits[id]! - logSum);
 
 /** The n likeliest tokens with their log probabilities, best first, the lower id first among equals. */
 export function topLogprobs(logits: Float32Array, n: number, logSum: number = logSumExp(logits)): ScoredId[] {
   const top: number[] = [];
   for (let id = 0; id < logits.length; id++) {
-    const x = logits[id];
-    if (top.length === n && !(x > logits[top[n - 1]])) continue;
+    const x = logits[id]!;
+    if (top.length === n && !(x > logits[top[n - 1]!]!)) continue;
     let at = top.length;
-    while (at > 0 && logits[top[at - 1]] < x) at--;
+    while (at > 0 && logits[top[at - 1]!]! < x) at--;
     top.splice(at, 0, id);
     if (top.length > n) top.pop();
   }
@@ -71,16 +71,16 @@ export class Sampler {
     const penalties = (frequencyPenalty !== 0 || presencePenalty !== 0) && this.#counts.size > 0;
     if (!penalties && logitBias.size === 0) return logits;
     const out = logits.slice();
-    for (const [id, bias] of logitBias) out[id] += bias;
-    if (penalties) for (const [id, n] of this.#counts) out[id] -= n * frequencyPenalty + presencePenalty;
+    for (const [id, bias] of logitBias) out[id]! += bias;
+    if (penalties) for (const [id, n] of this.#counts) out[id]! -= n * frequencyPenalty + presencePenalty;
     return out;
   }
 
   /** Temperature, then top-k, top-p and min-p, each on what the one before left, then one draw. */
   #draw(logits: Float32Array): number {
     const { temperature, topP, topK, minP } = this.#sampling;
-    const max = logits[argmax(logits)];
-    const weight = (id: number): number => Math.exp((logits[id] - max) / temperature);
+    const max = logits[argmax(logits)]!;
+    const weight = (id: number): number => Math.exp((logits[id]! - max) / temperature);
     if (topP >= 1 && topK === 0 && minP === 0) return this.#pick(logits.length, (i) => i, weight);
 
     let kept: number[] | undefined;
@@ -94,7 +94,7 @@ export class Sampler {
         else for (let id = 0; id < logits.length; id++) total += weight(id);
         let sum = 0;
         let n = 0;
-        while (n < kept.length && n < limit && (n === 0 || sum < topP * total)) sum += weight(kept[n++]);
+        while (n < kept.length && n < limit && (n === 0 || sum < topP * total)) sum += weight(kept[n++]!);
         limit = n;
       }
       kept = kept.slice(0, limit);
@@ -105,7 +105,7 @@ export class Sampler {
       kept = kept.filter((id) => weight(id) >= minP);
     }
     const ids = kept ?? [];
-    return this.#pick(ids.length, (i) => ids[i], weight);
+    return this.#pick(ids.length, (i) => ids[i]!, weight);
   }
 
   #pick(n: number, idAt: (i: number) => number, weight: (id: number) => number): number {
@@ -130,19 +130,19 @@ export class Sampler {
  * `need` of the probability (need < 1). Sorts only what lies near the top, and widens until that suffices.
  */
 function likeliest(logits: Float32Array, temperature: number, need: number): number[] {
-  const max = logits[argmax(logits)];
+  const max = logits[argmax(logits)]!;
   let total = 0;
-  if (need < 1) for (let i = 0; i < logits.length; i++) total += Math.exp((logits[i] - max) / temperature);
+  if (need < 1) for (let i = 0; i < logits.length; i++) total += Math.exp((logits[i]! - max) / temperature);
   for (let depth = 4; ; depth *= 4) {
     const floor = depth > 1000 ? -Infinity : max - depth * temperature;
     const ids: number[] = [];
     let mass = 0;
     for (let i = 0; i < logits.length; i++)
-      if (logits[i] >= floor) {
+      if (logits[i]! >= floor) {
         ids.push(i);
-        if (need < 1) mass += Math.exp((logits[i] - max) / temperature);
+        if (need < 1) mass += Math.exp((logits[i]! - max) / temperature);
       }
     const enough = need < 1 ? mass >= need * total : ids.length >= need;
-    if (enough || floor === -Infinity) return ids.sort((a, b) => logits[b] - logits[a] || a - b);
+    if (enough || floor === -Infinity) return ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
   }
 }

@@ -35,7 +35,7 @@ describe("parameterShapes", () => {
 });
 
 describe("parseConfig", () => {
-  const v3 = PRESETS["deepseek-v3"].config;
+  const v3 = PRESETS["deepseek-v3"]!.config;
   it("keeps config.json's fields and reads rope in both forms", () => {
     const config = presetConfig("deepseek-v3");
     expect(config).toMatchObject({ hidden_size: 7168, kv_lora_rank: 512, n_group: 8, tie_word_embeddings: false });

@@ -58,10 +58,10 @@ export function cachedGroupedAttention(
   const I = H / J;
   const rows = rowsOf(k_BJTR, v_BJTR, tokens);
   const mask = causalMask(T, I);
-  const S = past[0].k.dim(1);
+  const S = past[0]!.k.dim(1);
   const outs = past.map(({ k, v }, j) => {
     const q_BYR = reshape(slice(q_BHTR, 1, j * I, (j + 1) * I), [B, times(I, T), R]);
-    const o = joinedAttention(q_BYR, [k, rows[j].k], [v, rows[j].v], softmaxScale(model.config), mask, [S, T]);
+    const o = joinedAttention(q_BYR, [k, rows[j]!.k], [v, rows[j]!.v], softmaxScale(model.config), mask, [S, T]);
     return reshape(o, [B, I, T, R]);
   });
   return { out_XD: output(model, concat(outs, 1), at, tokens), rows };

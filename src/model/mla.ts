@@ -42,7 +42,7 @@ export function latentAttention(
   const q = concat([qNope_BHTN, qRope_BHTR], 3);
   const { k, v } = expandLatent(model, latent_XC, kRope_B1TR, at, { B, S: T });
   const scale = softmaxScale(model.config);
-  const o_BHTP = typeof T === "number" ? causalAttention(q, k, v, scale) : attention(q, k, v, scale, causalMask(T));
+  const o_BHTP = typeof T === "number" ? causalAttention(q, k, v!, scale) : attention(q, k, v!, scale, causalMask(T));
   return { out_XD: output(model, o_BHTP, at, tokens), row_BTW: rowOf(latent_XC, kRope_B1TR, tokens) };
 }
 
@@ -111,7 +111,7 @@ export function joinedAttention(
   const p = softmax(concat([past, present], -1));
   const sizes = concat([lengthOf(lengths[0]), lengthOf(lengths[1])], 0);
   const [pPast, pPresent] = split(p, -1, sizes, lengths);
-  return add(matmul(pPast, values[0]), matmul(pPresent, values[1]));
+  return add(matmul(pPast!, values[0]), matmul(pPresent!, values[1]));
 }
 
 /** The normed latent and the rotated key that all heads share. */
@@ -133,7 +133,7 @@ function queries(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { 
   const q = rank === null ? model.linear(x_XD, `${at}.q_proj`) : model.linear(latent(), `${at}.q_b_proj`);
   const q_BHTE = transpose(reshape(q, [B, T, config.num_attention_heads, N + R]), [0, 2, 1, 3]);
   const [qNope_BHTN, qRope_BHTR] = split(q_BHTE, 3, [N, R]);
-  return { qNope_BHTN, qRope_BHTR: turn(qRope_BHTR, angles) };
+  return { qNope_BHTN, qRope_BHTR: turn(qRope_BHTR!, angles) };
 }
 
 const turn = (x_BHTR: Tensor, { positions_BT, cos, sin, interleaved }: Rope): Tensor =>

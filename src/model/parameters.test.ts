@@ -101,7 +101,7 @@ describe("parameterKinds", () => {
 
   it("takes 4,096 layers of 65,536 experts and whatever else a config.json may say", () => {
     const config = parseConfig({
-      ...PRESETS["deepseek-v3"].config,
+      ...PRESETS["deepseek-v3"]!.config,
       num_hidden_layers: 4096,
       n_routed_experts: 65_536,
       n_group: 1,
@@ -113,7 +113,7 @@ describe("parameterKinds", () => {
     expect(tensorCount(config)).toBe(3 + 3 * (2 + 7 + 3) + 4093 * mixture + 64 * (mixture + 6));
     expect(countParameters(config).total).toBeGreaterThan(4093 * 65_536 * 3 * 7168 * 2048);
     const absurd = parseConfig({
-      ...PRESETS["deepseek-v3"].config,
+      ...PRESETS["deepseek-v3"]!.config,
       vocab_size: 2 ** 53 - 1,
       hidden_size: 2 ** 53 - 1,
       moe_intermediate_size: 2 ** 53 - 1,

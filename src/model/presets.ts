@@ -319,5 +319,5 @@ export const PRESETS: Record<string, Preset> = {
 export function presetConfig(name: string): ModelConfig {
   if (!Object.hasOwn(PRESETS, name))
     throw new ConfigError(`preset: expected one of ${Object.keys(PRESETS).join(", ")}, came ${JSON.stringify(name)}`);
-  return parseConfig(PRESETS[name].config, name);
+  return parseConfig(PRESETS[name]!.config, name);
 }

@@ -81,7 +81,7 @@ export function ropeTable(config: ModelConfig, positions: ArrayLike<number>): { 
   const sin = new Float32Array(positions.length * half);
   for (let t = 0; t < positions.length; t++)
     for (let i = 0; i < half; i++) {
-      const angle = Math.fround(positions[t] * inverse[i]);
+      const angle = Math.fround(positions[t]! * inverse[i]!);
       cos[t * half + i] = Math.cos(angle) * attentionFactor;
       sin[t * half + i] = Math.sin(angle) * attentionFactor;
     }

@@ -67,11 +67,11 @@ function attend(
 ): { out_XD: Tensor; rows: Tensor[] } {
   if (isDeepseek(model.config)) {
     const { out_XD, row_BTW } = past
-      ? cachedLatentAttention(model, x_XD, at, rope, tokens, past[0], expanded)
+      ? cachedLatentAttention(model, x_XD, at, rope, tokens, past[0]!, expanded)
       : latentAttention(model, x_XD, at, rope, tokens);
     return { out_XD, rows: [row_BTW] };
   }
-  const pairs = past && Array.from({ length: past.length / 2 }, (_, j) => ({ k: past[2 * j], v: past[2 * j + 1] }));
+  const pairs = past && Array.from({ length: past.length / 2 }, (_, j) => ({ k: past[2 * j]!, v: past[2 * j + 1]! }));
   const { out_XD, rows } = pairs
     ? cachedGroupedAttention(model, x_XD, at, rope, tokens, pairs)
     : groupedAttention(model, x_XD, at, rope, tokens);

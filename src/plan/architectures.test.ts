@@ -22,9 +22,9 @@ it.each([
   ["mixtral-8x7b", 46.7, 12.9],
   ["mixtral-8x22b", 141, 39],
 ])("%s has %sB parameters, %sB active", (name, total, active) => {
-  const count = parameterCount(ARCHITECTURES[name]);
+  const count = parameterCount(ARCHITECTURES[name]!);
   expect(Math.abs(count.total / 1e9 / total - 1)).toBeLessThan(0.011);
   // an embedding is counted as one row
-  const { vocab, hidden, tied } = ARCHITECTURES[name];
+  const { vocab, hidden, tied } = ARCHITECTURES[name]!;
   expect(Math.abs((count.active + (tied ? 0 : (vocab - 1) * hidden)) / 1e9 / active - 1)).toBeLessThan(0.02);
 });

@@ -52,7 +52,7 @@ interface MoeShape extends LlamaShape {
 export function moeArchitecture(name: string, shape: MoeShape): Architecture {
   const { experts, perToken, width, qkNorm = false } = shape;
   const base = llamaArchitecture(name, shape);
-  const [run] = base.layers;
+  const run = base.layers[0]!;
   const attention = {
     ...run.attention,
     ...(shape.headDim && { headDim: shape.headDim }),

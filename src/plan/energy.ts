@@ -62,7 +62,7 @@ export function gridOf(country: string): Grid {
   const key = country.toLowerCase() === "world" ? "world" : country.toUpperCase();
   if (!Object.hasOwn(GRIDS, key))
     throw new ConfigError(`energy: expected one of ${Object.keys(GRIDS).join(", ")}, came ${country}`);
-  return GRIDS[key];
+  return GRIDS[key]!;
 }
 
 const dgx: Source = {

@@ -93,9 +93,9 @@ describe("memory", () => {
           const [full, selective, none] = [at("full"), at("selective"), at("none")];
           none.forEach((m, r) => {
             const [total, sum] = parts(m);
-            expect(sum / total).toBeCloseTo(1, 9);
-            expect(selective[r].activations).toBeLessThan(m.activations);
-            expect(full[r].activations).toBeLessThan(selective[r].activations);
+            expect(sum! / total!).toBeCloseTo(1, 9);
+            expect(selective[r]!.activations).toBeLessThan(m.activations);
+            expect(full[r]!.activations).toBeLessThan(selective[r]!.activations);
           });
         },
       ),

@@ -77,20 +77,20 @@ export function memoryOfRanks(job: Job, layout: Layout, held: Held, options: Mem
   const byRank = stagesOfRank(job.schedule, pp, vp);
   const exact = held.heldBytes?.(activations);
   return byRank.map((mine, rank) => {
-    const meanStage = mine.reduce((a, s) => a + activations[s], 0) / mine.length;
+    const meanStage = mine.reduce((a, s) => a + activations[s]!, 0) / mine.length;
     return sum(
       parameterMemory(
         job,
         layout,
-        mine.map((s) => stages[s]),
+        mine.map((s) => stages[s]!),
         work,
         held.parameterCopies,
       ),
-      exact ? exact[rank] : meanStage * held.inFlight[rank],
+      exact ? exact[rank]! : meanStage * held.inFlight[rank]!,
       bufferBytes(
         job,
         layout,
-        mine.map((s) => stages[s]),
+        mine.map((s) => stages[s]!),
       ),
       options,
     );
@@ -153,7 +153,7 @@ function parameterMemory(job: Job, layout: Layout, stages: Stage[], work: ModelW
 
 /** Buffers of a rank: the loss's logits or a layer's working set (whichever is more: they do not meet), gathered weights, sends. */
 function bufferBytes(job: Job, layout: Layout, stages: Stage[]): number {
-  const runs = job.architecture.layers.filter((_, i) => stages.some((s) => s.runs[i] > 0));
+  const runs = job.architecture.layers.filter((_, i) => stages.some((s) => s.runs[i]! > 0));
   const working = Math.max(...runs.map((run) => workingBytes(job, layout, run)), 0);
   const logits = stages.some((s) => s.head) ? logitBytes(job, layout) : 0;
   const sends = layout.pp > 1 ? 2 * heldTokens(job, layout) * job.architecture.hidden * HALF : 0;

@@ -259,7 +259,7 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
     if (!known.has(i)) {
       onProgress?.(known.size, 0, `${counts[i]} GPUs`);
       try {
-        known.set(i, onGpus(question, counts[i]));
+        known.set(i, onGpus(question, counts[i]!));
       } catch (error) {
         if (!(error instanceof ConfigError) || error instanceof SearchEnded) throw error;
         problem ??= error;
@@ -348,7 +348,7 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
   const money = lines({ usd, p10: p10.usd, p90: p90.usd });
   const sources: Source[] = [
     ...chip.sources,
-    ...(question.networkBytesPerSec === undefined && gpus > job.cluster.tiers[0].chips ? [networkSource(chip)] : []),
+    ...(question.networkBytesPerSec === undefined && gpus > job.cluster.tiers[0]!.chips ? [networkSource(chip)] : []),
     ...(rate?.sources ?? []),
     ...(question.goodput === undefined ? GOODPUT_SOURCES : []),
     band.source,

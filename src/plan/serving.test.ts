@@ -57,8 +57,8 @@ describe("serving", () => {
       [8, 64],
       [64, 128],
     ]) {
-      expect(at(b)).toBeGreaterThan(at(a));
-      expect(b / at(b)).toBeGreaterThan(a / at(a));
+      expect(at(b!)).toBeGreaterThan(at(a!));
+      expect(b! / at(b!)).toBeGreaterThan(a! / at(a!));
     }
   });
 

@@ -196,7 +196,7 @@ function prefillOf(question: ServingQuestion, tokens: number, constants: Constan
     const work = modelWork(job, layout);
     const ops: Op[] = work.embedding.forward.slice();
     architecture.layers.forEach(({ count }, i) => {
-      for (let n = 0; n < count; n++) ops.push(...work.runs[i].forward);
+      for (let n = 0; n < count; n++) ops.push(...work.runs[i]!.forward);
     });
     // Only a prompt's last token needs the head.
     ops.push(...work.head.forward.filter((op) => op.kind === "collective"));
@@ -259,7 +259,7 @@ export function units(
   fixed: number | undefined,
   most: number,
 ): ServingLayout[] {
-  const node = Math.max(1, Math.min(cluster.gpus, cluster.tiers[0].chips === Infinity ? 8 : cluster.tiers[0].chips));
+  const node = Math.max(1, Math.min(cluster.gpus, cluster.tiers[0]!.chips === Infinity ? 8 : cluster.tiers[0]!.chips));
   const experts = architecture.layers.reduce(
     (most, { ffn }) => (ffn.kind === "moe" ? Math.max(most, ffn.experts) : most),
     0,

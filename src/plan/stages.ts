@@ -75,7 +75,7 @@ function split(architecture: Architecture, stages: number, sequence: number, mtp
   const ends = partition(flops, stages, tail);
   return ends.map((end, i) => {
     const runs = architecture.layers.map(() => 0);
-    for (let l = i === 0 ? 0 : ends[i - 1]; l < end; l++) runs[runOf[l]]++;
+    for (let l = i === 0 ? 0 : ends[i - 1]; l! < end; l!++) runs[runOf[l!]!]!++;
     const last = i === stages - 1;
     return { runs, embedding: i === 0, head: last, mtp: last && mtp };
   });

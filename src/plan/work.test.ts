@@ -95,9 +95,9 @@ describe("the work of a model", () => {
   });
 
   it("runs all of a layer again under full recomputation, its cheap parts under selective, a fused attention's scores always", () => {
-    const full = modelWork(job(v3), layout({ recompute: "full" })).runs[1];
-    const none = modelWork(job(v3), layout()).runs[1];
-    const cheap = modelWork(job(v3), layout({ recompute: "selective" })).runs[1];
+    const full = modelWork(job(v3), layout({ recompute: "full" })).runs[1]!;
+    const none = modelWork(job(v3), layout()).runs[1]!;
+    const cheap = modelWork(job(v3), layout({ recompute: "selective" })).runs[1]!;
     const scores = 2 * 4096 * 128 * 192 * (4097 / 2);
     expect(matrixFlops(none.recomputed)).toBe(scores);
     expect(matrixFlops(full.recomputed)).toBe(matrixFlops(full.forward) + scores);
@@ -108,7 +108,7 @@ describe("the work of a model", () => {
     const gpt = gptArchitecture({ hidden: 6144, heads: 64, layers: 48, vocab: 51200, positions: 2048 });
     const work = modelWork(job(gpt, { fusedAttention: false, sequence: 2048 }), layout({ tp: 8 }));
     const [stage] = stageLayers(gpt, 1);
-    expect(stageFlops(job(gpt), stage, work).forward * 8).toBeCloseTo(
+    expect(stageFlops(job(gpt), stage!, work).forward * 8).toBeCloseTo(
       flopsPerToken(gpt, { sequence: 2048, causal: false }).forward * 2048,
       -8,
     );
@@ -117,29 +117,29 @@ describe("the work of a model", () => {
   it("dispatches V3's tokens in FP8 over about 3.6 of 8 nodes, and combines them in 16 bits", () => {
     const j = job(v3, { precision: "fp8" });
     const l = layout({ dp: 128, pp: 16, ep: 64 });
-    const moe = v3.layers[1].ffn as never;
+    const moe = v3.layers[1]!.ffn as never;
     expect(nodesPerToken(j, l, moe)).toBeCloseTo(4 * (1 - 0.75 ** 8), 9);
-    const sends = modelWork(j, l).runs[1].forward.filter((op) => op.kind === "collective");
+    const sends = modelWork(j, l).runs[1]!.forward.filter((op) => op.kind === "collective");
     expect(sends.map(({ name }) => name)).toEqual(["dispatch", "combine"]);
     expect(sends.map(({ bytes }) => bytes)).toEqual([4096 * 8 * 7168 * (1 + 4 / 128), 4096 * 8 * 7168 * 2]);
-    expect(modelWork(j, layout()).runs[1].forward.some((op) => op.kind === "collective")).toBe(false);
+    expect(modelWork(j, layout()).runs[1]!.forward.some((op) => op.kind === "collective")).toBe(false);
   });
 
   it("casts to FP8 where nothing upstream could: never K copies of a token going forward", () => {
     const work = (precision: Job["precision"]) =>
       modelWork(job(v3, { precision }), layout({ dp: 128, pp: 16, ep: 64 })).runs[1];
-    const casts = work("fp8").forward.filter(({ name }) => name.endsWith("cast"));
+    const casts = work("fp8")!.forward.filter(({ name }) => name.endsWith("cast"));
     expect(casts.map(({ name, ...op }) => [name, (op as { bytes: number }).bytes / 4096])).toEqual([
       ["o cast", 16384 * 3],
       ["dispatch cast", 7168 * (2 + 1 + 4 / 128)],
     ]);
-    expect(work("bf16").forward.some(({ name }) => name.endsWith("cast"))).toBe(false);
+    expect(work("bf16")!.forward.some(({ name }) => name.endsWith("cast"))).toBe(false);
   });
 
   it("loads the busiest rank by the imbalance, not the model's own FLOPs", () => {
     const l = layout({ dp: 64, ep: 64 });
-    const even = modelWork(job(v3), l).runs[1];
-    const uneven = modelWork(job(v3, { imbalance: 1.2 }), l).runs[1];
+    const even = modelWork(job(v3), l).runs[1]!;
+    const uneven = modelWork(job(v3, { imbalance: 1.2 }), l).runs[1]!;
     expect(uneven.forwardFlops).toBe(even.forwardFlops);
     expect(matrixFlops(uneven.forward) - matrixFlops(even.forward)).toBeCloseTo(
       0.2 * 2 * 4096 * 8 * 3 * 7168 * 2048,
@@ -151,12 +151,12 @@ describe("the work of a model", () => {
 describe("stages", () => {
   it("gives V3's 61 layers to 16 stages, the last fewer for its head", () => {
     const stages = stageLayers(v3, 16, { mtp: true });
-    const counts = stages.map(({ runs }) => runs[0] + runs[1]);
+    const counts = stages.map(({ runs }) => runs[0]! + runs[1]!);
     expect(counts.reduce((a, b) => a + b)).toBe(61);
     expect(Math.max(...counts)).toBe(4);
     expect(counts.at(-1)).toBeLessThan(4);
-    expect(stages[0].embedding && stages[15].head && stages[15].mtp).toBe(true);
-    expect(stages.reduce((a, { runs }) => a + runs[0], 0)).toBe(3);
+    expect(stages[0]!.embedding && stages[15]!.head && stages[15]!.mtp).toBe(true);
+    expect(stages.reduce((a, { runs }) => a + runs[0]!, 0)).toBe(3);
   });
 
   it("gives Llama-3.1-405B's 126 layers as Meta did: one fewer at both ends (arXiv:2407.21783 §3.3.2)", () => {
@@ -170,7 +170,9 @@ describe("stages", () => {
         const stages = stageLayers(preset(name), n);
         expect(stages).toHaveLength(n);
         expect(stages.every(({ runs }) => runs.some((count) => count > 0))).toBe(true);
-        preset(name).layers.forEach((run, r) => expect(stages.reduce((a, { runs }) => a + runs[r], 0)).toBe(run.count));
+        preset(name).layers.forEach((run, r) =>
+          expect(stages.reduce((a, { runs }) => a + runs[r]!, 0)).toBe(run.count),
+        );
       }),
       { numRuns: 40 },
     );
@@ -199,7 +201,7 @@ describe("stages", () => {
 describe("activations", () => {
   const gpt = gptArchitecture({ hidden: 12288, heads: 96, layers: 96, vocab: 51200, positions: 2048 });
   const kept = (more: Partial<Job>, l: Partial<Layout>) =>
-    modelWork(job(gpt, { fusedAttention: false, sequence: 2048, ...more }), layout(l)).runs[0].activationBytes;
+    modelWork(job(gpt, { fusedAttention: false, sequence: 2048, ...more }), layout(l)).runs[0]!.activationBytes;
   const [s, h, a] = [2048, 12288, 96];
 
   it.each([1, 8])("of a GPT layer are Korthikanti's, TP %i (arXiv:2205.05198 table 2)", (t) => {
@@ -213,7 +215,7 @@ describe("activations", () => {
 
   it("of an MoE layer hold K copies of every token, and shrink from none to selective to full, and in FP8", () => {
     const bytes = (recompute: Layout["recompute"], precision: Job["precision"]) =>
-      modelWork(job(v3, { precision }), layout({ dp: 64, ep: 64, recompute })).runs[1].activationBytes / 4096;
+      modelWork(job(v3, { precision }), layout({ dp: 64, ep: 64, recompute })).runs[1]!.activationBytes / 4096;
     expect(bytes("full", "bf16")).toBe(2 * 7168);
     // input and FFN input, latents, attention output and log-sums, scores and maps, dispatched rows, gate and up (shared too)
     expect(bytes("selective", "bf16")).toBe(

@@ -51,7 +51,7 @@ export function modelWork(job: Job, layout: Layout): ModelWork {
 export function stageWorks(job: Job, stage: Stage, work: ModelWork): { work: LayerWork; count: number }[] {
   return [
     ...(stage.embedding ? [{ work: work.embedding, count: 1 }] : []),
-    ...work.runs.map((w, i) => ({ work: w, count: stage.runs[i] })).filter(({ count }) => count > 0),
+    ...work.runs.map((w, i) => ({ work: w, count: stage.runs[i]! })).filter(({ count }) => count > 0),
     ...(stage.mtp && work.mtp ? [{ work: work.mtp, count: job.architecture.mtpDepth }] : []),
     ...(stage.head ? [{ work: work.head, count: 1 }] : []),
   ];
@@ -291,7 +291,7 @@ const activation = (ops: Operations, numbers: number, gated: boolean, name: stri
 
 /** Nodes a token's experts lie on, in the mean: K of E chosen evenly, at most as many groups as routing allows. */
 export function nodesPerToken(job: Job, layout: Layout, ffn: Extract<Ffn, { kind: "moe" }>): number {
-  const nodes = Math.max(1, layout.ep / job.cluster.tiers[0].chips);
+  const nodes = Math.max(1, layout.ep / job.cluster.tiers[0]!.chips);
   const reach = ffn.nodeLimit
     ? Math.min(nodes, Math.max(1, (nodes * ffn.nodeLimit.limit) / ffn.nodeLimit.groups))
     : nodes;

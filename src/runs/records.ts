@@ -67,5 +67,5 @@ export function checkRunId(id: string): string {
 export function makeRunId(recipeName: string, startedAt: Date): string {
   const [day, time] = startedAt.toISOString().slice(0, 19).split("T");
   const name = recipeName.replace(/[^A-Za-z0-9._-]+/g, "-").slice(0, 60);
-  return `${day.replaceAll("-", "")}-${time.replaceAll(":", "")}-${name || "run"}`;
+  return `${day!.replaceAll("-", "")}-${time!.replaceAll(":", "")}-${name || "run"}`;
 }

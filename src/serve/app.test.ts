@@ -370,7 +370,7 @@ test("a request may say whether the model thinks", async () => {
       method: "POST",
       body: JSON.stringify({ messages, ...more }),
     });
-    return ((await response.json()) as { choices: { message: object }[] }).choices[0].message;
+    return ((await response.json()) as { choices: { message: object }[] }).choices[0]!.message;
   };
   expect(await ask({})).toMatchObject({ content: "O" });
   expect(await ask({ chat_template_kwargs: { thinking: true } })).toMatchObject({

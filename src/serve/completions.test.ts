@@ -58,14 +58,14 @@ test("log likelihoods of given continuations, in batches of token ids", async ()
   expect(sorted).toHaveLength(3);
   sorted.forEach((choice, p) => {
     let want = 0;
-    for (let i = context.length; i < prompts[p].length; i++) {
-      const logits = hashLogits(prompts[p].slice(0, i));
-      want += logits[prompts[p][i]] - logSumExp(logits);
+    for (let i = context.length; i < prompts[p]!.length; i++) {
+      const logits = hashLogits(prompts[p]!.slice(0, i));
+      want += logits[prompts[p]![i]!]! - logSumExp(logits);
     }
     const got = readLikelihood(choice, context.length);
     expect(got.sum).toBeCloseTo(want, 6);
     expect(got.greedy).toBe(p === 0);
-    expect(choice.logprobs.tokens).toHaveLength(prompts[p].length + 1);
+    expect(choice.logprobs.tokens).toHaveLength(prompts[p]!.length + 1);
   });
 });
 
@@ -75,23 +75,23 @@ test("an answer that ends at once still has its token, so that likelihoods line 
     { model: "fake", prompt: [[1, 2, 3]], max_tokens: 1, logprobs: 1, echo: true },
     ending,
   );
-  expect(choices[0].logprobs.tokens).toEqual(["\u0001", "\u0002", "\u0003", "<eos>"]);
-  expect(choices[0].text).toBe("\u0001\u0002\u0003");
-  expect(choices[0].finish_reason).toBe("stop");
+  expect(choices[0]!.logprobs.tokens).toEqual(["\u0001", "\u0002", "\u0003", "<eos>"]);
+  expect(choices[0]!.text).toBe("\u0001\u0002\u0003");
+  expect(choices[0]!.finish_reason).toBe("stop");
   expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 1, total_tokens: 4 });
 });
 
 test("echo without an answer only scores the prompt", async () => {
   const { choices, usage } = await post({ model: "fake", prompt: "né", max_tokens: 0, logprobs: 2, echo: true });
-  expect(choices[0].text).toBe("né");
-  expect(choices[0].logprobs.tokens).toEqual(["n", "bytes:\\xc3", "bytes:\\xa9"]);
-  expect(choices[0].logprobs.text_offset).toEqual([0, 1, 1]);
-  expect(choices[0].logprobs.token_logprobs[0]).toBeNull();
-  expect(choices[0].logprobs.top_logprobs[0]).toBeNull();
+  expect(choices[0]!.text).toBe("né");
+  expect(choices[0]!.logprobs.tokens).toEqual(["n", "bytes:\\xc3", "bytes:\\xa9"]);
+  expect(choices[0]!.logprobs.text_offset).toEqual([0, 1, 1]);
+  expect(choices[0]!.logprobs.token_logprobs[0]).toBeNull();
+  expect(choices[0]!.logprobs.top_logprobs[0]).toBeNull();
   const logits = hashLogits([110]);
-  expect(choices[0].logprobs.token_logprobs[1]).toBeCloseTo(logits[0xc3] - logSumExp(logits), 9);
+  expect(choices[0]!.logprobs.token_logprobs[1]).toBeCloseTo(logits[0xc3]! - logSumExp(logits), 9);
   // the two likeliest, and the token itself
-  expect(Object.keys(choices[0].logprobs.top_logprobs[1]!)).toHaveLength(3);
+  expect(Object.keys(choices[0]!.logprobs.top_logprobs[1]!)).toHaveLength(3);
   expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
 });
 
@@ -158,8 +158,8 @@ test("stop strings end the text, its tokens and the work", async () => {
     scripted,
   );
   expect(choices[0]).toMatchObject({ text: "one\ntwo", finish_reason: "stop" });
-  expect(choices[0].logprobs.tokens.join("")).toBe("one\ntwo");
-  expect(choices[0].logprobs.text_offset).toEqual([0, 1, 2, 3, 4, 5, 6]);
+  expect(choices[0]!.logprobs.tokens.join("")).toBe("one\ntwo");
+  expect(choices[0]!.logprobs.text_offset).toEqual([0, 1, 2, 3, 4, 5, 6]);
   expect(usage).toMatchObject({ completion_tokens: 7 });
   expect(model.counts).toMatchObject({ passes: 10, caches: 0 });
 });

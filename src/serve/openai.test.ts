@@ -50,7 +50,7 @@ describe("the official client", () => {
     expect(answer.object).toBe("chat.completion");
     expect(answer.choices).toHaveLength(1);
     expect(answer.choices[0]).toMatchObject({ index: 0, finish_reason: "stop", logprobs: null });
-    expect(answer.choices[0].message).toEqual({
+    expect(answer.choices[0]!.message).toEqual({
       role: "assistant",
       content: "It is 4. Déjà vu!",
       refusal: null,
@@ -96,7 +96,7 @@ describe("the official client", () => {
 
   test("the client's own stream helper puts the answer together", async () => {
     const final = await client.chat.completions.stream(ask("count")).finalChatCompletion();
-    expect(final.choices[0].message.content).toBe("1, 2, 3, 4, 5, 6, 7, 8, 9");
+    expect(final.choices[0]!.message.content).toBe("1, 2, 3, 4, 5, 6, 7, 8, 9");
   });
 
   test("ends at a stop string and at the token limit", async () => {
@@ -107,7 +107,7 @@ describe("the official client", () => {
     expect(short.usage!.completion_tokens).toBe(4);
     // a stop string is looked for in the answer, not in the thoughts
     const thought = await client.chat.completions.create({ ...ask("2+2?"), stop: " is" });
-    expect(thought.choices[0].message).toMatchObject({ content: "It", reasoning: "2+2 is 4, easily." });
+    expect(thought.choices[0]!.message).toMatchObject({ content: "It", reasoning: "2+2 is 4, easily." });
   });
 
   test("gives several answers, each with its index", async () => {
@@ -128,13 +128,13 @@ describe("the official client", () => {
       logprobs: true,
       top_logprobs: 2,
     });
-    const tokens = answer.choices[0].logprobs!.content!;
+    const tokens = answer.choices[0]!.logprobs!.content!;
     expect(tokens.map((t) => t.token)).toEqual(["1", ",", " "]);
-    expect(tokens[0].bytes).toEqual([49]);
-    expect(tokens[0].top_logprobs).toHaveLength(2);
-    expect(tokens[0].top_logprobs[0]).toEqual({ token: "1", logprob: tokens[0].logprob, bytes: [49] });
+    expect(tokens[0]!.bytes).toEqual([49]);
+    expect(tokens[0]!.top_logprobs).toHaveLength(2);
+    expect(tokens[0]!.top_logprobs[0]).toEqual({ token: "1", logprob: tokens[0]!.logprob, bytes: [49] });
     // 260 other tokens have logit 0, this one 30
-    expect(tokens[0].logprob).toBeCloseTo(-Math.log1p(260 * Math.exp(-30)), 12);
+    expect(tokens[0]!.logprob).toBeCloseTo(-Math.log1p(260 * Math.exp(-30)), 12);
   });
 
   test("completes text", async () => {
@@ -155,7 +155,7 @@ describe("the official client", () => {
       stream: true,
       echo: true,
     }))
-      text += chunk.choices[0].text;
+      text += chunk.choices[0]!.text;
     expect(text).toBe("<bos>count<assistant>1, 2, 3, 4");
   });
 
@@ -231,7 +231,7 @@ describe("a model that breaks", () => {
     const stream = await api.completions.create({ ...request, stream: true });
     let text = "";
     const read = async (): Promise<void> => {
-      for await (const chunk of stream) text += chunk.choices[0].text;
+      for await (const chunk of stream) text += chunk.choices[0]!.text;
     };
     await expect(read()).rejects.toThrow(/failed to answer/);
     expect(text).toBe("AAA");

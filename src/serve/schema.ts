@@ -128,7 +128,7 @@ const chatSchema = z.object({
   chat_template_kwargs: z.object({ thinking: z.boolean().nullish() }).nullish(),
   thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
 });
-EXPECTED["chat.max_tokens"] = EXPECTED.max_completion_tokens;
+EXPECTED["chat.max_tokens"] = EXPECTED.max_completion_tokens!;
 EXPECTED["chat.logprobs"] = "true or false";
 EXPECTED["completion.logprobs"] = `a whole number from 0 to ${MAX_LOGPROBS}`;
 

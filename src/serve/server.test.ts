@@ -97,7 +97,7 @@ test("training runs: the list, one run, and its log as it grows", async () => {
   writer.write(step(1));
   const list = (await (await fetch(`${server.url}/api/runs`)).json()) as { id: string }[];
   expect(list).toMatchObject([{ recipeName: "tiny", status: "running", step: 1, steps: 3, loss: 4 }]);
-  const { id } = list[0];
+  const { id } = list[0]!;
   const run = (await (await fetch(`${server.url}/api/runs/${id}`)).json()) as {
     run: object;
     log: object[];

@@ -57,7 +57,7 @@ export async function* writeText(
     if (last) content += matcher.flush();
     shown += content.length;
     const free = !matcher.stopped && matcher.heldLength === 0;
-    if (splitter?.inThought && waiting.length > 0) waiting[waiting.length - 1].thought = true;
+    if (splitter?.inThought && waiting.length > 0) waiting[waiting.length - 1]!.thought = true;
     const tokens = waiting.filter((t) => free || t.thought || t.offset < shown);
     waiting = waiting.filter((t) => !tokens.includes(t));
     return { content, reasoning: parts.reasoning, tokens };

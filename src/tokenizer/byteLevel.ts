@@ -25,8 +25,8 @@ export function bytesOfToken(token: string): Uint8Array | undefined {
   for (let i = 0; i < token.length; i++) {
     const code = token.charCodeAt(i);
     const byte = code < CHAR_BYTES.length ? CHAR_BYTES[code] : -1;
-    if (byte < 0) return undefined;
-    bytes[i] = byte;
+    if (byte! < 0) return undefined;
+    bytes[i] = byte!;
   }
   return bytes;
 }

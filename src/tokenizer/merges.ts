@@ -43,7 +43,7 @@ export function* mergeSteps(
     else if (list[list.length - 1] !== word) list.push(word);
   };
   for (let w = 0; w < ids.length; w++) {
-    for (let i = 0; i + 1 < sizes[w]; i++) change(keyOf(ids[w][i], ids[w][i + 1]), counts[w], w);
+    for (let i = 0; i + 1 < sizes[w]!; i++) change(keyOf(ids[w]![i]!, ids[w]![i + 1]!), counts[w]!, w);
     if (w % 1024 === 0) yield 0;
   }
 
@@ -62,33 +62,33 @@ export function* mergeSteps(
     if (count < options.minFrequency) break;
     const left = Math.floor(top.key / idLimit);
     const right = top.key % idLimit;
-    if (lengths[left] + lengths[right] > options.maxTokenBytes) continue;
+    if (lengths[left]! + lengths[right]! > options.maxTokenBytes) continue;
     const id = options.firstId + merges.length;
-    lengths[id] = lengths[left] + lengths[right];
+    lengths[id] = lengths[left]! + lengths[right]!;
     merges.push([left, right]);
 
     const touched = new Set<number>();
     const list = pairWords.get(top.key) ?? [];
     pairWords.delete(top.key);
     for (const w of list) {
-      const word = ids[w];
-      const size = sizes[w];
-      const weight = counts[w];
+      const word = ids[w]!;
+      const size = sizes[w]!;
+      const weight = counts[w]!;
       let out = 0;
       for (let i = 0; i < size; i++) {
         if (word[i] !== left || i + 1 >= size || word[i + 1] !== right) {
-          word[out++] = word[i];
+          word[out++] = word[i]!;
           continue;
         }
         if (out > 0) {
-          change(keyOf(word[out - 1], left), -weight, w);
-          const key = keyOf(word[out - 1], id);
+          change(keyOf(word[out - 1]!, left), -weight, w);
+          const key = keyOf(word[out - 1]!, id);
           change(key, weight, w);
           touched.add(key);
         }
         if (i + 2 < size) {
-          change(keyOf(right, word[i + 2]), -weight, w);
-          const key = keyOf(id, word[i + 2]);
+          change(keyOf(right, word[i + 2]!), -weight, w);
+          const key = keyOf(id, word[i + 2]!);
           change(key, weight, w);
           touched.add(key);
         }
@@ -113,12 +113,12 @@ class PairHeap {
   private counts: number[] = [];
 
   private before(a: number, b: number): boolean {
-    return this.counts[a] > this.counts[b] || (this.counts[a] === this.counts[b] && this.keys[a] < this.keys[b]);
+    return this.counts[a]! > this.counts[b]! || (this.counts[a] === this.counts[b] && this.keys[a]! < this.keys[b]!);
   }
 
   private swap(a: number, b: number): void {
-    [this.keys[a], this.keys[b]] = [this.keys[b], this.keys[a]];
-    [this.counts[a], this.counts[b]] = [this.counts[b], this.counts[a]];
+    [this.keys[a], this.keys[b]] = [this.keys[b]!, this.keys[a]!];
+    [this.counts[a], this.counts[b]] = [this.counts[b]!, this.counts[a]!];
   }
 
   push(key: number, count: number): void {

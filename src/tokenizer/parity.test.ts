@@ -52,7 +52,7 @@ describe.each(Object.keys(OPTIONS).filter((name) => existsSync(join(FIXTURES, na
     const tokenizer = new Tokenizer(read(name, "tokenizer.json"), read(name, "tokenizer_config.json"));
 
     it("learns the same vocabulary and merges as Hugging Face's trainer", async () => {
-      const trained = await trainTokenizer(trainingTexts(), OPTIONS[name]);
+      const trained = await trainTokenizer(trainingTexts(), OPTIONS[name]!);
       expect(JSON.parse(JSON.stringify(trained.tokenizerJson))).toEqual(read(name, "tokenizer.json"));
       expect(trained.tokenizerConfig).toEqual(read(name, "tokenizer_config.json"));
       expect(trained.tokenizerJson.model.merges).toEqual(expected.trained.merges);
@@ -61,7 +61,7 @@ describe.each(Object.keys(OPTIONS).filter((name) => existsSync(join(FIXTURES, na
 
     it("has the same size and special ids", () => {
       expect(tokenizer.vocabSize).toBe(expected.size);
-      expect(tokenizer.vocabSize).toBe(OPTIONS[name].vocabSize);
+      expect(tokenizer.vocabSize).toBe(OPTIONS[name]!.vocabSize);
       expect([tokenizer.bosId, tokenizer.eosIds, tokenizer.padId]).toEqual([
         expected.bos,
         [expected.eos],

@@ -40,7 +40,7 @@ export function preTokenize(digits: DigitGroup): (text: string) => string[] {
     let pieces = [text];
     for (const pattern of [number, cjk, rest]) {
       const next: string[] = [];
-      for (const piece of pieces) isolate(piece, pattern, next);
+      for (const piece of pieces) isolate(piece, pattern!, next);
       pieces = next;
     }
     return pieces;

@@ -20,9 +20,9 @@ function slowMerges(
     const pairs = new Map<string, { pair: Merge; count: number }>();
     words.forEach((word, w) => {
       for (let i = 0; i + 1 < word.length; i++) {
-        const pair: Merge = [word[i], word[i + 1]];
+        const pair: Merge = [word[i]!, word[i + 1]!];
         const entry = pairs.get(pair.join()) ?? { pair, count: 0 };
-        entry.count += counts[w];
+        entry.count += counts[w]!;
         pairs.set(pair.join(), entry);
       }
     });
@@ -38,7 +38,7 @@ function slowMerges(
         if (word[i] === best.pair[0] && word[i + 1] === best.pair[1]) {
           out.push(id);
           i++;
-        } else out.push(word[i]);
+        } else out.push(word[i]!);
       return out;
     });
   }

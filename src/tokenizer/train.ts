@@ -91,7 +91,7 @@ export async function trainTokenizer(
   const sorted = [...counted.counts.entries()].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const mergeCount = vocabSize - reserved;
   const learning = mergeSteps(
-    sorted.map(([word]) => Int32Array.from(encoder.encode(word), (byte) => byteIds[byte])),
+    sorted.map(([word]) => Int32Array.from(encoder.encode(word), (byte) => byteIds[byte]!)),
     sorted.map(([, count]) => count),
     { firstId: firstByteId + 256, mergeCount, minFrequency, maxTokenBytes },
   );
@@ -104,8 +104,8 @@ export async function trainTokenizer(
 
   const tokens = [...FIRST_TOKENS.map((token) => token.content), ...alphabet];
   const mergeStrings = merges.map(([left, right]): [string, string] => {
-    tokens.push(tokens[left] + tokens[right]);
-    return [tokens[left], tokens[right]];
+    tokens.push(tokens[left]! + tokens[right]!);
+    return [tokens[left]!, tokens[right]!];
   });
   const vocab: Record<string, number> = Object.create(null);
   tokens.forEach((token, id) => (vocab[token] = id));

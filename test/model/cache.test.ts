@@ -21,7 +21,7 @@ async function decoder({ config }: Fixture, batch: number, expanded: boolean): P
   const rope = ropeAt(config, input("positions", "i64", [batch, "T"]), 64);
   const past = cacheSpec(config).map(({ name, width }) => input(name, "f32", [batch, "S", width]));
   const out = languageModel(model, input("ids", "i64", [batch, "T"]), rope, { past, expanded });
-  const rows = Object.fromEntries(out.rows.map((row, i) => [`new.${cacheSpec(config)[i].name}`, row]));
+  const rows = Object.fromEntries(out.rows.map((row, i) => [`new.${cacheSpec(config)[i]!.name}`, row]));
   return compile(toOnnx({ logits: out.logits, ...rows }).bytes, { name: "decode" });
 }
 
@@ -33,27 +33,27 @@ async function step(
   ids: HostTensor,
   start: number,
 ) {
-  const [B, T] = ids.shape;
+  const [B, T] = ids.shape as [number, number];
   const positions = i64(
-    [B, T],
-    Array.from({ length: B * T }, (_, i) => start + (i % T)),
+    [B!, T!],
+    Array.from({ length: B! * T! }, (_, i) => start + (i % T!)),
   );
   const feeds: Record<string, HostTensor> = { ids, positions };
   for (const { name } of exe.inputs) feeds[name] ??= cache.get(name) ?? weights.get(name)!;
   const out = await exe.run(feeds);
   for (const { name, width } of cacheSpec(config))
-    cache.set(name, joined(cache.get(name)!, out[`new.${name}`], B, width));
-  return out.logits.data as Float32Array;
+    cache.set(name, joined(cache.get(name)!, out[`new.${name}`]!, B!, width));
+  return out.logits!.data as Float32Array;
 }
 
 function joined(past: HostTensor, rows: HostTensor, batch: number, width: number): HostTensor {
   const [s, t] = [past.shape[1], rows.shape[1]];
-  const data = new Float32Array(batch * (s + t) * width);
+  const data = new Float32Array(batch * (s! + t!) * width);
   for (let b = 0; b < batch; b++) {
-    data.set((past.data as Float32Array).subarray(b * s * width, (b + 1) * s * width), b * (s + t) * width);
-    data.set((rows.data as Float32Array).subarray(b * t * width, (b + 1) * t * width), (b * (s + t) + s) * width);
+    data.set((past.data as Float32Array).subarray(b * s! * width, (b + 1) * s! * width), b * (s! + t!) * width);
+    data.set((rows.data as Float32Array).subarray(b * t! * width, (b + 1) * t! * width), (b * (s! + t!) + s!) * width);
   }
-  return f32([batch, s + t, width], data);
+  return f32([batch, s! + t!, width], data);
 }
 
 const emptyCache = (config: ModelConfig, batch: number) =>
@@ -61,7 +61,7 @@ const emptyCache = (config: ModelConfig, batch: number) =>
 
 /** Columns start … end of ids [B, T]. */
 function columns(ids: HostTensor, start: number, end: number): HostTensor {
-  const [B, T] = ids.shape;
+  const [B, T] = ids.shape as [number, number];
   const rows = Array.from({ length: B }, (_, b) =>
     Array.from(ids.data.slice(b * T + start, b * T + end) as BigInt64Array, Number),
   );
@@ -76,22 +76,22 @@ describe.each(NAMES)("%s with a cache", (name) => {
       const fixture = await loadFixture(name);
       const { config, reference } = fixture;
       const ids = reference.get("input_ids")!;
-      const [B, T] = ids.shape;
+      const [B, T] = ids.shape as [number, number];
       const V = config.vocab_size;
       const expected = reference.get("logits")!.data as Float32Array;
-      const exe = await decoder(fixture, B, expanded);
-      for (let cut = 0; cut <= T; cut++) {
-        const cache = emptyCache(config, B);
-        const logits = new Float32Array(B * T * V);
+      const exe = await decoder(fixture, B!, expanded);
+      for (let cut = 0; cut <= T!; cut++) {
+        const cache = emptyCache(config, B!);
+        const logits = new Float32Array(B! * T! * V);
         // the first part in one pass, the rest token by token when the cut is short and in one pass when it is long
-        const stops = cut < T - 3 ? [cut, T] : [cut, ...Array.from({ length: T - cut }, (_, i) => cut + i + 1)];
+        const stops = cut < T! - 3 ? [cut, T] : [cut, ...Array.from({ length: T! - cut }, (_, i) => cut + i + 1)];
         let start = 0;
         for (const stop of new Set(stops)) {
           if (stop === start) continue;
-          const part = await step(exe, fixture, cache, columns(ids, start, stop), start);
-          for (let b = 0; b < B; b++)
-            logits.set(part.subarray(b * (stop - start) * V, (b + 1) * (stop - start) * V), (b * T + start) * V);
-          start = stop;
+          const part = await step(exe, fixture, cache, columns(ids, start, stop!), start);
+          for (let b = 0; b < B!; b++)
+            logits.set(part.subarray(b * (stop! - start) * V, (b + 1) * (stop! - start) * V), (b * T + start) * V);
+          start = stop!;
         }
         expect(distance(logits, expected), `cut at ${cut}`).toBeLessThan(1e-4);
       }
@@ -117,9 +117,9 @@ describe("languageModel", () => {
     const { logits } = await exe.run(feeds);
     const all = reference.get("logits")!.data as Float32Array;
     const V = config.vocab_size;
-    expect(logits.shape).toEqual([2, V]);
+    expect(logits!.shape).toEqual([2, V]);
     expect(
-      distance(logits.data as Float32Array, Float32Array.of(...all.subarray(12 * V, 13 * V), ...all.subarray(25 * V))),
+      distance(logits!.data as Float32Array, Float32Array.of(...all.subarray(12 * V, 13 * V), ...all.subarray(25 * V))),
     ).toBeLessThan(1e-4);
   });
 });

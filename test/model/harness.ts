@@ -58,8 +58,8 @@ export function distance(actual: ArrayLike<number>, expected: ArrayLike<number>)
   let worst = 0;
   let scale = 0;
   for (let i = 0; i < expected.length; i++) {
-    worst = Math.max(worst, Number.isNaN(actual[i]) ? Infinity : Math.abs(actual[i] - expected[i]));
-    scale = Math.max(scale, Math.abs(expected[i]));
+    worst = Math.max(worst, Number.isNaN(actual[i]) ? Infinity : Math.abs(actual[i]! - expected[i]!));
+    scale = Math.max(scale, Math.abs(expected[i]!));
   }
   return scale === 0 ? worst : worst / scale;
 }

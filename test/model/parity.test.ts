@@ -37,9 +37,9 @@ function lossAndGradients(model: ModelBuilder, shape: readonly number[], options
 /** The embedding's gradient: rows added up by id, on top of what came through a tied head. */
 function withRows(result: Record<string, HostTensor>, key: string, size: number, width: number): Float64Array {
   const total = new Float64Array(size);
-  result[`grad.${key}`]?.data.forEach((value, i) => (total[i] += Number(value)));
-  numbers(result.rowIds).forEach((id, row) => {
-    for (let d = 0; d < width; d++) total[id * width + d] += Number(result.rows.data[row * width + d]);
+  result[`grad.${key}`]?.data.forEach((value, i) => (total[i]! += Number(value)));
+  numbers(result.rowIds!).forEach((id, row) => {
+    for (let d = 0; d < width; d++) total[id * width + d]! += Number(result.rows!.data[row * width + d]);
   });
   return total;
 }
@@ -65,10 +65,10 @@ describe.each(names("parity"))("%s", (name) => {
     const ids = fixture.reference.get("input_ids")!;
     const [B, T] = ids.shape;
     const build = (model: ModelBuilder) => ({
-      logits: languageModel(model, input("input_ids", "i64", [B, T]), ropeFromStart(fixture.config, B, T)).logits,
+      logits: languageModel(model, input("input_ids", "i64", [B!, T!]), ropeFromStart(fixture.config, B!, T!)).logits,
     });
     const { logits } = await evaluate(fixture, build, { input_ids: ids });
-    expect(distance(logits.data as Float32Array, fixture.reference.get("logits")!.data as Float32Array)).toBeLessThan(
+    expect(distance(logits!.data as Float32Array, fixture.reference.get("logits")!.data as Float32Array)).toBeLessThan(
       LOGITS,
     );
   });
@@ -79,7 +79,7 @@ describe.each(names("parity"))("%s", (name) => {
     const result = await evaluate(fixture, (model) => lossAndGradients(model, ids.shape, { depth: 0 }), {
       input_ids: ids,
     });
-    expect(numbers(result.loss)[0]).toBeCloseTo(numbers(fixture.reference.get("loss")!)[0], 4);
+    expect(numbers(result.loss!)[0]).toBeCloseTo(numbers(fixture.reference.get("loss")!)[0]!, 4);
     expectGradients(fixture, result);
   });
 });
@@ -91,13 +91,13 @@ describe.each(names("mtp"))("%s", (name) => {
     const ids = reference.get("input_ids")!;
     const options = { lambda: about.lambda, alpha: about.alpha };
     const result = await evaluate(fixture, (model) => lossAndGradients(model, ids.shape, options), { input_ids: ids });
-    expect(numbers(result.mainLoss)[0]).toBeCloseTo(numbers(reference.get("main_loss")!)[0], 4);
+    expect(numbers(result.mainLoss!)[0]).toBeCloseTo(numbers(reference.get("main_loss")!)[0]!, 4);
     numbers(reference.get("mtp_losses")!).forEach((loss, k) =>
-      expect(numbers(result[`mtpLoss${k}`])[0]).toBeCloseTo(loss, 4),
+      expect(numbers(result[`mtpLoss${k}`]!)[0]).toBeCloseTo(loss, 4),
     );
     const balance = numbers(reference.get("balance_losses")!).reduce((a, b) => a + b);
-    expect(numbers(result.balanceLoss)[0]).toBeCloseTo(balance, 4);
-    expect(numbers(result.loss)[0]).toBeCloseTo(numbers(reference.get("loss")!)[0], 4);
+    expect(numbers(result.balanceLoss!)[0]).toBeCloseTo(balance, 4);
+    expect(numbers(result.loss!)[0]).toBeCloseTo(numbers(reference.get("loss")!)[0]!, 4);
     expectGradients(fixture, result);
   });
 });

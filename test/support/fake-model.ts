@@ -104,7 +104,7 @@ export function fakeModel(
         if (options.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.delayMs));
         else await null;
         for (let t = 0; t < tokens.length; t++) {
-          held.push(tokens[t]);
+          held.push(tokens[t]!);
           if (!all && t < tokens.length - 1) continue;
           const row = shared.subarray(all ? t * vocabSize : 0, (all ? t + 1 : 1) * vocabSize);
           const answer = next(held);

@@ -63,10 +63,10 @@ export class ScriptedEngine implements Engine {
         signal?.throwIfAborted();
         if (i === request.maxTokens - 1) {
           done = true;
-          yield { id: ids[i], finish: "length" };
+          yield { id: ids[i]!, finish: "length" };
           return;
         }
-        yield { id: ids[i] };
+        yield { id: ids[i]! };
       }
       done = true;
       yield { id: EOS, finish: "stop" };

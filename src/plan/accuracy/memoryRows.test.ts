@@ -3,7 +3,7 @@ import { memoryErrors } from "./memoryRows.ts";
 
 const median = (values: number[]) => {
   const sorted = values.map(Math.abs).sort((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
 };
 const errors = memoryErrors();
 const of = (family: string) => errors.filter(({ row }) => row.family === family).map(({ error }) => error);

@@ -91,7 +91,7 @@ function gptRows(
   none: number,
   selective: number,
 ): MemoryRow[] {
-  const gpt = ARCHITECTURES[name];
+  const gpt = ARCHITECTURES[name]!;
   const base = { family: "Korthikanti 2022" as const, microBatches: pp * 8, source: korthikanti };
   const of = (more: Partial<Job>) =>
     job(gpt, MIXED, { sequence: 2048, fusedAttention: false, schedule: vp > 1 ? "interleaved" : "1f1b", ...more });
@@ -161,7 +161,7 @@ export const MEMORY_ROWS: MemoryRow[] = [
     titanRow(
       `8B FSDP ${8 / cp}, CP ${cp}, full recomputation, FP8`,
       "8b",
-      [83.9, 84.2, 84.0, 84.5][i],
+      [83.9, 84.2, 84.0, 84.5][i]!,
       { dp: 8 / cp, cp, recompute: "full" },
       { sequence: 32768 * cp, precision: "fp8" },
     ),
@@ -196,7 +196,7 @@ export const MEMORY_ROWS: MemoryRow[] = [
     measuredBytes: 62.166 * GiB,
     microBatches: 64,
     source: bridge,
-    job: job(ARCHITECTURES["qwen3-30b-a3b"], GRADIENTS_16, { sequence: 4096 }),
+    job: job(ARCHITECTURES["qwen3-30b-a3b"]!, GRADIENTS_16, { sequence: 4096 }),
     layout: layout({ dp: 16, ep: 16, zero: 1 }),
   },
   {
@@ -218,8 +218,8 @@ export function predictRow({ counts, job, layout, microBatches }: MemoryRow): nu
     const [run] = modelWork(job, layout).runs;
     const perRank = layerCount(job.architecture) / layout.pp;
     const { weight, gradient, master, moments } = job.bytes;
-    if (counts === "states") return perRank * run.sharedParameters * (weight + gradient + master + moments);
-    return (perRank / layout.vp) * held.inFlight[0] * run.activationBytes;
+    if (counts === "states") return perRank * run!.sharedParameters * (weight + gradient + master + moments);
+    return (perRank / layout.vp) * held.inFlight[0]! * run!.activationBytes;
   }
   return memoryOf(job, layout, held, { slack: counts === "reserved" ? ALLOCATOR_SLACK : 0, contextBytes: 0 }).total;
 }

@@ -43,7 +43,7 @@ const chips: Record<string, Chip> = {
 
 /** Fixed figures instead of the planner, the chip table and the rules, so that each rule of the audit is tested alone. */
 const world = (change: Partial<World> = {}): World => ({
-  chipOf: (id) => chips[id],
+  chipOf: (id) => chips[id]!,
   obtainable: ({ id }) =>
     id === "h100"
       ? { known: true, ever: false, short: "never", sources: [] }
@@ -62,7 +62,7 @@ const world = (change: Partial<World> = {}): World => ({
   ...change,
 });
 
-const v3 = CLAIMS["deepseek-v3"];
+const v3 = CLAIMS["deepseek-v3"]!;
 /** The claim with all its times scaled together, so that its own sums still fit. */
 const scaled = (factor: number): ClaimInput => {
   const hours = [2.664e6, 119e3, 5e3].map((h) => h * factor);
@@ -72,7 +72,7 @@ const scaled = (factor: number): ClaimInput => {
     stepParts: Object.fromEntries(
       Object.entries(v3.stepParts!).map(([name, seconds]) => [name, (seconds as number) * factor]),
     ),
-    phases: v3.phases.map((phase, i) => ({ ...phase, gpuHours: hours[i], usd: hours[i] * 2 })),
+    phases: v3.phases.map((phase, i) => ({ ...phase, gpuHours: hours[i], usd: hours[i]! * 2 })),
     stated: { gpuHours: 2.788e6 * factor, usd: 5.576e6 * factor },
   };
 };
@@ -86,8 +86,8 @@ describe("audit of DeepSeek-V3", () => {
 
   it("finds the published figures again", () => {
     expect(check(report, "steps").numbers.worked).toBeCloseTo(2.6667e6, -3);
-    expect(Math.abs(check(report, "steps").numbers.off)).toBeLessThan(0.0015);
-    expect(check(report, "flops-causal").numbers.worked / 1e12).toBeCloseTo(386.5, 0);
+    expect(Math.abs(check(report, "steps").numbers.off!)).toBeLessThan(0.0015);
+    expect(check(report, "flops-causal").numbers.worked! / 1e12).toBeCloseTo(386.5, 0);
     expect(check(report, "mfu-causal").numbers.worked).toBeCloseTo(0.3906, 3);
     expect(check(report, "mfu-full").numbers.worked).toBeCloseTo(0.4385, 3);
     expect(check(report, "peers").numbers.ratio).toBeCloseTo(1543.2 / 1297, 3);
@@ -120,11 +120,11 @@ describe("audit of DeepSeek-V3", () => {
 
   it("weighs other explanations", () => {
     const [twice, fourTimes, other, fleet] = report.alternatives;
-    expect(twice.fits).toBe("poorly");
-    expect(fourTimes.likelihoodRatio).toBeLessThan(twice.likelihoodRatio);
-    expect(other.likelihoodRatio).toBeGreaterThan(twice.likelihoodRatio);
-    expect(fleet.needs.find(({ quantity }) => quantity.startsWith("micro-batches"))!.fits).toBe("no");
-    expect(fleet.needs.find(({ quantity }) => quantity === "days, if all of them ran it")!.needed).toBe("2.3");
+    expect(twice!.fits).toBe("poorly");
+    expect(fourTimes!.likelihoodRatio).toBeLessThan(twice!.likelihoodRatio);
+    expect(other!.likelihoodRatio).toBeGreaterThan(twice!.likelihoodRatio);
+    expect(fleet!.needs.find(({ quantity }) => quantity.startsWith("micro-batches"))!.fits).toBe("no");
+    expect(fleet!.needs.find(({ quantity }) => quantity === "days, if all of them ran it")!.needed).toBe("2.3");
   });
 
   it("becomes a document that cites every source", () => {
@@ -147,7 +147,7 @@ describe("the verdict follows from the checks", () => {
     expect(check(quarter, "peak").grade).toBe("broken");
     expect(half.hours.asStated).toBeLessThan(0.1);
     expect(half.hours.p50).toBeGreaterThan(0.75 * whole.hours.p50);
-    expect(half.alternatives[0].likelihoodRatio).toBeGreaterThan(1);
+    expect(half.alternatives[0]!.likelihoodRatio).toBeGreaterThan(1);
   });
 
   it("without step, layout and trace, half the hours are still not shown", () => {
@@ -238,8 +238,8 @@ describe("the bands' arithmetic", () => {
       [0.975, 1.96],
       [0.99, 2.3263],
     ])
-      expect(normalQuantile(p)).toBeCloseTo(z, 2);
-    const band = quantiles(2, ([a, b]) => Math.exp(0.3 * normalQuantile(a) + 0.4 * normalQuantile(b)));
+      expect(normalQuantile(p!)).toBeCloseTo(z!, 2);
+    const band = quantiles(2, ([a, b]) => Math.exp(0.3 * normalQuantile(a!) + 0.4 * normalQuantile(b!)));
     expect(band.p50).toBeCloseTo(1, 2);
     expect(Math.log(band.p90)).toBeCloseTo(0.5 * 1.2816, 1);
     expect(Math.log(band.p10)).toBeCloseTo(-0.5 * 1.2816, 1);
@@ -306,15 +306,15 @@ describe("with the real planner, chips, rules and prices", () => {
 
 describe("the other claims that ship", () => {
   it("R1 adds up: 512 GPUs, not 648, and more hours than its answers need", () => {
-    const r1 = run(CLAIMS["deepseek-r1"]);
+    const r1 = run(CLAIMS["deepseek-r1"]!);
     expect(check(r1, "wall-0").numbers).toMatchObject({ worked: 101_376, stated: 101_000 });
-    expect(check(run({ ...CLAIMS["deepseek-r1"], gpus: 648 }), "wall-0").grade).toBe("broken");
+    expect(check(run({ ...CLAIMS["deepseek-r1"]!, gpus: 648 }), "wall-0").grade).toBe("broken");
     expect(check(r1, "rollouts-R1-Zero").numbers.fill).toBeLessThan(0.5);
     expect(check(r1, "clock-R1-Zero").numbers.secondsPerRollout).toBeCloseTo(1093, 0);
     expect(["adds up", "plausible, aggressive"]).toContain(r1.verdict.label);
     expect(r1.money.programme.usd.p50).toBeGreaterThan(5.576e6);
     const expecting = (p50: number) =>
-      run(CLAIMS["deepseek-r1"], {
+      run(CLAIMS["deepseek-r1"]!, {
         predictAnswers: () => [
           { phase: "R1-Zero", gpuHours: { p10: p50 / 1.7, p50, p90: p50 * 1.7 }, says: "", sources: [] },
         ],
@@ -324,9 +324,9 @@ describe("the other claims that ship", () => {
     expect(expecting(500e3).verdict.grade).toBe("unshown");
     expect(expecting(500e3).hours.p90).toBeGreaterThan(2 * r1.hours.p50);
     const half = run({
-      ...CLAIMS["deepseek-r1"],
+      ...CLAIMS["deepseek-r1"]!,
       stated: {},
-      phases: CLAIMS["deepseek-r1"].phases.map((p, i) => ({
+      phases: CLAIMS["deepseek-r1"]!.phases.map((p, i) => ({
         ...p,
         gpuHours: [50.5e3, 2.5e3, 20.5e3][i],
         hours: [99, undefined, 40][i],
@@ -334,7 +334,7 @@ describe("the other claims that ship", () => {
       })),
     });
     expect(check(half, "clock-R1-Zero").numbers.neededPerUser).toBeGreaterThan(
-      2 * check(r1, "clock-R1-Zero").numbers.neededPerUser,
+      2 * check(r1, "clock-R1-Zero").numbers.neededPerUser!,
     );
   });
 

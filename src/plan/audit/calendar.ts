@@ -12,7 +12,7 @@ export function checkCalendar(subject: Subject): Check[] {
   const { claim, chip } = subject;
   if (!claim.gpus) return [];
   const days = claim.phases.reduce(
-    (a, phase, i) => a + subject.phases[i].gpuHours / (phase.gpus ?? claim.gpus!) / 24,
+    (a, phase, i) => a + subject.phases[i]!.gpuHours / (phase.gpus ?? claim.gpus!) / 24,
     0,
   );
   const from = claim.notBefore ?? chip.released;

@@ -20,10 +20,10 @@ describe("a claim", () => {
     const claim = parseClaim(small);
     expect(claim.tokens).toBe(36e12);
     expect(claim.precision).toBe("bf16");
-    expect(phaseHours(claim, claim.phases[0])).toBe(30 * 24 * 1024);
-    expect(phaseStretches(claim, claim.phases[0])).toEqual([{ tokens: 36e12, sequence: 4096 }]);
+    expect(phaseHours(claim, claim.phases[0]!)).toBe(30 * 24 * 1024);
+    expect(phaseStretches(claim, claim.phases[0]!)).toEqual([{ tokens: 36e12, sequence: 4096 }]);
     const money = parseClaim({ ...small, gpus: undefined, phases: [{ name: "all", usd: "$5.5M" }] });
-    expect(phaseHours(money, money.phases[0])).toBe(2.2e6);
+    expect(phaseHours(money, money.phases[0]!)).toBe(2.2e6);
     expect(claimConfig(parseClaim(small)).model_type).toBe("qwen3");
   });
 

@@ -12,7 +12,9 @@ const amount = (what: string) =>
     .transform((value, context) => {
       if (typeof value === "number") return value;
       const found = /^\s*\$?([\d.,]+(?:e\d+)?)\s*([kmbt])?\s*$/i.exec(value);
-      const number = found ? Number(found[1].replaceAll(",", "")) * (SUFFIX[(found[2] ?? "").toLowerCase()] ?? 1) : NaN;
+      const number = found
+        ? Number(found[1]!.replaceAll(",", "")) * (SUFFIX[(found[2] ?? "").toLowerCase()] ?? 1)
+        : NaN;
       if (Number.isNaN(number)) context.addIssue({ code: "custom", message: what });
       return number;
     })

@@ -67,7 +67,7 @@ export function believe(
   if (sum === 0) return { p10: stated * floor, p50: stated * floor, p90: stated * floor, asStated: 0 };
   const at = (share: number) => {
     let run = 0;
-    for (let i = 0; i < xs.length; i++) if ((run += mass[i]) >= share * sum) return stated * Math.exp(xs[i]);
+    for (let i = 0; i < xs.length; i++) if ((run += mass[i]!) >= share * sum) return stated * Math.exp(xs[i]!);
     return stated * Math.exp(xs.at(-1)!);
   };
   return { p10: at(0.1), p50: at(0.5), p90: at(0.9), asStated: honest / sum };

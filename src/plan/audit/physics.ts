@@ -141,7 +141,7 @@ export function pairsOf(schedule: "dualpipe" | "dualpipev", pp: number, microBat
   const stages = Array.from({ length: schedule === "dualpipev" ? 2 * pp : pp }, () => stage);
   const counts = new Array<number>(pp).fill(0);
   for (const { kind, rank } of simulate({ schedule, stages, pp, vp: 1, microBatches, sendSeconds: 0 }).events)
-    if (kind === "FB") counts[rank]++;
+    if (kind === "FB") counts[rank]!++;
   PAIRS.set(key, counts);
   return counts;
 }

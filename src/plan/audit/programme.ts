@@ -69,7 +69,7 @@ export function quantiles(dimensions: number, value: (u: number[]) => number, po
   const values = Float64Array.from({ length: points }, (_, n) =>
     value(alpha.map((a) => (0.5 + (n + 1) * a) % 1)),
   ).sort();
-  const at = (share: number) => values[Math.min(points - 1, Math.floor(share * points))];
+  const at = (share: number) => values[Math.min(points - 1, Math.floor(share * points))]!;
   return { p10: at(0.1), p50: at(0.5), p90: at(0.9) };
 }
 
@@ -78,7 +78,7 @@ export function normalQuantile(p: number): number {
   table ??= Array.from({ length: SLOTS + 1 }, (_, i) => halve(Math.min(Math.max(i / SLOTS, 1e-4), 1 - 1e-4)));
   const at = Math.min(Math.max(p, 0), 1) * SLOTS;
   const i = Math.min(Math.floor(at), SLOTS - 1);
-  return table[i] + (at - i) * (table[i + 1] - table[i]);
+  return table[i]! + (at - i) * (table[i + 1]! - table[i]!);
 }
 const SLOTS = 1024;
 let table: number[] | undefined;
@@ -132,11 +132,12 @@ export function costs(
   };
   const multiple: Band = { p10: PROGRAMME_MULTIPLE.low, p50: PROGRAMME_MULTIPLE.middle, p90: PROGRAMME_MULTIPLE.high };
   const base = claim.standsOn.reduce((a, { gpuHours }) => a + (gpuHours ?? 0), 0);
-  const final = quantiles(2, ([h, p]) => draw(hours, h) * draw(price, p));
+  const final = quantiles(2, ([h, p]) => draw(hours, h!) * draw(price, p!));
   const whole_ = quantiles(
     4,
     ([h, p, m, s]) =>
-      ((draw(hours, h) + base) * draw(price, p) * draw(multiple, m)) / (1 - (STAFF.from + s * (STAFF.to - STAFF.from))),
+      ((draw(hours, h!) + base) * draw(price, p!) * draw(multiple, m!)) /
+      (1 - (STAFF.from + s! * (STAFF.to - STAFF.from))),
   );
   const finalRun: MoneyLine = {
     what: "the run itself",

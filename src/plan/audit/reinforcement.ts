@@ -44,7 +44,7 @@ export function rollouts(subject: Subject): Rollouts[] {
     const training = trainingFlops(config, meanTokens);
     const update = (training * (1 + EXTRA_FORWARDS / 3)) / (TRAINING_SHARE * chip.bf16FlopsPerSec);
     const tokens = steps * outputsPerStep * meanTokens;
-    const gpuHours = subject.phases[i].gpuHours;
+    const gpuHours = subject.phases[i]!.gpuHours;
     const secondsPerStep = (gpuHours * 3600) / gpus / steps;
     const perRollout = (phase.outputsPerRollout ?? outputsPerStep) / outputsPerStep;
     const secondsPerRollout = secondsPerStep * perRollout;

@@ -233,7 +233,7 @@ export function checkGoodput(subject: Subject): Check[] {
         : `goodput ${percent(goodput)}`,
       numbers: { goodput },
       sources: [
-        GOODPUT_SOURCES[0],
+        GOODPUT_SOURCES[0]!,
         {
           title: "MegaScale (over 90 % effective training time on 12,288 GPUs), arXiv:2402.15627",
           date: "2024-02-23",
@@ -249,7 +249,7 @@ export function checkGoodput(subject: Subject): Check[] {
 /** How much of the hours comes with work that can be counted; the rest is taken on its word. */
 export function checkCovered(subject: Subject): Check[] {
   const open = subject.phases.filter((phase, i) => {
-    const { steps, outputsPerStep, meanTokens } = subject.claim.phases[i];
+    const { steps, outputsPerStep, meanTokens } = subject.claim.phases[i]!;
     return !phase.work && !(phase.kind === "rl" && steps && outputsPerStep && meanTokens);
   });
   const share = 1 - open.reduce((a, { gpuHours }) => a + gpuHours, 0) / subject.gpuHours;

@@ -121,7 +121,7 @@ function predictAnswers({ claim, config, chip }: Subject): AnswersPrediction[] {
           ],
           { speculation },
         );
-        const { gpuHours, low, high, says } = phases[0];
+        const { gpuHours, low, high, says } = phases[0]!;
         return [{ phase: name, gpuHours: { p10: gpuHours * low, p50: gpuHours, p90: gpuHours * high }, says, sources }];
       } catch (error) {
         if (error instanceof ConfigError) return [];

@@ -171,6 +171,8 @@ const split_: Primitive<SplitParams> = {
 };
 
 /** Cuts along an axis into parts of given lengths: numbers, or an i64 tensor with the parts' symbols in `lengths`. */
+export function split(x: Tensor, axis: number, sizes: [number, number]): [Tensor, Tensor];
+export function split(x: Tensor, axis: number, sizes: number[] | Tensor, lengths?: Dim[]): Tensor[];
 export function split(x: Tensor, axis: number, sizes: number[] | Tensor, lengths?: Dim[]): Tensor[] {
   const at = axisOf(axis, x.rank, place("split"));
   if (sizes instanceof Tensor) return apply(split_, [x, sizes], { axis: at, lengths: lengths!, sized: true });

@@ -19,7 +19,7 @@ export function groupByAge(all: Conversation[], now: number): [string, Conversat
   for (const c of all) {
     const at =
       c.updatedAt >= midnight ? 0 : c.updatedAt >= midnight - DAY ? 1 : c.updatedAt >= midnight - 6 * DAY ? 2 : 3;
-    groups[at][1].push(c);
+    groups[at]![1].push(c);
   }
   return groups.filter(([, group]) => group.length > 0);
 }

@@ -22,7 +22,7 @@ export function TurnView(props: Props) {
     () => (
       <section class="turn">
         <Question conversationId={conversationId} turn={turn} last={last} />
-        {turn.answers[turn.shown] && <AnswerView {...props} answer={turn.answers[turn.shown]} />}
+        {turn.answers[turn.shown] && <AnswerView {...props} answer={turn.answers[turn.shown]!} />}
       </section>
     ),
     [turn, last, conversationId],

@@ -147,7 +147,7 @@ const often = (perDay: number): string =>
 
 const gridIn = (country: string): string | undefined => {
   try {
-    energy({ chip: CHIPS.h100, gpuHours: 1, country });
+    energy({ chip: CHIPS.h100!, gpuHours: 1, country });
     return country;
   } catch {
     return undefined;
@@ -200,15 +200,15 @@ export function* points({ form, result, chip }: Answer): Generator<{ points: Poi
   }
   for (const id of RIVALS.filter((id) => id !== chip.id && CHIPS[id]).slice(0, 6)) {
     const { networkBytesPerSec: ____, layout: _____, precision, ...free } = rest;
-    const usdPerGpuHour = priceElsewhere(form, CHIPS[id]);
+    const usdPerGpuHour = priceElsewhere(form, CHIPS[id]!);
     if (usdPerGpuHour !== undefined)
       ways.push({
         kind: "chips",
         question: {
           ...free,
-          chip: CHIPS[id],
+          chip: CHIPS[id]!,
           gpus: result.gpus,
-          ...(CHIPS[id].fp8 && precision ? { precision } : {}),
+          ...(CHIPS[id]!.fp8 && precision ? { precision } : {}),
           usdPerGpuHour,
         },
       });
@@ -279,7 +279,7 @@ export function phases(
 ): PhasesResult {
   const { question } = questionOf(form);
   const { layout: _, budgetUsd: __, days: ___, ...rest } = question;
-  const { phases: specs, speculation } = PHASES[question.modelName];
+  const { phases: specs, speculation } = PHASES[question.modelName]!;
   return planPhases({ ...rest, gpus }, specs, {
     speculation,
     onProgress: (done, total, note) => void (done < total && onProgress(done, total, note)),

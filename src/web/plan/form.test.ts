@@ -50,8 +50,8 @@ describe("a question's form", () => {
     const { asked, faults } = read(form({ tokens: "lots", gpus: "2048.5", zero: "4", on: "soon" }));
     expect(asked).toBeUndefined();
     expect(faults.map((f) => f.field)).toEqual(["zero", "tokens", "gpus", "on"]);
-    expect(faults[1].message).toBe("Expected tokens as a number, such as 14.8T, 300B or 20000000.");
-    expect(faults[0].message).toContain("0 to 3");
+    expect(faults[1]!.message).toBe("Expected tokens as a number, such as 14.8T, 300B or 20000000.");
+    expect(faults[0]!.message).toContain("0 to 3");
   });
 
   it("finds the control that the planner complains about", () => {

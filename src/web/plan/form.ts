@@ -83,9 +83,9 @@ export function amount(text: string): number | null {
   const found = /^([\d]+(?:[\d,_ ]*\d)?(?:\.\d*)?|\.\d+)(?:e\+?(\d{1,2}))?\s*([kmbgtp])?$/i.exec(text.trim());
   if (!found) return null;
   const value =
-    Number(found[1].replace(/[,_ ]/g, "")) *
+    Number(found[1]!.replace(/[,_ ]/g, "")) *
     10 ** Number(found[2] ?? 0) *
-    (found[3] ? UNITS[found[3].toLowerCase()] : 1);
+    (found[3] ? UNITS[found[3].toLowerCase()] : 1)!;
   return Number.isFinite(value) ? value : null;
 }
 
@@ -214,10 +214,11 @@ export function fieldOf(message: string, form: Form = BLANK): Field | "" {
   const layout = LAYOUT_FIELDS.filter(named);
   const fixed = layout.find((field) => form[field] !== "");
   if (fixed) return fixed;
-  if (text.startsWith("layout") && layout.length > 0) return layout[0];
+  if (text.startsWith("layout") && layout.length > 0) return layout[0]!;
   const [head, better] = [text.split(":", 1)[0], /nearest that works: (.*)/s.exec(text)?.[1] ?? ""];
   if (form.goal !== "gpus" && better && named(form.goal)) return form.goal as Field;
-  for (const place of [head, better, text]) for (const [pattern, field] of WORDS) if (pattern.test(place)) return field;
+  for (const place of [head, better, text])
+    for (const [pattern, field] of WORDS) if (pattern.test(place!)) return field;
   return "";
 }
 

@@ -37,7 +37,7 @@ function paintAll(
 ): number {
   const [back, ink, muted, faint] = ["--bg", "--text", "--muted", "--faint"].map(cssColor);
   pen.setTransform(2, 0, 0, 2, 0, 0);
-  pen.fillStyle = back;
+  pen.fillStyle = back!;
   pen.fillRect(0, 0, WIDTH, height);
   const write = (text: string, x: number, y: number, font: string, color: string) => {
     pen.font = `${font} system-ui, sans-serif`;
@@ -48,23 +48,23 @@ function paintAll(
     return pen.measureText(text).width;
   };
   let y = PAD + 22;
-  write(title, PAD, y, "650 24px", ink);
-  for (const line of lines) write(line, PAD, (y += 26), "16px", muted);
+  write(title, PAD, y, "650 24px", ink!);
+  for (const line of lines) write(line, PAD, (y += 26), "16px", muted!);
   for (const figure of figures) {
     y += 44;
-    write(figure.dataset.figure!, PAD, y, "600 17px", ink);
+    write(figure.dataset.figure!, PAD, y, "600 17px", ink!);
     y += 12;
     for (const part of figure.querySelectorAll<SVGSVGElement | HTMLCanvasElement | HTMLElement>(
       "svg[viewBox], canvas, h3, .legend",
     )) {
       if (part.closest("button")) continue;
-      if (part.tagName === "H3") write(words(part), PAD, (y += 26), "600 14px", ink);
-      else if (part.classList.contains("legend")) y = paintLegend(pen, part, y + 20, muted, write);
+      if (part.tagName === "H3") write(words(part), PAD, (y += 26), "600 14px", ink!);
+      else if (part.classList.contains("legend")) y = paintLegend(pen, part, y + 20, muted!, write);
       else y = paintDrawing(pen, part as SVGSVGElement | HTMLCanvasElement, y) + 4;
     }
   }
   y += 40;
-  write(foot, PAD, y, "13px", faint);
+  write(foot, PAD, y, "13px", faint!);
   return Math.ceil(y + PAD);
 }
 

@@ -115,7 +115,7 @@ export function Chart({
     if (!zoomed.current) live.setData(data);
     else {
       // Keep the reader's window on x while new points come.
-      const { min, max } = live.scales.x;
+      const { min, max } = live.scales.x!;
       live.setData(data, false);
       live.setScale("x", { min: min ?? 0, max: max ?? 1 });
     }

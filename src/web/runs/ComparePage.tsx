@@ -25,7 +25,7 @@ export function ComparePage({ ids }: { ids: string[] }) {
   const names = useMemo(
     () =>
       unique(
-        ids.map((id, i) => views[i].info?.recipeName ?? id),
+        ids.map((id, i) => views[i]!.info?.recipeName ?? id),
         ids,
       ),
     [version],
@@ -36,8 +36,8 @@ export function ComparePage({ ids }: { ids: string[] }) {
       x,
       curves: columns.map(
         (c, i): Curve => ({
-          name: names[i],
-          color: colors[i % colors.length],
+          name: names[i]!,
+          color: colors[i % colors.length]!,
           values: c,
           look: dots ? "dots" : "line",
         }),
@@ -96,9 +96,9 @@ export function ComparePage({ ids }: { ids: string[] }) {
                 <td>
                   <i
                     class="swatch"
-                    ref={(mark) => void (mark && (mark.style.background = colors[i % colors.length]))}
+                    ref={(mark) => void (mark && (mark.style.background = colors[i % colors.length]!))}
                   />
-                  <a class="run-name" href={`/runs/${encodeURIComponent(ids[i])}`}>
+                  <a class="run-name" href={`/runs/${encodeURIComponent(ids[i]!)}`}>
                     {names[i]}
                   </a>
                   <small>{ids[i]}</small>
@@ -136,7 +136,7 @@ export function ComparePage({ ids }: { ids: string[] }) {
 
 /** Names that tell runs apart: the recipe's where it is the only one of its name, else with the run's id. */
 export function unique(names: string[], ids: string[]): string[] {
-  return names.map((name, i) => (names.filter((other) => other === name).length > 1 ? ids[i] : name));
+  return names.map((name, i) => (names.filter((other) => other === name).length > 1 ? ids[i]! : name));
 }
 
 function followAll(ids: string[]): { view: Store<RunView[]>; stop: () => void } {

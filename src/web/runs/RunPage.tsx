@@ -246,7 +246,7 @@ function Curves({ log }: { log: RunLog }) {
   const loss = useMemo(() => lossCurves(log, view.smoothing, colors), [log.version, view.smoothing, colors]);
   const shown = QUANTITIES.filter((quantity) => has(log, quantity.key));
   const rest = useMemo(
-    () => shown.map((quantity, i) => quantityCurves(log, quantity, view.smoothing, colors[(i + 2) % colors.length])),
+    () => shown.map((quantity, i) => quantityCurves(log, quantity, view.smoothing, colors[(i + 2) % colors.length]!)),
     [log.version, view.smoothing, colors, shown.length],
   );
   if (log.steps.length === 0) return <p class="faint">The first step is not finished yet.</p>;
@@ -274,7 +274,7 @@ function Curves({ log }: { log: RunLog }) {
             xName={axis.name}
             formatX={axis.format}
             format={quantity.format}
-            curves={rest[i]}
+            curves={rest[i]!}
             height={170}
           />
         ))}

@@ -37,7 +37,7 @@ export function Sparkline({
       height={height}
       viewBox={`0 0 ${width} ${height}`}
       role="img"
-      aria-label={`Loss from ${seen[0].toFixed(2)} to ${seen.at(-1)!.toFixed(2)}`}
+      aria-label={`Loss from ${seen[0]!.toFixed(2)} to ${seen.at(-1)!.toFixed(2)}`}
     >
       <polyline
         points={points.join(" ")}

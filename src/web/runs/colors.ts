@@ -32,20 +32,20 @@ export function loadColor(load: number, theme: "light" | "dark"): Rgb {
     theme === "light"
       ? [...BLUE, EVEN.light, ...ORANGE]
       : [
-          lift(BLUE[2]),
-          lift(BLUE[1]),
-          mix(BLUE[1], EVEN.dark, 0.55),
+          lift(BLUE[2]!),
+          lift(BLUE[1]!),
+          mix(BLUE[1]!, EVEN.dark, 0.55),
           EVEN.dark,
-          mix(ORANGE[1], EVEN.dark, 0.55),
+          mix(ORANGE[1]!, EVEN.dark, 0.55),
           ORANGE[1],
           ORANGE[0],
         ];
   const place = (at / 2) * (stops.length - 1);
   const low = Math.min(stops.length - 2, Math.floor(place));
-  return mix(stops[low], stops[low + 1], place - low);
+  return mix(stops[low]!, stops[low + 1]!, place - low);
 }
 
-const mix = (a: Rgb, b: Rgb, t: number): Rgb => [0, 1, 2].map((i) => Math.round(a[i] + (b[i] - a[i]) * t)) as Rgb;
+const mix = (a: Rgb, b: Rgb, t: number): Rgb => [0, 1, 2].map((i) => Math.round(a[i]! + (b[i]! - a[i]!) * t)) as Rgb;
 const lift = (color: Rgb): Rgb => mix(color, [255, 255, 255], 0.15);
 
 /** A custom property's colour as the page shows it now, for canvases (which know no custom properties). */

@@ -99,7 +99,7 @@ export function heldOut(log: RunLog): (number | null)[] {
   const values: (number | null)[] = log.steps.map(() => null);
   let at = 0;
   for (const record of log.evals) {
-    while (at < log.steps.length - 1 && log.steps[at].step < record.step) at++;
+    while (at < log.steps.length - 1 && log.steps[at]!.step < record.step) at++;
     if (log.steps.length > 0) values[at] = record.loss;
   }
   return values;
@@ -108,9 +108,9 @@ export function heldOut(log: RunLog): (number | null)[] {
 export function lossCurves(log: RunLog, weight: number, colors: readonly string[]): Curve[] {
   const key = has(log, "mainLoss") ? "mainLoss" : "loss";
   const values = column(log.steps, key);
-  const curves: Curve[] = weight > 0 ? [{ name: "raw", color: colors[0], values, look: "faint" }] : [];
-  curves.push({ name: "train", color: colors[0], values: smooth(values, weight) });
-  if (log.evals.length > 0) curves.push({ name: "held-out", color: colors[1], values: heldOut(log), look: "dots" });
+  const curves: Curve[] = weight > 0 ? [{ name: "raw", color: colors[0]!, values, look: "faint" }] : [];
+  curves.push({ name: "train", color: colors[0]!, values: smooth(values, weight) });
+  if (log.evals.length > 0) curves.push({ name: "held-out", color: colors[1]!, values: heldOut(log), look: "dots" });
   return curves;
 }
 
@@ -123,7 +123,7 @@ export function overlay(runs: readonly { x: number[]; values: (number | null)[] 
   const place = new Map(x.map((v, i) => [v, i]));
   const columns = runs.map((run) => {
     const out: (number | null)[] = x.map(() => null);
-    run.x.forEach((v, i) => (out[place.get(v)!] = run.values[i]));
+    run.x.forEach((v, i) => (out[place.get(v)!] = run.values[i]!));
     return out;
   });
   return { x, columns };

@@ -109,9 +109,9 @@ describe("curves", () => {
         const runs = sets.map((set, r) => ({ x: set.sort((a, b) => a - b), values: set.map((v) => v * 10 + r) }));
         const { x, columns } = overlay(runs);
         expect(x).toEqual([...new Set(sets.flat())].sort((a, b) => a - b));
-        runs.forEach((run, r) => expect(x.filter((_, i) => columns[r][i] !== null)).toEqual(run.x));
+        runs.forEach((run, r) => expect(x.filter((_, i) => columns[r]![i] !== null)).toEqual(run.x));
         columns.forEach((column, r) =>
-          column.forEach((value, i) => value !== null && expect(value).toBe(x[i] * 10 + r)),
+          column.forEach((value, i) => value !== null && expect(value).toBe(x[i]! * 10 + r)),
         );
       }),
     );

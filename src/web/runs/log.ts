@@ -87,7 +87,7 @@ export function addRecords(log: RunLog, records: readonly unknown[]): RunLog {
 }
 
 function put<T extends { step: number }>(list: T[], record: T): void {
-  while (list.length > 0 && list[list.length - 1].step >= record.step) list.pop();
+  while (list.length > 0 && list[list.length - 1]!.step >= record.step) list.pop();
   list.push(record);
 }
 
@@ -109,7 +109,7 @@ export function smooth(values: readonly (number | null | undefined)[], weight: n
 /** A value at the latest step that has it. */
 export function latest<K extends keyof StepRecord>(log: RunLog, key: K): StepRecord[K] | undefined {
   for (let i = log.steps.length - 1; i >= 0 && i >= log.steps.length - 50; i--) {
-    if (log.steps[i][key] != null) return log.steps[i][key];
+    if (log.steps[i]![key] != null) return log.steps[i]![key];
   }
   return undefined;
 }

@@ -170,7 +170,7 @@ describe("Markdown", () => {
     for (let n = 1; n < text.length; n++) {
       const keys = markdownBlocks(text.slice(0, n)).map((block) => block.key);
       // A block counts as settled once another follows its blank line.
-      for (const [i, key] of keys.slice(0, -1).entries()) expect(whole[i].trimEnd()).toBe(key.trimEnd());
+      for (const [i, key] of keys.slice(0, -1).entries()) expect(whole[i]!.trimEnd()).toBe(key.trimEnd());
     }
   });
 

@@ -150,7 +150,7 @@ function decorate(fragment: DocumentFragment, token: Token): DocumentFragment {
     bar.className = "code-bar";
     const name = document.createElement("span");
     name.textContent =
-      token.type === "code" ? ((token as Tokens.Code).lang ?? "").split(/\s/)[0].slice(0, 24) || "code" : "code";
+      token.type === "code" ? ((token as Tokens.Code).lang ?? "").split(/\s/)[0]!.slice(0, 24) || "code" : "code";
     const copy = document.createElement("button");
     copy.type = "button";
     copy.className = "quiet small";

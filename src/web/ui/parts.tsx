@@ -57,11 +57,11 @@ const THEMES: { theme: Theme; icon: IconName; label: string }[] = [
 export function ThemeButton() {
   const now = useStore(theme);
   const index = THEMES.findIndex((t) => t.theme === now);
-  const next = THEMES[(index + 1) % THEMES.length];
+  const next = THEMES[(index + 1) % THEMES.length]!;
   return (
     <IconButton
-      icon={THEMES[index].icon}
-      label={`${THEMES[index].label} (press for ${next.theme})`}
+      icon={THEMES[index]!.icon}
+      label={`${THEMES[index]!.label} (press for ${next.theme})`}
       onClick={() => setTheme(next.theme)}
     />
   );

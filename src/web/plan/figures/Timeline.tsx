@@ -68,8 +68,8 @@ export function Timeline({ result }: { result: ScheduleResult }) {
       pen.clip();
       let first = row.findIndex((event) => event.end >= from);
       if (first < 0) first = row.length;
-      for (let i = first; i < row.length && row[i].start <= to; i++) {
-        const event = row[i];
+      for (let i = first; i < row.length && row[i]!.start <= to; i++) {
+        const event = row[i]!;
         const x = px(event.start);
         const w = px(event.end) - x;
         pen.fillStyle = colors.get(event.kind)!;
