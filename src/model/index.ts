@@ -52,7 +52,14 @@ export {
   summarizeParameters,
   weightBytes,
 } from "./flops.ts";
-export { type LossOptions, type TrainingLoss, trainingLoss } from "./loss.ts";
+export {
+  type LossOptions,
+  type Predictions,
+  type PredictOptions,
+  predict,
+  type TrainingLoss,
+  trainingLoss,
+} from "./loss.ts";
 export { balanceLoss, mixture, type Routing, route } from "./moe.ts";
 export { mtpModule } from "./mtp.ts";
 export {

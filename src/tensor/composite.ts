@@ -1,12 +1,12 @@
 import { ShapeError } from "../errors.ts";
 import { custom } from "./custom.ts";
-import { show } from "./dims.ts";
+import { type Dim, show } from "./dims.ts";
 import { f32, i64 } from "./dtype.ts";
 import { add, div, less, log, maximum, mul, neg, sub, where, zerosLike } from "./ops/elementwise.ts";
 import { addRows, gatherElements, scatterElements, takeRows } from "./ops/indexing.ts";
 import { matmul } from "./ops/matmul.ts";
 import { softmax } from "./ops/nn.ts";
-import { sum } from "./ops/reduce.ts";
+import { max, sum } from "./ops/reduce.ts";
 import { concat, reshape, slice, transpose } from "./ops/shape.ts";
 import { constant, place, type Tensor } from "./tensor.ts";
 
@@ -32,42 +32,79 @@ const EXACT: HeadProducts = {
   toWeight: (d_XV, h_XD) => matmul(d_XV, h_XD, { transA: true }),
 };
 
+export interface CrossEntropyOptions {
+  /** How the gradient's products multiply. */
+  products?: HeadProducts;
+  /** T > 0: logits are divided by it. */
+  temperature?: number;
+  /** Also gives the entropy of each row's distribution: another three reads of the wide matrix. */
+  entropy?: boolean;
+}
+
+export interface CrossEntropy {
+  loss: Tensor;
+  nll_X: Tensor;
+  entropy_X?: Tensor;
+}
+
 /**
- * Mean negative log-likelihood of target_X under softmax(h_XD · w_VDᵀ) over the rows whose target is ≥ 0, in nats.
- * The weight per row is folded into the narrow operands of the backward products, so that the wide X×V matrix is
- * written three times in all: product, softmax, and a write of X targets. Also gives nll_X (0 where the target is < 0).
+ * nll_X = −log softmax(h_XD · w_VDᵀ / T) at target_X in nats, 0 where the target is < 0, and `loss`, its mean over the other rows: gradients
+ * flow from both. What each row counts is folded into the narrow operands of the backward products, so that the wide X×V matrix is written
+ * three times in all: product, softmax, and a write of X targets. entropy_X, of every row, is for reporting: no gradient, refused by name.
  */
 export function linearCrossEntropy(
   h_XD: Tensor,
   w_VD: Tensor,
   target_X: Tensor,
-  products = EXACT,
-): { loss: Tensor; nll_X: Tensor } {
-  if (target_X.rank !== 1 || target_X.dtype !== "i64" || target_X.dim(0) !== h_XD.dim(0))
-    throw new ShapeError(
-      `${place("linearCrossEntropy")}: expected i64 target_X with X=${h_XD.dim(0)}, got ${target_X.dtype}${show(target_X.shape)}`,
-    );
-  const probability_XV = softmax(matmul(h_XD, w_VD, { transB: true }));
+  { products = EXACT, temperature = 1, entropy = false }: CrossEntropyOptions = {},
+): CrossEntropy {
+  const at = place("linearCrossEntropy");
+  const X = h_XD.dim(0);
+  if (target_X.rank !== 1 || target_X.dtype !== "i64" || target_X.dim(0) !== X)
+    throw new ShapeError(`${at}: expected i64 target_X with X=${X}, got ${target_X.dtype}${show(target_X.shape)}`);
+  if (!(temperature > 0 && temperature < Infinity))
+    throw new ShapeError(`${at}: expected a temperature over 0, got ${temperature}`);
+  const logits_XV = matmul(mul(h_XD, 1 / temperature), w_VD, { transB: true });
+  const probability_XV = softmax(logits_XV);
   const zero = constant(i64([], [0]));
   const masked_X = less(target_X, zero);
-  const column_X1 = reshape(where(masked_X, zero, target_X), [target_X.dim(0), 1]);
+  const column_X1 = reshape(where(masked_X, zero, target_X), [X, 1]);
   const hit_X1 = gatherElements(probability_XV, column_X1, 1);
-  const weight_X1 = reshape(where(masked_X, 0, 1), [target_X.dim(0), 1]);
+  const weight_X1 = reshape(where(masked_X, 0, 1), [X, 1]);
   const count = maximum(sum(weight_X1), 1);
   const nll_X1 = mul(neg(log(maximum(hit_X1, 1e-30))), weight_X1);
-  const loss = div(sum(nll_X1), count);
-  const [out, nll] = custom("linearCrossEntropy", [h_XD, w_VD], [loss, nll_X1], ([g, gNll], needed) => {
-    if (gNll !== undefined)
-      throw new ShapeError(`${place("linearCrossEntropy")}: expected a gradient of the loss only`);
-    if (g === undefined) return [undefined, undefined];
-    const scale_X1 = mul(weight_X1, div(g, count));
+  const results = [div(sum(nll_X1), count), nll_X1];
+  if (entropy) results.push(entropyOf(logits_XV, probability_XV));
+  const [loss, nll, entropy_X1] = custom("linearCrossEntropy", [h_XD, w_VD], results, ([g, gNll, gEntropy], needed) => {
+    if (gEntropy !== undefined)
+      throw new ShapeError(`${at}: the entropy is for reporting and has no gradient; put stopGradient around it`);
+    const ofMean = g && mul(weight_X1, div(g, count));
+    const ofEach = gNll && mul(weight_X1, gNll);
+    const each_X1 = ofMean && ofEach ? add(ofMean, ofEach) : (ofMean ?? ofEach);
+    if (each_X1 === undefined) return [undefined, undefined];
+    const scale_X1 = mul(each_X1, 1 / temperature);
     const d_XV = scatterElements(probability_XV, column_X1, sub(hit_X1, 1), 1);
     return [
       needed[0] ? mul(products.toInput(d_XV, w_VD), scale_X1) : undefined,
       needed[1] ? products.toWeight(d_XV, mul(h_XD, scale_X1)) : undefined,
     ];
   });
-  return { loss: out!, nll_X: reshape(nll!, [target_X.dim(0)]) };
+  return {
+    loss: loss!,
+    nll_X: reshape(nll!, [X]),
+    ...(entropy_X1 ? { entropy_X: reshape(entropy_X1, [X]) } : {}),
+  };
+}
+
+/**
+ * −Σ p·log p of each row of p = softmax(z), as log Σ eᶻ − Σ p·z: the first is max z − log max p, the second a product of rows, so that
+ * nothing wide is written. Errors are those of logits in f32, about 1e-5 nats.
+ */
+function entropyOf(z_XV: Tensor, p_XV: Tensor): Tensor {
+  const [X, V] = z_XV.shape as [Dim, Dim];
+  const rows = (of: Tensor) => reshape(of, [X, 1, V]);
+  const mean_X1 = reshape(matmul(rows(p_XV), rows(z_XV), { transB: true }), [X, 1]);
+  return sub(sub(max(z_XV, 1, true), log(max(p_XV, 1, true))), mean_X1);
 }
 
 /**

@@ -6,7 +6,16 @@
  * gradient of an embedding table is wanted, ask `grad` for the gathered rows and add them up outside the graph.
  */
 
-export { attention, causalAttention, collect, dispatch, type HeadProducts, linearCrossEntropy } from "./composite.ts";
+export {
+  attention,
+  type CrossEntropy,
+  type CrossEntropyOptions,
+  causalAttention,
+  collect,
+  dispatch,
+  type HeadProducts,
+  linearCrossEntropy,
+} from "./composite.ts";
 export { custom } from "./custom.ts";
 export * from "./dims.ts";
 export * from "./dtype.ts";

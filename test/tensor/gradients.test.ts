@@ -184,6 +184,24 @@ const cases: Record<string, Case[]> = {
     },
     {
       shapes: [
+        [4, 3],
+        [6, 3],
+      ],
+      build: ([h, w]) => t.linearCrossEntropy(h!, w!, ids([4], [5, -1, 0, 2]), { temperature: 0.6 }).nll_X,
+    },
+    {
+      // A function of both results and of h besides: their gradients meet in one scatter.
+      shapes: [
+        [4, 3],
+        [6, 3],
+      ],
+      build: ([h, w]) => {
+        const { loss, nll_X } = t.linearCrossEntropy(h!, w!, ids([4], [5, -1, 0, 2]), { temperature: 1.7 });
+        return t.add(t.mul(loss, loss), t.mul(t.exp(t.neg(nll_X)), t.sum(h!, 1)));
+      },
+    },
+    {
+      shapes: [
         [2, 3],
         [2, 3],
         [2, 2],
