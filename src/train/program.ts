@@ -163,8 +163,7 @@ export class TrainingProgram {
   }
 
   static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
-    const largest =
-      phase.name === "pretrain" ? recipe.batch.end : recipe.extension[Number(phase.name.split("-")[1]) - 1]!.batch;
+    const largest = (phase.extension ?? { batch: recipe.batch.end }).batch;
     const accumulate = largest > phase.microBatch;
     const range = recipe.precision === "int8" ? await byteRange() : WHOLE;
     const graph = traceTraining(phase, recipe, accumulate, { range });

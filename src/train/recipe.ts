@@ -159,6 +159,8 @@ export interface Recipe extends Omit<Parsed, "model"> {
 /** One phase of a run: pretraining, then each extension. */
 export interface Phase {
   name: string;
+  /** What the recipe says of an extension; pretraining has none. */
+  extension?: Recipe["extension"][number];
   sequence: number;
   microBatch: number;
   /** Parts that a micro-batch is computed in at the same time. */
@@ -361,6 +363,7 @@ export function phasesOf(recipe: Recipe, modelJson: Record<string, unknown>): Ph
     );
     before = {
       name: `extend-${i + 1}`,
+      extension,
       sequence: extension.sequence,
       microBatch,
       lanes: lanesIn(microBatch),

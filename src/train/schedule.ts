@@ -34,7 +34,7 @@ export function rateAt(recipe: Recipe, tokens: number): number {
 /** The knobs at a step, given the tokens trained on before it. A pure function: a resumed run sees the same. */
 export function knobsAt(recipe: Recipe, phase: Phase, step: number, tokens: number): Knobs {
   const { balance, mtp, learningRate } = recipe;
-  const extension = phase.name === "pretrain" ? undefined : recipe.extension[Number(phase.name.split("-")[1]) - 1]!;
+  const { extension } = phase;
   const warm = learningRate.warmupSteps > 0 ? Math.min(1, (step + 1) / learningRate.warmupSteps) : 1;
   return {
     learningRate: extension ? extension.learningRate : rateAt(recipe, tokens) * warm,
