@@ -13,6 +13,7 @@ import {
   parametersOf,
   parseRecipe,
   phasesOf,
+  pretraining,
   storeOf,
   traceTraining,
   WeightQuantizer,
@@ -59,7 +60,7 @@ for (let i = 0; ids.length < batches * sequences * width; i++)
 type Gradients = Record<string, t.HostTensor>;
 async function gradientsIn(precision: "f32" | "fp8" | "int8"): Promise<Gradients[]> {
   const range = await byteRange();
-  const { onnx } = traceTraining(phase, { ...recipe, precision }, false, { range });
+  const { onnx } = traceTraining(phase, pretraining(recipe.balance), { precision, range });
   const quantizer = await WeightQuantizer.create(onnx, store, range);
   await quantizer.run();
   const executable = await compile(onnx.bytes, { name: precision });

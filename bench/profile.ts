@@ -12,6 +12,7 @@ import {
   parametersOf,
   parseRecipe,
   phasesOf,
+  pretraining,
   storeOf,
   traceTraining,
   WeightQuantizer,
@@ -40,7 +41,10 @@ const recipe = parseRecipe({
 const phase = phasesOf(recipe, recipe.model as Record<string, unknown>)[0]!;
 const store = storeOf([phase]);
 store.initialize(1, 0.02);
-const graph = traceTraining(phase, recipe, false, { range: await byteRange() });
+const graph = traceTraining(phase, pretraining(recipe.balance), {
+  precision: recipe.precision,
+  range: await byteRange(),
+});
 const folder = mkdtempSync(join(tmpdir(), "sumbi-profile-"));
 const executable = await compile(graph.onnx.bytes, {
   name: "train",

@@ -17,6 +17,7 @@ import {
   type Phase,
   parseRecipe,
   phasesOf,
+  pretraining,
   type Recipe,
   storeOf,
   traceTraining,
@@ -73,7 +74,10 @@ function graphsOf(phase: Phase, recipe: Recipe, store: ParameterStore): Graph[] 
       what: "forward, weights in the graph",
       onnx: (target) => forward(target, (key) => t.constant(store.parameter(key))),
     },
-    { what: "training step, weights fed", onnx: (target) => traceTraining(phase, recipe, false, { target }).onnx },
+    {
+      what: "training step, weights fed",
+      onnx: (target) => traceTraining(phase, pretraining(recipe.balance), { precision: recipe.precision, target }).onnx,
+    },
   ];
 }
 

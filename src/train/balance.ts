@@ -21,13 +21,14 @@ export class Balance {
     this.average = biasKeys.map(() => new Float64Array(experts).fill(1));
   }
 
-  /** `loads[layer][expert]` is how many assignments of this step's batch the expert got. */
+  /** `loads[layer][expert]`, layers in the order of the keys, is how many assignments of this step's batch the expert got. */
   update(loads: readonly ArrayLike<number>[], gamma: number): void {
     this.#updates++;
     const weight = Math.max(AVERAGE, 1 / this.#updates);
-    this.biasKeys.forEach((key, layer) => {
+    // Layers of MTP modules, the last, may have been left out.
+    loads.forEach((load, layer) => {
+      const key = this.biasKeys[layer]!;
       const bias = this.store.views.has(key) ? this.store.parameter(key).data : undefined;
-      const load = loads[layer]!;
       const average = this.average[layer]!;
       let total = 0;
       for (let i = 0; i < load.length; i++) total += load[i]!;

@@ -2,18 +2,18 @@
 
 export { Balance } from "./balance.ts";
 export { byteRange } from "./byteRange.ts";
+export { EvaluationProgram } from "./evaluation.ts";
 export { fp8Product } from "./fp8.ts";
 export { int8Arithmetic } from "./int8.ts";
+export { Learner, moeLayers, type StepKnobs } from "./learner.ts";
 export { estimateMemory, leastActivationBytes, type MemoryEstimate, parameterBytes, peakBytes } from "./memory.ts";
-export { Optimizer } from "./optimizer.ts";
-export {
-  EvaluationProgram,
-  type Losses,
-  parametersOf,
-  type TrainingGraph,
-  TrainingProgram,
-  traceTraining,
-} from "./program.ts";
+export type { Batch, Minimised, Objective, Shard } from "./objective.ts";
+export { type PolicyOptions, policy } from "./objectives/policy.ts";
+export { pretraining } from "./objectives/pretrain.ts";
+export { supervised } from "./objectives/supervised.ts";
+export type { MtpOptions } from "./objectives/weighted.ts";
+export { Optimizer, type OptimizerSettings } from "./optimizer.ts";
+export { type ProgramOptions, type StepSums, TrainingProgram } from "./program.ts";
 export { type Progress, progressSchema } from "./progress.ts";
 export { batchAt, pretrainingSteps } from "./ramp.ts";
 export {
@@ -28,7 +28,15 @@ export {
 export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
 export { ParameterStore, type Stretch, storeOf } from "./store.ts";
 export {
-  moeLayers,
+  type BatchShape,
+  parametersOf,
+  shardOf,
+  type TraceOptions,
+  type TrainingGraph,
+  traceTraining,
+} from "./trace.ts";
+export {
+  type Losses,
   type StateStorage,
   type StepReport,
   type TokenSource,

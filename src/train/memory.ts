@@ -1,7 +1,8 @@
 import { isDeepseek, parameterKinds } from "../model/index.ts";
 import { type Dim, DTYPES, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
-import { traceTraining } from "./program.ts";
+import { pretraining } from "./objectives/pretrain.ts";
 import type { Phase, Recipe } from "./recipe.ts";
+import { traceTraining } from "./trace.ts";
 
 /** Primitives whose result is their input under another name. */
 const VIEWS = new Set(["reshape", "assume", "custom", "stopGradient", "input", "constant"]);
@@ -82,6 +83,7 @@ export const leastActivationBytes = (phases: readonly Phase[]): number =>
 /** What the phases of a run need at most. Traces every phase's graph, some tenths of a second. */
 export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
   const parameters = parameterBytes(phases, recipe);
+  const { balance, precision } = recipe;
   const activations = Math.max(
     ...phases.map((phase) => {
       const { config, microBatch, sequence } = phase;
@@ -90,7 +92,7 @@ export function estimateMemory(phases: readonly Phase[], recipe: Recipe): Memory
           ? ((microBatch / phase.lanes) * sequence * config.num_experts_per_tok) / config.n_routed_experts
           : 0;
       const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
-      return phase.lanes * peakBytes(traceTraining(phase, recipe, false).onnx, lengthOf);
+      return phase.lanes * peakBytes(traceTraining(phase, pretraining(balance), { precision }).onnx, lengthOf);
     }),
   );
   return { parameters, activations, base: BASE_BYTES, total: parameters + activations + BASE_BYTES };

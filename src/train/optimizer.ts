@@ -108,6 +108,9 @@ interface Update {
   kind: "adamw" | "muon";
 }
 
+/** What the optimizer needs of a recipe. */
+export type OptimizerSettings = Pick<Recipe, "optimizer" | "adamw" | "muon" | "clip">;
+
 /**
  * The optimizer of a run: AdamW over flat stretches of the store, Muon over its matrices when the recipe says so.
  * Its state lives in the store, so that saving the store saves everything.
@@ -119,12 +122,12 @@ export class Optimizer {
 
   private constructor(
     readonly store: ParameterStore,
-    readonly recipe: Recipe,
+    readonly settings: OptimizerSettings,
   ) {}
 
-  static async create(store: ParameterStore, recipe: Recipe): Promise<Optimizer> {
-    const self = new Optimizer(store, recipe);
-    const { beta1, beta2 } = recipe.adamw;
+  static async create(store: ParameterStore, settings: OptimizerSettings): Promise<Optimizer> {
+    const self = new Optimizer(store, settings);
+    const { beta1, beta2 } = settings.adamw;
     // In lanes no graph wakes the shared pool: its idle threads would spin beside the lanes of the next step.
     const own = store.lanes.length > 1 ? { threads: 1 } : {};
     const lanes = lanesOf(store);
@@ -138,7 +141,7 @@ export class Optimizer {
     const parts: Part[] = [];
     const length = lanes.length > 1 ? PART : SHARED_PART;
     for (const { offset, size: whole, decays, matrices } of store.stretches) {
-      const muon = recipe.optimizer === "muon" && matrices !== undefined;
+      const muon = settings.optimizer === "muon" && matrices !== undefined;
       for (let from = offset; from < offset + whole; from += length)
         parts.push({ from, size: Math.min(length, offset + whole - from), decays, muon });
       if (!muon) continue;
@@ -146,7 +149,9 @@ export class Optimizer {
       const step = Math.max(1, Math.floor(MUON_CHUNK / (rows * columns)));
       for (let i = 0; i < n; i += step) {
         const shape: [number, number, number] = [Math.min(step, n - i), rows, columns];
-        const graph = await once(`muon ${shape}`, () => muonGraph(shape, recipe.muon.momentum, recipe.muon.iterations));
+        const graph = await once(`muon ${shape}`, () =>
+          muonGraph(shape, settings.muon.momentum, settings.muon.iterations),
+        );
         const scalars = scalarsOf(["rate", "keep", "gScale"]);
         const [p, m, g] = [store.parameters, store.moment1, store.gradients].map((data) =>
           view(data, offset + i * rows * columns, shape),
@@ -212,7 +217,7 @@ export class Optimizer {
 
   /** Applies the gradients in the store. `step` counts from 0; `norm` is what `gradientNorm` said. */
   async update(step: number, learningRate: number, norm: number): Promise<void> {
-    const { adamw, muon, clip } = this.recipe;
+    const { adamw, muon, clip } = this.settings;
     const correction1 = 1 - adamw.beta1 ** (step + 1);
     const correction2 = Math.sqrt(1 - adamw.beta2 ** (step + 1));
     const gScale = Math.min(1, clip / (norm + 1e-6));

@@ -1,105 +1,30 @@
 import { ConfigError } from "../errors.ts";
-import {
-  type BuilderOptions,
-  type ModelConfig,
-  modelBuilder,
-  mtpDepth,
-  trainableShapes,
-  trainingLoss,
-} from "../model/index.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 import { byteRange, WHOLE } from "./byteRange.ts";
-import { fp8Product } from "./fp8.ts";
-import { int8Arithmetic } from "./int8.ts";
-import type { Phase, Recipe } from "./recipe.ts";
+import type { Batch, Objective } from "./objective.ts";
+import type { Recipe } from "./recipe.ts";
 import type { ParameterStore } from "./store.ts";
+import { type BatchShape, EMBEDDING, parametersOf, type TrainingGraph, traceTraining } from "./trace.ts";
 import { WeightQuantizer } from "./weightBytes.ts";
 
-/** Mean losses of a step, in nats, and the assignments each expert got. */
-export interface Losses {
+/** What a step's micro-batches gave, added up. */
+export interface StepSums {
   loss: number;
-  mainLoss: number;
-  mtpLoss: number;
-  balanceLoss: number;
+  metrics: Record<string, number>;
+  /** Assignments that each expert got, by mixture layer. */
   loads: Float64Array[];
+  /** The objective's values of each token, [all sequences of the step, T], in the order they were given. */
+  perToken: Record<string, Float32Array>;
 }
-
-/** How linear layers multiply; int8's right operands stay within `range`. */
-function arithmeticOf(precision: Recipe["precision"], range: number): BuilderOptions {
-  if (precision === "fp8") return { product: fp8Product };
-  return precision === "int8" ? int8Arithmetic(range) : {};
-}
-
-const EMBEDDING = "model.embed_tokens.weight";
-
-/** What the training graph is made of, before it is compiled. */
-export interface TrainingGraph {
-  onnx: t.OnnxGraph;
-  /** Keys whose gradient the graph writes, as output `d key`. */
-  gradients: string[];
-  experts: number;
-  layers: number;
-}
-
-/**
- * Traces loss and gradients of one lane of a micro-batch: ids [B, T+1+depth], λ and the lane's share of the step go in; losses, loads,
- * the gradient of every parameter and of the embedding's rows come out. `accumulate` adds the gradients to those fed in; `target`
- * is the provider that the graph is written for, `range` the largest byte of right operands in int8.
- */
-export function traceTraining(
-  phase: Phase,
-  recipe: Pick<Recipe, "precision" | "balance">,
-  accumulate: boolean,
-  { target = "cpu", range = WHOLE }: { target?: t.Target; range?: number } = {},
-): TrainingGraph {
-  const { config, microBatch, lanes, sequence } = phase;
-  const model = modelBuilder(config, arithmeticOf(recipe.precision, range));
-  const depth = mtpDepth(config);
-  const ids = t.input("ids", "i64", [microBatch / lanes, sequence + 1 + depth]);
-  const lambda = t.input("lambda", "f32", []);
-  const share = t.input("share", "f32", []);
-  const traced = trainingLoss(model, ids, { lambda, alpha: recipe.balance.alpha });
-  const trainable = trainableShapes(config);
-  const weights = [...model.used].filter(
-    ([key]) => trainable.has(key) && (key !== EMBEDDING || config.tie_word_embeddings),
-  );
-  const [dRows, ...gradients] = t.grad(t.mul(traced.loss, share), [
-    traced.embedded,
-    ...weights.map(([, tensor]) => tensor),
-  ]);
-  const outputs: Record<string, t.Tensor> = { loss: traced.loss, mainLoss: traced.mainLoss };
-  if (depth > 0) outputs["mtpLoss"] = t.div(traced.mtpLosses.reduce(t.add), depth);
-  if (traced.balanceLoss) outputs["balanceLoss"] = traced.balanceLoss;
-  traced.routings.forEach((routing, i) => (outputs[`load ${i}`] = routing.load_E));
-  outputs["rows"] = dRows!;
-  const written: string[] = [];
-  gradients.forEach((gradient, i) => {
-    const [key, weight] = weights[i]!;
-    if (gradient === undefined) throw new ConfigError(`train: the loss does not depend on ${key}`);
-    outputs[`d ${key}`] = accumulate ? t.add(t.input(`sum ${key}`, "f32", weight.shape), gradient) : gradient;
-    written.push(key);
-  });
-  return {
-    onnx: t.toOnnx(outputs, { name: "train", target }),
-    gradients: written,
-    layers: traced.routings.length,
-    experts: (traced.routings[0]?.load_E.dim(0) as number) ?? 0,
-  };
-}
-
-/** The parameters that a graph asks for, by key. */
-export const parametersOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
-  Object.fromEntries(
-    Object.keys(graph.inputs)
-      .filter((name) => store.views.has(name))
-      .map((name) => [name, store.parameter(name)]),
-  );
 
 /** What one lane feeds to the graph and gets from it. */
 class Lane {
   readonly ids: BigInt64Array;
-  readonly scalars: Record<string, Float32Array> = {};
+  /** The objective's inputs that are in the graph, its scalars (`loss` too) and values of each token, by name. */
+  readonly inputs = new Map<string, Float32Array>();
+  readonly scalars = new Map<string, Float32Array>();
+  readonly perToken = new Map<string, Float32Array>();
   readonly loads: Float32Array[];
   readonly rows: Float32Array;
   readonly binding: Binding;
@@ -114,19 +39,29 @@ class Lane {
   ) {
     const { onnx } = graph;
     const ids = onnx.inputs["ids"]!;
-    const rows = onnx.outputs["rows"]!.shape as number[];
+    const buffer = (into: Map<string, Float32Array>, name: string, shape: number[]) => {
+      const data = new Float32Array(t.sizeOf(shape));
+      into.set(name, data);
+      return t.f32(shape, data);
+    };
+    const shapeOf = (output: string) => onnx.outputs[output]!.shape as number[];
     this.ids = new BigInt64Array(t.sizeOf(ids.shape as number[]));
-    this.rows = new Float32Array(t.sizeOf(rows));
+    this.rows = new Float32Array(t.sizeOf(shapeOf("rows")));
     this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
-    const scalar = (name: string) => t.f32([], (this.scalars[name] = new Float32Array(1)));
     const inputs: Record<string, t.HostTensor> = {
       ...parametersOf(onnx, store),
       ...bytes,
       ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids },
     };
-    for (const name of ["lambda", "share"]) if (onnx.inputs[name]) inputs[name] = scalar(name);
-    const outputs: Record<string, t.HostTensor> = { rows: t.f32(rows, this.rows) };
-    for (const name of LOSSES) if (onnx.outputs[name]) outputs[name] = scalar(name);
+    // A graph without MTP has no use for its weight, say.
+    for (const [name, shape] of Object.entries(graph.inputs))
+      if (onnx.inputs[name]) inputs[name] = buffer(this.inputs, name, shape);
+    const outputs: Record<string, t.HostTensor> = {
+      loss: buffer(this.scalars, "loss", []),
+      rows: t.f32(shapeOf("rows"), this.rows),
+    };
+    for (const name of graph.metrics) outputs[`metric ${name}`] = buffer(this.scalars, `metric ${name}`, []);
+    for (const name of graph.perToken) outputs[`token ${name}`] = buffer(this.perToken, name, shapeOf(`token ${name}`));
     this.loads.forEach((load, i) => (outputs[`load ${i}`] = t.f32([graph.experts], load)));
     for (const key of graph.gradients) {
       outputs[`d ${key}`] = store.gradient(key, number);
@@ -136,99 +71,125 @@ class Lane {
   }
 }
 
-const LOSSES = ["loss", "mainLoss", "mtpLoss", "balanceLoss"] as const;
+export interface ProgramOptions {
+  precision: Recipe["precision"];
+  /** A step may have several micro-batches. */
+  accumulate: boolean;
+}
 
 /**
- * The compiled training graph of a phase, tied to the store: parameters are read from it, gradients written into it. A micro-batch
- * is computed in lanes, side by side: on small matrices a core of its own for each beats sharing every operation among the cores.
+ * The compiled graph of an objective, tied to the store: parameters are read from it, gradients written into it. A micro-batch is computed in
+ * shards, side by side: on small matrices a core of its own for each beats sharing every operation among the cores.
  */
 export class TrainingProgram {
   readonly #lanes: Lane[];
-  #parts = 1;
-  #total: Losses = { loss: 0, mainLoss: 0, mtpLoss: 0, balanceLoss: 0, loads: [] };
+  #sums: StepSums = { loss: 0, metrics: {}, loads: [], perToken: {} };
+  #perToken: [string, Float32Array[]][] = [];
 
   private constructor(
-    readonly phase: Phase,
+    readonly shape: BatchShape,
+    readonly objective: Objective,
     readonly store: ParameterStore,
     readonly graph: TrainingGraph,
     readonly executables: readonly Executable[],
     readonly accumulate: boolean,
     readonly quantizer: WeightQuantizer,
   ) {
-    // What an earlier phase left in lanes that this one does not use must not count.
+    // What an earlier program left in lanes that this one does not use must not count.
     for (const lane of store.lanes) lane.fill(0);
     this.#lanes = executables.map(
       (executable, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors),
     );
   }
 
-  static async create(phase: Phase, recipe: Recipe, store: ParameterStore): Promise<TrainingProgram> {
-    const largest = (phase.extension ?? { batch: recipe.batch.end }).batch;
-    const accumulate = largest > phase.microBatch;
-    const range = recipe.precision === "int8" ? await byteRange() : WHOLE;
-    const graph = traceTraining(phase, recipe, accumulate, { range });
+  static async create(
+    shape: BatchShape,
+    objective: Objective,
+    store: ParameterStore,
+    { precision, accumulate }: ProgramOptions,
+  ): Promise<TrainingProgram> {
+    const { name, lanes } = shape;
+    const range = precision === "int8" ? await byteRange() : WHOLE;
+    const graph = traceTraining(shape, objective, { precision, accumulate, range });
     // A lane has a graph of its own, so that it gets back the memory that is still in its core's cache; cores without a lane help the others.
-    const own = phase.lanes > 1 ? { threads: Math.max(1, threads() - phase.lanes + 1), arena: "own" as const } : {};
-    const options = { name: `train ${phase.name}`, optimization: "basic" as const, ...own };
-    const executables = await Promise.all(
-      Array.from({ length: phase.lanes }, () => compile(graph.onnx.bytes, options)),
-    );
-    return new TrainingProgram(
-      phase,
-      store,
-      graph,
-      executables,
-      accumulate,
-      await WeightQuantizer.create(graph.onnx, store, range),
-    );
+    const own = lanes > 1 ? { threads: Math.max(1, threads() - lanes + 1), arena: "own" as const } : {};
+    const options = { name: `train ${name}`, optimization: "basic" as const, ...own };
+    const executables = await Promise.all(Array.from({ length: lanes }, () => compile(graph.onnx.bytes, options)));
+    const quantizer = await WeightQuantizer.create(graph.onnx, store, range);
+    return new TrainingProgram(shape, objective, store, graph, executables, accumulate, quantizer);
   }
 
-  /** Starts a step of `parts` micro-batches with the weights that the store now has. */
-  async begin(parts: number): Promise<void> {
-    if (parts > 1 && !this.accumulate) throw new ConfigError(`train: expected one micro-batch a step, got ${parts}`);
-    this.#parts = parts;
-    this.#total = {
+  /** Starts a step with the weights that the store now has. */
+  async begin(): Promise<void> {
+    const { metrics, perToken } = this.graph;
+    this.#sums = {
       loss: 0,
-      mainLoss: 0,
-      mtpLoss: 0,
-      balanceLoss: 0,
+      metrics: Object.fromEntries(metrics.map((name) => [name, 0])),
       loads: this.#lanes[0]!.loads.map((load) => new Float64Array(load.length)),
+      perToken: {},
     };
+    this.#perToken = perToken.map((name) => [name, []]);
     if (this.accumulate) for (const lane of this.store.lanes) lane.fill(0);
     else this.#lanes.forEach((_, l) => this.store.gradient(EMBEDDING, l).data.fill(0));
     await this.quantizer.run();
   }
 
-  /** Runs one micro-batch: ids [B, T+1+depth]; ~id is read and not trained. */
-  async run(ids: Int32Array, lambda: number): Promise<void> {
+  /** Runs one micro-batch and adds up what it gives. */
+  async run(batch: Batch): Promise<void> {
+    const { ids } = batch;
+    this.#check(batch);
     const size = ids.length / this.#lanes.length;
-    const share = 1 / (this.#parts * this.#lanes.length);
     await Promise.all(
       this.#lanes.map(async (lane, l) => {
         const own = ids.subarray(l * size, (l + 1) * size);
         for (let i = 0; i < size; i++) lane.ids[i] = BigInt(own[i]!);
-        if (lane.scalars["lambda"]) lane.scalars["lambda"][0] = lambda;
-        if (lane.scalars["share"]) lane.scalars["share"][0] = share;
+        for (const [name, data] of lane.inputs) {
+          const given = batch.inputs[name]!;
+          if (typeof given === "number") data[0] = given;
+          else data.set(given.subarray(l * data.length, (l + 1) * data.length));
+        }
         await lane.binding.run();
         this.#addRows(own, lane.rows, l);
       }),
     );
-    this.#lanes.forEach((lane) => {
-      for (const name of LOSSES) this.#total[name] += (lane.scalars[name]?.[0] ?? 0) * share;
-      lane.loads.forEach((load, i) => load.forEach((n, e) => (this.#total.loads[i]![e]! += n)));
-    });
+    const { metrics, loads } = this.#sums;
+    for (const lane of this.#lanes) {
+      this.#sums.loss += lane.scalars.get("loss")![0]!;
+      for (const name of this.graph.metrics) metrics[name]! += lane.scalars.get(`metric ${name}`)![0]!;
+      lane.loads.forEach((load, i) => load.forEach((n, e) => (loads[i]![e]! += n)));
+      for (const [name, parts] of this.#perToken) parts.push(lane.perToken.get(name)!.slice());
+    }
   }
 
-  finish(): Losses {
-    return this.#total;
+  finish(): StepSums {
+    const perToken = Object.fromEntries(this.#perToken.map(([name, parts]) => [name, joined(parts)]));
+    return { ...this.#sums, perToken };
+  }
+
+  /** Throws ConfigError where a batch is not what the objective asked for. */
+  #check({ ids, inputs }: Batch): void {
+    const { name, config } = { ...this.shape, name: this.objective.name };
+    const { microBatch, sequence, lanes } = this.shape;
+    const width = sequence + this.objective.extraIds(config);
+    if (ids.length !== microBatch * width)
+      throw new ConfigError(`${name}: expected ids [${microBatch}, ${width}], got ${ids.length} ids`);
+    for (const [input, shape] of Object.entries(this.graph.inputs)) {
+      const given = inputs[input];
+      const want = shape.length === 0 ? "a number" : `[${[shape[0]! * lanes, ...shape.slice(1)]}]`;
+      const got = typeof given === "number" ? "a number" : given === undefined ? "nothing" : `${given.length} values`;
+      const right =
+        shape.length === 0 ? typeof given === "number" : (given as Float32Array)?.length === lanes * t.sizeOf(shape);
+      if (!right) throw new ConfigError(`${name}: input ${input}: expected ${want}, got ${got}`);
+    }
   }
 
   /** Adds the embedding rows' gradients up by token id: 30 times as fast as a one-hot product in the graph. */
   #addRows(ids: Int32Array, rows: Float32Array, lane: number): void {
     const { data, shape } = this.store.gradient(EMBEDDING, lane);
     const D = shape[1]!;
-    const width = this.phase.sequence + 1 + mtpDepth(this.phase.config);
-    const used = width - 1;
+    const sequences = this.shape.microBatch / this.shape.lanes;
+    const width = ids.length / sequences;
+    const used = rows.length / D / sequences;
     for (let first = 0, from = 0; first < ids.length; first += width)
       for (let i = 0; i < used; i++, from += D) {
         const id = ids[first + i]!;
@@ -244,51 +205,12 @@ export class TrainingProgram {
   }
 }
 
-/** Forward only: the next-token loss of a micro-batch of ids [B, T+1]. */
-export class EvaluationProgram {
-  private constructor(
-    readonly executable: Executable,
-    readonly binding: Binding,
-    readonly ids: BigInt64Array,
-    readonly nll_BT: Float32Array,
-    readonly sequence: number,
-  ) {}
-
-  static async create(
-    phase: { config: ModelConfig; microBatch: number; sequence: number; name: string },
-    store: ParameterStore,
-  ): Promise<EvaluationProgram> {
-    const { microBatch, sequence } = phase;
-    const ids = t.input("ids", "i64", [microBatch, sequence + 1]);
-    const onnx = t.toOnnx(
-      { nll: trainingLoss(modelBuilder(phase.config), ids, { depth: 0, lambda: 0 }).nll_X },
-      { name: "evaluate" },
-    );
-    const executable = await compile(onnx.bytes, { name: `evaluate ${phase.name}` });
-    const data = new BigInt64Array(t.sizeOf(ids.shape as number[]));
-    const nll = new Float32Array(microBatch * sequence);
-    const binding = executable.bind(
-      { ...parametersOf(onnx, store), ids: { dtype: "i64", shape: ids.shape as number[], data } },
-      { nll: t.f32([nll.length], nll) },
-    );
-    return new EvaluationProgram(executable, binding, data, nll, sequence);
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
   }
-
-  /** Sum of −log p over the windows' tokens after the first. At most a micro-batch of windows; shorter ones are filled up and not counted. */
-  async run(windows: readonly Int32Array[]): Promise<number> {
-    const width = this.sequence + 1;
-    this.ids.fill(0n);
-    windows.forEach((ids, row) => ids.forEach((id, i) => (this.ids[row * width + i] = BigInt(id))));
-    await this.binding.run();
-    let sum = 0;
-    windows.forEach((ids, row) => {
-      for (const nll of this.nll_BT.subarray(row * this.sequence, row * this.sequence + ids.length - 1)) sum += nll;
-    });
-    return sum;
-  }
-
-  dispose(): void {
-    this.binding.dispose();
-    this.executable.dispose();
-  }
+  return all;
 }

@@ -25,9 +25,14 @@ export class ParameterStore {
   readonly lanes: Float32Array[];
   readonly moment1: Float32Array;
   readonly moment2: Float32Array;
+  #version = 0;
 
   /** `frozen` names parameters that are kept but not trained (the balance bias, which has its own rule); `lanes` compute gradients at the same time. */
-  constructor(shapes: ReadonlyMap<string, readonly number[]>, frozen: (key: string) => boolean, lanes = 1) {
+  constructor(
+    shapes: ReadonlyMap<string, readonly number[]>,
+    readonly frozen: (key: string) => boolean,
+    lanes = 1,
+  ) {
     const group = (key: string, shape: readonly number[]): string => {
       if (frozen(key)) return "z";
       if (shape.length !== 2) return "y vectors";
@@ -86,6 +91,21 @@ export class ParameterStore {
     return [...this.views.keys()];
   }
 
+  /** Keys of the parameters that an optimizer moves. */
+  trainedKeys(): string[] {
+    return this.keys().filter((key) => !this.frozen(key));
+  }
+
+  /** Moves with the parameters' values: whoever keeps a copy compares it. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** To be called by whoever wrote parameters. */
+  changed(): void {
+    this.#version++;
+  }
+
   /** Normal(0, std) for matrices, 1 for norms, 0 for biases; each parameter from its own stream of the seed. */
   initialize(seed: number, std: number): void {
     for (const key of this.views.keys()) {
@@ -93,16 +113,20 @@ export class ParameterStore {
       if (shape.length !== 2) data.fill(/bias$/.test(key) ? 0 : 1);
       else fillNormal(data, std, hash(`${seed}/${key}`));
     }
+    this.changed();
   }
 }
 
-/** A store for the model of a run's phases, not yet initialized. */
-export function storeOf(phases: readonly Phase[]): ParameterStore {
+/** A store for the model of a run's phases, not yet initialized; what `frozen` names is kept and not trained, besides the balance biases. */
+export function storeOf(
+  phases: readonly Pick<Phase, "config" | "lanes">[],
+  frozen: (key: string) => boolean = () => false,
+): ParameterStore {
   const parameters = Array.from(listParameters(phases[0]!.config)).filter((p) => !p.sameAs);
   const lanes = Math.max(...phases.map((phase) => phase.lanes));
   return new ParameterStore(
     new Map(parameters.map((p) => [p.key, p.shape])),
-    (key) => key.endsWith("e_score_correction_bias"),
+    (key) => key.endsWith("e_score_correction_bias") || frozen(key),
     lanes,
   );
 }

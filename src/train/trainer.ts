@@ -1,10 +1,11 @@
 import { SumbiError } from "../errors.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { isMoeLayer, mtpDepth } from "../model/config.ts";
+import { mtpDepth } from "../model/config.ts";
 import { flopsPerToken } from "../model/flops.ts";
-import { Balance } from "./balance.ts";
-import { Optimizer } from "./optimizer.ts";
-import { EvaluationProgram, type Losses, TrainingProgram } from "./program.ts";
+import type { Balance } from "./balance.ts";
+import { EvaluationProgram } from "./evaluation.ts";
+import { Learner } from "./learner.ts";
+import { pretraining } from "./objectives/pretrain.ts";
+import type { StepSums } from "./program.ts";
 import type { Progress } from "./progress.ts";
 import type { Phase, Recipe } from "./recipe.ts";
 import { type Knobs, knobsAt } from "./schedule.ts";
@@ -23,6 +24,15 @@ export interface StateStorage {
   save(progress: Progress): Promise<void>;
   /** Loads the newest saved state that is whole into the store; undefined when there is none. `skipped` hears why another was passed over. */
   load(skipped: (reason: string) => void): Promise<Progress | undefined>;
+}
+
+/** Mean losses of a step, in nats, and the assignments each expert got. */
+export interface Losses {
+  loss: number;
+  mainLoss: number;
+  mtpLoss: number;
+  balanceLoss: number;
+  loads: Float64Array[];
 }
 
 export interface StepReport extends Losses, Knobs {
@@ -50,8 +60,6 @@ export interface TrainerEvents {
 export class Trainer {
   progress: Progress;
   stopped = false;
-  readonly balance: Balance;
-  #program: TrainingProgram | undefined;
   #evaluation: EvaluationProgram | undefined;
   #phase: Phase | undefined;
 
@@ -62,14 +70,8 @@ export class Trainer {
     readonly source: TokenSource,
     readonly storage: StateStorage,
     readonly events: TrainerEvents,
-    readonly optimizer: Optimizer,
+    readonly learner: Learner,
   ) {
-    const config = phases[0]!.config;
-    this.balance = new Balance(
-      store,
-      moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`),
-      "n_routed_experts" in config ? Number(config.n_routed_experts) : 0,
-    );
     this.progress = {
       step: 0,
       tokens: 0,
@@ -91,7 +93,12 @@ export class Trainer {
     storage: StateStorage,
     events: TrainerEvents,
   ): Promise<Trainer> {
-    return new Trainer(recipe, phases, store, source, storage, events, await Optimizer.create(store, recipe));
+    const learner = await Learner.create(store, phases[0]!.config, recipe);
+    return new Trainer(recipe, phases, store, source, storage, events, learner);
+  }
+
+  get balance(): Balance {
+    return this.learner.balance;
   }
 
   get totalSteps(): number {
@@ -106,6 +113,7 @@ export class Trainer {
     if (progress === undefined) return false;
     this.progress = progress;
     this.balance.fromJson(progress.balance);
+    this.store.changed();
     return true;
   }
 
@@ -130,10 +138,11 @@ export class Trainer {
 
   async #enter(phase: Phase): Promise<void> {
     if (this.#phase === phase) return;
-    this.#program?.dispose();
     this.#evaluation?.dispose();
     this.#evaluation = undefined;
-    this.#program = await TrainingProgram.create(phase, this.recipe, this.store);
+    const { precision, batch, balance } = this.recipe;
+    const accumulate = (phase.extension?.batch ?? batch.end) > phase.microBatch;
+    await this.learner.prepare(phase, pretraining(balance), { precision, accumulate });
     this.#phase = phase;
     this.events.phase?.(phase);
   }
@@ -162,17 +171,16 @@ export class Trainer {
     const knobs = knobsAt(this.recipe, phase, step, tokens);
     const extra = 1 + mtpDepth(phase.config);
     const parts = knobs.batch / phase.microBatch;
-    const program = this.#program!;
-    await program.begin(parts);
+    const inputs = { lambda: knobs.lambda, share: 1 / (parts * phase.lanes) };
+    const { learner } = this;
+    await learner.begin(parts);
     for (let i = 0; i < parts; i++) {
       if (this.stopped) return false;
-      await program.run(
-        this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra),
-        knobs.lambda,
-      );
+      const ids = this.source.train(sequences + i * phase.microBatch, phase.microBatch, phase.sequence, extra);
+      await learner.accumulate({ ids, inputs });
     }
-    const losses = program.finish();
-    const gradNorm = await this.optimizer.gradientNorm();
+    const losses = lossesOf(learner.finish());
+    const gradNorm = await learner.gradientNorm();
     const average = this.progress.averageLoss;
     const { factor, steps: patience } = this.recipe.spike;
     const { spike, ...history } = judgeLoss(this.progress, losses.mainLoss, step - phase.fromStep, this.recipe.spike);
@@ -183,8 +191,7 @@ export class Trainer {
       await this.#rollback(step, sequences + knobs.batch, what);
       return false;
     }
-    await this.optimizer.update(step, knobs.learningRate, gradNorm);
-    if (losses.loads.length > 0) this.balance.update(losses.loads, knobs.gamma);
+    await learner.apply({ step, ...knobs });
     const stepTokens = knobs.batch * phase.sequence;
     const stepSeconds = (performance.now() - began) / 1000;
     this.progress = {
@@ -258,9 +265,7 @@ export class Trainer {
   }
 }
 
-/** Layer numbers with routed experts, MTP modules included. */
-export function moeLayers(config: ModelConfig): number[] {
-  return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) =>
-    isMoeLayer(config, i),
-  );
+function lossesOf({ loss, metrics, loads }: StepSums): Losses {
+  const { mainLoss = 0, mtpLoss = 0, balanceLoss = 0 } = metrics;
+  return { loss, mainLoss, mtpLoss, balanceLoss, loads };
 }

@@ -7,6 +7,7 @@ import {
   int8Arithmetic,
   type ParameterStore,
   phasesOf,
+  pretraining,
   traceTraining,
   WeightQuantizer,
 } from "../../src/train/index.ts";
@@ -56,7 +57,7 @@ async function gradients(
 ): Promise<Record<string, t.HostTensor>> {
   const recipe = recipeOf({ precision });
   const phase = phasesOf(recipe, MODEL)[0]!;
-  const graph = traceTraining(phase, recipe, false, { range });
+  const graph = traceTraining(phase, pretraining(recipe.balance), { precision, range });
   const quantizer = await WeightQuantizer.create(graph.onnx, store, range);
   await quantizer.run();
   const executable = await compile(graph.onnx.bytes);

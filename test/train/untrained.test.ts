@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { phasesOf, TrainingProgram } from "../../src/train/index.ts";
+import { phasesOf, pretraining, TrainingProgram } from "../../src/train/index.ts";
 import { MODEL, newStore, recipeOf, source } from "./fixture.ts";
 
 /** Loss and gradients of one step over the fixture's first micro-batch, with ids changed by `mark`. */
@@ -9,10 +9,12 @@ async function step(
   const recipe = recipeOf({ balance: { gamma: 0, alpha: 0 } });
   const store = newStore(recipe);
   const phase = phasesOf(recipe, MODEL)[0]!;
-  const program = await TrainingProgram.create(phase, recipe, store);
-  await program.begin(1);
-  await program.run(source.train(0, phase.microBatch, phase.sequence, 2).map(mark), 0.5);
-  const { mainLoss, mtpLoss } = program.finish();
+  const options = { precision: recipe.precision, accumulate: false };
+  const program = await TrainingProgram.create(phase, pretraining(recipe.balance), store, options);
+  await program.begin();
+  const ids = source.train(0, phase.microBatch, phase.sequence, 2).map(mark);
+  await program.run({ ids, inputs: { lambda: 0.5, share: 1 / phase.lanes } });
+  const { mainLoss, mtpLoss } = program.finish().metrics as { mainLoss: number; mtpLoss: number };
   const gradients = new Map(Array.from(store.keys(), (key) => [key, Float32Array.from(store.gradient(key, 0).data)]));
   program.dispose();
   return { mainLoss, mtpLoss, gradients };
