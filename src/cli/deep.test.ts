@@ -65,3 +65,12 @@ test.each([
     vi.restoreAllMocks();
   }
 });
+
+test("a recipe of a hundred thousand slips is refused by the first of them", async () => {
+  writeFiles(folder.dir, { "slips.jsonc": `{"a": [${"1 2 ".repeat(50_000)}]}` });
+  const { status, errors } = await run("train", at("slips.jsonc"), "--no-web");
+  expect(status).toBe(1);
+  expect(errors).toMatch(/slips\.jsonc: not JSON:\n {2}1:10: CommaExpected\n/);
+  expect(errors).toMatch(/ {2}and \d{5,} more\n?$/);
+  expect(errors.split("\n").length).toBeLessThan(10);
+});

@@ -13,6 +13,9 @@ export const recipeNames = (): string[] =>
     .filter((file) => file.endsWith(".jsonc"))
     .map((file) => basename(file, ".jsonc"));
 
+/** One slip makes many errors after it. */
+const ERRORS_SAID = 5;
+
 /** Reads a recipe (JSON with comments) by path, or by the name of one that comes with Sumbi. Throws ConfigError with line and column. */
 export function readRecipe(nameOrPath: string): { json: Record<string, unknown>; path: string } {
   const known = join(RECIPES, `${nameOrPath}.jsonc`);
@@ -32,9 +35,9 @@ export function readRecipe(nameOrPath: string): { json: Record<string, unknown>;
       const before = text.slice(0, offset).split("\n");
       return `${before.length}:${before.at(-1)!.length + 1}`;
     };
-    throw new ConfigError(
-      `${path}: not JSON:\n${errors.map((e) => `  ${at(e.offset)}: ${printParseErrorCode(e.error)}`).join("\n")}`,
-    );
+    const said = errors.slice(0, ERRORS_SAID).map((e) => `  ${at(e.offset)}: ${printParseErrorCode(e.error)}`);
+    if (errors.length > ERRORS_SAID) said.push(`  and ${errors.length - ERRORS_SAID} more`);
+    throw new ConfigError(`${path}: not JSON:\n${said.join("\n")}`);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new ConfigError(`${path}: expected an object`);

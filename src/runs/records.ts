@@ -6,7 +6,8 @@ import { type RunRecord, runRecordSchema } from "./schema.ts";
 
 /** Parses one line of log.jsonl; undefined when it is no record (damaged, too long, or of a later version). */
 export function parseRecord(line: string | undefined): RunRecord | undefined {
-  if (line === undefined) return undefined;
+  // What is no object at sight is not parsed: a damaged log may have millions of such lines, and an exception for each takes seconds.
+  if (line === undefined || !/^\s*\{.*\}\s*$/s.test(line)) return undefined;
   try {
     const value = JSON.parse(line) as unknown;
     // A number that was not finite is null in JSON: it counts as not measured.

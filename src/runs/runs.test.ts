@@ -4,7 +4,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } f
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import fc from "fast-check";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
 import { CheckpointError } from "../errors.ts";
 import { thisProcess } from "./process.ts";
@@ -213,6 +213,11 @@ describe("records", () => {
       "[".repeat(100_000),
     ])
       expect(parseRecord(line)).toBeUndefined();
+    // an exception for each of a million damaged lines would take seconds
+    const parse = vi.spyOn(JSON, "parse");
+    for (const line of ["x", '"{"', "[{}]", "{", "}{", '{"type":"end"']) expect(parseRecord(line)).toBeUndefined();
+    expect(parse).not.toHaveBeenCalled();
+    parse.mockRestore();
     expect(parseRecord('{"type":"end","step":3,"reason":"done"}')).toEqual({ type: "end", step: 3, reason: "done" });
     expect(parseRecord('{"type":"step","step":1,"steps":2,"tokens":3,"loss":4,"gradNorm":null}')).toEqual({
       type: "step",

@@ -14,7 +14,10 @@ const MAX_BLANK_CHARS = 2048;
 /** As many as Jinja's own sandbox allows. */
 const MAX_RANGE = 100_000;
 const MAX_STEPS = 4_000_000;
-/** Of any text or list on the way, written out, and of the whole output. */
+/** Of any text or list on the way, written out, and of the whole output: so many, and so many times what the template is given, */
+const FREE_CHARS = 2 ** 23;
+const TIMES_GIVEN = 8;
+/** but never more than these. */
 const MAX_CHARS = 2 ** 25;
 const MAX_MILLIS = 10_000;
 /** Steps' worth of work between two looks at the clock. */
@@ -25,7 +28,7 @@ const ENTRY_CHARS = 32;
 /** What ended a template, in words. */
 class Bound extends Error {}
 
-const TOO_LONG = `it makes a text or list of more than ${MAX_CHARS} characters`;
+const tooLong = (most: number): string => `it makes a text or list of more than ${most} characters`;
 
 /** A Jinja chat template, parsed, that ends whatever it says: in steps, time and output. */
 export class ChatTemplate {
@@ -54,13 +57,14 @@ export class ChatTemplate {
     try {
       const scope = new Environment();
       for (const [name, value] of Object.entries({ ...GLOBALS, ...variables })) scope.set(name, value);
-      return String(new BoundedInterpreter(scope, shield).evaluate(this.program, scope).value);
+      const interpreter = new BoundedInterpreter(scope, shield, Object.keys(variables));
+      return String(interpreter.evaluate(this.program, scope).value);
     } catch (error) {
       const bound =
         error instanceof Bound
           ? error.message
           : error instanceof RangeError && /string length/.test(error.message)
-            ? TOO_LONG
+            ? tooLong(MAX_CHARS)
             : undefined;
       if (bound !== undefined) throw new DataError(`chat template: ended, since ${bound}`, { cause: error });
       throw new DataError(`chat template: these messages cannot be rendered: ${reasonOf(error)}`, { cause: error });
@@ -117,11 +121,17 @@ class BoundedInterpreter extends Base {
   private steps = 0;
   private untilClock = CLOCK_EVERY;
 
+  private readonly mostChars: number;
+
+  /** `given` are the names in the scope that hold what the template is given. */
   constructor(
     scope: Scope,
     private readonly shield: TextShield | undefined,
+    given: readonly string[],
   ) {
     super(scope);
+    const chars = given.reduce((sum, name) => sum + this.sizeOf(lookUp(name, scope)).chars, 0);
+    this.mostChars = Math.min(MAX_CHARS, FREE_CHARS + TIMES_GIVEN * chars);
   }
 
   override evaluate(node: Node | undefined, scope: Scope): Value {
@@ -159,7 +169,7 @@ class BoundedInterpreter extends Base {
 
   /** Counts work by the characters it makes, and refuses too many. */
   private allow(chars: number): void {
-    if (!(chars <= MAX_CHARS)) throw new Bound(TOO_LONG);
+    if (!(chars <= this.mostChars)) throw new Bound(tooLong(this.mostChars));
     this.untilClock -= 1 + chars / 64;
     if (this.untilClock > 0) return;
     this.untilClock = CLOCK_EVERY;
