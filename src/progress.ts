@@ -1,5 +1,5 @@
 /** One report of a long job. `done` and `total` are in `unit`; `total` 0 means unknown. */
-export interface Progress {
+export interface ProgressReport {
   label: string;
   done: number;
   total: number;
@@ -8,4 +8,4 @@ export interface Progress {
 }
 
 /** Anything that can take over two seconds accepts one of these and calls it often; the CLI draws it with an ETA. */
-export type OnProgress = (progress: Progress) => void;
+export type OnProgress = (report: ProgressReport) => void;

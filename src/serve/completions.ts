@@ -20,7 +20,7 @@ import { tokenText } from "./tokens.ts";
 import { type FinishReason, type WrittenToken, writeText } from "./write.ts";
 
 /** Part of one answer: some text, and the log probabilities of the tokens in it. */
-interface Part {
+interface AnswerPart {
   text: string;
   logprobs: Logprobs | null;
   completionTokens: number;
@@ -39,7 +39,7 @@ interface CompletionPlan {
   created: number;
   promptTokens: number;
   /** One per prompt and repetition, in the order of `index`. */
-  answers: ((signal: AbortSignal) => AsyncGenerator<Part, void>)[];
+  answers: ((signal: AbortSignal) => AsyncGenerator<AnswerPart, void>)[];
 }
 
 /** Everything that can be refused is refused here, before the first token. */
@@ -131,14 +131,14 @@ async function* answer(
   sampling: Sampling,
   served: ServedModel,
   signal: AbortSignal,
-): AsyncGenerator<Part, void> {
+): AsyncGenerator<AnswerPart, void> {
   const { engine, tokenizer } = served;
   const top = request.logprobs ?? undefined;
   let scores: TokenScore[] | undefined;
   const scored = request.echo && top !== undefined;
   /** Characters (Unicode code points, as OpenAI counts) before the answer. */
   const before = request.echo ? codePoints(prompt.text) : 0;
-  const echo = (): Part => ({
+  const echo = (): AnswerPart => ({
     text: prompt.text,
     logprobs: scores ? promptLogprobs(scores, prompt, served) : null,
     completionTokens: 0,

@@ -2,12 +2,13 @@ import { ShapeError } from "../errors.ts";
 import { custom } from "./custom.ts";
 import { type Dim, show } from "./dims.ts";
 import { f32, i64 } from "./dtype.ts";
-import { add, div, less, log, maximum, mul, neg, sub, where, zerosLike } from "./ops/elementwise.ts";
+import { sum } from "./ops/broadcast.ts";
+import { add, div, less, log, maximum, mul, neg, sub, where } from "./ops/elementwise.ts";
 import { addRows, gatherElements, scatterElements, takeRows } from "./ops/indexing.ts";
 import { matmul } from "./ops/matmul.ts";
 import { softmax } from "./ops/nn.ts";
-import { max, sum } from "./ops/reduce.ts";
-import { concat, reshape, slice, transpose } from "./ops/shape.ts";
+import { max } from "./ops/reduce.ts";
+import { concat, reshape, slice, transpose, zerosLike } from "./ops/shape.ts";
 import { constant, place, type Tensor } from "./tensor.ts";
 
 /** Sends rows to their experts: x_XD → for every expert the rows that its ids_n1 names. Gradients are added up row by row. */
@@ -117,7 +118,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, scale: number, mask?:
   const o = matmul(p, v);
   return custom("attention", [q, k, v], [o], ([g]) => {
     if (g === undefined) return [undefined, undefined, undefined];
-    // gᵀ·p turned, not pᵀ·g: of the two the wide p, long out of the cache, is then read row by row.
+    // gᵀ·p transposed, not pᵀ·g: of the two the wide p, long out of the cache, is then read row by row.
     const dv = transpose(matmul(g, p, { transA: true }), swapped(p.rank));
     const dp = matmul(g, v, { transB: true });
     const ds = mul(p, sub(dp, sum(mul(g, o), -1, true)));

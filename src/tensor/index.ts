@@ -22,6 +22,7 @@ export * from "./dtype.ts";
 export type { Target } from "./emitter.ts";
 export { grad } from "./grad.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";
+export { expand, expandLike, sum, sumTo } from "./ops/broadcast.ts";
 export { byteMatmul, dequantize, quantize } from "./ops/bytes.ts";
 export {
   abs,
@@ -31,8 +32,6 @@ export {
   div,
   equal,
   exp,
-  expand,
-  expandLike,
   floor,
   less,
   lessEqual,
@@ -54,7 +53,6 @@ export {
   sub,
   tanh,
   where,
-  zerosLike,
 } from "./ops/elementwise.ts";
 export {
   addRows,
@@ -69,8 +67,8 @@ export {
 } from "./ops/indexing.ts";
 export { matmul } from "./ops/matmul.ts";
 export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
-export { max, mean, sum, sumTo } from "./ops/reduce.ts";
-export { assume, concat, lengthOf, pad, reshape, slice, split, transpose } from "./ops/shape.ts";
+export { max, mean } from "./ops/reduce.ts";
+export { assume, concat, lengthOf, pad, reshape, slice, split, transpose, zerosLike } from "./ops/shape.ts";
 export {
   constant,
   constantOf,

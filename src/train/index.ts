@@ -26,7 +26,7 @@ export {
   suitableLanes,
 } from "./recipe.ts";
 export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
-export { ParameterStore, type Stretch, storeOf } from "./store.ts";
+export { type ParameterGroup, ParameterStore, storeOf } from "./store.ts";
 export {
   type BatchShape,
   parametersOf,

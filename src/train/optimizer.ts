@@ -1,14 +1,15 @@
+/** The optimizer: AdamW and Muon as graphs over blocks of the store's flat arrays. */
 import { type Binding, compile } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 import type { Recipe } from "./recipe.ts";
 import type { ParameterStore } from "./store.ts";
 
 /** Floats that one operation works on: its operands stay in a core's own cache from one operation to the next. */
-const PART = 1 << 16;
+const BLOCK = 1 << 16;
 /** The same where all threads share an operation: enough to be worth waking them. */
-const SHARED_PART = 1 << 19;
-/** Parts in one run of a graph: starting one costs as much as ten operations. */
-const PARTS = 64;
+const SHARED_BLOCK = 1 << 19;
+/** Blocks in one run of a graph: starting one costs as much as ten operations. */
+const BLOCKS = 64;
 /** Floats of matrices that Muon takes at once: its temporaries stay in the cache. */
 const MUON_CHUNK = 1 << 19;
 
@@ -16,8 +17,8 @@ const sumOf = (names: readonly string[], shape: number[]): t.Tensor =>
   names.map((name) => t.input(name, "f32", shape)).reduce((a, b) => t.add(a, b));
 const lanesOf = (store: ParameterStore): string[] => store.lanes.map((_, i) => `g${i}`);
 
-/** A stretch that one operation works on. */
-interface Part {
+/** A block of a parameter group that one operation works on. */
+interface Block {
   from: number;
   size: number;
   decays: boolean;
@@ -25,9 +26,9 @@ interface Part {
 }
 
 /** The sum of squares of the lanes' gradients added up; and that sum itself where Muon wants it. */
-function normGraph(parts: readonly Part[], lanes: readonly string[]): t.OnnxGraph {
+function normGraph(blocks: readonly Block[], lanes: readonly string[]): t.OnnxGraph {
   const outputs: Record<string, t.Tensor> = {};
-  const squares = parts.map(({ size, muon }, i) => {
+  const squares = blocks.map(({ size, muon }, i) => {
     const sum = sumOf(
       lanes.map((lane) => `${lane} ${i}`),
       [1, size],
@@ -39,10 +40,10 @@ function normGraph(parts: readonly Part[], lanes: readonly string[]): t.OnnxGrap
 }
 
 /**
- * One AdamW update of several stretches of parameters, in place (arXiv:1711.05101): m, v and p in f32, g the sum over the lanes. `rate`
+ * One AdamW update of several blocks of parameters, in place (arXiv:1711.05101): m, v and p in f32, g the sum over the lanes. `rate`
  * has the bias corrections folded in: rate = lr·√(1−β₂ᵗ)/(1−β₁ᵗ), epsilon = ε·√(1−β₂ᵗ); `gScale` is the clipping factor.
  */
-function adamwGraph(parts: readonly Part[], lanes: readonly string[], beta1: number, beta2: number): t.OnnxGraph {
+function adamwGraph(blocks: readonly Block[], lanes: readonly string[], beta1: number, beta2: number): t.OnnxGraph {
   const [rate, epsilon, keep, gScale] = SCALARS.map((name) => t.input(name, "f32", [])) as [
     t.Tensor,
     t.Tensor,
@@ -51,7 +52,7 @@ function adamwGraph(parts: readonly Part[], lanes: readonly string[], beta1: num
   ];
   const [toFirst, toSecond] = [t.mul(gScale, 1 - beta1), t.mul(gScale, Math.sqrt(1 - beta2))];
   const outputs: Record<string, t.Tensor> = {};
-  parts.forEach(({ size, decays }, i) => {
+  blocks.forEach(({ size, decays }, i) => {
     const [p, m, v] = ["p", "m", "v"].map((name) => t.input(`${name} ${i}`, "f32", [size])) as [
       t.Tensor,
       t.Tensor,
@@ -74,7 +75,7 @@ function adamwGraph(parts: readonly Part[], lanes: readonly string[], beta1: num
 const SCALARS = ["rate", "epsilon", "keep", "gScale"] as const;
 
 /**
- * One Muon update of `count` matrices of the same shape, in place: Nesterov momentum, then five Newton–Schulz steps
+ * One Muon update of matrices [count, rows, columns], in place: Nesterov momentum, then five Newton–Schulz steps
  * towards the nearest orthogonal matrix (Jordan et al. 2024), scaled by 0.2·√max(out, in) to AdamW's size (arXiv:2502.16982 §2.2).
  */
 function muonGraph(shape: [number, number, number], momentum: number, iterations: number): t.OnnxGraph {
@@ -112,12 +113,12 @@ interface Update {
 export type OptimizerSettings = Pick<Recipe, "optimizer" | "adamw" | "muon" | "clip">;
 
 /**
- * The optimizer of a run: AdamW over flat stretches of the store, Muon over its matrices when the recipe says so.
+ * The optimizer of a run: AdamW over the store's parameter groups, Muon over its matrices when the recipe says so.
  * Its state lives in the store, so that saving the store saves everything.
  */
 export class Optimizer {
   #updates: Update[] = [];
-  /** Each gives the sum of squares of a stretch; for Muon it also adds the lanes' gradients up in the first lane's. */
+  /** Each gives the sum of squares of some blocks; for Muon it also adds the lanes' gradients up in the first lane's. */
   #norms: { binding: Binding; out: Float32Array }[] = [];
 
   private constructor(
@@ -138,12 +139,12 @@ export class Optimizer {
     };
     const view = (data: Float32Array, from: number, shape: number[]) =>
       t.f32(shape, data.subarray(from, from + t.sizeOf(shape)));
-    const parts: Part[] = [];
-    const length = lanes.length > 1 ? PART : SHARED_PART;
-    for (const { offset, size: whole, decays, matrices } of store.stretches) {
+    const blocks: Block[] = [];
+    const length = lanes.length > 1 ? BLOCK : SHARED_BLOCK;
+    for (const { offset, size: whole, decays, matrices } of store.groups) {
       const muon = settings.optimizer === "muon" && matrices !== undefined;
       for (let from = offset; from < offset + whole; from += length)
-        parts.push({ from, size: Math.min(length, offset + whole - from), decays, muon });
+        blocks.push({ from, size: Math.min(length, offset + whole - from), decays, muon });
       if (!muon) continue;
       const [n, rows, columns] = matrices;
       const step = Math.max(1, Math.floor(MUON_CHUNK / (rows * columns)));
@@ -163,13 +164,13 @@ export class Optimizer {
         });
       }
     }
-    const gradientsOf = (share: readonly Part[], shape: (size: number) => number[]) =>
+    const gradientsOf = (share: readonly Block[], shape: (size: number) => number[]) =>
       Object.fromEntries(
         share.flatMap(({ from, size }, i) =>
           lanes.map((lane, l) => [`${lane} ${i}`, view(store.lanes[l]!, from, shape(size))] as const),
         ),
       );
-    for (const share of dealt(parts, lanes.length)) {
+    for (const share of dealt(blocks, lanes.length)) {
       const graph = await once(`norm ${share.map(({ size, muon }) => `${size}${muon ? "m" : ""}`)}`, () =>
         normGraph(share, lanes),
       );
@@ -184,7 +185,7 @@ export class Optimizer {
       });
     }
     for (const share of dealt(
-      parts.filter(({ muon }) => !muon),
+      blocks.filter(({ muon }) => !muon),
       lanes.length,
     )) {
       const graph = await once(`adamw ${share.map(({ size, decays }) => `${size}${decays ? "d" : ""}`)}`, () =>
@@ -247,12 +248,12 @@ export class Optimizer {
   }
 }
 
-/** Parts in graphs of at most PARTS, and as many graphs at least as there are lanes, so that all are busy to the end. */
-function dealt(parts: readonly Part[], lanes: number): Part[][] {
-  if (parts.length === 0) return [];
-  const perGraph = Math.min(PARTS, Math.ceil(parts.length / lanes));
-  return Array.from({ length: Math.ceil(parts.length / perGraph) }, (_, i) =>
-    parts.slice(i * perGraph, (i + 1) * perGraph),
+/** Blocks in graphs of at most BLOCKS, and as many graphs at least as there are lanes, so that all are busy to the end. */
+function dealt(blocks: readonly Block[], lanes: number): Block[][] {
+  if (blocks.length === 0) return [];
+  const perGraph = Math.min(BLOCKS, Math.ceil(blocks.length / lanes));
+  return Array.from({ length: Math.ceil(blocks.length / perGraph) }, (_, i) =>
+    blocks.slice(i * perGraph, (i + 1) * perGraph),
   );
 }
 

@@ -1,3 +1,4 @@
+/** Numbers as bytes with a scale: of rows, of columns, of whole tensors, and weights that a graph is fed as bytes. */
 import {
   abs,
   byteMatmul,
@@ -52,17 +53,18 @@ export function whole(x: Tensor, range: number): Quantized {
   return { bytes: quantize(x, scale, "i8"), scale };
 }
 
-/** Names of the graph inputs that hold weights as bytes: those that share a scale stacked, these turned, and the scale. */
+/** Names of the graph inputs that hold weights as bytes: those that share a scale stacked, these transposed, and the scale. */
 export const bytesName = (keys: readonly string[]): string => `bytes ${keys.join("+")}`;
-/** The keys in a name that `bytesName` made; undefined for any other. */
-export const keysOfBytes = (name: string): string[] | undefined =>
-  name.startsWith("bytes ") ? name.slice("bytes ".length).split("+") : undefined;
+/** The keys of the weights behind an input of bytes. */
+const keysOf = new WeakMap<Tensor, readonly string[]>();
+/** The keys of the weights that `weightInputs` stacked into this input; undefined for any other tensor. */
+export const keysOfBytes = (bytes: Tensor): readonly string[] | undefined => keysOf.get(bytes);
 export const scaleName = (keys: readonly string[]): string => `scale ${keys.join("+")}`;
-export const turnedName = (keys: readonly string[]): string => `turned ${keys.join("+")}`;
+export const transposedName = (keys: readonly string[]): string => `transposed ${keys.join("+")}`;
 
-/** Weights [O, I] with one scale for all: stacked as they lie [ΣO, I], and turned [I, ΣO]. */
+/** Weights [O, I] with one scale for all: stacked as they lie [ΣO, I], and transposed [I, ΣO]. */
 export interface WeightBytes extends Quantized {
-  turned: Tensor;
+  transposed: Tensor;
 }
 
 /** Gives the graph inputs for the bytes of weights that share a scale, the same for the same weights; `WeightQuantizer` fills them once a step. */
@@ -75,18 +77,19 @@ export function weightInputs(): InBytes {
     const rows = weights.reduce((n, weight) => n + (weight.dim(0) as number), 0);
     const columns = weights[0]!.dim(1);
     const name = bytesName(keys);
-    if (!known.has(name))
-      known.set(name, {
-        bytes: input(name, "i8", [rows, columns]),
-        turned: input(turnedName(keys), "i8", [columns, rows]),
-        scale: input(scaleName(keys), "f32", []),
-      });
-    return known.get(name)!;
+    const made = known.get(name);
+    if (made !== undefined) return made;
+    const bytes = input(name, "i8", [rows, columns]);
+    keysOf.set(bytes, keys);
+    const transposed = input(transposedName(keys), "i8", [columns, rows]);
+    const all = { bytes, transposed, scale: input(scaleName(keys), "f32", []) };
+    known.set(name, all);
+    return all;
   };
 }
 
 /** x_XI · wᵀ without the scales of x: [X, ΣO]. */
-export const forward = (x: Tensor, w: WeightBytes): Tensor => byteMatmul(x, w.turned, w.scale);
+export const forward = (x: Tensor, w: WeightBytes): Tensor => byteMatmul(x, w.transposed, w.scale);
 
 /** g_XO · w without the scales of g: [X, I]. */
 export const backward = (g: Tensor, w: WeightBytes): Tensor => byteMatmul(g, w.bytes, w.scale);

@@ -1,15 +1,16 @@
+/** The parameters, gradients and moments of a training run, each in one flat array. */
 import { ConfigError } from "../errors.ts";
 import { listParameters } from "../model/index.ts";
 import { f32, type HostTensor, sizeOf } from "../tensor/index.ts";
 import type { Phase } from "./recipe.ts";
 
-/** A run of parameters that lie side by side and are treated alike. */
-export interface Stretch {
+/** A parameter group: parameters that lie side by side and that the optimizer treats alike. */
+export interface ParameterGroup {
   offset: number;
   size: number;
   /** Weight decay applies (matrices yes; norms, biases no). */
   decays: boolean;
-  /** [count, rows, columns] when the stretch is hidden matrices of one shape, which Muon may take. */
+  /** [count, rows, columns] when the group is hidden matrices of one shape, which Muon may take. */
   matrices?: [number, number, number];
 }
 
@@ -19,7 +20,7 @@ export interface Stretch {
  */
 export class ParameterStore {
   readonly views = new Map<string, { shape: number[]; offset: number; size: number }>();
-  readonly stretches: Stretch[] = [];
+  readonly groups: ParameterGroup[] = [];
   readonly parameters: Float32Array;
   /** One lane's gradients each. */
   readonly lanes: Float32Array[];
@@ -33,33 +34,33 @@ export class ParameterStore {
     readonly frozen: (key: string) => boolean,
     lanes = 1,
   ) {
-    const group = (key: string, shape: readonly number[]): string => {
+    const kindOf = (key: string, shape: readonly number[]): string => {
       if (frozen(key)) return "z";
       if (shape.length !== 2) return "y vectors";
       // Embedding and head are matrices, but not ones between hidden states: AdamW with decay.
       if (/embed_tokens|lm_head|shared_head\.head|mlp\.gate\./.test(key)) return "x tables";
       return `m ${shape.join("x")}`;
     };
-    const sorted = [...shapes].map(([key, shape]) => ({ key, shape: [...shape], group: group(key, shape) }));
+    const sorted = [...shapes].map(([key, shape]) => ({ key, shape: [...shape], kind: kindOf(key, shape) }));
     const order = new Map([...shapes.keys()].map((key, i) => [key, i]));
-    sorted.sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : order.get(a.key)! - order.get(b.key)!));
+    sorted.sort((a, b) => (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : order.get(a.key)! - order.get(b.key)!));
     let offset = 0;
     let current = "";
-    for (const { key, shape, group } of sorted) {
+    for (const { key, shape, kind } of sorted) {
       const size = sizeOf(shape);
       this.views.set(key, { shape, offset, size });
-      if (group !== current && group !== "z")
-        this.stretches.push({
+      if (kind !== current && kind !== "z")
+        this.groups.push({
           offset,
           size: 0,
           decays: shape.length === 2,
-          ...(group[0] === "m" ? { matrices: [0, shape[0]!, shape[1]!] as [number, number, number] } : {}),
+          ...(kind[0] === "m" ? { matrices: [0, shape[0]!, shape[1]!] as [number, number, number] } : {}),
         });
-      current = group;
-      if (group !== "z") {
-        const stretch = this.stretches.at(-1)!;
-        stretch.size += size;
-        if (stretch.matrices) stretch.matrices[0]++;
+      current = kind;
+      if (kind !== "z") {
+        const group = this.groups.at(-1)!;
+        group.size += size;
+        if (group.matrices) group.matrices[0]++;
       }
       offset += size;
     }

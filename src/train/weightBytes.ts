@@ -1,11 +1,12 @@
+/** Weights as bytes, made anew from the store every step, for graphs that multiply in int8. */
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
-import { bytesName, keysOfBytes, scaleName, stepFor, turnedName } from "./quantized.ts";
+import { bytesName, keysOfBytes, scaleName, stepFor, transposedName } from "./quantized.ts";
 import type { ParameterStore } from "./store.ts";
 
 /** Groups of weights [O, I] in bytes, |w| ≤ range · scale within a group. */
 function quantizeGraph(
-  groups: readonly string[][],
+  groups: readonly (readonly string[])[],
   store: ParameterStore,
   range: number,
   wanted: (name: string) => boolean,
@@ -21,7 +22,7 @@ function quantizeGraph(
       0,
     );
     outputs[bytesName(group)] = bytes;
-    if (wanted(turnedName(group))) outputs[turnedName(group)] = t.transpose(bytes, [1, 0]);
+    if (wanted(transposedName(group))) outputs[transposedName(group)] = t.transpose(bytes, [1, 0]);
   }
   return t.toOnnx(outputs, { name: "quantize weights" });
 }
@@ -36,13 +37,13 @@ export class WeightQuantizer {
 
   /** Finds what `graph` asks for; nothing, for a graph that computes in f32. */
   static async create(graph: t.OnnxGraph, store: ParameterStore, range: number): Promise<WeightQuantizer> {
-    const groups = Object.keys(graph.inputs)
+    const groups = Object.values(graph.inputs)
       .map(keysOfBytes)
       .filter((keys) => keys !== undefined);
     const wanted = (name: string) => name in graph.inputs;
     const tensors: Record<string, t.HostTensor> = {};
     for (const keys of groups)
-      for (const name of [bytesName(keys), turnedName(keys), scaleName(keys)].filter(wanted)) {
+      for (const name of [bytesName(keys), transposedName(keys), scaleName(keys)].filter(wanted)) {
         const { dtype, shape } = graph.inputs[name]!;
         tensors[name] = t.hostTensor(dtype, shape as number[]);
       }

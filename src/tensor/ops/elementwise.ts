@@ -1,8 +1,9 @@
+/** Operations element by element, over operands that broadcast. */
 import { ShapeError } from "../../errors.ts";
-import { broadcast, type Dim, isStatic, type Shape, sameShape, show } from "../dims.ts";
+import { broadcast } from "../dims.ts";
 import { DTYPES, type DType } from "../dtype.ts";
 import { apply, type Primitive, place, scalar, scalarOf, type Tensor } from "../tensor.ts";
-import { sumTo } from "./reduce.ts";
+import { sumTo } from "./broadcast.ts";
 
 /** A tensor, or a number that becomes an f32 constant. */
 export type Operand = Tensor | number;
@@ -113,35 +114,10 @@ const where_: Primitive<null> = {
   },
 };
 
-const expand_: Primitive<{ shape: Dim[] }> = {
-  name: "expand",
-  infer: ([x], { shape }) => {
-    const out = broadcast(x!.shape, shape, place("expand"));
-    if (!sameShape(out, shape))
-      throw new ShapeError(`${place("expand")}: expected a shape that becomes ${show(shape)}, got ${show(x!.shape)}`);
-    return [{ dtype: x!.dtype, shape }];
-  },
-  emit: (emitter, node, [x]) => emitter.node("Expand", [x!, emitter.shape(node.params.shape)]),
-  grad: (node, [g]) => [g && sumTo(g, node.inputs[0]!.shape)],
-};
-
-const expandLike_: Primitive<null> = {
-  name: "expandLike",
-  infer: ([x, like]) => [{ dtype: x!.dtype, shape: broadcast(x!.shape, like!.shape, place("expandLike")) }],
-  emit: (emitter, _node, [x, like]) => emitter.node("Expand", [x!, emitter.node("Shape", [like!])[0]!]),
-  grad: (node, [g]) => [g && sumTo(g, node.inputs[0]!.shape), undefined],
-};
-
 const stopGradient_: Primitive<null> = {
   name: "stopGradient",
   infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
   emit: (_, __, inputs) => inputs,
-};
-
-const zerosLike_: Primitive<null> = {
-  name: "zerosLike",
-  infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
-  emit: (emitter, _, inputs) => emitter.node("ConstantOfShape", emitter.node("Shape", inputs)),
 };
 
 const un =
@@ -210,26 +186,7 @@ export function where(condition: Tensor, a: Operand, b: Operand): Tensor {
 export function cast(x: Tensor, to: DType): Tensor {
   return x.dtype === to ? x : apply(cast_, [x], { to })[0]!;
 }
-/** Repeats along axes of length 1 (and new leading axes). */
-export function expand(x: Tensor, shape: Shape): Tensor {
-  return sameShape(x.shape, shape) ? x : apply(expand_, [x], { shape: [...shape] })[0]!;
-}
-/** Repeats x to the shape that `like` has at run time. */
-export function expandLike(x: Tensor, like: Tensor): Tensor {
-  if (sameShape(x.shape, like.shape)) return x;
-  return isStatic(like.shape) ? expand(x, like.shape) : apply(expandLike_, [x, like], null)[0]!;
-}
 /** The same values; no gradient flows back. */
 export const stopGradient = un(stopGradient_);
-/** Zeros (f32) of the same run-time shape. */
-export const zerosLike = un(zerosLike_);
 
-export const all: Primitive[] = [
-  ...Object.values(primitives),
-  cast_,
-  where_,
-  expand_,
-  expandLike_,
-  stopGradient_,
-  zerosLike_,
-];
+export const all: Primitive[] = [...Object.values(primitives), cast_, where_, stopGradient_];

@@ -2,9 +2,9 @@ import { ShapeError } from "../../errors.ts";
 import { axisOf, type Dim, sameShape, show } from "../dims.ts";
 import { i64 } from "../dtype.ts";
 import { apply, constant, type Primitive, place, type Tensor } from "../tensor.ts";
-import { cast, equal, zerosLike } from "./elementwise.ts";
+import { cast, equal } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { reshape } from "./shape.ts";
+import { reshape, zerosLike } from "./shape.ts";
 
 const gather_: Primitive<null> = {
   name: "gather",

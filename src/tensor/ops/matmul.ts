@@ -1,7 +1,8 @@
+/** Matrix products. */
 import { ShapeError } from "../../errors.ts";
 import { broadcast, show } from "../dims.ts";
 import { apply, type Primitive, place, type Tensor } from "../tensor.ts";
-import { sumTo } from "./reduce.ts";
+import { sumTo } from "./broadcast.ts";
 
 interface MatmulParams {
   transA: boolean;

@@ -2,9 +2,9 @@ import { ShapeError } from "../../errors.ts";
 import { show } from "../dims.ts";
 import { f32 } from "../dtype.ts";
 import { apply, type Primitive, place, type Tensor } from "../tensor.ts";
+import { sum } from "./broadcast.ts";
 import { exp, mul, neg, sub } from "./elementwise.ts";
 import { matmul } from "./matmul.ts";
-import { sum } from "./reduce.ts";
 import { reshape } from "./shape.ts";
 
 const softmax_: Primitive<null> = {

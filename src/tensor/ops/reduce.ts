@@ -1,39 +1,9 @@
+/** Reductions other than the sum. */
 import { ShapeError } from "../../errors.ts";
-import { axisOf, type Dim, dimProduct, isStatic, type Shape, sameShape, show } from "../dims.ts";
-import { f32 } from "../dtype.ts";
-import { apply, constant, type Primitive, place, type Tensor } from "../tensor.ts";
-import { div, equal, expandLike, mul, stopGradient, where } from "./elementwise.ts";
-import { matmul } from "./matmul.ts";
-import { reshape } from "./shape.ts";
-
-interface ReduceParams {
-  axes: number[];
-  keep: boolean;
-}
-
-function reduction(name: string, op: string, grad?: Primitive<ReduceParams>["grad"]): Primitive<ReduceParams> {
-  return {
-    name,
-    infer: ([x], { axes, keep }) => [
-      { dtype: x!.dtype, shape: x!.shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d])) },
-    ],
-    emit: (emitter, node, [x]) =>
-      emitter.node(op, [x!, emitter.ints(node.params.axes)], { attributes: { keepdims: node.params.keep ? 1 : 0 } }),
-    grad,
-  };
-}
-
-/** Puts reduced axes back as length 1, so that a gradient broadcasts over what was reduced. */
-const restore = (g: Tensor, like: Tensor, axes: number[]): Tensor =>
-  reshape(
-    g,
-    like.shape.map((d, i) => (axes.includes(i) ? 1 : d)),
-  );
-
-const sum_ = reduction("sum", "ReduceSum", (node, [g]) => {
-  const x = node.inputs[0]!;
-  return [g && expandLike(restore(g, x, node.params.axes), x)];
-});
+import { type Dim, dimProduct, show } from "../dims.ts";
+import { type Primitive, place, type Tensor } from "../tensor.ts";
+import { type ReduceParams, reduce, reduction, restore, sum } from "./broadcast.ts";
+import { div, equal, mul, stopGradient, where } from "./elementwise.ts";
 
 const reduceMax_ = reduction("max", "ReduceMax", (node, [g]) => {
   const x = node.inputs[0]!;
@@ -70,28 +40,6 @@ const max_: Primitive<ReduceParams> = {
   },
 };
 
-function reduce(
-  primitive: Primitive<ReduceParams>,
-  x: Tensor,
-  axes: number | number[] | undefined,
-  keep: boolean,
-): Tensor {
-  const list =
-    axes === undefined ? x.shape.map((_, i) => i) : [axes].flat().map((a) => axisOf(a, x.rank, place(primitive.name)));
-  return list.length === 0 ? x : apply(primitive, [x], { axes: list.sort((a, b) => a - b), keep })[0]!;
-}
-
-/** Sum over axes (all when left out), accumulated in f32. Columns of a matrix are summed by a ones-vector GEMM, 3× as fast. */
-export function sum(x: Tensor, axes?: number | number[], keep = false): Tensor {
-  const list = axes === undefined ? undefined : [axes].flat();
-  if (x.dtype === "f32" && x.rank === 2 && list?.length === 1 && list[0] === 0 && isStatic(x.shape)) {
-    const ones = constant(f32([1, x.shape[0]!], new Float32Array(x.shape[0]!).fill(1)));
-    const row = matmul(ones, x);
-    return keep ? row : reshape(row, [x.shape[1]!]);
-  }
-  return reduce(sum_, x, axes, keep);
-}
-
 /** Maximum over axes. Ties share the gradient. */
 export function max(x: Tensor, axes?: number | number[], keep = false): Tensor {
   return reduce(max_, x, axes, keep);
@@ -106,12 +54,4 @@ export function mean(x: Tensor, axes?: number | number[], keep = false): Tensor 
   return mul(sum(x, axes, keep), 1 / size);
 }
 
-/** Undoes broadcasting: sums a gradient down to the shape of the operand it belongs to. */
-export function sumTo(g: Tensor, shape: Shape): Tensor {
-  if (sameShape(g.shape, shape)) return g;
-  const lead = g.rank - shape.length;
-  const axes = g.shape.flatMap((d, i) => (i < lead || (shape[i - lead] === 1 && d !== 1) ? [i] : []));
-  return reshape(sum(g, axes, false), shape);
-}
-
-export const all: Primitive[] = [sum_, max_];
+export const all: Primitive[] = [max_];

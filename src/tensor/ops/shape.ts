@@ -1,8 +1,8 @@
+/** Operations that move elements and compute nothing: other shapes, orders, parts. */
 import { ShapeError } from "../../errors.ts";
 import { axisOf, type Dim, dimAdd, dimDiv, dimProduct, type Shape, sameShape, show } from "../dims.ts";
 import type { Emitter } from "../emitter.ts";
 import { apply, type Primitive, place, Tensor } from "../tensor.ts";
-import { zerosLike } from "./elementwise.ts";
 
 const reshape_: Primitive<{ shape: Dim[] }> = {
   name: "reshape",
@@ -266,4 +266,15 @@ export function lengthOf(dim: Dim): Tensor {
   return apply(lengthOf_, [], { dim })[0]!;
 }
 
-export const all: Primitive[] = [reshape_, transpose_, concat_, split_, assume_, slice_, pad_, lengthOf_];
+const zerosLike_: Primitive<null> = {
+  name: "zerosLike",
+  infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
+  emit: (emitter, _, inputs) => emitter.node("ConstantOfShape", emitter.node("Shape", inputs)),
+};
+
+/** Zeros (f32) of the shape that x has at run time. */
+export function zerosLike(x: Tensor): Tensor {
+  return apply(zerosLike_, [x], null)[0]!;
+}
+
+export const all: Primitive[] = [reshape_, transpose_, concat_, split_, assume_, slice_, pad_, lengthOf_, zerosLike_];

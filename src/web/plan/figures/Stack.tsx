@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { Legend } from "./Figure.tsx";
 import { ticks, useWidth } from "./measure.ts";
 
-export interface Part {
+export interface Segment {
   name: string;
   value: number;
   help?: string;
@@ -16,7 +16,7 @@ export const paint = (place: number): string => `var(--c${(place % 10) + 1})`;
 /** Parts of a whole as one bar, with what may not be exceeded as a line across it. */
 export function Stack(props: {
   label: string;
-  parts: Part[];
+  parts: Segment[];
   format: (value: number) => string;
   limit?: { value: number; name: string };
   scale?: number;
