@@ -1,6 +1,14 @@
 import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
-import { cacheSpec, checkGraphSize, languageModel, type ModelConfig, modelBuilder, ropeAt } from "../model/index.ts";
+import {
+  cacheSpec,
+  checkGraphSize,
+  isDeepseek,
+  languageModel,
+  type ModelConfig,
+  modelBuilder,
+  ropeAt,
+} from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { type Binding, compile, type Executable, type PackedWeights, packedWeights } from "../runtime/index.ts";
 import { f32, type HostTensor, hostTensor, i64, input, sizeOf, toOnnx } from "../tensor/index.ts";
@@ -53,12 +61,21 @@ class RowCache implements SequenceCache {
 interface Pass {
   executable: Executable;
   binding: Binding;
+  /** Whether it is fed the rows of a past, and the rows whose logits are wanted. */
+  takesPast: boolean;
+  takesRows: boolean;
 }
 
 /**
+ * decode: one token after a past (MLA absorbed). prefill: any number (MLA expanded). start: any number after none; MLA's prefill does that
+ * too, heads that lie side by side in rows need at least one row.
+ */
+type PassName = "decode" | "prefill" | "start";
+
+/**
  * A model for generation, over weights in host memory (f32, by checkpoint key) that are used in place: whoever changes
- * them changes the model. Two graphs of the same layers: one token after a past (MLA absorbed), and any number (expanded).
- * The past is fed as views of the cache and new rows are written behind it, so nothing is copied.
+ * them changes the model. Graphs of the same layers, by `PassName`: the past is fed as views of the cache and new rows are
+ * written behind it, so nothing is copied.
  */
 export class Decoder implements LanguageModel {
   readonly vocabSize: number;
@@ -67,8 +84,7 @@ export class Decoder implements LanguageModel {
   private constructor(
     readonly config: ModelConfig,
     readonly contextTokens: number,
-    private readonly one: Pass,
-    private readonly many: Pass,
+    private readonly passes: Readonly<Record<PassName, Pass>>,
     readonly notes: readonly string[],
   ) {
     this.vocabSize = config.vocab_size;
@@ -82,9 +98,11 @@ export class Decoder implements LanguageModel {
   ): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
     const packed = options.frozen ? packedWeights() : undefined;
-    const one = await pass(config, weights, contextTokens, false, packed);
-    const many = await pass(config, weights, contextTokens, true, packed);
-    return new Decoder(config, contextTokens, one, many, options.notes ?? []);
+    const compiled = (name: PassName) => pass(name, config, weights, contextTokens, packed);
+    const decode = await compiled("decode");
+    const prefill = await compiled("prefill");
+    const start = isDeepseek(config) ? prefill : await compiled("start");
+    return new Decoder(config, contextTokens, { decode, prefill, start }, options.notes ?? []);
   }
 
   newCache(): SequenceCache {
@@ -110,15 +128,15 @@ export class Decoder implements LanguageModel {
       ),
     };
     const outputs: Record<string, HostTensor> = {};
+    const { binding, takesPast, takesRows } = this.passes[S === 0 ? "start" : T === 1 ? "decode" : "prefill"];
     for (const [name, { width, data }] of cache.rows) {
-      inputs[name] = f32([1, S, width], data.subarray(0, S * width));
+      if (takesPast) inputs[name] = f32([1, S, width], data.subarray(0, S * width));
       outputs[`new.${name}`] = f32([1, T, width], data.subarray(S * width, (S + T) * width));
     }
-    if (T > 1) inputs.rows = i64([all ? T : 1], all ? Array.from({ length: T }, (_, i) => i) : [T - 1]);
+    if (takesRows) inputs.rows = i64([all ? T : 1], all ? Array.from({ length: T }, (_, i) => i) : [T - 1]);
     const count = all ? T : 1;
     const logits = this.#logitsOf(count);
     outputs.logits = f32([count, this.vocabSize], logits);
-    const { binding } = T === 1 ? this.one : this.many;
     binding.rebind(inputs, outputs);
     await binding.run();
     cache.length += T;
@@ -136,7 +154,7 @@ export class Decoder implements LanguageModel {
   }
 
   dispose(): void {
-    for (const { binding, executable } of [this.one, this.many]) {
+    for (const { binding, executable } of new Set(Object.values(this.passes))) {
       binding.dispose();
       executable.dispose();
     }
@@ -144,47 +162,48 @@ export class Decoder implements LanguageModel {
 }
 
 async function pass(
+  name: PassName,
   config: ModelConfig,
   weights: ReadonlyMap<string, HostTensor>,
   contextTokens: number,
-  many: boolean,
   packed?: PackedWeights,
 ): Promise<Pass> {
   const model = modelBuilder(config);
+  const many = name !== "decode";
   const T = many ? "T" : 1;
   const spec = cacheSpec(config);
   const rope = ropeAt(config, input("positions", "i64", [1, T]), contextTokens);
-  const past = spec.map(({ name, width }) => input(name, "f32", [1, "S", width]));
+  const past = name === "start" ? undefined : spec.map(({ name, width }) => input(name, "f32", [1, "S", width]));
   const ids = input("ids", "i64", [1, T]);
   const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
   const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
   const graph = toOnnx(
     { logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i]!.name}`, row])) },
     {
-      name: many ? "prefill" : "decode",
+      name,
       external: packed && ((name) => weights.has(name)),
     },
   );
+  for (const [key, { shape }] of model.used)
+    if (!weights.has(key)) throw new ShapeError(`decoder: expected a weight ${key} of [${shape.join(", ")}], got none`);
   const constants =
     packed &&
     Object.fromEntries(
       Object.keys(graph.inputs).flatMap((name) => (weights.has(name) ? [[name, weights.get(name)!]] : [])),
     );
-  const executable = await compile(graph.bytes, { name: many ? "prefill" : "decode", constants, packed });
+  const executable = await compile(graph.bytes, { name, constants, packed });
   const inputs: Record<string, HostTensor> = {};
   for (const [name, tensor] of Object.entries(graph.inputs)) {
     if (constants?.[name]) continue;
     const weight = weights.get(name);
     if (weight) inputs[name] = weight;
-    else if (model.used.has(name))
-      throw new ShapeError(`decoder: expected a weight ${name} of [${tensor.shape.join(", ")}], got none`);
     else
       inputs[name] = hostTensor(
         tensor.dtype,
-        tensor.shape.map((d) => (typeof d === "number" ? d : d === "S" ? 0 : 1)),
+        tensor.shape.map((d) => (typeof d === "number" ? d : 1)),
       );
   }
-  return { executable, binding: executable.bind(inputs) };
+  return { executable, binding: executable.bind(inputs), takesPast: past !== undefined, takesRows: many };
 }
 
 /**

@@ -10,7 +10,7 @@ import {
   parameter,
   type Tensor,
 } from "../tensor/index.ts";
-import { headDims, isDeepseek, type ModelConfig } from "./config.ts";
+import { headDims, type ModelConfig } from "./config.ts";
 import { listParameters, tensorCount } from "./parameters.ts";
 import { ropeInterleaved, ropeTable } from "./rope.ts";
 
@@ -66,19 +66,15 @@ export interface BuilderOptions {
   head?: HeadProducts;
 }
 
-/**
- * A graph is written tensor by tensor, which takes minutes and gigabytes beyond this; DeepSeek-V3 has 47,000. A key head counts as two, since
- * each has a cache of its own.
- */
+/** A graph is written tensor by tensor, which takes minutes and gigabytes beyond this; DeepSeek-V3 has 47,000. */
 export const GRAPH_TENSORS_MAX = 50_000;
 
 /** Refuses a model of too many tensors before any is listed. Throws ConfigError. */
 export function checkGraphSize(config: ModelConfig): void {
-  const heads = isDeepseek(config) ? 0 : 2 * config.num_key_value_heads * config.num_hidden_layers;
-  const pieces = tensorCount(config) + heads;
+  const pieces = tensorCount(config);
   if (pieces > GRAPH_TENSORS_MAX)
     throw new ConfigError(
-      `model: expected at most ${GRAPH_TENSORS_MAX.toLocaleString("en-US")} tensors and key heads for a model to be run here, its config means ${pieces.toLocaleString("en-US")}. \`sumbi inspect\` and \`sumbi plan\` take it`,
+      `model: expected at most ${GRAPH_TENSORS_MAX.toLocaleString("en-US")} tensors for a model to be run here, its config means ${pieces.toLocaleString("en-US")}. \`sumbi inspect\` and \`sumbi plan\` take it`,
     );
 }
 

@@ -1,12 +1,10 @@
 import {
   attention,
   causalAttention,
-  concat,
   type Dim,
   reshape,
   rmsNorm,
   rope,
-  slice,
   type Tensor,
   transpose,
 } from "../tensor/index.ts";
@@ -16,7 +14,7 @@ import { causalMask } from "./mask.ts";
 import { joinedAttention } from "./mla.ts";
 import { softmaxScale } from "./rope.ts";
 
-/** Keys and values of one key head, as a cache keeps them: [B, T, head dim], keys rotated. */
+/** Keys and values of all key heads side by side, as a cache keeps them: [B, T, J·R] each, keys rotated. */
 export interface HeadRows {
   k: Tensor;
   v: Tensor;
@@ -32,39 +30,49 @@ export function groupedAttention(
   at: string,
   angles: Rope,
   tokens: Tokens,
-): { out_XD: Tensor; rows: HeadRows[] } {
+): { out_XD: Tensor; rows: HeadRows } {
   const { B, T } = tokens;
-  const { q_BHTR, k_BJTR, v_BJTR, H, J, R } = project(model, x_XD, at, angles, tokens);
+  const { q_BHTR, k_BJTR, v_BTJR, H, J, R } = project(model, x_XD, at, angles, tokens);
   const q_BJYR = reshape(q_BHTR, [B, J, times(H / J, T), R]);
+  const v_BJTR = transpose(v_BTJR, [0, 2, 1, 3]);
   const scale = softmaxScale(model.config);
   const o =
     typeof T === "number" && H === J
       ? causalAttention(q_BJYR, k_BJTR, v_BJTR, scale)
       : attention(q_BJYR, k_BJTR, v_BJTR, scale, causalMask(T, H / J));
-  return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows: rowsOf(k_BJTR, v_BJTR, tokens) };
+  return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows: rowsOf(k_BJTR, v_BTJR, tokens) };
 }
 
-/** The same for tokens that follow those whose rows `past` holds: one pair [B, S, head dim] per key head. */
+/**
+ * The same for tokens that follow those whose rows `past` holds, [B, S, J·R] each. A single sequence's rows are read as they lie; of
+ * several, heads are brought together first.
+ */
 export function cachedGroupedAttention(
   model: ModelBuilder,
   x_XD: Tensor,
   at: string,
   angles: Rope,
   tokens: Tokens,
-  past: HeadRows[],
-): { out_XD: Tensor; rows: HeadRows[] } {
+  past: HeadRows,
+): { out_XD: Tensor; rows: HeadRows } {
   const { B, T } = tokens;
-  const { q_BHTR, k_BJTR, v_BJTR, H, J, R } = project(model, x_XD, at, angles, tokens);
-  const I = H / J;
-  const rows = rowsOf(k_BJTR, v_BJTR, tokens);
-  const mask = causalMask(T, I);
-  const S = past[0]!.k.dim(1);
-  const outs = past.map(({ k, v }, j) => {
-    const q_BYR = reshape(slice(q_BHTR, 1, j * I, (j + 1) * I), [B, times(I, T), R]);
-    const o = joinedAttention(q_BYR, [k, rows[j]!.k], [v, rows[j]!.v], softmaxScale(model.config), mask, [S, T]);
-    return reshape(o, [B, I, T, R]);
-  });
-  return { out_XD: output(model, concat(outs, 1), at, tokens), rows };
+  const { q_BHTR, k_BJTR, v_BTJR, H, J, R } = project(model, x_XD, at, angles, tokens);
+  const rows = rowsOf(k_BJTR, v_BTJR, tokens);
+  const S = past.k.dim(1);
+  const alone = B === 1;
+  const Y = times(H / J, T);
+  const heads = (row: Tensor, length: Dim) =>
+    alone ? reshape(row, [length, J, R]) : transpose(reshape(row, [B, length, J, R]), [0, 2, 1, 3]);
+  const o = joinedAttention(
+    reshape(q_BHTR, alone ? [J, Y, R] : [B, J, Y, R]),
+    [heads(past.k, S), heads(rows.k, T)],
+    [heads(past.v, S), heads(rows.v, T)],
+    softmaxScale(model.config),
+    causalMask(T, H / J),
+    [S, T],
+    alone,
+  );
+  return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows };
 }
 
 const times = (n: number, T: Dim): Dim => (typeof T === "number" ? n * T : n === 1 ? T : `${n}*${T}`);
@@ -79,21 +87,21 @@ function project(
   const config = model.config as DenseConfig;
   const { num_attention_heads: H, num_key_value_heads: J } = config;
   const R = headDims(config).rope;
-  const head = (name: "q" | "k" | "v", count: number): Tensor => {
-    const x_BTHR = reshape(model.linear(x_XD, `${at}.${name}_proj`), [B, T, count, R]);
+  const head = (name: "q" | "k" | "v", count: number): Tensor =>
+    reshape(model.linear(x_XD, `${at}.${name}_proj`), [B, T, count, R]);
+  const turned = (name: "q" | "k", count: number) => {
+    const x_BTHR = head(name, count);
     const norm = `${at}.${name}_norm.weight`;
     const normed = model.has(norm) ? rmsNorm(x_BTHR, model.weight(norm), config.rms_norm_eps) : x_BTHR;
-    return transpose(normed, [0, 2, 1, 3]);
+    return rope(transpose(normed, [0, 2, 1, 3]), positions_BT, cos, sin, interleaved);
   };
-  const turned = (x: Tensor) => rope(x, positions_BT, cos, sin, interleaved);
-  return { q_BHTR: turned(head("q", H)), k_BJTR: turned(head("k", J)), v_BJTR: head("v", J), H, J, R };
+  return { q_BHTR: turned("q", H), k_BJTR: turned("k", J), v_BTJR: head("v", J), H, J, R };
 }
 
-function rowsOf(k_BJTR: Tensor, v_BJTR: Tensor, { B, T }: Tokens): HeadRows[] {
-  const J = k_BJTR.dim(1) as number;
-  const R = k_BJTR.dim(3);
-  const row = (x: Tensor, j: number) => reshape(slice(x, 1, j, j + 1), [B, T, R]);
-  return Array.from({ length: J }, (_, j) => ({ k: row(k_BJTR, j), v: row(v_BJTR, j) }));
+function rowsOf(k_BJTR: Tensor, v_BTJR: Tensor, { B, T }: Tokens): HeadRows {
+  const width = (v_BTJR.dim(2) as number) * (v_BTJR.dim(3) as number);
+  const row = (x_BTJR: Tensor) => reshape(x_BTJR, [B, T, width]);
+  return { k: row(transpose(k_BJTR, [0, 2, 1, 3])), v: row(v_BTJR) };
 }
 
 function output(model: ModelBuilder, o_BHTR: Tensor, at: string, { X }: Tokens): Tensor {

@@ -97,7 +97,10 @@ export function cachedLatentAttention(
 
 const heads = (H: number, T: Dim): Dim => (typeof T === "number" ? H * T : `${H}*${T}`);
 
-/** softmax over keys that lie in two places, past and present; `mask` hides present keys. The parts' scores are joined, not the keys. */
+/**
+ * softmax over keys that lie in two places, past and present; `mask` hides present keys. The parts' scores are joined, not the keys.
+ * Keys and values are [batch…, S, R], or with `rowsB` [S, batch…, R].
+ */
 export function joinedAttention(
   q: Tensor,
   keys: [Tensor, Tensor],
@@ -105,13 +108,14 @@ export function joinedAttention(
   scale: number,
   mask: Tensor,
   lengths: [Dim, Dim],
+  rowsB = false,
 ): Tensor {
-  const past = matmul(q, keys[0], { transB: true, alpha: scale });
-  const present = add(matmul(q, keys[1], { transB: true, alpha: scale }), mask);
+  const past = matmul(q, keys[0], { transB: true, alpha: scale, rowsB });
+  const present = add(matmul(q, keys[1], { transB: true, alpha: scale, rowsB }), mask);
   const p = softmax(concat([past, present], -1));
   const sizes = concat([lengthOf(lengths[0]), lengthOf(lengths[1])], 0);
   const [pPast, pPresent] = split(p, -1, sizes, lengths);
-  return add(matmul(pPast!, values[0]), matmul(pPresent!, values[1]));
+  return add(matmul(pPast!, values[0], { rowsB }), matmul(pPresent!, values[1], { rowsB }));
 }
 
 /** The normed latent and the rotated key that all heads share. */

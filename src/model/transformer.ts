@@ -12,14 +12,14 @@ export function cacheSpec(config: ModelConfig): { name: string; width: number }[
   return Array.from({ length: config.num_hidden_layers }, (_, i) => layerCacheSpec(config, i)).flat();
 }
 
-/** MLA: one tensor of latent and rope key. Grouped-query attention: keys and values of each key head. */
+/** MLA: one row of latent and rope key. Grouped-query attention: a row of all heads' keys and one of their values. */
 export function layerCacheSpec(config: ModelConfig, i: number): { name: string; width: number }[] {
   if (isDeepseek(config)) return [{ name: `cache.${i}`, width: config.kv_lora_rank + config.qk_rope_head_dim }];
-  const width = headDims(config).value;
-  return Array.from({ length: config.num_key_value_heads }, (_, j) => [
-    { name: `cache.${i}.k${j}`, width },
-    { name: `cache.${i}.v${j}`, width },
-  ]).flat();
+  const width = config.num_key_value_heads * headDims(config).value;
+  return [
+    { name: `cache.${i}.k`, width },
+    { name: `cache.${i}.v`, width },
+  ];
 }
 
 export interface LayerOptions {
@@ -71,11 +71,10 @@ function attend(
       : latentAttention(model, x_XD, at, rope, tokens);
     return { out_XD, rows: [row_BTW] };
   }
-  const pairs = past && Array.from({ length: past.length / 2 }, (_, j) => ({ k: past[2 * j]!, v: past[2 * j + 1]! }));
-  const { out_XD, rows } = pairs
-    ? cachedGroupedAttention(model, x_XD, at, rope, tokens, pairs)
+  const { out_XD, rows } = past
+    ? cachedGroupedAttention(model, x_XD, at, rope, tokens, { k: past[0]!, v: past[1]! })
     : groupedAttention(model, x_XD, at, rope, tokens);
-  return { out_XD, rows: rows.flatMap(({ k, v }) => [k, v]) };
+  return { out_XD, rows: [rows.k, rows.v] };
 }
 
 /** The lengths of ids_BT. */

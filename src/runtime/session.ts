@@ -29,7 +29,7 @@ interface Handle {
 }
 
 const collectedSessions = new FinalizationRegistry<Handle>(release);
-const collectedValues = new FinalizationRegistry<Pointer[]>((values) =>
+const collectedValues = new FinalizationRegistry<Set<Pointer>>((values) =>
   values.forEach((value) => ort().ReleaseValue(value)),
 );
 
@@ -70,6 +70,8 @@ export class Session implements Executable {
       outputs: this.outputs,
       inputNames: strings(this.inputs.map((i) => i.name)),
       outputNames: strings(this.outputs.map((o) => o.name)),
+      inputPlaces: new Map(this.inputs.map((port, i) => [port.name, i])),
+      outputPlaces: new Map(this.outputs.map((port, i) => [port.name, i])),
     };
     collectedSessions.register(this, this.#handle, this.#handle);
   }
@@ -110,6 +112,9 @@ interface Ports {
   outputs: readonly TensorInfo[];
   inputNames: ReturnType<typeof strings>;
   outputNames: ReturnType<typeof strings>;
+  /** Where a name stands. */
+  inputPlaces: ReadonlyMap<string, number>;
+  outputPlaces: ReadonlyMap<string, number>;
 }
 
 class SessionBinding implements Binding {
@@ -119,7 +124,7 @@ class SessionBinding implements Binding {
   readonly #inputTensors: (HostTensor | undefined)[];
   readonly #outputTensors: (HostTensor | undefined)[];
   /** Every OrtValue made here and not yet released. */
-  readonly #owned: Pointer[] = [];
+  readonly #owned = new Set<Pointer>();
   #running = false;
   #disposed = false;
 
@@ -149,30 +154,47 @@ class SessionBinding implements Binding {
   rebind(inputs: Tensors, outputs: Readonly<Record<string, HostTensor | null>> = {}): void {
     this.#assertIdle("rebind");
     for (const [name, tensor] of Object.entries(inputs))
-      this.#tie("input", this.ports.inputs, this.#inputValues, this.#inputTensors, name, tensor);
+      this.#tie(
+        "input",
+        this.ports.inputs,
+        this.ports.inputPlaces,
+        this.#inputValues,
+        this.#inputTensors,
+        name,
+        tensor,
+      );
     for (const [name, tensor] of Object.entries(outputs))
-      this.#tie("output", this.ports.outputs, this.#outputValues, this.#outputTensors, name, tensor);
+      this.#tie(
+        "output",
+        this.ports.outputs,
+        this.ports.outputPlaces,
+        this.#outputValues,
+        this.#outputTensors,
+        name,
+        tensor,
+      );
   }
 
   #tie(
     kind: string,
     ports: readonly TensorInfo[],
+    places: ReadonlyMap<string, number>,
     values: BigUint64Array,
     tensors: (HostTensor | undefined)[],
     name: string,
     tensor: HostTensor | null,
   ): void {
     const where = `${this.handle.name}: ${kind} ${JSON.stringify(name)}`;
-    const index = ports.findIndex((port) => port.name === name);
-    if (index < 0) throw new ShapeError(`${where}: expected one of ${ports.map((p) => p.name).join(", ")}`);
+    const index = places.get(name);
+    if (index === undefined) throw new ShapeError(`${where}: expected one of ${ports.map((p) => p.name).join(", ")}`);
     if (tensor === tensors[index] && tensor) return;
     const value = tensor ? (fits(where, ports[index]!, tensor), valueOver(where, tensor)) : 0n;
     const old = values[index]!;
     if (old) {
-      this.#owned.splice(this.#owned.indexOf(old), 1);
+      this.#owned.delete(old);
       ort().ReleaseValue(old);
     }
-    if (value) this.#owned.push(value);
+    if (value) this.#owned.add(value);
     values[index] = value;
     tensors[index] = tensor ?? undefined;
   }
@@ -273,7 +295,8 @@ class SessionBinding implements Binding {
 
   #release(): void {
     collectedValues.unregister(this.#owned);
-    for (const value of this.#owned.splice(0)) ort().ReleaseValue(value);
+    for (const value of this.#owned) ort().ReleaseValue(value);
+    this.#owned.clear();
     this.#inputTensors.fill(undefined);
     this.#outputTensors.fill(undefined);
   }
