@@ -1,5 +1,5 @@
 /** Folders of safetensors, open for random access: any, and Hugging Face's with a config.json. */
-import { realpath, stat } from "node:fs/promises";
+import { lstat, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, type DType, type HostTensor, sizeOf } from "../tensor/dtype.ts";
@@ -262,8 +262,9 @@ async function checkFolder(dir: string): Promise<void> {
   if (!found.isDirectory()) throw new CheckpointError(`${dir}: expected a model folder, found a file`);
 }
 
+/** Something stands there, if only a link that leads nowhere: reading it says what is wrong. */
 const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
+  lstat(path).then(
     () => true,
     () => false,
   );

@@ -21,11 +21,12 @@ export {
   firstNotFinite,
 } from "./floats.ts";
 export { dequantizeBlocks, FP8_BLOCK, type Fp8Matrix, quantizeBlocks, quantizeTiles } from "./fp8.ts";
+export { hashFile } from "./hashFile.ts";
 export { isRecord, quoted } from "./header.ts";
 export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 export { MANIFEST, type Manifest, type Origin, readManifest } from "./manifest.ts";
 export { checkTakeable, type Judgement, judgeFolder, type OwnedOptions, ownedFolder, settleFolder } from "./owned.ts";
-export { readRegularFile, readRegularText } from "./regularFile.ts";
+export { kindOf, openRegularFile, openRegularSync, readRegularFile, readRegularText } from "./regularFile.ts";
 export { type RawTensor, SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 export {
   type SavedDType,

@@ -1,16 +1,15 @@
 /** sumbi.json: what Sumbi wrote into a folder, so that it can tell its own files from a person's. */
-import { createHash } from "node:crypto";
-import { lstat, open, readdir } from "node:fs/promises";
+import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
 import { isMissing } from "./atomic.ts";
+import { hashFile } from "./hashFile.ts";
 import { parseStrictJson, quoted } from "./header.ts";
 import { readSmallFile } from "./safetensors.ts";
 
 export const MANIFEST = "sumbi.json";
 const MANIFEST_BYTES_MAX = 16 * 2 ** 20;
-const HASH_CHUNK_BYTES = 1 << 20;
 
 /** Names of files that stay inside their folder, on every operating system. */
 export const isPlainName = (name: string): boolean => /^\w[\w.-]{0,199}$/.test(name);
@@ -61,22 +60,6 @@ export async function manifestText(dir: string, origin: Origin): Promise<string>
     files.push({ name, bytes, sha256: await hashFile(join(dir, name)) });
   }
   return `${JSON.stringify({ version: 1, ...origin, files } satisfies Manifest, null, 2)}\n`;
-}
-
-/** SHA-256 of a file's content, in hexadecimal. */
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  const handle = await open(path, "r");
-  try {
-    const chunk = Buffer.alloc(HASH_CHUNK_BYTES);
-    for (let count = 1; count > 0; ) {
-      count = (await handle.read(chunk, 0, chunk.length, null)).bytesRead;
-      hash.update(chunk.subarray(0, count));
-    }
-  } finally {
-    await handle.close();
-  }
-  return hash.digest("hex");
 }
 
 /** "absent", "same" as when Sumbi wrote it, or "changed": another content, a link or a folder in its place. */

@@ -1,8 +1,13 @@
+/** Opening and reading files that somebody else put there: ordinary ones only, of bounded size. */
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats, statSync } from "node:fs";
-import { ConfigError } from "../errors.ts";
+import { type FileHandle, open } from "node:fs/promises";
+import { CheckpointError, ConfigError } from "../errors.ts";
+
+/** Opening a pipe would wait for its writer: what is no ordinary file is opened without waiting, and refused. */
+const FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** What is at a path, in words, when it is no ordinary file. */
-function kindOf(stats: Stats): string {
+export function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return "a folder";
   if (stats.isFIFO()) return "a pipe";
   if (stats.isSocket()) return "a socket";
@@ -16,34 +21,78 @@ function reasonOf(error: unknown): string {
   return `cannot be read: ${code ?? message}`;
 }
 
-/**
- * Reads an ordinary file of at most `limitBytes`, whole. Somebody else's folder may hold anything: pipes (on which reading waits for
- * ever), devices and folders are refused unread. Throws ConfigError naming the path.
- */
-export function readRegularFile(path: string, limitBytes: number): Buffer {
-  let file: number | undefined;
+type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
+
+/** `use` on what is checked; any other failure is said as one of `Refusal`, with the path. */
+function refusing<T>(path: string, Refusal: ErrorClass, use: () => T): T {
   try {
-    const found = statSync(path);
-    if (!found.isFile()) throw new ConfigError(`${path}: expected a file, found ${kindOf(found)}`);
-    // what is there may be another thing by now
-    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stats = fstatSync(file);
-    if (!stats.isFile()) throw new ConfigError(`${path}: expected a file, found ${kindOf(stats)}`);
-    if (stats.size > limitBytes)
-      throw new ConfigError(`${path}: expected at most ${limitBytes} bytes, the file has ${stats.size}`);
-    const bytes = Buffer.allocUnsafe(stats.size);
-    let done = 0;
-    while (done < bytes.length) {
-      const count = readSync(file, bytes, done, bytes.length - done, done);
-      if (count === 0) break;
-      done += count;
-    }
-    return bytes.subarray(0, done);
+    return use();
   } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    throw new ConfigError(`${path}: ${reasonOf(error)}`, { cause: error });
+    throw error instanceof Refusal ? error : new Refusal(`${path}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function checkRegular(path: string, Refusal: ErrorClass, stats: Stats): void {
+  if (!stats.isFile()) throw new Refusal(`${path}: expected a file, found ${kindOf(stats)}`);
+}
+
+/**
+ * A descriptor of an ordinary file, for the caller to close. Somebody else's folder may hold anything: pipes (on which opening and
+ * reading wait for ever), devices and folders are refused unopened. Throws `Refusal` naming the path.
+ */
+export function openRegularSync(path: string, Refusal: ErrorClass = ConfigError): { file: number; bytes: number } {
+  return refusing(path, Refusal, () => {
+    checkRegular(path, Refusal, statSync(path));
+    const file = openSync(path, FLAGS);
+    try {
+      // what is there may be another thing by now
+      const stats = fstatSync(file);
+      checkRegular(path, Refusal, stats);
+      return { file, bytes: stats.size };
+    } catch (error) {
+      closeSync(file);
+      throw error;
+    }
+  });
+}
+
+/** The same without waiting for the disk. Throws `Refusal` naming the path. */
+export async function openRegularFile(
+  path: string,
+  Refusal: ErrorClass = CheckpointError,
+): Promise<{ handle: FileHandle; fileBytes: number }> {
+  let handle: FileHandle | undefined;
+  try {
+    refusing(path, Refusal, () => checkRegular(path, Refusal, statSync(path)));
+    handle = await open(path, FLAGS);
+    const stats = await handle.stat();
+    checkRegular(path, Refusal, stats);
+    return { handle, fileBytes: stats.size };
+  } catch (error) {
+    await handle?.close();
+    return refusing(path, Refusal, () => {
+      throw error;
+    });
+  }
+}
+
+/** Reads an ordinary file of at most `limitBytes`, whole. Throws `Refusal` naming the path. */
+export function readRegularFile(path: string, limitBytes: number, Refusal: ErrorClass = ConfigError): Buffer {
+  const { file, bytes: size } = openRegularSync(path, Refusal);
+  try {
+    if (size > limitBytes) throw new Refusal(`${path}: expected at most ${limitBytes} bytes, the file has ${size}`);
+    return refusing(path, Refusal, () => {
+      const bytes = Buffer.allocUnsafe(size);
+      let done = 0;
+      while (done < bytes.length) {
+        const count = readSync(file, bytes, done, bytes.length - done, done);
+        if (count === 0) break;
+        done += count;
+      }
+      return bytes.subarray(0, done);
+    });
   } finally {
-    if (file !== undefined) closeSync(file);
+    closeSync(file);
   }
 }
 

@@ -1,8 +1,8 @@
-import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, type DType, type HostTensor } from "../tensor/dtype.ts";
 import { encodeHeader, HEADER_BYTES_MAX, parseHeader, quoted, type TensorEntry } from "./header.ts";
+import { openRegularFile } from "./regularFile.ts";
 
 /** One read or write system call moves at most this much. */
 const CHUNK_BYTES = 64 * 2 ** 20;
@@ -16,24 +16,6 @@ async function readFully(handle: FileHandle, into: Uint8Array, position: number,
         `${where}: expected ${into.length} bytes at ${position}, the file ends after ${done} of them (truncated?)`,
       );
     done += bytesRead;
-  }
-}
-
-/** Opens an ordinary file for reading; a missing one, a folder, a pipe or a device is a CheckpointError. */
-export async function openRegularFile(path: string): Promise<{ handle: FileHandle; fileBytes: number }> {
-  let handle: FileHandle | undefined;
-  try {
-    handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    const stat = await handle.stat();
-    if (!stat.isFile()) throw new CheckpointError(`${path}: expected a file, found something else`);
-    return { handle, fileBytes: stat.size };
-  } catch (error) {
-    await handle?.close();
-    if (error instanceof CheckpointError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new CheckpointError(code === "ENOENT" ? `${path}: no such file` : `${path}: cannot be opened: ${code}`, {
-      cause: error,
-    });
   }
 }
 

@@ -1,11 +1,10 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { ConfigError, SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
-import { parseJson } from "../json.ts";
 import { cacheWidth, hasMoe, headDims, isDeepseek, type ModelConfig, mtpDepth, parseConfig } from "../model/config.ts";
 import {
   cacheBytesPerToken,
@@ -17,6 +16,7 @@ import {
 } from "../model/flops.ts";
 import { tensorCount } from "../model/parameters.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
+import { readJson } from "./models.ts";
 import { bytes, count } from "./print.ts";
 
 /** `sumbi inspect MODEL`: what a model is made of and what a token costs, from its config.json alone. */
@@ -131,14 +131,9 @@ function load(model: string): { config: ModelConfig; files?: FileSize[] } {
   }
   const folder = statSync(model).isDirectory();
   const file = folder ? join(model, "config.json") : model;
-  if (!existsSync(file)) throw new ConfigError(`inspect: expected ${file}, but it does not exist`);
-  let json: unknown;
-  try {
-    json = parseJson(readFileSync(file, "utf8"));
-  } catch (error) {
-    throw new ConfigError(`${file}: expected JSON: ${(error as Error).message}`);
-  }
-  const config = parseConfig(json, file);
+  if (lstatSync(file, { throwIfNoEntry: false }) === undefined)
+    throw new ConfigError(`inspect: expected ${file}, but it does not exist`);
+  const config = parseConfig(readJson(file), file);
   if (!folder) return { config };
   const files = readdirSync(model, { withFileTypes: true })
     .filter((entry) => entry.isFile())

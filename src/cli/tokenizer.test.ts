@@ -1,6 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { main } from "./main.ts";
 
@@ -38,6 +39,17 @@ describe("sumbi tokenizer", () => {
     out = "";
     expect(await run("encode", model, "the sea")).toBe(0);
     expect(out).toMatch(/"the"\n.*" sea"\n2 tokens, 7 characters\n$/);
+  });
+
+  it("ends after ten seconds what a folder's expressions never end, as the server does", async () => {
+    const model = join(dir, "endless");
+    const file = fileURLToPath(new URL("../tokenizer/fixtures/digits/tokenizer.json", import.meta.url));
+    const json = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+    const endless = { type: "Split", pattern: { Regex: "(a+)+$" }, behavior: "Isolated", invert: false };
+    mkdirSync(model);
+    writeFileSync(join(model, "tokenizer.json"), JSON.stringify({ ...json, pre_tokenizer: endless }));
+    expect(await run("encode", model, `${"a".repeat(60)}!`)).toBe(1);
+    expect(err).toBe("error: tokenizer encode: ended, since it ran longer than 10 s\n");
   });
 
   it("ends with 1 for text that cannot be read, 2 for a wrong command line, and writes nothing", async () => {

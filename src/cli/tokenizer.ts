@@ -19,8 +19,8 @@ import { trainTokenizer } from "../tokenizer/index.ts";
 import { count, progressLine } from "./print.ts";
 import { listenForStop } from "./stop.ts";
 
-/** Whatever the tokenizer's expressions are. */
-const ENCODE_MILLIS = 60_000;
+/** As long as the server gives a request: a tokenizer's expressions are a program of whoever made the folder. */
+const ENCODE_MILLIS = 10_000;
 
 /** `sumbi tokenizer train` and `sumbi tokenizer encode`. */
 export function register(program: Command): void {

@@ -4,7 +4,6 @@ import {
   existsSync,
   fsyncSync,
   openSync,
-  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -14,11 +13,11 @@ import {
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { release, temporaryIn } from "../checkpoint/index.ts";
+import { hashFile, readRegularFile, release, temporaryIn } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import type { OnProgress } from "../progress.ts";
 import { validate } from "../validate.ts";
-import { hashFile } from "./contents.ts";
 import { contentHash, DATASET_FILE, type Dataset, type DatasetJson, openDataset } from "./dataset.ts";
 import { reportSchema } from "./report.ts";
 
@@ -35,8 +34,8 @@ const preparedFile = (cacheDir: string, key: string): string => join(cacheDir, `
 export function readPrepared(cacheDir: string, key: string): Prepared | undefined {
   const path = preparedFile(cacheDir, key);
   try {
-    if (!statSync(path).isFile() || statSync(path).size > PREPARED_BYTES_MAX) return undefined;
-    return validate(preparedSchema, JSON.parse(readFileSync(path, "utf8")), path, (message) => new DataError(message));
+    const json = parseJson(readRegularFile(path, PREPARED_BYTES_MAX).toString("utf8"));
+    return validate(preparedSchema, json, path, (message) => new DataError(message));
   } catch {
     return undefined;
   }
@@ -74,7 +73,7 @@ export async function openShards(
     const onBytes = (bytes: number) =>
       onProgress?.({ label: "checking shards", done: (done += bytes), total, unit: "B" });
     for (const { file, sha256 } of shards)
-      if ((await hashFile(join(dir, file), onBytes, signal)) !== sha256)
+      if ((await hashFile(join(dir, file), { onBytes, signal, Refusal: DataError })) !== sha256)
         throw new DataError(`${join(dir, file)}: is not as it was written (its hash differs)`);
     // Whoever clears the cache sees by this that they are in use.
     utimesSync(dir, new Date(), new Date());

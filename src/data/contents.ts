@@ -1,42 +1,11 @@
 /** What texts are, told by their bytes: names, sizes and times can stay while the text changes. */
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { hashFile } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { builtinHash } from "./builtin.ts";
 import type { Source } from "./sources.ts";
-
-const READ_BYTES = 1 << 20;
-
-/** SHA-256 of a file's bytes, in hex. Throws DataError when it cannot be read. */
-export async function hashFile(
-  path: string,
-  onBytes: (bytes: number) => void = () => {},
-  signal?: AbortSignal,
-): Promise<string> {
-  const hash = createHash("sha256");
-  const refuse = (error: NodeJS.ErrnoException) =>
-    new DataError(`${path}: cannot be read: ${error.code}`, { cause: error });
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    throw refuse(error);
-  });
-  try {
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
-    for (let at = 0; ; ) {
-      signal?.throwIfAborted();
-      const { bytesRead } = await file.read(buffer, 0, READ_BYTES, at).catch((error: NodeJS.ErrnoException) => {
-        throw refuse(error);
-      });
-      if (bytesRead === 0) return hash.digest("hex");
-      hash.update(buffer.subarray(0, bytesRead));
-      at += bytesRead;
-      onBytes(bytesRead);
-    }
-  } finally {
-    await file.close();
-  }
-}
 
 /** One hash for all that the sources say, in their order: kinds and bytes, not names. The files are read whole, at the disk's speed. */
 export async function hashSources(
@@ -56,7 +25,7 @@ export async function hashSources(
       JSON.stringify(
         builtin
           ? [kind, builtin.name, builtin.count, builtinHash(builtin.name)]
-          : [kind, bytes, await hashFile(path, onBytes, signal)],
+          : [kind, bytes, await hashFile(path, { onBytes, signal, Refusal: DataError })],
       ),
     );
   return hash.digest("hex");

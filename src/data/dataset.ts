@@ -1,9 +1,11 @@
 /** A data set on disk, opened and read by window. */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
+import { closeSync, lstatSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { openRegularSync, readRegularFile } from "../checkpoint/index.ts";
 import { ConfigError, DataError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { validate } from "../validate.ts";
 import { fillInMiddle } from "./fim.ts";
 import { mix, permute } from "./random.ts";
@@ -86,10 +88,9 @@ export function openDataset(dir: string): Dataset {
 
 function readJson(path: string): unknown {
   try {
-    const size = statSync(path, { throwIfNoEntry: false })?.size;
-    if (size === undefined) throw new DataError(`${path}: expected a data set's ${DATASET_FILE}, found none`);
-    if (size > JSON_BYTES_MAX) throw new DataError(`${path}: expected at most ${JSON_BYTES_MAX} bytes, got ${size}`);
-    return JSON.parse(readFileSync(path, "utf8")) as unknown;
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
+      throw new DataError(`${path}: expected a data set's ${DATASET_FILE}, found none`);
+    return parseJson(readRegularFile(path, JSON_BYTES_MAX, DataError).toString("utf8"));
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`${path}: expected JSON, got ${(error as Error).message}`, { cause: error });
@@ -242,7 +243,7 @@ export class Dataset {
         closeSync(handle);
         this.files.delete(oldest);
       }
-      file = openSync(path, "r");
+      ({ file } = openRegularSync(path, DataError));
     } else this.files.delete(path);
     this.files.set(path, file);
     return file;

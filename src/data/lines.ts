@@ -1,4 +1,5 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, readSync } from "node:fs";
+import { openRegularSync } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";
 
 const BLOCK_BYTES = 1 << 20;
@@ -145,13 +146,7 @@ export function linesBefore(path: string, end: number): number {
   }
 }
 
-function open(path: string): number {
-  try {
-    return openSync(path, "r");
-  } catch (error) {
-    throw new DataError(`${path}: cannot be opened: ${(error as Error).message}`, { cause: error });
-  }
-}
+const open = (path: string): number => openRegularSync(path, DataError).file;
 
 function read(file: number, path: string, into: Buffer, at: number): number {
   try {

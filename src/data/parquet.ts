@@ -1,7 +1,7 @@
-import { statSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
+import { openRegularFile } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";
 
 interface RowGroup {
@@ -16,9 +16,8 @@ const COLUMNS = ["text", "messages"];
 async function withFile<T>(path: string, use: (file: AsyncBuffer, metadata: FileMetaData) => Promise<T>): Promise<T> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(path, "r");
-    const opened = handle;
-    const byteLength = statSync(path).size;
+    const { handle: opened, fileBytes: byteLength } = await openRegularFile(path, DataError);
+    handle = opened;
     const file: AsyncBuffer = {
       byteLength,
       async slice(start, end = byteLength) {

@@ -74,7 +74,7 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
     try {
       return {
         dataset: await openShards(cacheDir, known.shards, { onProgress, signal }),
-        report: { ...known.report, ignored: survey.ignored },
+        report: { ...known.report, ignored: survey.ignored, notFiles: survey.notFiles },
         disturbed: false,
       };
     } catch (error) {

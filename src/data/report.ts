@@ -30,6 +30,8 @@ export const reportSchema = z.object({
   bytes: z.number().nonnegative(),
   /** Files beside them of other extensions, by extension. */
   ignored: z.record(z.string(), whole),
+  /** What has a text's name and is no file. */
+  notFiles: z.array(z.object({ path: z.string(), kind: z.string() })),
 });
 export type DataReport = z.infer<typeof reportSchema> & Reading;
 
@@ -57,7 +59,7 @@ export function describeLeftOut({ leftOut, examples }: Reading): string | undefi
 }
 
 /** All units' readings as one, with what the sources are. */
-export function reportOf(readings: readonly Reading[], { sources, ignored }: Survey): DataReport {
+export function reportOf(readings: readonly Reading[], { sources, ignored, notFiles }: Survey): DataReport {
   const all = emptyReading();
   for (const reading of readings) {
     all.texts += reading.texts;
@@ -70,5 +72,5 @@ export function reportOf(readings: readonly Reading[], { sources, ignored }: Sur
   }
   const files: Record<SourceKind, number> = { text: 0, jsonl: 0, parquet: 0, builtin: 0 };
   for (const { kind } of sources) files[kind]++;
-  return { ...all, files, bytes: sources.reduce((sum, { bytes }) => sum + bytes, 0), ignored };
+  return { ...all, files, bytes: sources.reduce((sum, { bytes }) => sum + bytes, 0), ignored, notFiles };
 }

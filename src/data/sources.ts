@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { extname, isAbsolute, join, resolve } from "node:path";
 import { escapePath, globSync, isDynamicPattern } from "tinyglobby";
+import { kindOf } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";
 import { BUILTINS, type BuiltinName, builtinCount } from "./builtin.ts";
 
@@ -38,6 +39,14 @@ export interface Survey {
   sources: Source[];
   /** By extension, `(none)` for names without one; hidden files and folders are not counted. */
   ignored: Record<string, number>;
+  /** What has the name of a text but is no file, in folders: on a pipe, reading would wait for ever. */
+  notFiles: NotFile[];
+}
+
+export interface NotFile {
+  path: string;
+  /** `a pipe`, `a link to none`. */
+  kind: string;
 }
 
 /** `findSources`, and what it passed over. */
@@ -46,6 +55,7 @@ export function surveySources(paths: readonly string[]): Survey {
     throw new DataError("data: expected at least one file, folder, glob or builtin:name, got none");
   const sources = new Map<string, Source>();
   const ignored = new Set<string>();
+  const notFiles: NotFile[] = [];
   const add = (path: string, kind: SourceKind, stats: Stats) => {
     if (!sources.has(path))
       sources.set(path, { kind, path, bytes: stats.size, mtimeMs: stats.mtimeMs, ctimeMs: stats.ctimeMs });
@@ -55,15 +65,18 @@ export function surveySources(paths: readonly string[]): Survey {
       sources.set(path, builtinSource(path));
       continue;
     }
-    const stats = statSync(path, { throwIfNoEntry: false });
+    const stats = statsOf(path);
+    if (typeof stats === "string") throw new DataError(`${path}: expected a file, found ${stats}`);
     if (stats?.isFile()) {
       const kind = KINDS[extname(path).toLowerCase()];
       if (kind === undefined) throw new DataError(`${path}: expected one of ${Object.keys(KINDS).join(", ")}`);
       add(resolve(path), kind, stats);
     } else if (stats?.isDirectory()) {
-      const files = filesBelow(resolve(path), ignored);
+      const files = filesBelow(resolve(path), ignored, notFiles);
       if (files.length === 0)
-        throw new DataError(`${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found none`);
+        throw new DataError(
+          `${path}: expected a folder with ${Object.keys(KINDS).join(", ")} files, found ${notFiles.map((one) => `${one.path}, ${one.kind}`)[0] ?? "none"}`,
+        );
       for (const file of files) add(file, KINDS[extname(file).toLowerCase()]!, statSync(file));
     } else if (isDynamicPattern(path)) {
       const files = globSync(path, { absolute: true, onlyFiles: true, expandDirectories: false }).sort();
@@ -79,7 +92,7 @@ export function surveySources(paths: readonly string[]): Survey {
     const extension = extname(path).toLowerCase() || "(none)";
     counts[extension] = (counts[extension] ?? 0) + 1;
   }
-  return { sources: [...sources.values()], ignored: counts };
+  return { sources: [...sources.values()], ignored: counts, notFiles };
 }
 
 /** The same paths, so that they mean the same in any other working directory. */
@@ -109,15 +122,32 @@ function builtinSource(path: string): Source {
   };
 }
 
-/** Files that can be read, to the bottom; the others are added to `ignored`. */
-function filesBelow(folder: string, ignored: Set<string>): string[] {
+/** What is at a path: a file's or folder's stats, any other thing in words, undefined for nothing. */
+function statsOf(path: string): Stats | string | undefined {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() || stats.isDirectory() ? stats : kindOf(stats);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+    return code === "ENOENT" || code === "ELOOP" ? "a link to none" : `what cannot be read (${code})`;
+  }
+}
+
+/** Files that can be read, to the bottom; the others are added to `ignored` and `notFiles`. */
+function filesBelow(folder: string, ignored: Set<string>, notFiles: NotFile[]): string[] {
   const found: string[] = [];
   for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith(".")) continue;
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) found.push(...filesBelow(path, ignored));
+    if (entry.isDirectory()) found.push(...filesBelow(path, ignored, notFiles));
     else if (!(extname(entry.name).toLowerCase() in KINDS)) ignored.add(path);
-    else if (statSync(path, { throwIfNoEntry: false })?.isFile()) found.push(path);
+    else {
+      const stats = statsOf(path);
+      if (typeof stats === "object" && stats.isFile()) found.push(path);
+      else if (stats !== undefined)
+        notFiles.push({ path, kind: typeof stats === "string" ? stats : "a link to a folder" });
+    }
   }
   return found;
 }

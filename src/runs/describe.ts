@@ -39,6 +39,11 @@ export function describeRun(
     const rest = ignored.slice(8).reduce((sum, [, n]) => sum + n, 0);
     notes.push(info(`ignored by their extension: ${shown.join(", ")}${rest > 0 ? `, ${count(rest)} others` : ""}`));
   }
+  if (report.notFiles.length > 0) {
+    const shown = report.notFiles.slice(0, 4).map(({ path, kind }) => `${path} (${kind})`);
+    const rest = report.notFiles.length - shown.length;
+    notes.push(warn(`left out, being no files: ${shown.join(", ")}${rest > 0 ? `, ${count(rest)} others` : ""}`));
+  }
   const sequence = Math.min(...phases.map((phase) => phase.sequence));
   if (train < sequence)
     notes.push(

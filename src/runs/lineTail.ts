@@ -1,6 +1,7 @@
 /** Whole lines of a file as they are appended. */
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { kindOf } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 
 const READ_BYTES = 1 << 20;
@@ -32,7 +33,7 @@ export class LineTail {
     if (!handle) return;
     try {
       const found = await handle.stat();
-      if (!found.isFile()) throw new CheckpointError(`${this.path}: expected a file, found something else`);
+      if (!found.isFile()) throw new CheckpointError(`${this.path}: expected a file, found ${kindOf(found)}`);
       const { size, mtimeMs } = found;
       if (size <= this.#position || (size === this.#seen.size && mtimeMs === this.#seen.mtimeMs)) return;
       const chunk = Buffer.alloc(Math.min(READ_BYTES, size - this.#position));

@@ -1,11 +1,13 @@
 /** Who may write a run: one process at a time, whatever it was put to sleep for. */
 import { randomUUID } from "node:crypto";
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { readRegularFile } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 import { duration } from "../format.ts";
+import { parseJson } from "../json.ts";
 import type { OnProgress } from "../progress.ts";
 import { livenessOf, thisProcess } from "./process.ts";
 import { type WriterInfo, writerSchema } from "./schema.ts";
@@ -46,9 +48,12 @@ export interface Owner {
 const numbersIn = (names: readonly string[]): number[] =>
   names.flatMap((name) => NAME.exec(name)?.[1] ?? []).map(Number);
 
+const WRITER_BYTES_MAX = 65_536;
+const readWriter = (path: string): string => readRegularFile(path, WRITER_BYTES_MAX, CheckpointError).toString("utf8");
+
 function parseWriter(text: string): WriterInfo | undefined {
   try {
-    return writerSchema.safeParse(JSON.parse(text)).data;
+    return writerSchema.safeParse(parseJson(text)).data;
   } catch {
     return undefined;
   }
@@ -62,11 +67,12 @@ export async function ownerOf(dir: string): Promise<Owner | undefined> {
     const path = join(dir, nameOf(number));
     try {
       const { size, mtimeMs } = await stat(path);
-      const text = size > 65_536 ? "" : readFileSync(path, "utf8");
+      const text = size > WRITER_BYTES_MAX ? "" : readWriter(path);
       const info = parseWriter(text);
       return { number, text, info, at: info?.at ?? mtimeMs };
     } catch (error) {
       // Renewed or replaced at this moment (Windows), or cleared away by the next owner.
+      if (attempt === 20 && error instanceof CheckpointError) throw error;
       if (attempt === 20)
         throw new CheckpointError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code}`, {
           cause: error,
@@ -135,19 +141,19 @@ export class RunLock {
     try {
       const newest = Math.max(0, ...numbersIn(readdirSync(this.dir)));
       if (newest > this.number) {
-        const info = parseWriter(readFileSync(join(this.dir, nameOf(newest)), "utf8"));
+        const info = parseWriter(readWriter(join(this.dir, nameOf(newest))));
         return `the run was taken over by ${info ? `process ${info.pid} on ${info.host}` : "another process"} while this one was silent`;
       }
       if (
         newest < this.number ||
-        parseWriter(readFileSync(join(this.dir, nameOf(this.number)), "utf8"))?.token !== this.info.token
+        parseWriter(readWriter(join(this.dir, nameOf(this.number))))?.token !== this.info.token
       )
         return `${nameOf(this.number)} is gone or another's: somebody else may write the run`;
       return undefined;
     } catch (error) {
       // This process may have slept between the list and the file, and the file be gone since.
       if (attempt < 3) return this.#look(attempt + 1);
-      return `the run's folder cannot be read (${(error as NodeJS.ErrnoException).code}): it was moved or removed`;
+      return `the run's folder cannot be read (${(error as NodeJS.ErrnoException).code ?? (error as Error).message}): it was moved or removed`;
     }
   }
 

@@ -1,9 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
+import { readRegularFile } from "../checkpoint/index.ts";
 import { ConfigError } from "../errors.ts";
 import { checkJsonDepth } from "../json.ts";
+
+const RECIPE_BYTES_MAX = 1 << 20;
 
 /** Folder of the recipes that come with Sumbi. */
 const RECIPES = fileURLToPath(new URL("../../recipes", import.meta.url));
@@ -22,7 +25,7 @@ export function readRecipe(nameOrPath: string): { json: Record<string, unknown>;
   const path = existsSync(nameOrPath) ? nameOrPath : known;
   if (!existsSync(path))
     throw new ConfigError(`${nameOrPath}: expected a recipe file or one of ${recipeNames().join(", ")}; found neither`);
-  const text = readFileSync(path, "utf8");
+  const text = readRegularFile(path, RECIPE_BYTES_MAX).toString("utf8");
   try {
     checkJsonDepth(text);
   } catch (error) {

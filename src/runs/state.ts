@@ -1,13 +1,14 @@
 /** Training states on disk: whole or not at all, and known by their checksums. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { open, readdir, rename, writeFile } from "node:fs/promises";
+import { readdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import {
   atomicFolder,
   isRecord,
+  openRegularFile,
   quoted,
   readJsonFile,
   recoverFolder,
@@ -94,9 +95,8 @@ async function headsOf(dir: string): Promise<Record<string, number>> {
   for (const name of (await readdir(dir)).sort()) {
     if (!/^model.*\.safetensors(\.index\.json)?$/.test(name)) continue;
     const path = join(dir, name);
-    const handle = await open(path, "r");
+    const { handle, fileBytes: size } = await openRegularFile(path);
     try {
-      const { size } = await handle.stat();
       const start = Buffer.alloc(8);
       await handle.read(start, 0, 8, 0);
       const headBytes = name.endsWith(".safetensors") ? 8 + Number(start.readBigUInt64LE()) : size;

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readJsonFile, settleFolder } from "../checkpoint/index.ts";
+import { readJsonFile, readRegularFile, settleFolder } from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
@@ -25,7 +25,8 @@ const BUNDLED = fileURLToPath(new URL("../../models/", import.meta.url));
 
 /** A folder with a config.json, or the name of a bundled model -> the folder. Throws ConfigError that lists the names. */
 export function resolveModel(name: string): string {
-  if (existsSync(join(name, "config.json"))) return resolve(name);
+  // a link that leads nowhere is one too: reading it says what is wrong
+  if (lstatSync(join(name, "config.json"), { throwIfNoEntry: false }) !== undefined) return resolve(name);
   if (existsSync(name))
     throw new ConfigError(
       `${name}: expected a Hugging Face folder with a config.json, ${statSync(name).isDirectory() ? "it has none" : "got a file"}`,
@@ -97,10 +98,12 @@ function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTem
   };
 }
 
+const EXAMPLES_BYTES_MAX = 64 << 10;
+
 /** `examples.json`: a list of questions that show what the model can do. */
 function examplesOf(dir: string): { examples?: string[] } {
   try {
-    const list = parseJson(readFileSync(join(dir, "examples.json"), "utf8"));
+    const list = parseJson(readRegularFile(join(dir, "examples.json"), EXAMPLES_BYTES_MAX).toString("utf8"));
     return Array.isArray(list) && list.every((e) => typeof e === "string") ? { examples: list } : {};
   } catch {
     return {};

@@ -58,9 +58,9 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
   const vocab = model.vocab as Record<string, number>;
   let size = 0;
   const seen = new Set<number>();
-  const entries = Object.entries(vocab);
-  if (entries.length > MAX_VOCABULARY) fail("model.vocab", `at most ${MAX_VOCABULARY} tokens`, entries.length);
-  for (const [token, id] of entries) {
+  const { length } = Object.keys(vocab);
+  if (length > MAX_VOCABULARY) fail("model.vocab", `at most ${MAX_VOCABULARY} tokens`, length);
+  for (const [token, id] of Object.entries(vocab)) {
     checkId(`model.vocab[${JSON.stringify(token)}]`, id);
     if (seen.has(id)) fail(`model.vocab[${JSON.stringify(token)}]`, "an id of its own", id);
     seen.add(id);
