@@ -44,6 +44,8 @@ export interface PrepareOptions {
 
 /** Less text than this for each thread is not worth starting it. */
 const BYTES_PER_WORKER = 4e6;
+/** Less than this is encoded in the calling thread. */
+const INLINE_BYTES = 256e3;
 
 export interface PreparedData {
   dataset: Dataset;
@@ -105,7 +107,9 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
         onBytes(more);
         return breathe();
       };
-      if (workers === 1) for (const job of jobs) results.push(await prepareUnit(job, tokenizer, onMyBytes));
+      // Above, a thread even for one: no other can be ended in the middle of a text.
+      if (workers === 1 && bytes < INLINE_BYTES)
+        for (const job of jobs) results.push(await prepareUnit(job, tokenizer, onMyBytes));
       else results.push(...(await runThreads(jobs, workers, resolve(options.tokenizerDir), onBytes, signal)));
       return results.sort((a, b) => a.index - b.index);
     };

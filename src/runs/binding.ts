@@ -29,6 +29,9 @@ export async function tokenizerFingerprint(dir: string): Promise<string> {
 export const recipeFingerprint = (recipe: Record<string, unknown>, modelJson: Record<string, unknown>): string =>
   sha256(canonicalJson([fixedPart(recipe), modelJson]));
 
+/** Of a whole recipe, with what may change. */
+export const recipeHash = (recipe: Record<string, unknown>): string => sha256(canonicalJson(recipe));
+
 export const layoutFingerprint = (store: ParameterStore): string =>
   sha256(JSON.stringify([...store.views].map(([key, { shape, offset }]) => [key, shape, offset])));
 

@@ -1,7 +1,7 @@
 /** A run that has begun, opened again: its recipe, model and tokenizer, checked to be those that it began with. */
 import { CheckpointError } from "../errors.ts";
 import { type ParameterStore, type Phase, parseRecipe, phasesOf, type Recipe } from "../train/index.ts";
-import { layoutFingerprint, recipeFingerprint, tokenizerFingerprint } from "./binding.ts";
+import { layoutFingerprint, recipeFingerprint, recipeHash, tokenizerFingerprint } from "./binding.ts";
 import { type Changed, changeRecipe } from "./changes.ts";
 import type { Binding, RunInfo } from "./schema.ts";
 import { tokenizerOf } from "./tokenizer.ts";
@@ -28,6 +28,10 @@ export async function openBound(dir: string, info: RunInfo, settings: readonly s
   if (recipeFingerprint(info.recipe, modelJson) !== binding.recipe)
     throw new CheckpointError(
       `${path}: recipe or model: not as the run began with (their fingerprint differs). It cannot go on with another`,
+    );
+  if (info.recipeHash !== undefined && recipeHash(info.recipe) !== info.recipeHash)
+    throw new CheckpointError(
+      `${path}: recipe: not as it was written (its hash differs): it was edited by hand. Put it back, and change settings by --resume with --set KEY=VALUE`,
     );
   const { json, recipe, told }: Changed =
     settings.length > 0

@@ -209,6 +209,16 @@ describe("goes on with the same losses, bit for bit", () => {
     expect(log).toContainEqual({ type: "event", step: 6, level: "info", message: "resumed at step 6" });
   });
 
+  test("when its log is gone, and says so", async () => {
+    rmSync(join(runDir(), "log.jsonl"));
+    const resumed = await resume();
+    expect(lossesOf(resumed.log)).toEqual(whole.losses.slice(STOP_AT));
+    expect(weights().equals(whole.weights)).toBe(true);
+    expect(resumed.events).toEqual([
+      "log.jsonl tells of no step, the newest state is of step 7: what the log said of those between is lost, the model is not",
+    ]);
+  });
+
   test("from the state of a step that was chosen", async () => {
     const { log } = await goesOn({ resumeFrom: 6, resume: undefined });
     expect(log).toContainEqual({ type: "event", step: 6, level: "info", message: "resumed at step 6" });
@@ -299,6 +309,10 @@ describe("is refused, and the run left as it was", () => {
     cpSync(join(begun, "runs"), join(dir, "runs"), { recursive: true });
     editInfo((info) => ((info.model ?? {})["rope_theta"] = 5));
     await refused(/run\.json: recipe or model: not as the run began with/);
+    cpSync(join(begun, "runs"), join(dir, "runs"), { recursive: true });
+    // a setting that may change, but not unseen
+    editInfo((info) => ((info.recipe["learningRate"] as Record<string, unknown>)["peak"] = 0.5));
+    await refused(/run\.json: recipe: not as it was written .* --set KEY=VALUE/);
     cpSync(join(begun, "runs"), join(dir, "runs"), { recursive: true });
     editInfo((info) => info.binding && (info.binding.layout = "0".repeat(64)));
     await refused(/expected parameters laid out as when the run began/);

@@ -81,7 +81,13 @@ async function takeUp(
   checkLayout(dir, binding, store);
   const history = new StateHistory(join(dir, "state"), recipe.save.keep, () => writer.check());
   const { step, seconds } = await earlierOf(options.runs, info.id);
-  if ((await history.list()).length === 0) await begin(store, recipe, modelJson, dir, step);
+  const newest = (await history.list()).at(-1)?.step;
+  if (newest === undefined) await begin(store, recipe, modelJson, dir, step);
+  else if (newest > step)
+    notes.push({
+      level: "warn",
+      message: `log.jsonl tells of ${step === 0 ? "no step" : `steps up to ${step}`}, the newest state is of step ${newest}: what the log said of those between is lost, the model is not`,
+    });
 
   const cpu = cpus()[0]?.model ?? "unknown";
   if (info.machine !== undefined && info.machine.cpu !== cpu)

@@ -55,6 +55,7 @@ describe("RunWriter", () => {
     expect(JSON.parse(readFileSync(join(writer.dir, "run.json"), "utf8"))).toEqual({
       recipeName: "my recipe/1",
       recipe: { lr: 3e-4 },
+      recipeHash: expect.stringMatching(/^[0-9a-f]{64}$/),
       out: "models/x",
       parameters: { total: 5, active: 2 },
       id: writer.id,

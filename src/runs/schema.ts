@@ -87,6 +87,8 @@ export const runInfoSchema = z.object({
   recipeName: z.string(),
   /** The resolved recipe. */
   recipe: z.record(z.string(), z.unknown()),
+  /** Hash of the whole recipe, written with it: an edit by hand is not a setting that was changed. Missing in older runs. */
+  recipeHash: hex.optional(),
   /** Of the model without its MTP modules, and of those. */
   parameters: z.object({ total: count, active: count, mtp: count.optional() }).optional(),
   machine: z.object({ cpu: z.string(), threads: count, gemmFlopsPerSec: z.number().nonnegative() }).optional(),

@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { atomicFile, writeError } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
+import { recipeHash } from "./binding.ts";
 import { LINE_BYTES_MAX } from "./lineTail.ts";
 import { RunLock } from "./lock.ts";
 import { checkRunId, makeRunId } from "./records.ts";
@@ -64,7 +65,7 @@ export class RunWriter {
       throw await writeError(error, runsDir);
     });
     const dir = join(runsDir, id);
-    const info: RunInfo = { ...run, id, startedAt };
+    const info: RunInfo = { ...run, recipeHash: recipeHash(run.recipe), id, startedAt };
     try {
       const lock = await RunLock.acquire(dir);
       await fill(dir);
@@ -111,6 +112,7 @@ export class RunWriter {
   async update(changes: Partial<RunInfo>): Promise<void> {
     this.check();
     this.info = { ...this.info, ...changes };
+    if (changes.recipe) this.info.recipeHash = recipeHash(changes.recipe);
     await atomicFile(join(this.dir, "run.json"), textOf(this.info));
   }
 
