@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scriptModel, served, until } from "../../test/support/fake-model.ts";
@@ -134,6 +136,57 @@ describe("a client that closes its half when it has sent all", () => {
       await until(() => model.counts.caches === 0);
     }
   });
+});
+
+describe("a client that sends byte by byte", () => {
+  let slow: RunningServer;
+  beforeAll(async () => {
+    const app = createApp({ model: served(model), onError: (error) => faults.push(error) });
+    slow = await listen(app, { host: "127.0.0.1", port: 0, headersMs: 600 });
+  });
+  afterAll(() => slow.close());
+  const head = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n`;
+
+  test.each([
+    ["headers", `${head}X-Slow: `],
+    ["a body of a length", `${head}Content-Length: 5000\r\n\r\n`],
+  ])("%s: is told that it took too long, and others are answered meanwhile", async (_, begin) => {
+    // a byte each 50 ms would go on for a minute
+    const dripping = raw(slow.port, [begin, ...new Array<string>(1200).fill("x")], { gapMs: 50 });
+    const other = await raw(slow.port, requestBytes("POST", CHAT, ask("hi")));
+    expect(other.json).toMatchObject(hello);
+    const answer = await dripping;
+    expect(answer).toMatchObject({ statuses: [408], json: error("request_timeout") });
+    expect(model.counts.caches).toBe(0);
+  });
+});
+
+test("clients that are killed in the middle of a request leave their places to others", async () => {
+  const app = createApp({
+    model: served(model),
+    onError: (error) => faults.push(error),
+    queue: { places: 2, clientRequests: 2 },
+  });
+  const small = await listen(app, { host: "127.0.0.1", port: 0 });
+  const client = `
+    const socket = require("node:net").connect(${small.port}, "127.0.0.1", () => socket.write(process.argv[1]));
+    socket.on("data", (data) => process.stdout.write(data));`;
+  const whole = requestBytes("POST", CHAT, ask("sing", { stream: true, n: 4 }));
+  const half = requestBytes("POST", CHAT, "{", { "Content-Length": "500" });
+  try {
+    for (const bytes of [whole, half, whole, half]) {
+      const child = spawn(process.execPath, ["-e", client, bytes], { stdio: ["ignore", "pipe", "inherit"] });
+      if (bytes === whole) await once(child.stdout, "data");
+      else await new Promise((later) => setTimeout(later, 300));
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    }
+    await until(() => model.counts.caches === 0);
+    for (let i = 0; i < 4; i++)
+      expect((await raw(small.port, requestBytes("POST", CHAT, ask("hi")))).json).toMatchObject(hello);
+  } finally {
+    await small.close();
+  }
 });
 
 describe("what the parser cannot read is answered with an error of the API", () => {

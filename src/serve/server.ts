@@ -13,6 +13,8 @@ export interface ListenOptions {
   port: number;
   /** When the port is taken, how many higher ones to try. */
   tryPorts?: number;
+  /** How long the headers of a request may take to arrive; all of it may take twice as long. Default 30,000. */
+  headersMs?: number;
 }
 
 export interface RunningServer {
@@ -25,12 +27,18 @@ export interface RunningServer {
 
 /** Serves an app over HTTP/1.1. Throws UsageError, saying what to do, when the address cannot be had. */
 export async function listen(app: Hono, options: ListenOptions): Promise<RunningServer> {
+  const { headersMs = 30_000 } = options;
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
     errorHandler: (error) => unroutable(error),
   });
   const server = createServer(
-    { requestTimeout: 60_000, headersTimeout: 30_000, connectionsCheckingInterval: 5_000, requireHostHeader: false },
+    {
+      requestTimeout: 2 * headersMs,
+      headersTimeout: headersMs,
+      connectionsCheckingInterval: headersMs / 6,
+      requireHostHeader: false,
+    },
     listener,
   );
   tendConnections(server);
