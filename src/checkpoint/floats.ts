@@ -21,6 +21,9 @@ export function firstNotFinite(x: Float32Array): number {
   return -1;
 }
 
+/** The same of bf16 bits. */
+export const firstNotFiniteBf16 = (bits: Uint16Array): number => bits.findIndex((b) => (b & 0x7f80) === 0x7f80);
+
 /** bf16 bits -> f32 [same length]; exact. Writes into `out` when given. */
 export function decodeBf16(bits: Uint16Array, out: Float32Array = new Float32Array(bits.length)): Float32Array {
   const outBits = bitsOf(out);

@@ -36,5 +36,12 @@ export {
   saveCheckpoint,
   writeShards,
 } from "./save.ts";
-export { ModelWeights, type WeightOptions } from "./weights.ts";
+export {
+  type LoadedWeights,
+  type LoadOptions,
+  loadWeights,
+  ModelWeights,
+  type WeightForm,
+  type WeightOptions,
+} from "./weights.ts";
 export { checkWritable } from "./writable.ts";

@@ -1,9 +1,19 @@
 /** A checkpoint's tensors as the weights of a model: all that its config asks for, nothing else in its layers, finite numbers. */
 import { CheckpointError } from "../errors.ts";
-import { isDeepseek, listParameters, type ModelConfig, mtpDepth, tensorCount } from "../model/index.ts";
-import type { HostTensor } from "../tensor/dtype.ts";
-import type { TensorFolder } from "./checkpoint.ts";
-import { firstNotFinite } from "./floats.ts";
+import {
+  checkGraphSize,
+  isDeepseek,
+  listParameters,
+  type ModelConfig,
+  mtpDepth,
+  tensorCount,
+  toBlocks,
+  type Weight,
+} from "../model/index.ts";
+import type { OnProgress } from "../progress.ts";
+import { type HostTensor, sizeOf } from "../tensor/dtype.ts";
+import { openCheckpoint, type TensorFolder } from "./checkpoint.ts";
+import { decodeBf16, firstNotFinite, firstNotFiniteBf16 } from "./floats.ts";
 import { quoted } from "./header.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
@@ -16,6 +26,58 @@ export interface WeightOptions {
   mtp?: boolean;
 }
 
+/** f32; bf16 where the file has it (f32 otherwise); blocks of 4 or 8 bits. */
+export type WeightForm = "f32" | "bf16" | 4 | 8;
+
+export interface LoadOptions extends WeightOptions {
+  /** The form wanted of a tensor; f32 by default. */
+  form?: (key: string, shape: readonly number[]) => WeightForm;
+  /** Where a tensor's f32 values are written; new memory by default. */
+  into?: (key: string, shape: readonly number[]) => Float32Array;
+  onProgress?: OnProgress;
+}
+
+export interface LoadedWeights {
+  /** The config, with `tie_word_embeddings` as the file has it. */
+  config: ModelConfig;
+  notes: readonly string[];
+  weights: Map<string, Weight>;
+}
+
+/**
+ * Reads a folder's weights for a model, one tensor at a time: beside what is handed back, the largest tensor's f32 is in memory at most.
+ * Throws CheckpointError for tensors that are missing, of another shape, not finite, or that nothing reads; ConfigError for too many.
+ */
+export async function loadWeights(
+  dir: string,
+  given: ModelConfig | ((json: Record<string, unknown>) => ModelConfig),
+  { form = () => "f32", into, onProgress, ...options }: LoadOptions = {},
+): Promise<LoadedWeights> {
+  const checkpoint = await openCheckpoint(dir);
+  try {
+    const asked = typeof given === "function" ? given(checkpoint.config) : given;
+    const model = await ModelWeights.of(checkpoint, asked, options);
+    checkGraphSize(model.config);
+    const wanted = [...model.shapes].filter(([key]) => !model.copies.has(key));
+    const total = wanted.reduce((sum, [, shape]) => sum + 4 * sizeOf(shape), 0);
+    const weights = new Map<string, Weight>();
+    let done = 0;
+    for (const [key, shape] of wanted) {
+      const as = form(key, shape);
+      const tensor =
+        as === "bf16"
+          ? await model.readShort(key, () => into?.(key, shape))
+          : await model.read(key, into?.(key, shape));
+      weights.set(key, as === 4 || as === 8 ? toBlocks(tensor as HostTensor<Float32Array>, as) : tensor);
+      done += 4 * sizeOf(shape);
+      onProgress?.({ label: "loading", done, total, unit: "bytes" });
+    }
+    return { config: model.config, notes: model.notes, weights };
+  } finally {
+    await checkpoint.close();
+  }
+}
+
 /** The weights of one model in an open folder. */
 export class ModelWeights {
   private constructor(
@@ -24,6 +86,8 @@ export class ModelWeights {
     readonly config: ModelConfig,
     /** Every wanted tensor by its key. */
     readonly shapes: ReadonlyMap<string, readonly number[]>,
+    /** Those among them that only repeat another. */
+    readonly copies: ReadonlySet<string>,
     /** What a person should know: tensors that are not used, a config that the file contradicts. */
     readonly notes: readonly string[],
     private readonly sources: ReadonlyMap<string, string>,
@@ -51,6 +115,7 @@ export class ModelWeights {
       }
     }
     const shapes = new Map<string, readonly number[]>();
+    const copies = new Set<string>();
     const asked = mtp ? config : withoutMtp(config);
     refuseFew(folder, asked, sources);
     for (const { key, shape, sameAs } of listParameters(asked)) {
@@ -66,23 +131,38 @@ export class ModelWeights {
           `${folder.dir}: ${source}: expected a copy of ${sameAs}, got other values: an MTP module with an embedding or a head of its own is not built`,
         );
       shapes.set(key, shape);
+      if (sameAs !== undefined) copies.add(key);
     }
     const unused = refuseUnread(folder, config, shapes, mtp ? mtpDepth(config) : 0);
     if (unused > 0)
       notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
-    return new ModelWeights(folder, config, shapes, notes, sources);
+    return new ModelWeights(folder, config, shapes, copies, notes, sources);
   }
 
   /** Reads a wanted tensor as f32, into `out` when given. Throws CheckpointError when a number is NaN or infinite. */
   async read(key: string, out?: Float32Array): Promise<HostTensor<Float32Array>> {
     const source = this.sources.get(key) ?? key;
     const tensor = await this.folder.readF32(source, out);
-    const at = firstNotFinite(tensor.data);
+    this.#checkFinite(source, firstNotFinite(tensor.data), tensor.data);
+    return tensor;
+  }
+
+  /** The same as the file has it when that is bf16, else as f32. */
+  async readShort(key: string, into?: () => Float32Array | undefined): Promise<HostTensor> {
+    const source = this.sources.get(key) ?? key;
+    if (this.folder.info(source).dtype !== "bf16") return this.read(key, into?.());
+    const tensor = await this.folder.read(source);
+    const bits = tensor.data as Uint16Array;
+    const at = firstNotFiniteBf16(bits);
+    this.#checkFinite(source, at, at < 0 ? bits : decodeBf16(bits));
+    return tensor;
+  }
+
+  #checkFinite(source: string, at: number, { [at]: value, length }: ArrayLike<number>): void {
     if (at >= 0)
       throw new CheckpointError(
-        `${this.folder.dir}: ${source}: expected finite numbers, got ${tensor.data[at]} at ${at} of ${tensor.data.length}. The file is damaged, or its training failed`,
+        `${this.folder.dir}: ${source}: expected finite numbers, got ${value} at ${at} of ${length}. The file is damaged, or its training failed`,
       );
-    return tensor;
   }
 }
 

@@ -1,18 +1,20 @@
-import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
+import { loadWeights } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import {
   cacheSpec,
-  checkGraphSize,
   isDeepseek,
   languageModel,
   type ModelConfig,
   modelBuilder,
   ropeAt,
+  type Weights,
 } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { type Binding, compile, type Executable, type PackedWeights, packedWeights } from "../runtime/index.ts";
 import { f32, type HostTensor, hostTensor, i64, input, sizeOf, toOnnx } from "../tensor/index.ts";
 import type { LanguageModel, SequenceCache } from "./engine.ts";
+import { Feed, packedByRuntime } from "./feed.ts";
+import { giveBack, returnable } from "./returnable.ts";
 
 export interface DecoderOptions {
   /** Longest sequence; default `max_position_embeddings`, at most 32768. */
@@ -64,6 +66,9 @@ interface Pass {
   /** Whether it is fed the rows of a past, and the rows whose logits are wanted. */
   takesPast: boolean;
   takesRows: boolean;
+  /** Constants that it has packed copies of, and those that it reads as they lie. */
+  packed: string[];
+  kept: string[];
 }
 
 /**
@@ -86,23 +91,27 @@ export class Decoder implements LanguageModel {
     readonly contextTokens: number,
     private readonly passes: Readonly<Record<PassName, Pass>>,
     readonly notes: readonly string[],
+    /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
+    readonly released: readonly string[],
   ) {
     this.vocabSize = config.vocab_size;
   }
 
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
-  static async create(
-    config: ModelConfig,
-    weights: ReadonlyMap<string, HostTensor>,
-    options: DecoderOptions = {},
-  ): Promise<Decoder> {
+  static async create(config: ModelConfig, weights: Weights, options: DecoderOptions = {}): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
     const packed = options.frozen ? packedWeights() : undefined;
-    const compiled = (name: PassName) => pass(name, config, weights, contextTokens, packed);
+    const feed = new Feed(config, weights);
+    const compiled = (name: PassName) => pass(name, config, feed, contextTokens, packed);
     const decode = await compiled("decode");
     const prefill = await compiled("prefill");
     const start = isDeepseek(config) ? prefill : await compiled("start");
-    return new Decoder(config, contextTokens, { decode, prefill, start }, options.notes ?? []);
+    const passes = [...new Set([decode, prefill, start])];
+    const kept = new Set(passes.flatMap((pass) => pass.kept));
+    const released = [...new Set(passes.flatMap((pass) => pass.packed))].filter((name) => !kept.has(name));
+    for (const { executable } of passes) executable.release(released);
+    for (const name of released) feed.discard(name);
+    return new Decoder(config, contextTokens, { decode, prefill, start }, options.notes ?? [], released);
   }
 
   newCache(): SequenceCache {
@@ -164,11 +173,11 @@ export class Decoder implements LanguageModel {
 async function pass(
   name: PassName,
   config: ModelConfig,
-  weights: ReadonlyMap<string, HostTensor>,
+  feed: Feed,
   contextTokens: number,
   packed?: PackedWeights,
 ): Promise<Pass> {
-  const model = modelBuilder(config);
+  const model = modelBuilder(config, feed.options);
   const many = name !== "decode";
   const T = many ? "T" : 1;
   const spec = cacheSpec(config);
@@ -177,55 +186,50 @@ async function pass(
   const ids = input("ids", "i64", [1, T]);
   const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
   const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
+  const isConstant = (name: string) => feed.constant.has(name) || (packed !== undefined && feed.of(name) !== undefined);
   const graph = toOnnx(
     { logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i]!.name}`, row])) },
-    {
-      name,
-      external: packed && ((name) => weights.has(name)),
-    },
+    { name, external: isConstant },
   );
-  for (const [key, { shape }] of model.used)
-    if (!weights.has(key)) throw new ShapeError(`decoder: expected a weight ${key} of [${shape.join(", ")}], got none`);
-  const constants =
-    packed &&
-    Object.fromEntries(
-      Object.keys(graph.inputs).flatMap((name) => (weights.has(name) ? [[name, weights.get(name)!]] : [])),
-    );
-  const executable = await compile(graph.bytes, { name, constants, packed });
+  const copied = packedByRuntime(Object.values(graph.outputs));
+  const packedNames = packed ? [...copied] : [];
+  const kept = Object.keys(graph.inputs).filter((input) => !packed || !copied.has(input));
+  const constants: Record<string, HostTensor> = {};
   const inputs: Record<string, HostTensor> = {};
-  for (const [name, tensor] of Object.entries(graph.inputs)) {
-    if (constants?.[name]) continue;
-    const weight = weights.get(name);
-    if (weight) inputs[name] = weight;
-    else
-      inputs[name] = hostTensor(
-        tensor.dtype,
-        tensor.shape.map((d) => (typeof d === "number" ? d : 1)),
+  for (const [name, { dtype, shape }] of Object.entries(graph.inputs)) {
+    const tensor =
+      feed.of(name) ??
+      hostTensor(
+        dtype,
+        shape.map((d) => (typeof d === "number" ? d : 1)),
       );
+    (isConstant(name) ? constants : inputs)[name] = tensor;
   }
-  return { executable, binding: executable.bind(inputs), takesPast: past !== undefined, takesRows: many };
+  const executable = await compile(graph.bytes, { name, constants, packed });
+  return {
+    executable,
+    binding: executable.bind(inputs),
+    takesPast: past !== undefined,
+    takesRows: many,
+    packed: packedNames,
+    kept,
+  };
 }
 
 /**
  * Reads the weights of a checkpoint folder that generation needs (no MTP modules) and compiles its graphs. Throws CheckpointError for
  * tensors that are missing, of another shape, not finite, or that nothing reads.
  */
-export async function openDecoder(dir: string, config: ModelConfig, onProgress?: OnProgress): Promise<Decoder> {
-  const checkpoint = await openCheckpoint(dir);
-  try {
-    const model = await ModelWeights.of(checkpoint, config);
-    checkGraphSize(model.config);
-    const total = [...model.shapes.values()].reduce((sum, shape) => sum + 4 * sizeOf(shape), 0);
-    const weights = new Map<string, HostTensor>();
-    let done = 0;
-    for (const key of model.shapes.keys()) {
-      const tensor = await model.read(key);
-      weights.set(key, tensor);
-      done += tensor.data.byteLength;
-      onProgress?.({ label: "loading", done, total, unit: "bytes" });
-    }
-    return await Decoder.create(model.config, weights, { frozen: true, notes: model.notes });
-  } finally {
-    await checkpoint.close();
+export async function openDecoder(dir: string, given: ModelConfig, onProgress?: OnProgress): Promise<Decoder> {
+  const { config, weights, notes } = await loadWeights(dir, given, {
+    form: (key) => (key === "model.embed_tokens.weight" ? "bf16" : "f32"),
+    into: (_, shape) => returnable(sizeOf(shape)),
+    onProgress,
+  });
+  const decoder = await Decoder.create(config, weights, { frozen: true, notes });
+  for (const key of decoder.released) {
+    const weight = weights.get(key);
+    if (weight?.dtype === "f32") giveBack(weight.data);
   }
+  return decoder;
 }

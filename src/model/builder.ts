@@ -4,10 +4,12 @@ import {
   constant,
   type Dim,
   f32,
+  gather,
   type HeadProducts,
   i64,
   matmul,
   parameter,
+  stopGradient,
   type Tensor,
 } from "../tensor/index.ts";
 import { headDims, type ModelConfig } from "./config.ts";
@@ -16,6 +18,14 @@ import { ropeInterleaved, ropeTable } from "./rope.ts";
 
 /** How a linear layer multiplies: x_XI by a weight [O, I] -> [X, O]. Low-precision training puts its own here. */
 export type Product = (x: Tensor, weight: Tensor, key: string) => Tensor;
+
+/** Products of MLA's absorbed form with the halves of kv_b_proj: queries into the latent space, weighted latents out of it. */
+export interface LatentProducts {
+  /** q_HXN -> [H, X, C]. */
+  toLatent(q_HXN: Tensor): Tensor;
+  /** o_HXC -> [H, X, P]. */
+  fromLatent(o_HXC: Tensor): Tensor;
+}
 
 /** Weights of a SwiGLU block: [F, D], [F, D] and [D, F]. */
 export interface SwigluWeights {
@@ -51,6 +61,10 @@ export interface ModelBuilder {
   has(key: string): boolean;
   /** x_XI -> x · weightᵀ + bias, by the layer's key without `.weight`. */
   linear(x: Tensor, layer: string): Tensor;
+  /** Rows of a table [n, D] by ids. */
+  rows(key: string, ids: Tensor): Tensor;
+  /** Products with the halves of a kv_b_proj weight that is no plain matrix; undefined for one that is. */
+  latent(key: string): LatentProducts | undefined;
   readonly swiglu?: Swiglu;
   readonly head?: HeadProducts;
   /** The weights asked for so far, by key, in that order. */
@@ -61,6 +75,9 @@ export interface BuilderOptions {
   /** Where a weight comes from; by default a graph input named by its key. */
   source?: (key: string, shape: number[]) => Tensor;
   product?: Product;
+  /** How a table's rows are taken; by default gathered, without a gradient. */
+  rows?: (key: string, ids: Tensor, shape: readonly number[]) => Tensor | undefined;
+  latent?: (key: string) => LatentProducts | undefined;
   swiglu?: Swiglu;
   /** The products of the loss's gradient. */
   head?: HeadProducts;
@@ -80,7 +97,14 @@ export function checkGraphSize(config: ModelConfig): void {
 
 /** Starts building a model. Throws ConfigError where it has too many tensors. */
 export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}): ModelBuilder {
-  const { source = parameter, product = (x, w) => matmul(x, w, { transB: true }), swiglu, head } = options;
+  const {
+    source = parameter,
+    product = (x, w) => matmul(x, w, { transB: true }),
+    rows,
+    latent,
+    swiglu,
+    head,
+  } = options;
   checkGraphSize(config);
   const known = new Map(Array.from(listParameters(config), (p) => [p.key, p]));
   const used = new Map<string, Tensor>();
@@ -97,6 +121,8 @@ export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}):
     config,
     weight,
     has,
+    rows: (key, ids) => rows?.(key, ids, known.get(key)!.shape) ?? gather(stopGradient(weight(key)), ids),
+    latent: (key) => latent?.(key),
     swiglu,
     head,
     used,

@@ -7,6 +7,7 @@ export {
   type BuilderOptions,
   checkGraphSize,
   GRAPH_TENSORS_MAX,
+  type LatentProducts,
   type ModelBuilder,
   modelBuilder,
   type Product,
@@ -86,3 +87,4 @@ export {
   tokensOf,
   transformer,
 } from "./transformer.ts";
+export { BLOCK, type BlockWeight, blocksOf, fromBlocks, toBlocks, type Weight, type Weights } from "./weights.ts";

@@ -17,7 +17,7 @@ import {
   type Tensor,
   transpose,
 } from "../tensor/index.ts";
-import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
+import type { LatentProducts, ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { type DeepseekConfig, headDims } from "./config.ts";
 import { causalMask } from "./mask.ts";
 import { softmaxScale } from "./rope.ts";
@@ -81,18 +81,25 @@ export function cachedLatentAttention(
     return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
   }
 
-  // kv_b_proj has N key rows, then P value rows per head. Padding the narrow operands with zeros uses it as it lies.
-  const up_HEC = reshape(model.weight(`${at}.kv_b_proj.weight`), [H, N + P, C]);
-  const qNope_HXE = pad(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]), 2, 0, P);
-  const qLatent_HXC = matmul(qNope_HXE, up_HEC);
+  const key = `${at}.kv_b_proj.weight`;
+  const { toLatent, fromLatent } = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
+  const qLatent_HXC = toLatent(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]));
   const qLatent_BHTC = transpose(reshape(qLatent_HXC, [H, B, T, C]), [1, 0, 2, 3]);
   const q = reshape(concat([qLatent_BHTC, qRope_BHTR], 3), [B, heads(H, T), W]);
   const o = joinedAttention(q, [past_BSW, row_BTW], [past_BSW, row_BTW], scale, causalMask(T, H), [S, T]);
   const oLatent_BHTC = reshape(slice(o, 2, 0, C), [B, H, T, C]);
   const oLatent_HXC = reshape(transpose(oLatent_BHTC, [1, 0, 2, 3]), [H, X, C]);
-  const o_HXP = slice(matmul(oLatent_HXC, up_HEC, { transB: true }), 2, N, N + P);
-  const o_BHTP = transpose(reshape(o_HXP, [H, B, T, P]), [1, 0, 2, 3]);
+  const o_BHTP = transpose(reshape(fromLatent(oLatent_HXC), [H, B, T, P]), [1, 0, 2, 3]);
   return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
+}
+
+/** kv_b_proj has N key rows, then P value rows per head. Padding the narrow operands with zeros uses it as it lies. */
+function wholeProducts(weight: Tensor, [H, N, P, C]: [number, number, number, number]): LatentProducts {
+  const up_HEC = reshape(weight, [H, N + P, C]);
+  return {
+    toLatent: (q_HXN) => matmul(pad(q_HXN, 2, 0, P), up_HEC),
+    fromLatent: (o_HXC) => slice(matmul(o_HXC, up_HEC, { transB: true }), 2, N, N + P),
+  };
 }
 
 const heads = (H: number, T: Dim): Dim => (typeof T === "number" ? H * T : `${H}*${T}`);

@@ -1,4 +1,4 @@
-import { add, type Dim, dimMul, gather, reshape, rmsNorm, scope, stopGradient, type Tensor } from "../tensor/index.ts";
+import { add, type Dim, dimMul, gather, reshape, rmsNorm, scope, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, isDeepseek, isMoeLayer, type ModelConfig } from "./config.ts";
 import { feedForward } from "./ffn.ts";
@@ -87,8 +87,7 @@ export const tokensOf = (ids_BT: Tensor): Tokens => {
  * Embedding rows of ids (any shape) -> [ids…, D]. No gradient reaches the table here: ask `grad` for these rows and add
  * them up by id outside the graph, which is many times faster.
  */
-export const embed = (model: ModelBuilder, ids: Tensor): Tensor =>
-  gather(stopGradient(model.weight("model.embed_tokens.weight")), ids);
+export const embed = (model: ModelBuilder, ids: Tensor): Tensor => model.rows("model.embed_tokens.weight", ids);
 
 /** Everything up to the head: hidden_XD after the final norm, cache rows of all layers, and the mixtures' decisions. */
 export function transformer(

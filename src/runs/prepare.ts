@@ -33,7 +33,7 @@ import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
 import { sweep } from "./sweep.ts";
 import { keepTokenizer, prepareTokenizer, tokenizerOf } from "./tokenizer.ts";
-import { loadWeights } from "./weights.ts";
+import { fillStore } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 export interface TrainOptions {
@@ -118,7 +118,7 @@ export async function prepareRun(
 
   const store = storeOf(phases);
   store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
-  if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
+  if (typeof recipe.model === "string") await fillStore(recipe.model, store);
 
   signal?.throwIfAborted();
   const recipeJson = { ...recipe } as Record<string, unknown>;

@@ -19,7 +19,7 @@ import { dataOptions, sourceOf } from "./source.ts";
 import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
 import { sweep } from "./sweep.ts";
-import { loadWeights } from "./weights.ts";
+import { fillStore } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 /** The run that --resume means: that of an id, or the newest of a recipe. */
@@ -132,7 +132,7 @@ async function begin(
       `${join(dir, "state")}: expected a state of the run, which came to step ${step}, found none. It cannot go on without; start a new run`,
     );
   store.initialize(recipe.seed, Number(modelJson["initializer_range"] ?? 0.006));
-  if (typeof recipe.model === "string") await loadWeights(recipe.model, store);
+  if (typeof recipe.model === "string") await fillStore(recipe.model, store);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Weights of a checkpoint as the beginning of a run. */
-import { ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
+import { loadWeights, ModelWeights, openCheckpoint } from "../checkpoint/index.ts";
 import { parseConfig } from "../model/index.ts";
 import type { ParameterStore } from "../train/index.ts";
 
@@ -16,14 +16,10 @@ export async function checkpointConfig(dir: string): Promise<Record<string, unkn
 }
 
 /** Fills the store from a checkpoint's folder. Throws CheckpointError when a tensor is missing, of another shape, not finite, or unread. */
-export async function loadWeights(dir: string, store: ParameterStore): Promise<void> {
-  const checkpoint = await openCheckpoint(dir);
-  try {
-    const weights = await ModelWeights.of(checkpoint, parseConfig(checkpoint.config, `${dir}/config.json`), {
-      mtp: true,
-    });
-    for (const key of store.keys()) await weights.read(key, store.parameter(key).data);
-  } finally {
-    await checkpoint.close();
-  }
+export async function fillStore(dir: string, store: ParameterStore): Promise<void> {
+  await loadWeights(dir, (json) => parseConfig(json, `${dir}/config.json`), {
+    mtp: true,
+    into: (key) => store.parameter(key).data,
+  });
+  store.changed();
 }

@@ -37,7 +37,7 @@ async function createSession(
   const environment = env();
   const native = callOut("CreateSessionOptions");
   const constants = options.constants ?? {};
-  const values: Pointer[] = []; // the session refers to these by address: they outlive it
+  const values = new Map<string, Pointer>(); // the session refers to these by address until it is made, and holds what lies there
   let session: Executable | undefined;
   try {
     configure(name, native, options);
@@ -56,10 +56,10 @@ async function createSession(
         )
       : callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out));
     check(status, (message) => explainCompile(name, message, onnx));
-    return (session = new Session(name, out[0]!, values, [constants, options.packed]));
+    return (session = new Session(name, out[0]!, values, { ...constants }, options.packed));
   } finally {
     ort().ReleaseSessionOptions(native);
-    if (!session) for (const value of values) ort().ReleaseValue(value);
+    if (!session) for (const value of values.values()) ort().ReleaseValue(value);
   }
 }
 
@@ -130,12 +130,12 @@ function addConstants(
   native: Pointer,
   constants: Readonly<Record<string, HostTensor>>,
   shownBytes: number,
-  values: Pointer[],
+  values: Map<string, Pointer>,
 ): void {
   const shown: [string, Pointer][] = [];
   for (const [key, tensor] of Object.entries(constants)) {
     const value = valueOver(`${name}: constant ${JSON.stringify(key)}`, tensor);
-    values.push(value);
+    values.set(key, value);
     call("AddInitializer", native, key, value);
     if (tensor.data.byteLength <= shownBytes) shown.push([key, value]);
   }

@@ -137,3 +137,31 @@ test("a disposed graph finishes its runs and takes no more", async () => {
   await expect(binding.run()).rejects.toThrow("gone: expected a live graph, got one that was disposed");
   expect(() => graph.bind({ a, b: a })).toThrow("gone: expected a live graph, got one that was disposed");
 });
+
+test("a packed constant is let go of, and its memory read no more", async () => {
+  const matrix = f32(
+    [8, 8],
+    Float32Array.from({ length: 64 }, (_, i) => (i % 7) - 3),
+  );
+  const bias = f32([8], new Float32Array(8).fill(2));
+  const graph = await compile(
+    probeModel({
+      nodes: [{ op: "Gemm", inputs: ["x", "w", "b"], outputs: ["y"], attributes: { transB: 1 } }],
+      inputs: [{ name: "x", dtype: "f32", shape: ["M", 8] }],
+      outputs: [{ name: "y", dtype: "f32", shape: ["M", 8] }],
+      initializers: { w: { dtype: "f32", shape: [8, 8] }, b: { dtype: "f32", shape: [8] } },
+    }),
+    { constants: { w: matrix, b: bias } },
+  );
+  const x = (rows: number) => ({ x: f32([rows, 8], new Float32Array(8 * rows).fill(0.5)) });
+  const before = [1, 2, 40].map((rows) => graph.runSync(x(rows)).y!);
+  const count = await counting(["ReleaseValue"], async () => {
+    graph.release(["w", "none of its"]);
+    graph.release(["w"]);
+  });
+  expect(count.ReleaseValue).toBe(1);
+  matrix.data.fill(NaN);
+  expect([1, 2, 40].map((rows) => graph.runSync(x(rows)).y!)).toEqual(before);
+  const rest = await counting(["ReleaseValue"], async () => graph.dispose());
+  expect(rest.ReleaseValue).toBe(1); // the bias
+});

@@ -22,8 +22,9 @@ interface Handle {
   session: Pointer;
   name: string;
   /** OrtValues of the constants, and the memory they lie in. */
-  values: Pointer[];
-  keep: unknown;
+  values: Map<string, Pointer>;
+  constants: Record<string, HostTensor>;
+  packed: unknown;
   running: number;
   closed: boolean;
 }
@@ -59,12 +60,18 @@ export class Session implements Executable {
   readonly #handle: Handle;
   readonly #ports: Ports;
 
-  /** Takes over an OrtSession and the OrtValues that it refers to; `keep` is the memory that these lie in. */
-  constructor(name: string, session: Pointer, values: Pointer[], keep: unknown) {
+  /** Takes over an OrtSession and the OrtValues of its constants; `constants` is the memory that these lie in. */
+  constructor(
+    name: string,
+    session: Pointer,
+    values: Map<string, Pointer>,
+    constants: Record<string, HostTensor>,
+    packed: unknown,
+  ) {
     this.name = name;
     this.inputs = describe(session, "Input");
     this.outputs = describe(session, "Output");
-    this.#handle = { session, name, values, keep, running: 0, closed: false };
+    this.#handle = { session, name, values, constants, packed, running: 0, closed: false };
     this.#ports = {
       inputs: this.inputs,
       outputs: this.outputs,
@@ -96,6 +103,17 @@ export class Session implements Executable {
       return binding.runSync();
     } finally {
       binding.dispose();
+    }
+  }
+
+  release(constants: readonly string[]): void {
+    const { values, constants: held } = this.#handle;
+    for (const name of constants) {
+      const value = values.get(name);
+      if (value === undefined) continue;
+      ort().ReleaseValue(value);
+      values.delete(name);
+      delete held[name];
     }
   }
 
@@ -308,9 +326,11 @@ function releaseWhenIdle(handle: Handle): void {
 
 function release(handle: Handle): void {
   if (handle.session) ort().ReleaseSession(handle.session);
-  for (const value of handle.values.splice(0)) ort().ReleaseValue(value);
+  for (const value of handle.values.values()) ort().ReleaseValue(value);
+  handle.values.clear();
   handle.session = 0n;
-  handle.keep = undefined;
+  handle.constants = {};
+  handle.packed = undefined;
 }
 
 /** Checks a tensor against a declared port, before native code sees it. */

@@ -79,6 +79,11 @@ export interface Executable {
   bind(inputs: Tensors, outputs?: Tensors): Binding;
   run(inputs: Tensors, outputs?: Tensors): Promise<Record<string, HostTensor>>;
   runSync(inputs: Tensors, outputs?: Tensors): Record<string, HostTensor>;
+  /**
+   * Lets go of the memory of constants that no kernel reads any more: right operands of matrix products only, which were packed when the
+   * graph was compiled. Any other constant must stay; names the graph does not have are passed over.
+   */
+  release(constants: readonly string[]): void;
   /** Frees the graph once its runs have ended. Optional: the garbage collector does the same, later. */
   dispose(): void;
 }

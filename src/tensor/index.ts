@@ -22,6 +22,7 @@ export * from "./dtype.ts";
 export type { Target } from "./emitter.ts";
 export { grad } from "./grad.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";
+export { blockMatmul } from "./ops/blocks.ts";
 export { expand, expandLike, sum, sumTo } from "./ops/broadcast.ts";
 export { byteMatmul, dequantize, quantize } from "./ops/bytes.ts";
 export {

@@ -1,4 +1,5 @@
 import { all as customs } from "./custom.ts";
+import { all as blocks } from "./ops/blocks.ts";
 import { all as broadcast } from "./ops/broadcast.ts";
 import { all as bytes } from "./ops/bytes.ts";
 import { all as elementwise } from "./ops/elementwise.ts";
@@ -11,8 +12,16 @@ import type { Primitive } from "./tensor.ts";
 
 /** Every primitive with its rule, in one table: the gradient test walks it and fails for one without a case. */
 export const rules: ReadonlyMap<string, Primitive> = new Map(
-  [...broadcast, ...elementwise, ...reduce, ...shape, ...matmul, ...indexing, ...nn, ...bytes, ...customs].map((p) => [
-    p.name,
-    p,
-  ]),
+  [
+    ...broadcast,
+    ...elementwise,
+    ...reduce,
+    ...shape,
+    ...matmul,
+    ...indexing,
+    ...nn,
+    ...bytes,
+    ...blocks,
+    ...customs,
+  ].map((p) => [p.name, p]),
 );
