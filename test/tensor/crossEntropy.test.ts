@@ -96,6 +96,21 @@ describe("linearCrossEntropy", () => {
     expect(wide.map(({ primitive }) => primitive.name).sort()).toEqual(["matmul", "scatterElements", "softmax"]);
   });
 
+  it("keeps the wide operand of the gradient's products within ±1, however much a row counts", async () => {
+    const [hIn, wIn] = inputs();
+    const seen: t.Tensor[] = [];
+    const products: t.HeadProducts = {
+      toInput: (d_XV, w_VD) => (seen.push(d_XV), t.matmul(d_XV, w_VD)),
+      toWeight: (d_XV, h_XD) => (seen.push(d_XV), t.matmul(d_XV, h_XD, { transA: true })),
+    };
+    const { loss, nll_X } = t.linearCrossEntropy(hIn, wIn, targets, { products, temperature: 0.01 });
+    const each = t.constant(t.f32([X], wave(X, 3, 1000)));
+    const [dh, dw] = t.grad(t.add(t.mul(loss, 50), t.sum(t.mul(nll_X, each))), [hIn, wIn]);
+    const got = await run({ dh: dh!, dw: dw!, toInput: seen[0]!, toWeight: seen[1]! });
+    for (const name of ["toInput", "toWeight"]) expect(Math.max(...got[name]!.map(Math.abs))).toBeLessThanOrEqual(1);
+    expect(Math.max(...got["dh"]!.map(Math.abs))).toBeGreaterThan(1000);
+  });
+
   it("refuses by name what it cannot do", () => {
     const [hIn, wIn] = inputs();
     const { entropy_X } = t.linearCrossEntropy(hIn, wIn, targets, { entropy: true });

@@ -8,10 +8,12 @@ import {
   type ParameterStore,
   phasesOf,
   pretraining,
+  supervised,
   traceTraining,
   WeightQuantizer,
 } from "../../src/train/index.ts";
 import { MODEL, newRun, newStore, recipeOf, source } from "./fixture.ts";
+import { stepOf, apart as stepsApart } from "./objectiveSteps.ts";
 
 const config = parseConfig(MODEL);
 /** The largest byte that this processor's products take, and which of the ranges it can therefore be held to: 127 and 63 are trained in, 31 halves once more. */
@@ -217,6 +219,23 @@ describe("training in int8", () => {
     const store = newStore(recipeOf());
     const exact = await gradients(store, "f32");
     expect(apart(await gradients(store, "int8"), exact)).toBeLessThan(apart(await gradients(store, "fp8"), exact));
+  });
+
+  it("trains other objectives too, the head detached from the MTP modules, as near to f32", async () => {
+    const store = newStore(recipeOf());
+    for (const key of store.keys())
+      if (key.endsWith("e_score_correction_bias")) for (const e of [2, 6]) store.parameter(key).data[e] = 10;
+    const batch = {
+      ids: source.train(3, 8, 16, 2),
+      inputs: { tokenWeights: new Float32Array(8 * 17).fill(1 / (8 * 16)) },
+    };
+    const shape = { microBatch: 8, sequence: 16 };
+    const inPrecision = (precision: "f32" | "int8") =>
+      stepOf(store, config, supervised({ mtp: 0.3 }), [batch], { ...shape, precision });
+    const [int8, exact] = [await inPrecision("int8"), await inPrecision("f32")];
+    expect(stepsApart(int8.gradients, exact.gradients)).toBeLessThan(gradientBound(largest));
+    expect(stepsApart(int8.gradients, exact.gradients)).toBeGreaterThan(1e-3);
+    expect(Math.abs(int8.loss - exact.loss)).toBeLessThan(lossBound(largest));
   });
 
   it("gives an expert without tokens a gradient of zeros", async () => {
