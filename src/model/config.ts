@@ -137,7 +137,7 @@ function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fa
   else if (config.model_type === "deepseek_v3" && experts / groups < 2)
     fault("n_group", `at most ${Math.floor(experts / 2)}, so that a group has two experts`, groups);
   if (kept > groups) fault("topk_group", `at most n_group ${groups}`, kept);
-  else if (perToken > (kept * experts) / groups)
+  else if (groups <= experts && perToken > (kept * experts) / groups)
     fault(
       "num_experts_per_tok",
       `at most ${(kept * experts) / groups}, the experts of topk_group ${kept} groups`,

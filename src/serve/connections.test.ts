@@ -201,6 +201,12 @@ describe("what the parser cannot read is answered with an error of the API", () 
     ],
     ["no host", "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
     ["a host that is none", "GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
+    [
+      "another host in the address than in the header",
+      "GET http://evil.example/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+      403,
+      "host_not_allowed",
+    ],
     ["a path that is none", "OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
     [
       "a name in the address",

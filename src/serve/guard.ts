@@ -27,14 +27,17 @@ export function guard(options: GuardOptions): MiddlewareHandler {
         "invalid_url",
       );
     const header = c.req.header("host") ?? urlHost;
-    const host = hostName(header);
-    if (host === undefined || !(isLocalName(host) || isAddress(host) || hosts.has(host)))
-      throw new ApiError(
-        403,
-        `Host: expected localhost, an IP address or a name given with --allow-host, got '${header.slice(0, 200)}'`,
-        "invalid_request_error",
-        "host_not_allowed",
-      );
+    // A request line may hold a whole address, which then counts before the Host (RFC 9112 §3.2.2): both must be ours.
+    for (const called of [header, urlHost]) {
+      const host = hostName(called);
+      if (host === undefined || !(isLocalName(host) || isAddress(host) || hosts.has(host)))
+        throw new ApiError(
+          403,
+          `Host: expected localhost, an IP address or a name given with --allow-host, got '${called.slice(0, 200)}'`,
+          "invalid_request_error",
+          "host_not_allowed",
+        );
+    }
     const origin = c.req.header("origin");
     if (origin === undefined) return next();
     if (!(origins.has(origin) || origins.has("*") || isOwnPage(origin, header)))

@@ -134,7 +134,11 @@ export default function ChatPage() {
         )}
         <Composer busy={busy} conversationId={id} />
       </main>
-      <Announcer status={lastAnswer?.status} text={lastAnswer ? partsOf(lastAnswer).text : ""} />
+      <Announcer
+        status={lastAnswer?.status}
+        text={lastAnswer ? partsOf(lastAnswer).text : ""}
+        fault={lastAnswer?.fault?.message}
+      />
       {panel === "settings" && <SettingsDialog onClose={() => setPanel(null)} />}
       {panel === "model" && <ModelDialog onClose={() => setPanel(null)} />}
     </div>
@@ -142,7 +146,7 @@ export default function ChatPage() {
 }
 
 /** Tells screen readers when an answer begins and, once, what it says: reading every token aloud would be noise. */
-function Announcer({ status, text }: { status?: string; text: string }) {
+function Announcer({ status, text, fault }: { status?: string; text: string; fault?: string }) {
   const [said, setSaid] = useState("");
   const before = useRef(status);
   useEffect(() => {
@@ -150,6 +154,7 @@ function Announcer({ status, text }: { status?: string; text: string }) {
     if (status === "waiting") setSaid("The model is answering.");
     else if (status === "done" && before.current) setSaid(`Answer: ${text.slice(0, 1_000)}`);
     else if (status === "stopped" && before.current) setSaid("Stopped.");
+    else if (status === "failed" && before.current) setSaid(`No answer: ${(fault ?? "").slice(0, 1_000)}`);
     before.current = status;
   }, [status]);
   return (
