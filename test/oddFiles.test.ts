@@ -15,7 +15,7 @@ afterAll(() => folder[Symbol.dispose]());
 const KINDS: Record<string, { make(path: string): void; said: RegExp }> = {
   "a pipe": { make: (path) => execFileSync("mkfifo", [path]), said: /found a pipe/ },
   "a device": { make: (path) => symlinkSync("/dev/zero", path), said: /found a device|leads out of the folder/ },
-  "a folder": { make: (path) => mkdirSync(path), said: /found a folder|came the folder/ },
+  "a folder": { make: (path) => mkdirSync(path), said: /found a folder|got the folder/ },
   "a link to itself": { make: (path) => symlinkSync(path, path), said: /a link/ },
   "too large": {
     make: (path) => {

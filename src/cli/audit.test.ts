@@ -87,7 +87,7 @@ describe("sumbi audit", () => {
 
   it("refuses what it cannot read, saying what came", async () => {
     await expect(run("no-such-claim")).rejects.toThrow("expected a claim's JSON file or one of deepseek-v3");
-    await expect(run(dir)).rejects.toThrow("came the folder");
+    await expect(run(dir)).rejects.toThrow("got the folder");
     await expect(run(file("broken.json", "{"))).rejects.toThrow("broken.json: expected JSON");
     await expect(
       run(

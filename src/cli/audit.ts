@@ -45,11 +45,11 @@ function load(name: string): { claim: Claim; config: ModelConfig } {
       return { claim, config: claimConfig(claim) };
     }
     throw new ConfigError(
-      `audit: expected a claim's JSON file or one of ${Object.keys(CLAIMS).join(", ")}; came ${name}`,
+      `audit: expected a claim's JSON file or one of ${Object.keys(CLAIMS).join(", ")}; got ${name}`,
     );
   }
   if (statSync(name).isDirectory())
-    throw new ConfigError(`audit: expected a claim's JSON file, came the folder ${name}`);
+    throw new ConfigError(`audit: expected a claim's JSON file, got the folder ${name}`);
   const claim = parseClaim(readJson(name), name);
   return {
     claim,

@@ -59,7 +59,7 @@ describe("sumbi chips", () => {
 
   it("answers bad questions with the nearest thing that works", async () => {
     await expect(run("--date", "17/11/2023")).rejects.toThrow(
-      'chips: --date: expected a day as YYYY-MM-DD, came "17/11/2023"; nearest: 2023-11-17',
+      'chips: --date: expected a day as YYYY-MM-DD, got "17/11/2023"; nearest: 2023-11-17',
     );
     await expect(run("--to", "Chyna")).rejects.toThrow("nearest: China");
     await expect(run("--headquarters", "Jpan")).rejects.toThrow("nearest: Japan");

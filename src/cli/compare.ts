@@ -84,7 +84,7 @@ function chipsOf(list: string | undefined): Chip[] {
           .split(",")
           .map((name) => name.trim())
           .filter((name) => name !== "");
-  if (names.length === 0) throw new UsageError("compare: --chips: expected names such as h800,h20,910b, came none");
+  if (names.length === 0) throw new UsageError("compare: --chips: expected names such as h800,h20,910b, got none");
   return [...new Map(names.map(loadChip).map((chip) => [chip.id, chip])).values()];
 }
 

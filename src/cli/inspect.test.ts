@@ -114,9 +114,9 @@ describe("sumbi inspect", () => {
   });
 
   it("refuses what it cannot read, saying what came", async () => {
-    await expect(run("no-such-model")).rejects.toThrow("came no-such-model");
+    await expect(run("no-such-model")).rejects.toThrow("got no-such-model");
     await expect(run("deepseek-v3", "--sequence", "-3")).rejects.toThrow(
-      "--sequence: expected a positive whole number, came -3",
+      "--sequence: expected a positive whole number, got -3",
     );
     const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
     await expect(run(dir)).rejects.toThrow("does not exist");

@@ -30,7 +30,7 @@ export function register(program: Command): void {
     .action(async (model: string, options: { sequence: string; json?: boolean }) => {
       const sequence = Number(options.sequence);
       if (!Number.isSafeInteger(sequence) || sequence < 1)
-        throw new UsageError(`inspect: --sequence: expected a positive whole number, came ${options.sequence}`);
+        throw new UsageError(`inspect: --sequence: expected a positive whole number, got ${options.sequence}`);
       const report = await inspect(model, sequence);
       process.stdout.write(options.json ? `${JSON.stringify(report, null, 2)}\n` : draw(report));
     });
@@ -126,7 +126,7 @@ function load(model: string): { config: ModelConfig; files?: FileSize[] } {
   if (!existsSync(model)) {
     if (Object.hasOwn(PRESETS, model)) return { config: presetConfig(model) };
     throw new ConfigError(
-      `inspect: expected a checkpoint folder, a config.json or one of ${Object.keys(PRESETS).join(", ")}; came ${model}`,
+      `inspect: expected a checkpoint folder, a config.json or one of ${Object.keys(PRESETS).join(", ")}; got ${model}`,
     );
   }
   const folder = statSync(model).isDirectory();

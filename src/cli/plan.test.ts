@@ -182,16 +182,16 @@ describe("sumbi plan", () => {
   });
 
   it("answers bad questions by what is wrong and what is near", async () => {
-    await expect(run("plan", "deepsek-v3")).rejects.toThrow("came deepsek-v3; nearest: deepseek-v3");
+    await expect(run("plan", "deepsek-v3")).rejects.toThrow("got deepsek-v3; nearest: deepseek-v3");
     await expect(run(...v3.slice(0, 4), "--chip", "h900")).rejects.toThrow("nearest: h100, h800");
     await expect(run("plan", "deepseek-v3", "--tokens", "14x")).rejects.toThrow(
       "--tokens: expected a positive number such as 14.8T",
     );
-    await expect(run("plan", "deepseek-v3", "--layout", "pp=16,xp=3")).rejects.toThrow("came xp=3; nearest:");
+    await expect(run("plan", "deepseek-v3", "--layout", "pp=16,xp=3")).rejects.toThrow("got xp=3; nearest:");
     await expect(run("plan", "deepseek-v3", "--schedule", "gpipe")).rejects.toThrow("1f1b, interleaved");
-    await expect(run("plan", "deepseek-v3", "--gpus", "8", "--days", "3")).rejects.toThrow("came both");
+    await expect(run("plan", "deepseek-v3", "--gpus", "8", "--days", "3")).rejects.toThrow("got both");
     await expect(run("plan", "deepseek-v3", "--gpus", "2.5")).rejects.toThrow(
-      "--gpus: expected a positive whole number, came 2.5",
+      "--gpus: expected a positive whole number, got 2.5",
     );
     await expect(run("plan", "qwen3-8b", "--gpus", "64", "--chip", "a100", "--precision", "fp8")).rejects.toThrow(
       "does not compute in FP8",
@@ -207,10 +207,10 @@ describe("sumbi plan", () => {
 
   it("answers or refuses whatever numbers it is given", async () => {
     await expect(run(...small, "--tokens", "1e30")).rejects.toThrow(
-      "tokens: expected at most 1000000000000000000, came 1e+30",
+      "tokens: expected at most 1000000000000000000, got 1e+30",
     );
     await expect(run(...small.slice(0, 6), "--gpus", "1e12")).rejects.toThrow(
-      "gpus: expected at most 1000000, came 1000000000000",
+      "gpus: expected at most 1000000, got 1000000000000",
     );
     await expect(run(...small, "--sequence", "1e9")).rejects.toThrow("sequence: expected at most 100000000");
     await expect(run(...small.slice(0, 6), "--gpus", "64", "--batch", "9007199254740991")).rejects.toThrow(
@@ -260,7 +260,7 @@ describe("sumbi plan", () => {
     expect(plan.layout).toMatchObject({ pp: 64, ep: 64 });
     expect(plan.stepSeconds).toBeGreaterThan(0);
     await expect(run(...ask, "--layout", "pp=1024")).rejects.toThrow(
-      "pp: expected at most 512 stages, came 1024 (pp 1024); the nearest that works is pp 512",
+      "pp: expected at most 512 stages, got 1024 (pp 1024); the nearest that works is pp 512",
     );
   });
 
@@ -358,7 +358,7 @@ describe("sumbi compare", () => {
     const answer = await json("compare", "deepseek-v3", "--gpus", "64", "--chips", "h800,l20");
     for (const { problem } of answer.chips) expect(problem).toMatch(/states of deepseek-v3 alone/);
     expect(answer.warnings).toContain("None of these chips can do it.");
-    await expect(run("compare", "deepseek-v3", "--chips", " ")).rejects.toThrow("came none");
+    await expect(run("compare", "deepseek-v3", "--chips", " ")).rejects.toThrow("got none");
   });
 });
 
@@ -380,7 +380,7 @@ describe("quantities", () => {
     for (const bad of ["", "T", "-3", "0", "1e400", "1.2.3", "12Q"])
       expect(() => quantity(bad, "--x"), bad).toThrow("--x: expected a positive number");
     for (const bad of ["0", "1.2", "120%", "x"]) expect(() => share(bad, "--x"), bad).toThrow("--x: expected a share");
-    expect(() => parseLayout("pp=0")).toThrow("pp: expected a positive whole number, came 0");
-    expect(() => parseLayout("zero=4")).toThrow("zero: expected 0, 1, 2 or 3, came 4");
+    expect(() => parseLayout("pp=0")).toThrow("pp: expected a positive whole number, got 0");
+    expect(() => parseLayout("zero=4")).toThrow("zero: expected 0, 1, 2 or 3, got 4");
   });
 });

@@ -132,7 +132,7 @@ export function questionOf(
   const days = read(options.days, "days", quantity);
   const budgetUsd = cash(options.budget, "budget");
   if (gpus !== undefined && days !== undefined)
-    throw new UsageError(`${verb}: expected --gpus or --days, came both; the other follows`);
+    throw new UsageError(`${verb}: expected --gpus or --days, got both; the other follows`);
   return {
     model: config,
     modelName: name,
@@ -184,7 +184,7 @@ function run(model: string, options: PlanCommandOptions): string {
     options,
   );
   if (question.gpus === undefined && question.days === undefined && question.budgetUsd === undefined)
-    throw new UsageError("plan: expected --gpus, --days or --budget, came none; for example --gpus 1024");
+    throw new UsageError("plan: expected --gpus, --days or --budget, got none; for example --gpus 1024");
   const result = asked(question);
   if (options.country !== undefined)
     result.energy = energy({ chip, gpuHours: result.gpuHours, country: options.country });

@@ -11,14 +11,14 @@ export function quantity(text: string, option: string): number {
     ? Number(`${found[1]!.replaceAll(/[_,]/g, "")}${found[2] ?? ""}`) * SIZE[found[3]!.toLowerCase()]!
     : NaN;
   if (Number.isFinite(number) && number > 0) return number;
-  throw new UsageError(`${option}: expected a positive number such as 14.8T, 300B, 5.6M or 2e12, came ${text}`);
+  throw new UsageError(`${option}: expected a positive number such as 14.8T, 300B, 5.6M or 2e12, got ${text}`);
 }
 
 /** A quantity that must be a whole number. */
 export function wholeQuantity(text: string, option: string): number {
   const number = quantity(text, option);
   if (Number.isSafeInteger(number)) return number;
-  throw new UsageError(`${option}: expected a positive whole number, came ${text}`);
+  throw new UsageError(`${option}: expected a positive whole number, got ${text}`);
 }
 
 /** A port to listen on, 0 for any free one. */
@@ -33,14 +33,14 @@ export function share(text: string, option: string): number {
   const found = /^(\d*\.?\d+)\s*(%?)$/.exec(text.trim());
   const number = found ? Number(found[1]) / (found[2] ? 100 : 1) : NaN;
   if (number > 0 && number <= 1) return number;
-  throw new UsageError(`${option}: expected a share such as 0.97 or 97%, came ${text}`);
+  throw new UsageError(`${option}: expected a share such as 0.97 or 97%, got ${text}`);
 }
 
 /** `50`, `50GB` (a second) or `400Gb`: bytes per second. */
 export function byteRate(text: string, option: string): number {
   const found = /^(\d*\.?\d+)\s*(GB|Gb)?(?:\/s)?$/.exec(text.trim());
   if (found && Number(found[1]) > 0) return (Number(found[1]) * 1e9) / (found[2] === "Gb" ? 8 : 1);
-  throw new UsageError(`${option}: expected a rate such as 50GB or 400Gb a second, came ${text}`);
+  throw new UsageError(`${option}: expected a rate such as 50GB or 400Gb a second, got ${text}`);
 }
 
 const KEYS: Record<string, keyof Layout> = {
@@ -68,12 +68,12 @@ export function parseLayout(text: string, option = "--layout"): Partial<Layout> 
     const key = Object.hasOwn(KEYS, (name ?? "").toLowerCase()) ? KEYS[name!.toLowerCase()] : undefined;
     if (!key || more !== undefined)
       throw new UsageError(
-        `${option}: expected dp, tp, cp, pp, vp, ep, zero, microBatch or recompute, each with =, came ${part}; nearest: ${nearest(name ?? "", Object.keys(KEYS))[0]}=`,
+        `${option}: expected dp, tp, cp, pp, vp, ep, zero, microBatch or recompute, each with =, got ${part}; nearest: ${nearest(name ?? "", Object.keys(KEYS))[0]}=`,
       );
     if (key === "recompute") {
       const redo = RECOMPUTES.find((r) => r === value);
       if (!redo)
-        throw new UsageError(`${option}: recompute: expected none, selective or full, came ${value ?? "nothing"}`);
+        throw new UsageError(`${option}: recompute: expected none, selective or full, got ${value ?? "nothing"}`);
       layout.recompute = redo;
       continue;
     }
@@ -86,7 +86,7 @@ export function parseLayout(text: string, option = "--layout"): Partial<Layout> 
       (key === "zero" && number > 3)
     )
       throw new UsageError(
-        `${option}: ${key}: expected ${key === "zero" ? "0, 1, 2 or 3" : "a positive whole number"}, came ${value ?? "nothing"}`,
+        `${option}: ${key}: expected ${key === "zero" ? "0, 1, 2 or 3" : "a positive whole number"}, got ${value ?? "nothing"}`,
       );
     (layout as Record<string, number>)[key] = number;
   }

@@ -43,18 +43,17 @@ export interface ParseOptions {
  */
 export function parseConfig(json: unknown, where = "config.json", { sizes }: ParseOptions = {}): ModelConfig {
   if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new ConfigError(`${where}: expected an object, came ${show(json)}`);
+    throw new ConfigError(`${where}: expected an object, got ${show(json)}`);
   const raw = json as Record<string, unknown>;
   const named = typeof raw.model_type === "string" ? (TYPE_ALIASES[raw.model_type] ?? raw.model_type) : raw.model_type;
   if (typeof named !== "string" || !Object.hasOwn(SCHEMAS, named))
     throw new ConfigError(
-      `${where}: model_type: expected one of ${MODEL_TYPES.join(", ")}, came ${show(raw.model_type)}`,
+      `${where}: model_type: expected one of ${MODEL_TYPES.join(", ")}, got ${show(raw.model_type)}`,
     );
   const type = named as ModelType;
 
   const faults: string[] = [];
-  const fault: Fault = (field, expected, came) =>
-    void faults.push(`${field}: expected ${expected}, came ${show(came)}`);
+  const fault: Fault = (field, expected, came) => void faults.push(`${field}: expected ${expected}, got ${show(came)}`);
 
   if (sizes === "stated")
     for (const field of SIZES[type]) if (raw[field] === undefined) fault(field, "a positive whole number", undefined);

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 
-/** Expected-texts double as zod messages, so that every fault reads `field: expected …, came …`. */
+/** Expected-texts double as zod messages, so that every fault reads `field: expected …, got …`. */
 const size = z.int({ error: "a positive whole number" }).positive({ error: "a positive whole number" });
 const natural = z.int({ error: "a whole number, 0 or more" }).nonnegative({ error: "a whole number, 0 or more" });
 const layers = size.max(4096, { error: "at most 4096 layers" });

@@ -318,6 +318,6 @@ export const PRESETS: Record<string, Preset> = {
 /** The config of a published model by its short name. Throws ConfigError listing the names. */
 export function presetConfig(name: string): ModelConfig {
   if (!Object.hasOwn(PRESETS, name))
-    throw new ConfigError(`preset: expected one of ${Object.keys(PRESETS).join(", ")}, came ${JSON.stringify(name)}`);
+    throw new ConfigError(`preset: expected one of ${Object.keys(PRESETS).join(", ")}, got ${JSON.stringify(name)}`);
   return parseConfig(PRESETS[name]!.config, name);
 }

@@ -67,7 +67,7 @@ describe("the table of chips", () => {
 
   it("catches the faults that published tables had", () => {
     expect(physicsFaults({ ...CHIPS.mi300x!, bf16FlopsPerSec: 312e12 })[0]).toMatch(
-      /8-bit over BF16: expected 1.8 to 2.2.*came 8.381/,
+      /8-bit over BF16: expected 1.8 to 2.2.*got 8.381/,
     );
     expect(physicsFaults({ ...CHIPS.b300!, linkBytesPerSec: 14_400e9 })[0]).toMatch(/linkBytesPerSec/);
     expect(physicsFaults({ ...CHIPS.h100!, hbmBytes: 80 })[0]).toMatch(/in bytes/);
@@ -83,7 +83,7 @@ describe("the table of chips", () => {
       "ascend-910b",
       "mi300x",
     ]);
-    expect(() => chipOf("h801")).toThrow(/came "h801"; nearest: h800/);
+    expect(() => chipOf("h801")).toThrow(/got "h801"; nearest: h800/);
     expect(factsOf("mi308").name).toBe("Instinct MI308X");
     expect(() => chipOf("mi308x")).toThrow(/bf16FlopsPerSec being unpublished; nearest that can: mi300x/);
     expect(() => chipOf("constructor")).toThrow("expected a known chip");
@@ -135,7 +135,7 @@ describe("clusterOf", () => {
   });
 
   it("refuses counts and rates that cannot be", () => {
-    expect(() => clusterOf(CHIPS.h800!, 0)).toThrow("gpus: expected a positive whole number, came 0");
+    expect(() => clusterOf(CHIPS.h800!, 0)).toThrow("gpus: expected a positive whole number, got 0");
     expect(() => clusterOf(CHIPS.h800!, 8, { networkBytesPerSec: -1 })).toThrow("networkBytesPerSec");
     expect(() => clusterOf(CHIPS.h800!, 8, { nodeChips: 1.5 })).toThrow("nodeChips");
   });

@@ -51,7 +51,7 @@ export function factsOf(name: string): ChipFacts {
     (Object.hasOwn(ALIASES, wanted) ? ALIASES[wanted]! : undefined);
   if (id !== undefined) return CHIP_FACTS[id]!;
   throw new ConfigError(
-    `chips: expected a known chip, came ${JSON.stringify(name)}; nearest: ${nearestChips(name, Object.keys(CHIP_FACTS)).join(", ")}`,
+    `chips: expected a known chip, got ${JSON.stringify(name)}; nearest: ${nearestChips(name, Object.keys(CHIP_FACTS)).join(", ")}`,
   );
 }
 

@@ -71,14 +71,14 @@ export interface ClusterOptions {
 export function clusterOf(chip: Chip, gpus: number, options: ClusterOptions = {}): Cluster {
   const whole = (name: string, n: number) => {
     if (!Number.isSafeInteger(n) || n < 1)
-      throw new ConfigError(`cluster: ${name}: expected a positive whole number, came ${n}`);
+      throw new ConfigError(`cluster: ${name}: expected a positive whole number, got ${n}`);
     return n;
   };
   whole("gpus", gpus);
   const network = networkOf(chip);
   const bytesPerSec = options.networkBytesPerSec ?? network.bytesPerSec;
   if (!(bytesPerSec > 0) || !Number.isFinite(bytesPerSec))
-    throw new ConfigError(`cluster: networkBytesPerSec: expected a positive number, came ${bytesPerSec}`);
+    throw new ConfigError(`cluster: networkBytesPerSec: expected a positive number, got ${bytesPerSec}`);
   const linked = chip.linkedChips > 1;
   const tiers: LinkTier[] = [];
   if (linked) {

@@ -61,7 +61,7 @@ export const GRIDS: Record<string, Grid> = {
 export function gridOf(country: string): Grid {
   const key = country.toLowerCase() === "world" ? "world" : country.toUpperCase();
   if (!Object.hasOwn(GRIDS, key))
-    throw new ConfigError(`energy: expected one of ${Object.keys(GRIDS).join(", ")}, came ${country}`);
+    throw new ConfigError(`energy: expected one of ${Object.keys(GRIDS).join(", ")}, got ${country}`);
   return GRIDS[key]!;
 }
 

@@ -66,7 +66,7 @@ export function goodput(question: GoodputQuestion): Goodput {
   const intervalSeconds = question.intervalSeconds ?? dalyInterval(checkpointSeconds, mtbfSeconds);
   if (!(mtbfSeconds > 0) || !(intervalSeconds > 0) || checkpointSeconds < 0 || restartSeconds < 0)
     throw new ConfigError(
-      `goodput: expected positive times, came ${mtbfHoursPerGpu} h between failures of a GPU, a checkpoint of ${checkpointSeconds} s every ${intervalSeconds} s`,
+      `goodput: expected positive times, got ${mtbfHoursPerGpu} h between failures of a GPU, a checkpoint of ${checkpointSeconds} s every ${intervalSeconds} s`,
     );
   // One stretch between failures, M seconds of running: C of every τ + C writes, half an interval is repeated, then R to come back.
   const writing = checkpointSeconds / (intervalSeconds + checkpointSeconds);

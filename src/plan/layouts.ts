@@ -59,7 +59,7 @@ function problemOf(job: Job, layout: Layout): (() => string) | undefined {
     const value = layout[key];
     if (!Number.isSafeInteger(value) || value < 1)
       return () =>
-        `layout: ${key}: expected a whole number of 1 or more, came ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
+        `layout: ${key}: expected a whole number of 1 or more, got ${value}; the nearest is ${Math.max(1, Math.round(value) || 1)}`;
   }
   const { dp, tp, cp, pp, vp, ep, microBatch } = layout;
   const gpus = layoutGpus(layout);
@@ -67,7 +67,7 @@ function problemOf(job: Job, layout: Layout): (() => string) | undefined {
     return () => {
       const fit = Math.floor(cluster.gpus / (tp * cp * pp));
       const instead = fit > 0 ? `dp ${fit} fits` : `tp · cp · pp alone is ${tp * cp * pp}`;
-      return `layout: expected dp · tp · cp · pp of at most the ${cluster.gpus} GPUs, came ${dp} · ${tp} · ${cp} · ${pp} = ${gpus}; ${instead}`;
+      return `layout: expected dp · tp · cp · pp of at most the ${cluster.gpus} GPUs, got ${dp} · ${tp} · ${cp} · ${pp} = ${gpus}; ${instead}`;
     };
   if (job.batch % (dp * microBatch) !== 0)
     return () => {
@@ -78,29 +78,29 @@ function problemOf(job: Job, layout: Layout): (() => string) | undefined {
         .filter((d) => d % microBatch === 0)
         .map((d) => d / microBatch);
       const dps = fitting.length > 0 ? ` (or dp: ${nearestOf(fitting, dp)})` : "";
-      return `batch: expected a multiple of dp · micro-batch = ${dp} · ${microBatch} = ${rows}, came ${job.batch}; ${below > 0 ? `the nearest that work are ${below} and ${above}` : `the nearest that works is ${above}`}${dps}`;
+      return `batch: expected a multiple of dp · micro-batch = ${dp} · ${microBatch} = ${rows}, got ${job.batch}; ${below > 0 ? `the nearest that work are ${below} and ${above}` : `the nearest that works is ${above}`}${dps}`;
     };
   if (job.sequence % (cp * (job.sequenceParallel === false ? 1 : tp)) !== 0)
     return () =>
-      `sequence: expected a multiple of cp · tp = ${cp * tp}, came ${job.sequence}; the nearest that works is ${Math.ceil(job.sequence / (cp * tp)) * cp * tp}`;
+      `sequence: expected a multiple of cp · tp = ${cp * tp}, got ${job.sequence}; the nearest that works is ${Math.ceil(job.sequence / (cp * tp)) * cp * tp}`;
   for (const { attention, ffn } of architecture.layers) {
     if (attention.heads % tp !== 0)
       return () =>
-        `layout: tp: expected a divisor of the ${attention.heads} heads of ${architecture.name}, came ${tp}; ${nearestDivisor(attention.heads, tp)}`;
+        `layout: tp: expected a divisor of the ${attention.heads} heads of ${architecture.name}, got ${tp}; ${nearestDivisor(attention.heads, tp)}`;
     const width = ffn.kind === "dense" ? ffn.width : Math.max(ffn.width * ffn.shared, tp);
     if (width % tp !== 0)
       return () =>
-        `layout: tp: expected a divisor of the feed-forward width ${width} of ${architecture.name}, came ${tp}; ${nearestDivisor(width, tp)}`;
+        `layout: tp: expected a divisor of the feed-forward width ${width} of ${architecture.name}, got ${tp}; ${nearestDivisor(width, tp)}`;
     if (ffn.kind === "moe" && ffn.experts % ep !== 0)
       return () =>
-        `layout: ep: expected a divisor of the ${ffn.experts} experts of ${architecture.name}, came ${ep}; ${nearestDivisor(ffn.experts, ep)}`;
+        `layout: ep: expected a divisor of the ${ffn.experts} experts of ${architecture.name}, got ${ep}; ${nearestDivisor(ffn.experts, ep)}`;
   }
   if (ep > 1 && !architecture.layers.some(({ ffn }) => ffn.kind === "moe"))
     return () =>
-      `layout: ep: expected 1, since ${architecture.name} has no experts, came ${ep}; the nearest that works is 1`;
+      `layout: ep: expected 1, since ${architecture.name} has no experts, got ${ep}; the nearest that works is 1`;
   if ((dp * cp * tp) % ep !== 0)
     return () =>
-      `layout: ep: expected a divisor of dp · cp · tp = ${dp * cp * tp}, came ${ep}; ${nearestDivisor(dp * cp * tp, ep)}`;
+      `layout: ep: expected a divisor of dp · cp · tp = ${dp * cp * tp}, got ${ep}; ${nearestDivisor(dp * cp * tp, ep)}`;
   const stages = stageCount(job.schedule, pp, vp),
     layers = layerCount(architecture),
     most = Math.min(layers, MOST_STAGES);
@@ -110,7 +110,7 @@ function problemOf(job: Job, layout: Layout): (() => string) | undefined {
         stages > layers
           ? `at most ${layers} stages, one a layer of ${architecture.name}`
           : `at most ${MOST_STAGES} stages`;
-      return `layout: pp: expected ${what}, came ${stages} (pp ${pp}${vp > 1 ? ` · vp ${vp}` : ""}); the nearest that works is pp ${Math.max(1, Math.floor(most / (stages / pp)))}`;
+      return `layout: pp: expected ${what}, got ${stages} (pp ${pp}${vp > 1 ? ` · vp ${vp}` : ""}); the nearest that works is pp ${Math.max(1, Math.floor(most / (stages / pp)))}`;
     };
   const problem = shapeProblem({ schedule: job.schedule, pp, vp, microBatches: job.batch / (dp * microBatch) });
   return problem === undefined ? undefined : () => problem;

@@ -24,7 +24,7 @@ describe("money", () => {
       ),
     );
     expect(() => owned({ chip: h800, gpus: 8, gpuHours: 1, purchaseUsd: 1, utilization: 1.2 })).toThrow(
-      "utilization above 0 and up to 1, came 1.2",
+      "utilization above 0 and up to 1, got 1.2",
     );
   });
 
@@ -51,7 +51,7 @@ describe("money", () => {
     expect(gridOf("cn").gramsCo2PerKwh).toBe(582);
     expect(() => gridOf("XX")).toThrow("expected one of CN, US");
     expect(parseCurrency("cny")).toBe("RMB");
-    expect(() => parseCurrency("EUR")).toThrow("expected USD, RMB or KRW, came EUR");
+    expect(() => parseCurrency("EUR")).toThrow("expected USD, RMB or KRW, got EUR");
     const clean = energy({ chip: h800, gpuHours: 1000, country: "NO" });
     expect(clean.co2Tonnes).toBeLessThan(energy({ chip: h800, gpuHours: 1000, country: "IN" }).co2Tonnes / 10);
     expect(energy({ chip: h800, gpuHours: 2000, pue: 1 }).kwh).toBeCloseTo(

@@ -77,8 +77,8 @@ export interface Owned {
 export function owned(question: OwnedQuestion): Owned {
   const { chip, gpus, gpuHours, purchaseUsd, years = YEARS, utilization = 0.9 } = question;
   if (!(utilization > 0 && utilization <= 1))
-    throw new ConfigError(`owned: expected a utilization above 0 and up to 1, came ${utilization}`);
-  if (!(years > 0)) throw new ConfigError(`owned: expected years above 0, came ${years}`);
+    throw new ConfigError(`owned: expected a utilization above 0 and up to 1, got ${utilization}`);
+  if (!(years > 0)) throw new ConfigError(`owned: expected years above 0, got ${years}`);
   const hourly = purchaseUsd / (years * HOURS_PER_YEAR * utilization);
   const used = energy({ chip, gpuHours, country: question.country, pue: question.pue, usdPerKwh: question.usdPerKwh });
   const parts = {
@@ -130,7 +130,7 @@ export interface Lines {
 /** Both lines. The programme's range is the multiple's on top of the run's own band; `multiple` fixes it where one knows better. */
 export function lines(finalRun: { usd: number; p10: number; p90: number }, multiple?: number): Lines {
   if (multiple !== undefined && !(multiple >= 1))
-    throw new ConfigError(`money: expected a programme of at least 1 final run, came ${multiple}`);
+    throw new ConfigError(`money: expected a programme of at least 1 final run, got ${multiple}`);
   const times =
     multiple === undefined ? PROGRAMME_MULTIPLE : { low: multiple, middle: multiple, high: multiple, sources: [] };
   return {
@@ -156,6 +156,6 @@ export const PER_USD: Record<Currency, { perUsd: number; source: Source }> = {
 export function parseCurrency(text: string): Currency {
   const code = text.toUpperCase() === "CNY" ? "RMB" : text.toUpperCase();
   if (code !== "USD" && code !== "RMB" && code !== "KRW")
-    throw new ConfigError(`currency: expected USD, RMB or KRW, came ${text}`);
+    throw new ConfigError(`currency: expected USD, RMB or KRW, got ${text}`);
   return code;
 }

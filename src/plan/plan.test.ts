@@ -82,7 +82,7 @@ describe("plan", () => {
   it("says what is wrong and the nearest that works", () => {
     expect(() => plan({ ...asked, gpus: undefined })).toThrow("expected gpus, a budget or days");
     expect(() => plan({ ...asked, tokens: -1, imbalance: 0.5 })).toThrow(
-      /tokens: expected a positive number, came -1\n.*imbalance/,
+      /tokens: expected a positive number, got -1\n.*imbalance/,
     );
     expect(() => plan({ ...asked, layout: { pp: 16, ep: 48 } })).toThrow("the nearest that work are 32 and 64");
     expect(() => plan({ ...asked, layout: { pp: 3 } })).toThrow("2046 or 2049 GPUs");

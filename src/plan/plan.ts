@@ -57,7 +57,7 @@ function checkFixed(job: Job, fixed: Partial<Layout> = {}): void {
       !(Number.isSafeInteger(n) && (n as number) >= (name === "zero" ? 0 : 1))
     )
       throw new ConfigError(
-        `layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, came ${String(n)}`,
+        `layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, got ${String(n)}`,
       );
   const { gpus } = job.cluster;
   if (gpus % inner !== 0) {

@@ -309,7 +309,7 @@ export function planModel(name: string): NamedModel {
   const key = ALIASES[lower] ?? lower;
   if (!Object.hasOwn(PRESETS, key))
     throw new ConfigError(
-      `plan: expected a published model, a folder or a config.json, came ${name}; nearest: ${nearest(name, planModelNames()).slice(0, 4).join(", ")}`,
+      `plan: expected a published model, a folder or a config.json, got ${name}; nearest: ${nearest(name, planModelNames()).slice(0, 4).join(", ")}`,
     );
   return { name: key, config: presetConfig(key), preset: PLAN_PRESETS[key === "deepseek-r1" ? "deepseek-v3" : key] };
 }

@@ -188,7 +188,7 @@ export const EXCHANGE_RATES: readonly ExchangeRate[] = [
 export function exchangeRate(currency: Currency, date?: string): ExchangeRate {
   if (currency === "USD") return { currency, date: date ?? "2026", perUsd: 1, source: SOURCES.derived };
   const rates = EXCHANGE_RATES.filter((rate) => rate.currency === currency);
-  if (rates.length === 0) throw new ConfigError(`currency: expected USD, RMB or KRW, came ${currency}`);
+  if (rates.length === 0) throw new ConfigError(`currency: expected USD, RMB or KRW, got ${currency}`);
   if (date === undefined) return rates.at(-1)!;
   const when = middle(date);
   return rates.reduce((best, rate) =>
@@ -204,7 +204,7 @@ export const fromUsd = (amount: number, currency: Currency, date?: string): numb
 /** Middle of a date's span, in years. */
 function middle(date: string): number {
   const match = /^(\d{4})(?:-(\d\d))?(?:-(\d\d))?$/.exec(date);
-  if (!match) throw new ConfigError(`date: expected YYYY, YYYY-MM or YYYY-MM-DD, came ${date}`);
+  if (!match) throw new ConfigError(`date: expected YYYY, YYYY-MM or YYYY-MM-DD, got ${date}`);
   const [, y, m, d] = match;
   return Number(y) + (m === undefined ? 0.5 : (Number(m) - 1 + (d === undefined ? 0.5 : Number(d) / 31)) / 12);
 }

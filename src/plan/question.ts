@@ -71,20 +71,20 @@ export function checkQuestion(question: PlanQuestion): void {
   const within = (name: keyof typeof MOST, what: string, good: (n: number) => boolean) => {
     const n = question[name];
     if (n === undefined) return;
-    if (!good(n)) faults.push(`${name}: expected a positive ${what}, came ${show(n)}`);
-    else if (n > MOST[name]) faults.push(`${name}: expected at most ${MOST[name]}, came ${show(n)}`);
+    if (!good(n)) faults.push(`${name}: expected a positive ${what}, got ${show(n)}`);
+    else if (n > MOST[name]) faults.push(`${name}: expected at most ${MOST[name]}, got ${show(n)}`);
   };
   for (const name of ["tokens", "budgetUsd", "days", "usdPerGpuHour", "networkBytesPerSec"] as const)
     within(name, "number", (n) => Number.isFinite(n) && n > 0);
   for (const name of ["gpus", "sequence", "batch"] as const)
     within(name, "whole number", (n) => Number.isSafeInteger(n) && n > 0);
   if (question.imbalance !== undefined && !(question.imbalance >= 1 && question.imbalance < MOST.imbalance))
-    faults.push(`imbalance: expected 1 (even) or more, came ${show(question.imbalance)}`);
+    faults.push(`imbalance: expected 1 (even) or more, got ${show(question.imbalance)}`);
   if (question.goodput !== undefined && !(question.goodput > 0 && question.goodput <= 1))
-    faults.push(`goodput: expected a share above 0 and up to 1, came ${show(question.goodput)}`);
+    faults.push(`goodput: expected a share above 0 and up to 1, got ${show(question.goodput)}`);
   if (question.schedule !== undefined && !SCHEDULES.includes(question.schedule))
-    faults.push(`schedule: expected one of ${SCHEDULES.join(", ")}, came ${show(question.schedule)}`);
+    faults.push(`schedule: expected one of ${SCHEDULES.join(", ")}, got ${show(question.schedule)}`);
   if (question.gpus === undefined && question.budgetUsd === undefined && question.days === undefined)
-    faults.push("expected gpus, a budget or days, came none of them");
+    faults.push("expected gpus, a budget or days, got none of them");
   if (faults.length > 0) throw new ConfigError(`plan: ${faults.join("\n  ")}`);
 }

@@ -43,7 +43,7 @@ export const surviving = (t: number, mean: number, max: number): number => 1 - (
 export function rollout(question: RolloutQuestion): Rollout {
   const { cluster, outputs, promptTokens, meanTokens, maxTokens, speculation, constants = CONSTANTS } = question;
   if (!(meanTokens > 0 && meanTokens < maxTokens))
-    throw new ConfigError(`rollouts: expected a mean answer below the longest, ${maxTokens}, came ${meanTokens}`);
+    throw new ConfigError(`rollouts: expected a mean answer below the longest, ${maxTokens}, got ${meanTokens}`);
   const job = servingJob(question, promptTokens + meanTokens);
   const width = speculation ? speculation.drafted + 1 : 1;
   const yielded = speculation ? tokensPerPass(speculation) : 1;

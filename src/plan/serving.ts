@@ -130,7 +130,7 @@ export const servingJob = (
 export function serve(question: ServingQuestion): Serving {
   const { architecture, inputTokens = 4096, outputTokens = 1024, cacheHitShare = 0, constants = CONSTANTS } = question;
   if (!(cacheHitShare >= 0 && cacheHitShare < 1))
-    throw new ConfigError(`serving: expected a cache-hit share from 0 to below 1, came ${cacheHitShare}`);
+    throw new ConfigError(`serving: expected a cache-hit share from 0 to below 1, got ${cacheHitShare}`);
   const prefill = prefillOf(question, inputTokens, constants);
   const decode = decodeOf(question, inputTokens + outputTokens / 2, inputTokens + outputTokens, constants);
   const perGpu = prefill.computed / (1 - cacheHitShare);

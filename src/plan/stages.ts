@@ -44,7 +44,7 @@ export function stageLayers(
   const layers = layerCount(architecture);
   if (stages > layers)
     throw new ConfigError(
-      `pipeline: expected at most ${layers} stages, one a layer of ${architecture.name}, came ${stages}`,
+      `pipeline: expected at most ${layers} stages, one a layer of ${architecture.name}, got ${stages}`,
     );
   const key = `${stages} ${sequence} ${mtp}`;
   const known = cache.get(architecture)?.get(key);

@@ -186,14 +186,14 @@ describe("layouts", () => {
     const wrong = (more: Partial<Layout>, job = v3) => layoutProblem(job, { ...v3Layout, ...more });
     expect(wrong({})).toBeUndefined();
     expect(wrong({ dp: 127 })).toMatch(
-      /batch: expected a multiple of dp · micro-batch = 127 · 1 = 127, came 15360; the nearest that work are 15240 and 15367 \(or dp: the nearest that work are 120 and 128\)/,
+      /batch: expected a multiple of dp · micro-batch = 127 · 1 = 127, got 15360; the nearest that work are 15240 and 15367 \(or dp: the nearest that work are 120 and 128\)/,
     );
     expect(wrong({ ep: 48 })).toMatch(
-      /divisor of the 256 experts of deepseek-v3, came 48; the nearest that work are 32 and 64/,
+      /divisor of the 256 experts of deepseek-v3, got 48; the nearest that work are 32 and 64/,
     );
     expect(wrong({ tp: 3, dp: 32 })).toMatch(/tp/);
     expect(wrong({ pp: 64, dp: 32, ep: 32 }, { ...v3, schedule: "1f1b" })).toMatch(/at most 61 stages/);
-    expect(wrong({ dp: 256 })).toMatch(/at most the 2048 GPUs, came 256 · 1 · 1 · 16 = 4096; dp 128 fits/);
+    expect(wrong({ dp: 256 })).toMatch(/at most the 2048 GPUs, got 256 · 1 · 1 · 16 = 4096; dp 128 fits/);
     expect(wrong({ microBatch: 0.5 })).toMatch(/microBatch: expected a whole number/);
     expect(() => estimateStep(v3, { ...v3Layout, dp: 127 })).toThrow(/nearest/);
   });

@@ -62,13 +62,13 @@ describe("what would compute something else is refused by name", () => {
       "a theta that rope_scaling loses",
       "qwen3",
       { set: { rope_parameters: { rope_theta: 1e6 }, rope_scaling: yarn } },
-      /rope_scaling\.rope_theta: expected a number, since rope_scaling replaces rope_parameters and its rope_theta 1000000, (?:came|got) nothing/,
+      /rope_scaling\.rope_theta: expected a number, since rope_scaling replaces rope_parameters and its rope_theta 1000000, got nothing/,
     ],
     [
       "dynamic angles",
       "llama",
       { set: { rope_parameters: { rope_type: "dynamic", factor: 2 } } },
-      /rope_type: expected one of default, linear, llama3, yarn, (?:came|got) "dynamic"/,
+      /rope_type: expected one of default, linear, llama3, yarn, got "dynamic"/,
     ],
     [
       "longrope",
@@ -98,7 +98,7 @@ describe("what would compute something else is refused by name", () => {
       "types for other layers",
       "qwen2",
       { set: { layer_types: ["full_attention"] } },
-      /layer_types: expected one type for each of the 2 layers, (?:came|got) "1 of them"/,
+      /layer_types: expected one type for each of the 2 layers, got "1 of them"/,
     ],
     [
       "Qwen's windows",
@@ -119,13 +119,13 @@ describe("what would compute something else is refused by name", () => {
       "fewer key heads in MLA",
       "deepseek_v3",
       { set: { num_key_value_heads: 1 } },
-      /num_key_value_heads: expected num_attention_heads 3.*(?:came|got) 1/,
+      /num_key_value_heads: expected num_attention_heads 3.*got 1/,
     ],
     [
       "key heads by default in MLA",
       "deepseek_v3",
       { remove: ["num_key_value_heads"] },
-      /num_key_value_heads: expected num_attention_heads 3.*absent means 128.*(?:came|got) nothing/,
+      /num_key_value_heads: expected num_attention_heads 3.*absent means 128.*got nothing/,
     ],
     [
       "V3.2's indexer",
@@ -149,7 +149,7 @@ describe("what would compute something else is refused by name", () => {
       "null where it means nothing",
       "deepseek_v3",
       { set: { n_group: null } },
-      /n_group: expected a positive whole number, (?:came|got) null/,
+      /n_group: expected a positive whole number, got null/,
     ],
     [
       "another vocabulary",

@@ -105,7 +105,7 @@ describe("recipe", () => {
       extra: 1,
     };
     expect(() => parseRecipe(bad, "bad.jsonc")).toThrow(
-      /^bad\.jsonc: 3 faults\n {2}clip: .*\n {2}\(top\): Unrecognized key.*extra.*\n {2}model\.num_experts_per_tok: expected 1 to n_routed_experts 8, came 99$/,
+      /^bad\.jsonc: 3 faults\n {2}clip: .*\n {2}\(top\): Unrecognized key.*extra.*\n {2}model\.num_experts_per_tok: expected 1 to n_routed_experts 8, got 99$/,
     );
     expect(() => parseRecipe({ ...V3, batch: { start: 4000, end: 15360, rampTokens: 0 } })).toThrow(
       /batch\.start: expected a multiple of microBatch 3072, got 4000; nearest: 3072[\s\S]*batch\.rampTokens/,

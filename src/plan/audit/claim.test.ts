@@ -51,17 +51,17 @@ describe("a claim", () => {
         "mine.json",
       );
     expect(bad).toThrow("mine.json: 5 faults");
-    expect(bad).toThrow('date: expected a date such as "2024-12-27", came "soon"');
-    expect(bad).toThrow(/tokens: expected a positive number .*, came "many"/);
-    expect(bad).toThrow("chips: expected no such field, came 3");
-    expect(bad).toThrow('phases.1.colour: expected no such field, came "red"');
+    expect(bad).toThrow('date: expected a date such as "2024-12-27", got "soon"');
+    expect(bad).toThrow(/tokens: expected a positive number .*, got "many"/);
+    expect(bad).toThrow("chips: expected no such field, got 3");
+    expect(bad).toThrow('phases.1.colour: expected no such field, got "red"');
     expect(() => parseClaim({ ...small, phases: [{ name: "a" }] })).toThrow(
-      "claim: phases.0: expected gpuHours, hours, days or usd, came none",
+      "claim: phases.0: expected gpuHours, hours, days or usd, got none",
     );
     expect(() => parseClaim({ ...small, gpus: undefined })).toThrow(
-      "phases.0: expected gpuHours, or gpus to multiply the time by, came neither",
+      "phases.0: expected gpuHours, or gpus to multiply the time by, got neither",
     );
-    expect(() => parseClaim([])).toThrow("claim: expected an object, came []");
+    expect(() => parseClaim([])).toThrow("claim: expected an object, got []");
   });
 
   it("ships four, all readable", () => {

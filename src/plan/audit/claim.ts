@@ -157,11 +157,11 @@ export type ClaimAlternative = NonNullable<Claim["alternatives"]>[number];
 
 /**
  * A claim, read and checked. Numbers may say `14.8T`, `2.664M`, `180K`. Only name, who, date, model, chip and phases must stand.
- * Throws ConfigError listing every fault as `field: expected …, came …`.
+ * Throws ConfigError listing every fault as `field: expected …, got …`.
  */
 export function parseClaim(json: unknown, where = "claim"): Claim {
   if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new ConfigError(`${where}: expected an object, came ${show(json)}`);
+    throw new ConfigError(`${where}: expected an object, got ${show(json)}`);
   const parsed = schema.safeParse(json);
   const faults: string[] = [];
   if (!parsed.success) {
@@ -169,10 +169,10 @@ export function parseClaim(json: unknown, where = "claim"): Claim {
       if (issue.code === "unrecognized_keys") {
         const at = issue.path.length > 0 ? `${issue.path.join(".")}.` : "";
         for (const key of issue.keys)
-          faults.push(`${at}${key}: expected no such field, came ${show(valueAt(json, [...issue.path, key]))}`);
+          faults.push(`${at}${key}: expected no such field, got ${show(valueAt(json, [...issue.path, key]))}`);
       } else
         faults.push(
-          `${issue.path.join(".") || "claim"}: expected ${issue.message}, came ${show(valueAt(json, issue.path))}`,
+          `${issue.path.join(".") || "claim"}: expected ${issue.message}, got ${show(valueAt(json, issue.path))}`,
         );
     }
   } else {
@@ -188,16 +188,16 @@ export function parseClaim(json: unknown, where = "claim"): Claim {
 function crossCheck(claim: Claim, faults: string[]): void {
   claim.phases.forEach((phase, i) => {
     const time = phase.gpuHours ?? phase.hours ?? phase.days ?? phase.usd;
-    if (time === undefined) faults.push(`phases.${i}: expected gpuHours, hours, days or usd, came none`);
+    if (time === undefined) faults.push(`phases.${i}: expected gpuHours, hours, days or usd, got none`);
     else if (phase.gpuHours === undefined && phase.usd === undefined && (phase.gpus ?? claim.gpus) === undefined)
-      faults.push(`phases.${i}: expected gpuHours, or gpus to multiply the time by, came neither`);
+      faults.push(`phases.${i}: expected gpuHours, or gpus to multiply the time by, got neither`);
     else if (
       phase.gpuHours === undefined &&
       phase.hours === undefined &&
       phase.days === undefined &&
       claim.usdPerGpuHour === undefined
     )
-      faults.push(`phases.${i}: expected gpuHours, or usdPerGpuHour to divide the money by, came neither`);
+      faults.push(`phases.${i}: expected gpuHours, or usdPerGpuHour to divide the money by, got neither`);
   });
 }
 

@@ -42,7 +42,7 @@ export function physicsFaults(chip: ChipFacts): string[] {
     linkedChips,
     watts,
   } = chip;
-  within(bf16, 1e12, 1e17, (v) => `bf16FlopsPerSec: expected 1 TFLOP/s to 100 PFLOP/s, in FLOP/s, came ${v}`);
+  within(bf16, 1e12, 1e17, (v) => `bf16FlopsPerSec: expected 1 TFLOP/s to 100 PFLOP/s, in FLOP/s, got ${v}`);
   if (bf16 !== undefined && eight !== undefined && !doubted("eightBitOpsPerSec")) {
     const [low, high] = chip.fp8 ? [1.8, 2.2] : [0.45, 4.2];
     within(
@@ -50,25 +50,25 @@ export function physicsFaults(chip: ChipFacts): string[] {
       low,
       high,
       (v) =>
-        `8-bit over BF16: expected ${low} to ${high}${chip.fp8 ? " (FP8 is about twice BF16, both dense)" : ""}, came ${v}`,
+        `8-bit over BF16: expected ${low} to ${high}${chip.fp8 ? " (FP8 is about twice BF16, both dense)" : ""}, got ${v}`,
     );
   }
   if (eight !== undefined && fp4 !== undefined && !doubted("fp4FlopsPerSec"))
-    within(fp4 / eight, 1.5, 4.2, (v) => `FP4 over FP8: expected 1.5 to 4.2, came ${v}`);
-  within(hbmBytes, 4e9, 2e12, (v) => `hbmBytes: expected 4 GB to 2 TB, in bytes, came ${v}`);
+    within(fp4 / eight, 1.5, 4.2, (v) => `FP4 over FP8: expected 1.5 to 4.2, got ${v}`);
+  within(hbmBytes, 4e9, 2e12, (v) => `hbmBytes: expected 4 GB to 2 TB, in bytes, got ${v}`);
   if (hbmBytes !== undefined && hbmBytesPerSec !== undefined)
     within(
       hbmBytes / hbmBytesPerSec,
       0.005,
       0.12,
-      (v) => `seconds to read the memory once: expected 0.005 to 0.12, came ${v}`,
+      (v) => `seconds to read the memory once: expected 0.005 to 0.12, got ${v}`,
     );
   if (bf16 !== undefined && hbmBytesPerSec !== undefined)
     within(
       bf16 / hbmBytesPerSec,
       20,
       800,
-      (v) => `BF16 FLOPs per byte of memory traffic: expected 20 to 800, came ${v}`,
+      (v) => `BF16 FLOPs per byte of memory traffic: expected 20 to 800, got ${v}`,
     );
   if (linkedChips !== undefined && linkBytesPerSec !== undefined) {
     const [low, high] = linkedChips > 1 ? [30e9, 8e12] : [8e9, 300e9];
@@ -77,7 +77,7 @@ export function physicsFaults(chip: ChipFacts): string[] {
       low,
       high,
       (v) =>
-        `linkBytesPerSec of ${linkedChips > 1 ? "linked chips" : "a card on PCIe"}: expected ${figure(low)} to ${figure(high)}, in bytes a second, came ${v}`,
+        `linkBytesPerSec of ${linkedChips > 1 ? "linked chips" : "a card on PCIe"}: expected ${figure(low)} to ${figure(high)}, in bytes a second, got ${v}`,
     );
     if (
       hbmBytesPerSec !== undefined &&
@@ -86,20 +86,20 @@ export function physicsFaults(chip: ChipFacts): string[] {
       !doubted("hbmBytesPerSec")
     )
       faults.push(
-        `linkBytesPerSec: expected less than the memory's ${figure(hbmBytesPerSec)}, came ${figure(linkBytesPerSec)}`,
+        `linkBytesPerSec: expected less than the memory's ${figure(hbmBytesPerSec)}, got ${figure(linkBytesPerSec)}`,
       );
   }
-  within(watts, 50, 3000, (v) => `watts: expected 50 to 3000 for one chip, came ${v}`);
+  within(watts, 50, 3000, (v) => `watts: expected 50 to 3000 for one chip, got ${v}`);
   if (watts !== undefined && bf16 !== undefined)
-    within(bf16 / 1e12 / watts, 0.15, 4.5, (v) => `BF16 TFLOP/s per watt: expected 0.15 to 4.5, came ${v}`);
-  within(chip.logicDieMm2, 50, 4000, (v) => `logicDieMm2: expected 50 to 4000, came ${v}`);
+    within(bf16 / 1e12 / watts, 0.15, 4.5, (v) => `BF16 TFLOP/s per watt: expected 0.15 to 4.5, got ${v}`);
+  within(chip.logicDieMm2, 50, 4000, (v) => `logicDieMm2: expected 50 to 4000, got ${v}`);
   const computed = fromRates(chip);
   if (chip.tpp !== undefined && computed !== undefined)
     within(
       chip.tpp / computed,
       0.98,
       2.06,
-      (v) => `tpp: expected once to twice what the rates give (${figure(computed)}), came ${v} times`,
+      (v) => `tpp: expected once to twice what the rates give (${figure(computed)}), got ${v} times`,
     );
   return faults;
 }

@@ -16,6 +16,6 @@ export const CLAIMS: Record<string, ClaimInput> = {
 /** A shipped claim by its name. Throws ConfigError listing the names. */
 export function claimOf(name: string): Claim {
   if (!Object.hasOwn(CLAIMS, name))
-    throw new ConfigError(`claim: expected one of ${Object.keys(CLAIMS).join(", ")}, came ${JSON.stringify(name)}`);
+    throw new ConfigError(`claim: expected one of ${Object.keys(CLAIMS).join(", ")}, got ${JSON.stringify(name)}`);
   return parseClaim(CLAIMS[name], name);
 }

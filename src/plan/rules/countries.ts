@@ -94,7 +94,7 @@ export function countryOf(text: string, where = "country"): string {
         .slice(0, 3)
         .map((code) => `${code} (${known.get(code)})`);
   throw new UsageError(
-    `${where}: expected a country's two letters or its name, came ${JSON.stringify(text)}; nearest: ${close.join(", ")}`,
+    `${where}: expected a country's two letters or its name, got ${JSON.stringify(text)}; nearest: ${close.join(", ")}`,
   );
 }
 
@@ -107,9 +107,7 @@ export function dayOf(text: string, where = "date"): string {
   const given = text.trim();
   const match = /^(\d{4})-(\d\d)-(\d\d)$/.exec(given);
   if (match && real(given)) return given;
-  throw new UsageError(
-    `${where}: expected a day as YYYY-MM-DD, came ${JSON.stringify(text)}; nearest: ${guess(given)}`,
-  );
+  throw new UsageError(`${where}: expected a day as YYYY-MM-DD, got ${JSON.stringify(text)}; nearest: ${guess(given)}`);
 }
 
 const real = (day: string): boolean => {

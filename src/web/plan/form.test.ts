@@ -62,7 +62,7 @@ describe("a question's form", () => {
       ),
     ).toBe("pp");
     expect(fieldOf("layout: ep 7 must divide 256 experts; nearest that works: ep=8")).toBe("ep");
-    expect(fieldOf("batch: expected a multiple of 128, came 100")).toBe("batch");
+    expect(fieldOf("batch: expected a multiple of 128, got 100")).toBe("batch");
     expect(fieldOf("plan: no layout of x fits 8 × H100 (80 GB) in batches of 64; nearest that works: 16 GPUs")).toBe(
       "gpus",
     );

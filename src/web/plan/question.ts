@@ -109,7 +109,7 @@ function chipIn(form: Form): Chip {
   if (form.mychip) return at("mychip", () => parseChip(parseJson(form.mychip), "own chip"));
   return at("chip", () => {
     const chip = CHIPS[form.chip.toLowerCase()];
-    if (!chip) throw new Error(`Expected one of ${Object.keys(CHIPS).join(", ")}, came ${JSON.stringify(form.chip)}.`);
+    if (!chip) throw new Error(`Expected one of ${Object.keys(CHIPS).join(", ")}, got ${JSON.stringify(form.chip)}.`);
     return chip;
   });
 }
