@@ -38,7 +38,7 @@ export interface CrossEntropyOptions {
   products?: HeadProducts;
   /** T > 0: logits are divided by it. */
   temperature?: number;
-  /** Also gives the entropy of each row's distribution: another three reads of the wide matrix. */
+  /** Also gives the entropy of each row's distribution: four more reads as wide, and no write. */
   entropy?: boolean;
 }
 
