@@ -116,6 +116,17 @@ describe("prepareData", () => {
     await expect(prepare("x", { paths: [empty] })).rejects.toThrow(/expected text to train on/);
   });
 
+  it("trains on texts that would all be held out: the same one many times, or a single one", async () => {
+    for (const texts of [["Once upon a time."], Array<string>(5).fill("A cat sat."), ["One.", "Two.", "Three."]]) {
+      const file = join(dir, "held.jsonl");
+      writeFileSync(file, texts.map((text) => `${JSON.stringify({ text })}\n`).join(""));
+      const dataset = await prepare(`held-${texts.length}`, { paths: [file], holdout: 0.999_999 });
+      expect(dataset.tokens("train")).toBeGreaterThan(0);
+      expect(dataset.tokens("heldout") > 0).toBe(new Set(texts).size > 1);
+      dataset.close();
+    }
+  });
+
   it("holds one text out even of few, none where asked", async () => {
     const few = join(dir, "few.jsonl");
     writeFileSync(few, '{"text":"one text"}\n{"text":"another text"}\n{"text":"a third"}');

@@ -115,16 +115,22 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
     };
     let results = await run(holdout * 2 ** 32);
     const lowest = Math.min(...results.map((result) => result.lowestHash), 2 ** 32);
+    const highest = Math.max(...results.map((result) => result.highestHash), -1);
     const documents = results.reduce((sum, result) => sum + result.documents, 0);
+    const again = (heldoutBelow: number): Promise<UnitResult[]> => {
+      for (const file of readdirSync(temporary)) rmSync(join(temporary, file));
+      return run(heldoutBelow);
+    };
     if (
       holdout > 0 &&
       documents > 1 &&
       lowest < 2 ** 32 &&
       results.every((result) => result.shards.heldout.length === 0)
-    ) {
-      for (const file of readdirSync(temporary)) rmSync(join(temporary, file));
-      results = await run(lowest + 1);
-    }
+    )
+      results = await again(lowest + 1);
+    // Few texts, or the same one many times, may all be held out: the last of them by its hash is trained on, and what equals it.
+    else if (highest >= 0 && results.every((result) => result.shards.train.length === 0))
+      results = await again(highest);
     const splits = {
       train: results.flatMap((result) => result.shards.train),
       heldout: results.flatMap((result) => result.shards.heldout),

@@ -29,6 +29,8 @@ export interface UnitResult {
   documents: number;
   /** The lowest hash of a text that was not held out, so that a small corpus can still give one up. */
   lowestHash: number;
+  /** The highest hash of a text that was held out, so that a small corpus whose texts all were can still be trained on. */
+  highestHash: number;
   reading: Reading;
 }
 
@@ -61,6 +63,7 @@ export async function prepareUnit(
     shards: { train: [], heldout: [] },
     documents: 0,
     lowestHash: 2 ** 32,
+    highestHash: -1,
     reading: emptyReading(),
   };
   const { reading } = result;
@@ -88,6 +91,7 @@ export async function prepareUnit(
     if (split === undefined) {
       split = encoded.hash < job.heldoutBelow ? "heldout" : "train";
       if (split === "train") result.lowestHash = Math.min(result.lowestHash, encoded.hash);
+      else result.highestHash = Math.max(result.highestHash, encoded.hash);
     }
     const isText = "text" in document;
     if (!isText) reading.conversations++;
