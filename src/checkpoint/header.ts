@@ -1,7 +1,7 @@
 import { visit } from "jsonc-parser";
 import { CheckpointError } from "../errors.ts";
 import { briefJson, parseJson } from "../json.ts";
-import { DTYPES, type DType } from "../tensor/dtype.ts";
+import { DTYPES, type DType } from "../tensor/index.ts";
 
 /** safetensors' names of the element types that Sumbi knows. */
 const DTYPE_OF_NAME = new Map<string, DType>([

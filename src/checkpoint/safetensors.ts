@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
-import { DTYPES, type DType, type HostTensor } from "../tensor/dtype.ts";
+import { DTYPES, type DType, type HostTensor } from "../tensor/index.ts";
 import { encodeHeader, HEADER_BYTES_MAX, parseHeader, quoted, type TensorEntry } from "./header.ts";
 import { openRegularFile } from "./regularFile.ts";
 

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
-import { DTYPES, type DType, sizeOf } from "../tensor/dtype.ts";
+import { DTYPES, type DType, sizeOf } from "../tensor/index.ts";
 import { encodeBf16, encodeF16 } from "./floats.ts";
 import { quoted } from "./header.ts";
 import { isPlainName, MANIFEST, type Origin } from "./manifest.ts";

@@ -11,7 +11,7 @@ import {
   type Weight,
 } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
-import { type HostTensor, sizeOf } from "../tensor/dtype.ts";
+import { type HostTensor, sizeOf } from "../tensor/index.ts";
 import { openCheckpoint, type TensorFolder } from "./checkpoint.ts";
 import { decodeBf16, firstNotFinite, firstNotFiniteBf16 } from "./floats.ts";
 import { quoted } from "./header.ts";

@@ -3,12 +3,24 @@ import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError } from "../errors.ts";
-import { type ModelConfig, parseConfig } from "../model/config.ts";
-import { audit } from "../plan/audit/audit.ts";
-import { type Claim, claimConfig, parseClaim } from "../plan/audit/claim.ts";
-import { count, percent, usd } from "../plan/audit/figures.ts";
-import { auditMarkdown, odds, SIGN } from "../plan/audit/markdown.ts";
-import { type AuditReport, type Band, type Check, GRADES, VERDICTS } from "../plan/audit/report.ts";
+import { type ModelConfig, parseConfig } from "../model/index.ts";
+import {
+  type AuditReport,
+  audit,
+  auditMarkdown,
+  type Band,
+  type Check,
+  type Claim,
+  claimConfig,
+  count,
+  GRADES,
+  odds,
+  parseClaim,
+  percent,
+  SIGN,
+  usd,
+  VERDICTS,
+} from "../plan/audit/index.ts";
 import { CLAIMS, claimOf } from "../plan/claims/index.ts";
 import { readJson } from "./models.ts";
 import { writeOutput } from "./output.ts";

@@ -3,11 +3,8 @@ import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ApiError, SumbiError, UsageError } from "../errors.ts";
-import { planChat } from "../serve/chat.ts";
+import { type ChatRequest, loadModel, parseChat, planChat, resolveModel, type ServedModel } from "../serve/index.ts";
 
-import { loadModel, resolveModel } from "../serve/load.ts";
-import { type ChatRequest, parseChat } from "../serve/schema.ts";
-import type { ServedModel } from "../serve/served.ts";
 import { progressLine } from "./print.ts";
 
 export interface ChatOptions {

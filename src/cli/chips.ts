@@ -1,10 +1,18 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";
-import { CHIP_FACTS, CHIPS, factsOf, performanceDensity, totalProcessingPerformance } from "../plan/chips.ts";
-import { purchasePrice, rentalRate } from "../plan/prices.ts";
+import {
+  CHIP_FACTS,
+  CHIPS,
+  type ChipFacts,
+  factsOf,
+  performanceDensity,
+  purchasePrice,
+  rentalRate,
+  type Source,
+  totalProcessingPerformance,
+} from "../plan/index.ts";
 import { countryName, countryOf, dayBefore, dayOf, legality, spans, type Verdict } from "../plan/rules/index.ts";
-import type { ChipFacts, Source } from "../plan/types.ts";
 
 /** `sumbi chips [NAME]`: what chips can do, and whether export rules let one have them on a day. */
 export function register(program: Command): void {

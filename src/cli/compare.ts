@@ -1,15 +1,22 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";
-import { BAND_RESTS } from "../plan/band.ts";
-import { CHIPS } from "../plan/chips.ts";
-import { layoutText } from "../plan/layouts.ts";
-import { parseCurrency } from "../plan/money.ts";
-import { plan } from "../plan/plan.ts";
-import { planModelNames } from "../plan/presets.ts";
-import type { Currency } from "../plan/prices.ts";
+import {
+  BAND_RESTS,
+  CHIPS,
+  type Chip,
+  type Currency,
+  type Layout,
+  layoutText,
+  type PlanQuestion,
+  type PlanResult,
+  parseCurrency,
+  plan,
+  planModelNames,
+  type ScheduleName,
+  type Source,
+} from "../plan/index.ts";
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
-import type { Chip, Layout, PlanQuestion, PlanResult, ScheduleName, Source } from "../plan/types.ts";
 import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";
 import { onChip, type QuestionOptions, questionOf, questionOptions } from "./plan.ts";

@@ -5,17 +5,24 @@ import pc from "picocolors";
 import { openCheckpoint } from "../checkpoint/index.ts";
 import { ConfigError, SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
-import { cacheWidth, hasMoe, headDims, isDeepseek, type ModelConfig, mtpDepth, parseConfig } from "../model/config.ts";
 import {
   cacheBytesPerToken,
+  cacheWidth,
   countParameters,
   flopsPerDecodedToken,
   flopsPerToken,
+  hasMoe,
+  headDims,
+  isDeepseek,
+  type ModelConfig,
+  mtpDepth,
+  PRESETS,
+  parseConfig,
+  presetConfig,
   summarizeParameters,
+  tensorCount,
   weightBytes,
-} from "../model/flops.ts";
-import { tensorCount } from "../model/parameters.ts";
-import { PRESETS, presetConfig } from "../model/presets.ts";
+} from "../model/index.ts";
 import { readJson } from "./models.ts";
 import { bytes, count } from "./print.ts";
 

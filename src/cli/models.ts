@@ -3,10 +3,8 @@ import { basename, join, resolve } from "node:path";
 import { readRegularFile } from "../checkpoint/index.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
-import { parseConfig } from "../model/config.ts";
-import { chipOf, parseChip } from "../plan/chips.ts";
-import { type NamedModel, planModel } from "../plan/presets.ts";
-import type { Chip } from "../plan/types.ts";
+import { parseConfig } from "../model/index.ts";
+import { type Chip, chipOf, type NamedModel, parseChip, planModel } from "../plan/index.ts";
 
 /** A published model by name, or a Hugging Face folder or config.json. Throws ConfigError. */
 export function loadModel(model: string): NamedModel {

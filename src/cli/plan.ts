@@ -1,19 +1,33 @@
 import { type Command, Option } from "commander";
 import { ConfigError, UsageError } from "../errors.ts";
-import { CHIPS } from "../plan/chips.ts";
-import { clusterOf } from "../plan/cluster.ts";
-import { energy } from "../plan/energy.ts";
-import { owned, parseCurrency } from "../plan/money.ts";
-import { type PhaseSpec, planPhases } from "../plan/phases.ts";
-import { plan } from "../plan/plan.ts";
-import { distillPhases, type NamedModel, PHASES, planModelNames } from "../plan/presets.ts";
-import { type Currency, purchasePrice, toUsd } from "../plan/prices.ts";
-import { jobOf, questionArchitecture, SCHEDULES } from "../plan/question.ts";
+import {
+  CHIPS,
+  type Chip,
+  type Currency,
+  clusterOf,
+  distillPhases,
+  energy,
+  jobOf,
+  type NamedModel,
+  owned,
+  PHASES,
+  type PhaseSpec,
+  type PlanQuestion,
+  type PlanResult,
+  parseCurrency,
+  plan,
+  planModelNames,
+  planPhases,
+  purchasePrice,
+  questionArchitecture,
+  SCHEDULES,
+  type ScheduleName,
+  serve,
+  stepDetails,
+  toUsd,
+} from "../plan/index.ts";
 import { dayOf, LAWFUL, legality, legalOn } from "../plan/rules/index.ts";
 import { simulate, timelineSvg, toTrace } from "../plan/schedule/index.ts";
-import { serve } from "../plan/serving.ts";
-import { stepDetails } from "../plan/step.ts";
-import type { Chip, PlanQuestion, PlanResult, ScheduleName } from "../plan/types.ts";
 import { compareChips, drawComparison } from "./compare.ts";
 import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
 import { loadChip, loadModel } from "./models.ts";

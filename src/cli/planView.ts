@@ -1,10 +1,17 @@
 import pc from "picocolors";
-import { layoutText } from "../plan/layouts.ts";
-import type { Owned } from "../plan/money.ts";
-import type { PhasesResult } from "../plan/phases.ts";
-import { type Currency, fromUsd } from "../plan/prices.ts";
-import type { Serving } from "../plan/serving.ts";
-import type { Chip, MemoryBytes, PlanResult, Source, StepEstimate } from "../plan/types.ts";
+import {
+  type Chip,
+  type Currency,
+  fromUsd,
+  layoutText,
+  type MemoryBytes,
+  type Owned,
+  type PhasesResult,
+  type PlanResult,
+  type Serving,
+  type Source,
+  type StepEstimate,
+} from "../plan/index.ts";
 import { bytes } from "./print.ts";
 
 /** `2.66M`, `14.8T`: three figures. */

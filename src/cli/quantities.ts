@@ -1,6 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { nearest } from "../plan/nearest.ts";
-import type { Layout } from "../plan/types.ts";
+import { type Layout, nearest } from "../plan/index.ts";
 
 const SIZE: Record<string, number> = { "": 1, k: 1e3, m: 1e6, b: 1e9, g: 1e9, t: 1e12 };
 

@@ -6,13 +6,20 @@ import pc from "picocolors";
 import { UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import { RunReader } from "../runs/index.ts";
-import { createApp } from "../serve/app.ts";
-import { isLoopback } from "../serve/guard.ts";
-import { type LoadOptions, loadModel, resolveModel } from "../serve/load.ts";
-import { hasPages, PAGES, pageRoutes } from "../serve/pages.ts";
-import { RequestReader } from "../serve/requestReader.ts";
-import type { ServedModel } from "../serve/served.ts";
-import { listen, type RunningServer } from "../serve/server.ts";
+import {
+  createApp,
+  hasPages,
+  isLoopback,
+  type LoadOptions,
+  listen,
+  loadModel,
+  PAGES,
+  pageRoutes,
+  RequestReader,
+  type RunningServer,
+  resolveModel,
+  type ServedModel,
+} from "../serve/index.ts";
 import { printError, progressLine } from "./print.ts";
 import { portNumber, quantity, wholeQuantity } from "./quantities.ts";
 

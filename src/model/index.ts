@@ -12,8 +12,10 @@ export {
   modelBuilder,
   type Product,
   type Rope,
+  type Routed,
   ropeAt,
   ropeFromStart,
+  type Swiglu,
   type Tokens,
 } from "./builder.ts";
 export {

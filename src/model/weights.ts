@@ -1,6 +1,6 @@
 /** What a model is fed with: a type for weights in host memory, whatever their form. */
 import { ShapeError } from "../errors.ts";
-import { type HostTensor, sizeOf } from "../tensor/dtype.ts";
+import { type HostTensor, sizeOf } from "../tensor/index.ts";
 
 /**
  * A matrix [rows, columns] in blocks of 32 along its rows: scale · (code − 2^(bits−1)), which holds Q4_0 and Q8_0 exactly. 4-bit codes stand

@@ -4,7 +4,16 @@
  */
 
 export { type Architecture, architectureOf, flopsPerToken, gptArchitecture, parameterCount } from "./architecture.ts";
-export { CHIPS, chipOf, parseChip } from "./chips.ts";
+export { BAND_RESTS } from "./band.ts";
+export {
+  CHIP_FACTS,
+  CHIPS,
+  chipOf,
+  factsOf,
+  parseChip,
+  performanceDensity,
+  totalProcessingPerformance,
+} from "./chips.ts";
 export { type ClusterOptions, clusterOf } from "./cluster.ts";
 export { type Energy, energy, GRIDS, gridOf } from "./energy.ts";
 export { type Goodput, type GoodputQuestion, goodput, impliedGoodput } from "./goodput.ts";
@@ -14,9 +23,26 @@ export { type Lines, lines, type Owned, owned, PER_USD, PROGRAMME_MULTIPLE, pars
 export { nearest } from "./nearest.ts";
 export { type PhaseOptions, type PhaseResult, type PhaseSpec, type PhasesResult, planPhases } from "./phases.ts";
 export { type PlanOptions, plan, sensibleCounts } from "./plan.ts";
-export { type NamedModel, PHASES, PLAN_PRESETS, type PlanPreset, planModel, planModelNames } from "./presets.ts";
-export { type Currency, fromUsd, purchasePrice, type Rate, rentalRate, toUsd } from "./prices.ts";
-export { jobOf, SCHEDULES } from "./question.ts";
+export {
+  distillPhases,
+  type NamedModel,
+  PHASES,
+  PLAN_PRESETS,
+  type PlanPreset,
+  planModel,
+  planModelNames,
+} from "./presets.ts";
+export {
+  type Currency,
+  exchangeRate,
+  fromUsd,
+  PURCHASE_PRICES,
+  purchasePrice,
+  type Rate,
+  rentalRate,
+  toUsd,
+} from "./prices.ts";
+export { jobOf, questionArchitecture, SCHEDULES } from "./question.ts";
 export { type Rollout, type RolloutQuestion, rollout } from "./rollouts.ts";
 export { simulate } from "./schedule/index.ts";
 export { searchLayouts } from "./search.ts";
@@ -28,5 +54,5 @@ export {
   serve,
   tokensPerPass,
 } from "./serving.ts";
-export { estimateStep } from "./step.ts";
+export { estimateStep, stepDetails } from "./step.ts";
 export type * from "./types.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RuntimeError, ShapeError } from "../errors.ts";
-import { DTYPES, type HostTensor } from "../tensor/dtype.ts";
+import { DTYPES, type HostTensor } from "../tensor/index.ts";
 import { explainCompile, plain } from "./messages.ts";
 import { externalInitializers } from "./onnx-reader.ts";
 import { call, callAsync, callOut, check, ort, type Pointer, pointers, strings } from "./ort.ts";

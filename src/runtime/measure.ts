@@ -1,4 +1,4 @@
-import { type HostTensor, hostTensor } from "../tensor/dtype.ts";
+import { type HostTensor, hostTensor } from "../tensor/index.ts";
 import { compile } from "./compile.ts";
 import { probeModel } from "./probe.ts";
 import type { Binding } from "./types.ts";

@@ -1,5 +1,4 @@
-import { DTYPES, type DType, type HostTensor } from "../tensor/dtype.ts";
-import { ProtoWriter } from "../tensor/protobuf.ts";
+import { DTYPES, type DType, type HostTensor, ProtoWriter } from "../tensor/index.ts";
 
 /** An attribute: an integer, a float, a text, a list of integers or a graph. */
 export type Attribute = number | { float: number } | string | readonly number[] | ProbeModel;

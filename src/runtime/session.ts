@@ -1,5 +1,5 @@
 import { RuntimeError, ShapeError } from "../errors.ts";
-import { DTYPES, type DType, type HostTensor, sizeOf, type TypedArray } from "../tensor/dtype.ts";
+import { DTYPES, type DType, type HostTensor, sizeOf, type TypedArray } from "../tensor/index.ts";
 import { explainRun } from "./messages.ts";
 import {
   addressOf,

@@ -1,4 +1,4 @@
-import type { DType, HostTensor } from "../tensor/dtype.ts";
+import type { DType, HostTensor } from "../tensor/index.ts";
 
 /** Where a graph runs. `webgpu` places what it can on the GPU and the rest on the CPU. */
 export type Provider = "cpu" | "webgpu";

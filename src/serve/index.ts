@@ -1,6 +1,10 @@
 export { type AppOptions, createApp } from "./app.ts";
+export { planChat } from "./chat.ts";
+export { isLoopback } from "./guard.ts";
 export { type LoadOptions, loadModel, loadServed, type OpenLanguageModel, resolveModel } from "./load.ts";
 export { hasPages, PAGES, pageRoutes } from "./pages.ts";
+export { RequestReader } from "./requestReader.ts";
+export { type ChatRequest, parseChat } from "./schema.ts";
 export type { ModelInfo, ServedModel } from "./served.ts";
 export { type ListenOptions, listen, type RunningServer } from "./server.ts";
 export type { ServeTokenizer } from "./tokens.ts";

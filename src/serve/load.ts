@@ -6,8 +6,15 @@ import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
 import { parseJson } from "../json.ts";
-import { eosTokenIds, type ModelConfig, mtpDepth, parseConfig } from "../model/config.ts";
-import { cacheBytesPerToken, flopsPerToken, summarizeParameters } from "../model/flops.ts";
+import {
+  cacheBytesPerToken,
+  eosTokenIds,
+  flopsPerToken,
+  type ModelConfig,
+  mtpDepth,
+  parseConfig,
+  summarizeParameters,
+} from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";

@@ -70,6 +70,7 @@ export { matmul } from "./ops/matmul.ts";
 export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
 export { max, mean } from "./ops/reduce.ts";
 export { assume, concat, lengthOf, pad, reshape, slice, split, transpose, zerosLike } from "./ops/shape.ts";
+export { ProtoWriter } from "./protobuf.ts";
 export {
   constant,
   constantOf,

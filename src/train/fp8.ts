@@ -1,4 +1,4 @@
-import type { Product } from "../model/builder.ts";
+import type { Product } from "../model/index.ts";
 import {
   abs,
   cast,

@@ -1,4 +1,4 @@
-import type { Product, Routed, Swiglu } from "../model/builder.ts";
+import type { Product, Routed, Swiglu } from "../model/index.ts";
 import {
   add,
   assume,

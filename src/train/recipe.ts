@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { JSON_DEPTH, JsonBoundError, parseJson } from "../json.ts";
-import { type ModelConfig, parseConfig } from "../model/config.ts";
+import { type ModelConfig, parseConfig } from "../model/index.ts";
 import { divisorUpTo, pretrainingSteps } from "./ramp.ts";
 
 const positive = z.number().positive();

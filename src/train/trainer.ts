@@ -1,6 +1,5 @@
 import { SumbiError } from "../errors.ts";
-import { mtpDepth } from "../model/config.ts";
-import { flopsPerToken } from "../model/flops.ts";
+import { flopsPerToken, mtpDepth } from "../model/index.ts";
 import type { Balance } from "./balance.ts";
 import { EvaluationProgram } from "./evaluation.ts";
 import { Learner } from "./learner.ts";

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { StepEstimate } from "../../plan/types.ts";
+import type { StepEstimate } from "../../plan/index.ts";
 import { Bands } from "./figures/Band.tsx";
 import { Figure } from "./figures/Figure.tsx";
 import { frontier, Scatter } from "./figures/Scatter.tsx";

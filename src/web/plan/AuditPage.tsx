@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { parseJson } from "../../json.ts";
-import type { AuditReport, Check } from "../../plan/audit/report.ts";
+import type { AuditReport, Check } from "../../plan/audit/index.ts";
 import { go } from "../router.ts";
 import { CopyButton, Dialog } from "../ui/parts.tsx";
 import { Planner } from "./client.ts";

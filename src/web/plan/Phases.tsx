@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
-import type { PhasesResult } from "../../plan/phases.ts";
+import type { PhasesResult } from "../../plan/index.ts";
 import { useStore } from "../store.ts";
 import { Planner } from "./client.ts";
 import { Figure } from "./figures/Figure.tsx";

@@ -1,5 +1,5 @@
 import { useId, useRef } from "preact/hooks";
-import type { Source } from "../../plan/types.ts";
+import type { Source } from "../../plan/index.ts";
 import { Icon } from "../ui/icons.tsx";
 
 export const MARKS: Record<Source["mark"], string> = {

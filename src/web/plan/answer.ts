@@ -1,19 +1,30 @@
 import { ConfigError } from "../../errors.ts";
 import { parseJson } from "../../json.ts";
-import { audit } from "../../plan/audit/audit.ts";
-import { parseClaim } from "../../plan/audit/claim.ts";
-import { CHIPS } from "../../plan/chips.ts";
+import { audit, parseClaim } from "../../plan/audit/index.ts";
 import { CLAIMS, claimOf } from "../../plan/claims/index.ts";
-import { energy } from "../../plan/energy.ts";
-import { lines } from "../../plan/money.ts";
-import { type PhasesResult, planPhases } from "../../plan/phases.ts";
-import { plan } from "../../plan/plan.ts";
-import { PHASES, PLAN_PRESETS, planModelNames } from "../../plan/presets.ts";
-import { type Currency, exchangeRate, purchasePrice, rentalRate } from "../../plan/prices.ts";
-import { jobOf } from "../../plan/question.ts";
+import {
+  CHIPS,
+  type Chip,
+  type Currency,
+  energy,
+  exchangeRate,
+  jobOf,
+  type Layout,
+  lines,
+  PHASES,
+  type PhasesResult,
+  PLAN_PRESETS,
+  type PlanQuestion,
+  type PlanResult,
+  plan,
+  planModelNames,
+  planPhases,
+  purchasePrice,
+  rentalRate,
+  type ScheduleResult,
+  stepDetails,
+} from "../../plan/index.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
-import { stepDetails } from "../../plan/step.ts";
-import type { Chip, Layout, PlanQuestion, PlanResult, ScheduleResult } from "../../plan/types.ts";
 import type { Form } from "./form.ts";
 import { count, days, layoutText, whyText } from "./format.ts";
 import { lawful, lawOf } from "./law.ts";

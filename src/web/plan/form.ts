@@ -1,4 +1,4 @@
-import type { Layout, ScheduleName } from "../../plan/types.ts";
+import type { Layout, ScheduleName } from "../../plan/index.ts";
 
 /** What the controls hold, all of it text as typed; "" is the planner's choice. Also the page's query, key by key. */
 export const BLANK = {

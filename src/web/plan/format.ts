@@ -1,4 +1,4 @@
-import type { Layout } from "../../plan/types.ts";
+import type { Layout } from "../../plan/index.ts";
 
 /** 19.926 -> "19.9 s", 0.0121 -> "12.1 ms". */
 export function seconds(s: number): string {

@@ -1,5 +1,5 @@
+import type { Chip } from "../../plan/index.ts";
 import { countryName, dayBefore, LAWFUL, legality, type Verdict } from "../../plan/rules/index.ts";
-import type { Chip } from "../../plan/types.ts";
 import type { Form } from "./form.ts";
 import type { Law } from "./messages.ts";
 

@@ -1,5 +1,4 @@
-import type { PhasesResult } from "../../plan/phases.ts";
-import type { Chip, PlanResult, ScheduleResult, Source, StepEstimate } from "../../plan/types.ts";
+import type { Chip, PhasesResult, PlanResult, ScheduleResult, Source, StepEstimate } from "../../plan/index.ts";
 import type { Fault, Form } from "./form.ts";
 
 /** What the page may offer: told by the worker once, so that the page itself carries none of the planner's tables. */

@@ -1,10 +1,20 @@
 import { parseJson } from "../../json.ts";
 import { parseConfig } from "../../model/config.ts";
-import { CHIPS, parseChip } from "../../plan/chips.ts";
-import { type Owned, owned, parseCurrency } from "../../plan/money.ts";
-import { planModel } from "../../plan/presets.ts";
-import { PURCHASE_PRICES, purchasePrice, rentalRate, toUsd } from "../../plan/prices.ts";
-import type { Chip, PlanQuestion, Source } from "../../plan/types.ts";
+import {
+  CHIPS,
+  type Chip,
+  type Owned,
+  owned,
+  type PlanQuestion,
+  PURCHASE_PRICES,
+  parseChip,
+  parseCurrency,
+  planModel,
+  purchasePrice,
+  rentalRate,
+  type Source,
+  toUsd,
+} from "../../plan/index.ts";
 import { type Fault, type Field, type Form, read } from "./form.ts";
 
 /** Faults of single controls, thrown where a question is read. */

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { ScheduleEvent, ScheduleResult } from "../../../plan/types.ts";
+import type { ScheduleEvent, ScheduleResult } from "../../../plan/index.ts";
 import { cssColor } from "../../runs/colors.ts";
 import { useStore } from "../../store.ts";
 import { IconButton } from "../../ui/parts.tsx";
