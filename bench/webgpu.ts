@@ -2,15 +2,22 @@
 // provider output by output and timed beside it, in one run:
 //   npx tsx bench/webgpu.ts [--recipe nano] [--sizes recipe,large] [--batch 8] [--sequence 256] [--threads 2] [--rounds 7]
 //     [--trace 1] [--machine TEXT] [--out FILE]
-// Vulkan must be there (libvulkan.so.1 and a driver). One JSON object on stdout or in FILE; exits with 1 when wrong.
+// The library that Sumbi installs has no WebGPU provider, onnxruntime-node's has: `npm i --no-save --ignore-scripts onnxruntime-node`, then
+// SUMBI_ONNXRUNTIME=node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1. Vulkan must be there (libvulkan.so.1 and a driver). One JSON object on stdout or in FILE; exits with 1 when wrong.
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { modelBuilder, mtpDepth, trainingLoss } from "../src/model/index.ts";
 import { readRecipe } from "../src/runs/index.ts";
-import { type CompileOptions, compile, type Provider, setThreads, type Tensors } from "../src/runtime/index.ts";
+import {
+  type CompileOptions,
+  compile,
+  ortVersion,
+  type Provider,
+  setThreads,
+  type Tensors,
+} from "../src/runtime/index.ts";
 import * as t from "../src/tensor/index.ts";
 import {
   type ParameterStore,
@@ -243,12 +250,11 @@ async function main(): Promise<void> {
       }
     }
   }
-  const { version } = createRequire(import.meta.url)("onnxruntime-node/package.json") as { version: string };
   const report = {
     what: "WebGPU beside CPU: loss, and loss with all gradients",
     date: new Date().toISOString().slice(0, 10),
     machine: values.machine,
-    versions: { node: process.version, onnxruntime: version },
+    versions: { node: process.version, onnxruntime: ortVersion() },
     threads: Number(values.threads),
     rounds,
     limit: LIMIT,

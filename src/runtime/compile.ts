@@ -94,7 +94,8 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
     const none = pointers(1);
     check(
       ort().AppendExecutionProvider(native, "WebGPU", none, none, 0),
-      (message) => `${name}: the webgpu provider cannot be used: ${plain(message)}`,
+      (message) =>
+        `${name}: the webgpu provider cannot be used: ${plain(message)}; set SUMBI_ONNXRUNTIME to a library that has it, such as onnxruntime-node's`,
     );
   } else if (options.provider !== undefined && options.provider !== "cpu")
     throw new RuntimeError(`${name}: expected provider cpu or webgpu, got ${String(options.provider)}`);

@@ -1,4 +1,5 @@
 export { compile, packedWeights } from "./compile.ts";
 export { measureGemmPeak, measureMemoryBandwidth } from "./measure.ts";
+export { ortVersion } from "./ort.ts";
 export { setThreads, threads } from "./threads.ts";
 export type { Binding, CompileOptions, Executable, PackedWeights, Provider, TensorInfo, Tensors } from "./types.ts";

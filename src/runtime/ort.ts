@@ -1,8 +1,6 @@
-import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import koffi from "koffi";
 import { RuntimeError } from "../errors.ts";
+import { libraryPath } from "./library.ts";
 
 /** An address in native memory; 0n is null. */
 export type Pointer = bigint;
@@ -78,36 +76,20 @@ const ARGUMENTS: Record<string, string> = {
 };
 const RESULTS: Record<string, string> = { status: "void *", void: "void", str: "str" };
 
-/**
- * The ONNX Runtime library: `SUMBI_ONNXRUNTIME` when set (another build, for other hardware), else the one that
- * the onnxruntime-node package carries for this platform.
- */
-export function libraryPath(): string {
-  const override = process.env.SUMBI_ONNXRUNTIME;
-  if (override) return override;
-  const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
-  const folder = join(root, "bin", "napi-v6", process.platform, process.arch);
-  const pattern = /^(libonnxruntime\.so(\.\d+)*|libonnxruntime(\.\d+)*\.dylib|onnxruntime\.dll)$/;
-  const file = existsSync(folder)
-    ? readdirSync(folder)
-        .sort()
-        .find((name) => pattern.test(name))
-    : undefined;
-  if (!file)
-    throw new RuntimeError(
-      `runtime: expected an ONNX Runtime library for ${process.platform}-${process.arch} in ${folder}, found none; ` +
-        "set SUMBI_ONNXRUNTIME to the path of one",
-    );
-  return join(folder, file);
-}
-
 let api: Ort | undefined;
+let version: string | undefined;
 /** Held for ever: koffi unloads a library that nothing refers to, and function pointers do not count. */
 let library: ReturnType<typeof koffi.load> | undefined;
 
 /** The C API, loaded at first use. */
 export function ort(): Ort {
   return (api ??= loadApi(libraryPath()));
+}
+
+/** The library's own version, such as 1.28.2. */
+export function ortVersion(): string {
+  ort();
+  return version!;
 }
 
 function loadApi(path: string): Ort {
@@ -120,6 +102,7 @@ function loadApi(path: string): Ort {
   }
   const base = library.func("OrtGetApiBase", "void *", [])() as Pointer;
   const getApi = koffi.decode(koffi.decode(base, 0, "void *"), koffi.proto("void *", ["uint32_t"]));
+  version = koffi.decode(koffi.decode(base, 8, "void *"), koffi.proto("str", []))() as string;
   const table = getApi(API_VERSION) as Pointer | null;
   if (!table) throw new RuntimeError(`runtime: ${path} does not offer version ${API_VERSION} of ONNX Runtime's C API`);
   return Object.fromEntries(
