@@ -5,7 +5,7 @@ export default defineConfig(({ mode }) => ({
   test: {
     include: ["src/**/*.test.ts", "src/**/*.test.tsx", "test/**/*.test.ts"],
     pool: "forks",
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
+    maxWorkers: 2,
     // What a child process prints is read without colours: CI asks for them.
     env: { NO_COLOR: "1", ...(mode === "full" ? { SUMBI_TEST: "full" } : {}) },
     // A browser and many processes share two cores there; what fails twice more has failed. A test that needed another try says so.

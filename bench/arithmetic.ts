@@ -3,9 +3,10 @@
  * The problems come from the reserved twentieth that training never sees; answers are greedy.
  */
 import { writeFileSync } from "node:fs";
+import { resolveModel } from "../src/checkpoint/index.ts";
 import { arithmeticProblem, checkArithmetic } from "../src/data/index.ts";
 import { SAMPLING_DEFAULTS } from "../src/infer/index.ts";
-import { loadModel, resolveModel } from "../src/serve/index.ts";
+import { loadModel } from "../src/serve/index.ts";
 
 const [model = "models/nano", amount = "500"] = process.argv.slice(2).filter((a) => !a.startsWith("--"));
 const file = process.argv.includes("--json") ? process.argv[process.argv.indexOf("--json") + 1] : undefined;

@@ -4,9 +4,10 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { resolveModel } from "../src/checkpoint/index.ts";
 import { type ArithmeticKind, arithmeticProblem, checkArithmetic } from "../src/data/index.ts";
 import { SAMPLING_DEFAULTS } from "../src/infer/index.ts";
-import { loadModel, resolveModel } from "../src/serve/index.ts";
+import { loadModel } from "../src/serve/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

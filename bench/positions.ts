@@ -5,8 +5,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { resolveModel } from "../src/checkpoint/index.ts";
 import { arithmeticDocument, conversationDocument, encodeDocument, loadTokenizer } from "../src/data/index.ts";
-import { loadModel, resolveModel } from "../src/serve/index.ts";
+import { loadModel } from "../src/serve/index.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,4 +1,9 @@
 #!/usr/bin/env node
-import { main } from "../dist/cli/main.js";
+import { existsSync } from "node:fs";
 
-process.exitCode = await main(process.argv);
+const main = new URL("../dist/cli/main.js", import.meta.url);
+if (existsSync(main)) process.exitCode = await (await import(main.href)).main(process.argv);
+else {
+  process.stderr.write("error: sumbi is not built: npm ci (with development tools), or npm run build\n");
+  process.exitCode = 1;
+}
