@@ -10,6 +10,7 @@ export {
 } from "./atomic.ts";
 export { type Checkpoint, openCheckpoint, readJsonFile, TensorFolder, type TensorInfo } from "./checkpoint.ts";
 export { tokenizerFiles } from "./files.ts";
+export { bundledModels, findModel, resolveModel } from "./find.ts";
 export {
   decodeBf16,
   decodeE4m3,

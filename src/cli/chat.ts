@@ -2,8 +2,9 @@ import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";
 import pc from "picocolors";
+import { resolveModel } from "../checkpoint/index.ts";
 import { ApiError, SumbiError, UsageError } from "../errors.ts";
-import { type ChatRequest, loadModel, parseChat, planChat, resolveModel, type ServedModel } from "../serve/index.ts";
+import { type ChatRequest, loadModel, parseChat, planChat, type ServedModel } from "../serve/index.ts";
 
 import { progressLine } from "./print.ts";
 

@@ -12,13 +12,12 @@ import {
   type PlanResult,
   parseCurrency,
   plan,
-  planModelNames,
   type ScheduleName,
   type Source,
 } from "../plan/index.ts";
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
 import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
-import { loadChip, loadModel } from "./models.ts";
+import { loadChip, loadModel, modelArgument } from "./models.ts";
 import { onChip, type QuestionOptions, questionOf, questionOptions } from "./plan.ts";
 import { drawSources, drawWarnings, money, percent, short, wrap } from "./planView.ts";
 import { bytes, progressLine } from "./print.ts";
@@ -45,7 +44,7 @@ export function register(program: Command): void {
     program
       .command("compare")
       .description("one model on many chips: cost, time, memory, and whether one may have them")
-      .argument("<model>", `a checkpoint folder, a config.json, or one of ${planModelNames().join(", ")}`)
+      .argument("<model>", modelArgument())
       .option(
         "--chips <list>",
         `chips of \`sumbi chips\` or JSON files of your own, with commas, or all; default: ${USUAL.join(",")}`,

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { describe, expect, it, vi } from "vitest";
+import { resolveModel } from "../checkpoint/index.ts";
 import { parametersInWords } from "../format.ts";
 import { summarizeParameters } from "../model/index.ts";
 import { readRecipe } from "../runs/index.ts";
-import { loadServed, resolveModel } from "../serve/load.ts";
+import { loadServed } from "../serve/load.ts";
 import { parseRecipe, phasesOf } from "../train/index.ts";
 import { inspect, register } from "./inspect.ts";
 
@@ -119,7 +120,7 @@ describe("sumbi inspect", () => {
       "--sequence: expected a positive whole number, got -3",
     );
     const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
-    await expect(run(dir)).rejects.toThrow("does not exist");
+    await expect(run(dir)).rejects.toThrow("expected a Hugging Face folder with a config.json, it has none");
     writeFileSync(join(dir, "config.json"), "{");
     await expect(run(dir)).rejects.toThrow("config.json: expected JSON");
   });

@@ -1,9 +1,9 @@
-import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { openCheckpoint } from "../checkpoint/index.ts";
-import { ConfigError, SumbiError, UsageError } from "../errors.ts";
+import { SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import {
   cacheBytesPerToken,
@@ -16,14 +16,11 @@ import {
   isDeepseek,
   type ModelConfig,
   mtpDepth,
-  PRESETS,
-  parseConfig,
-  presetConfig,
   summarizeParameters,
   tensorCount,
   weightBytes,
 } from "../model/index.ts";
-import { readJson } from "./models.ts";
+import { loadModel, modelArgument } from "./models.ts";
 import { bytes, count } from "./print.ts";
 
 /** `sumbi inspect MODEL`: what a model is made of and what a token costs, from its config.json alone. */
@@ -31,7 +28,7 @@ export function register(program: Command): void {
   program
     .command("inspect")
     .description("layers, parameters, FLOPs and cache of a model")
-    .argument("<model>", `a checkpoint folder, a config.json, or one of ${Object.keys(PRESETS).join(", ")}`)
+    .argument("<model>", modelArgument())
     .option("--sequence <tokens>", "sequence length that FLOPs are averaged over", "4096")
     .option("--json", "print one JSON object")
     .action(async (model: string, options: { sequence: string; json?: boolean }) => {
@@ -47,7 +44,8 @@ export type Inspection = Awaited<ReturnType<typeof inspect>>;
 
 /** Everything the verb prints, as data. `model` is a folder, a config.json or a preset; files exist for a folder only. */
 export async function inspect(model: string, sequence: number) {
-  const { config, files } = load(model);
+  const { config, dir } = loadModel(model);
+  const files = dir === undefined ? undefined : filesOf(dir);
   const { parts } = countParameters(config);
   const depth = mtpDepth(config);
   const flops = flopsPerToken(config, { sequence });
@@ -77,7 +75,7 @@ export async function inspect(model: string, sequence: number) {
       f32: weightBytes(config, 4),
       bf16WithMtp: weightBytes(config, 2, { mtp: true }),
     },
-    tensors: await tensorsOf(model, config, files),
+    tensors: await tensorsOf(dir ?? model, config, files),
     files,
   };
 }
@@ -129,25 +127,12 @@ function shapeOf(config: ModelConfig): Record<string, number | string> {
   return shape;
 }
 
-function load(model: string): { config: ModelConfig; files?: FileSize[] } {
-  if (!existsSync(model)) {
-    if (Object.hasOwn(PRESETS, model)) return { config: presetConfig(model) };
-    throw new ConfigError(
-      `inspect: expected a checkpoint folder, a config.json or one of ${Object.keys(PRESETS).join(", ")}; got ${model}`,
-    );
-  }
-  const folder = statSync(model).isDirectory();
-  const file = folder ? join(model, "config.json") : model;
-  if (lstatSync(file, { throwIfNoEntry: false }) === undefined)
-    throw new ConfigError(`inspect: expected ${file}, but it does not exist`);
-  const config = parseConfig(readJson(file), file);
-  if (!folder) return { config };
-  const files = readdirSync(model, { withFileTypes: true })
+/** A folder's files, largest first. */
+const filesOf = (dir: string): FileSize[] =>
+  readdirSync(dir, { withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map(({ name }) => ({ name, bytes: statSync(join(model, name)).size }))
+    .map(({ name }) => ({ name, bytes: statSync(join(dir, name)).size }))
     .sort((a, b) => b.bytes - a.bytes);
-  return { config, files };
-}
 
 function draw(report: Inspection): string {
   const lines: string[] = [];

@@ -1,26 +1,42 @@
+/** The command line: one verb, of which alone the code is loaded; faults as one line and an exit status. */
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { StopError, SumbiError, UsageError } from "../errors.ts";
 import { printError } from "./print.ts";
+
+type Register = (program: Command) => void;
+
+const VERBS: Record<string, () => Promise<{ register: Register }>> = {
+  inspect: () => import("./inspect.ts"),
+  tokenizer: () => import("./tokenizer.ts"),
+  serve: () => import("./serve.ts"),
+  chat: () => import("./chat.ts"),
+  train: () => import("./train.ts"),
+  runs: () => import("./runs.ts"),
+  chips: () => import("./chips.ts"),
+  audit: () => import("./audit.ts"),
+  plan: () => import("./plan.ts"),
+  compare: () => import("./compare.ts"),
+};
+
+/** The verbs that a command line needs: its own, none for the version, all for help and for words that are none. */
+async function verbsOf(word: string | undefined): Promise<Register[]> {
+  if (word === "--version" || word === "-V") return [];
+  const names = word !== undefined && Object.hasOwn(VERBS, word) ? [word] : Object.keys(VERBS);
+  return Promise.all(names.map(async (name) => (await VERBS[name]!()).register));
+}
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
 
 /** Runs one command line; returns the exit status: 0 done, 1 failed, 2 wrong usage, 130 stopped. */
 export async function main(argv: string[]): Promise<number> {
   const program = new Command("sumbi")
     .description("Train a DeepSeek-V3 model, teach it to reason, serve it, and say what it costs.")
+    .version(version())
     .showHelpAfterError("(sumbi <verb> --help shows what it takes)")
     .exitOverride();
-  const verbs: ((program: Command) => void)[] = await Promise.all([
-    import("./inspect.ts").then((m) => m.register),
-    import("./tokenizer.ts").then((m) => m.register),
-    import("./serve.ts").then((m) => m.register),
-    import("./chat.ts").then((m) => m.register),
-    import("./train.ts").then((m) => m.register),
-    import("./runs.ts").then((m) => m.register),
-    import("./chips.ts").then((m) => m.register),
-    import("./audit.ts").then((m) => m.register),
-    import("./plan.ts").then((m) => m.register),
-    import("./compare.ts").then((m) => m.register),
-  ]);
-  for (const register of verbs) register(program);
+  for (const register of await verbsOf(argv[2])) register(program);
   for (const verb of program.commands) verb.exitOverride();
   try {
     await program.parseAsync(argv);

@@ -1,19 +1,27 @@
-import { existsSync, lstatSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { readRegularFile } from "../checkpoint/index.ts";
+import { existsSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { bundledModels, findModel, readRegularFile } from "../checkpoint/index.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { parseConfig } from "../model/index.ts";
-import { type Chip, chipOf, type NamedModel, parseChip, planModel } from "../plan/index.ts";
+import { type Chip, chipOf, type NamedModel, parseChip, planModel, planModelNames } from "../plan/index.ts";
 
-/** A published model by name, or a Hugging Face folder or config.json. Throws ConfigError. */
-export function loadModel(model: string): NamedModel {
-  if (!existsSync(model)) return planModel(model);
-  const folder = statSync(model).isDirectory();
-  const file = folder ? join(model, "config.json") : model;
-  if (lstatSync(file, { throwIfNoEntry: false }) === undefined)
-    throw new ConfigError(`plan: expected ${file}, but it does not exist`);
-  return { name: folder ? basename(resolve(model)) : model, config: parseConfig(readJson(file), file) };
+export interface ModelOnDisk extends NamedModel {
+  /** Its Hugging Face folder; undefined of a published model and of a config.json alone. */
+  dir?: string;
+}
+
+/** What a verb says of its argument MODEL when sizes are all that it needs. */
+export const modelArgument = (): string =>
+  `a Hugging Face folder, a config.json, a bundled model (${bundledModels().join(", ")}), or one of ${planModelNames().join(", ")}`;
+
+/** A model as any verb names it: a Hugging Face folder, a config.json, a bundled model, or a published one. Throws ConfigError. */
+export function loadModel(model: string): ModelOnDisk {
+  const path = findModel(model);
+  if (path === undefined) return planModel(model, bundledModels());
+  const dir = statSync(path).isDirectory() ? path : undefined;
+  const file = dir === undefined ? path : join(dir, "config.json");
+  return { name: dir === undefined ? model : basename(dir), config: parseConfig(readJson(file), file), dir };
 }
 
 /** A chip of the table by name, or the user's own from a JSON file. Throws ConfigError naming the nearest. */

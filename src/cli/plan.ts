@@ -16,7 +16,6 @@ import {
   type PlanResult,
   parseCurrency,
   plan,
-  planModelNames,
   planPhases,
   purchasePrice,
   questionArchitecture,
@@ -30,7 +29,7 @@ import { dayOf, LAWFUL, legality, legalOn } from "../plan/rules/index.ts";
 import { simulate, timelineSvg, toTrace } from "../plan/schedule/index.ts";
 import { compareChips, drawComparison } from "./compare.ts";
 import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
-import { loadChip, loadModel } from "./models.ts";
+import { loadChip, loadModel, modelArgument } from "./models.ts";
 import { writeOutput } from "./output.ts";
 import { drawPhases, drawPlan, drawSources, type PlanExtras } from "./planView.ts";
 import { progressLine } from "./print.ts";
@@ -42,7 +41,7 @@ export function register(program: Command): void {
     program
       .command("plan")
       .description("what training a model costs: layout, memory, hours, days, money")
-      .argument("<model>", `a checkpoint folder, a config.json, or one of ${planModelNames().join(", ")}`)
+      .argument("<model>", modelArgument())
       .option(
         "--chip <chip>",
         "a chip of `sumbi chips`, or a JSON file of your own; default: the one it was trained on, else h100",

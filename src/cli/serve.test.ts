@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { scriptModel, served, until } from "../../test/support/fake-model.ts";
-import { resolveModel } from "../serve/index.ts";
+import { resolveModel } from "../checkpoint/index.ts";
 import { type ServeOptions, startServing, warningOf } from "./serve.ts";
 
 let dir: string;

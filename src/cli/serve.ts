@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import pc from "picocolors";
+import { resolveModel } from "../checkpoint/index.ts";
 import { UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import { RunReader } from "../runs/index.ts";
@@ -17,7 +18,6 @@ import {
   pageRoutes,
   RequestReader,
   type RunningServer,
-  resolveModel,
   type ServedModel,
 } from "../serve/index.ts";
 import { printError, progressLine } from "./print.ts";
@@ -50,7 +50,7 @@ export function register(program: Command): void {
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
     .option(
       "--port <number>",
-      `port to listen on; 0 takes any free one (default: ${DEFAULT_PORT}, or the next free one)`,
+      `port to listen on; 0 takes any free one (default: PORT of the environment, else ${DEFAULT_PORT} or the next free one)`,
       (text) => portNumber(text),
     )
     .option("--runs <dir>", "folder of training runs to show", "runs")
@@ -97,6 +97,7 @@ export async function startServing(
   const keys = keysOf(options.apiKey ?? [], process.env.SUMBI_API_KEY);
   const hosts = (options.allowHost ?? []).map(hostOf);
   const origins = (options.allowOrigin ?? []).map(originOf);
+  const port = options.port ?? portOf(process.env.PORT);
   const served = await load(resolveModel(model));
   const reader = new RequestReader();
   const app = createApp({
@@ -122,8 +123,8 @@ export async function startServing(
   try {
     server = await listen(app, {
       host: options.host,
-      port: options.port ?? DEFAULT_PORT,
-      tryPorts: options.port === undefined ? 20 : 0,
+      port: port ?? DEFAULT_PORT,
+      tryPorts: port === undefined ? 20 : 0,
     });
   } catch (error) {
     await served.engine.close();
@@ -137,7 +138,7 @@ export async function startServing(
   else {
     print(`${pc.bold(id)}: ${parametersInWords(parameters)}, context ${contextTokens}\n`);
     for (const note of served.info.notes ?? []) print(`${pc.dim(note)}\n`);
-    if (options.port === undefined && server.port !== DEFAULT_PORT)
+    if (port === undefined && server.port !== DEFAULT_PORT)
       print(`port ${DEFAULT_PORT} is taken, so it is ${server.port}\n`);
     print(`${options.openMessage ? "open this in a browser to chat:  " : "chat   "}${pc.cyan(server.url)}\n`);
     if (existsSync(options.runs)) print(`runs   ${pc.cyan(`${server.url}/runs`)}\n`);
@@ -173,6 +174,10 @@ function keysOf(given: readonly string[], environment: string | undefined): stri
       );
   return keys;
 }
+
+/** PORT, as hosts of containers and platforms set it. */
+const portOf = (text: string | undefined): number | undefined =>
+  text === undefined || text === "" ? undefined : portNumber(text, "PORT");
 
 function hostOf(text: string): string {
   if (/^[^\s:/@[\]?#\\]+$/.test(text)) return text;

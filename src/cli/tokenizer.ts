@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import { checkTakeable, checkWritable, ownedFolder } from "../checkpoint/index.ts";
+import { checkTakeable, checkWritable, ownedFolder, resolveModel } from "../checkpoint/index.ts";
 import {
   type Document,
   describeLeftOut,
@@ -14,7 +14,7 @@ import {
   readDocuments,
   within,
 } from "../data/index.ts";
-import { ConfigError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
 import { count, progressLine } from "./print.ts";
 import { listenForStop } from "./stop.ts";
@@ -98,15 +98,13 @@ export function register(program: Command): void {
   tokenizer
     .command("encode")
     .description("show how a text is cut into tokens")
-    .argument("<model>", "folder with a tokenizer.json")
+    .argument("<model>", "a folder with a tokenizer.json, or a bundled model")
     .argument("[text]", "the text; without it, stdin")
     .option("--no-special", "take the text of special tokens as plain text")
     .option("--json", "one JSON object on stdout")
     .exitOverride()
     .action((model: string, text: string | undefined, options) => {
-      if (!existsSync(model))
-        throw new ConfigError(`${model}: expected a folder with a tokenizer.json; there is nothing of that name`);
-      const loaded = loadTokenizer(model);
+      const loaded = loadTokenizer(existsSync(model) ? model : resolveModel(model));
       const input = text ?? readFileSync(0, "utf8");
       const ids = within(ENCODE_MILLIS, "tokenizer encode", () => loaded.encode(input, { special: options.special }));
       if (options.json)

@@ -303,13 +303,18 @@ export interface NamedModel {
 
 export const planModelNames = (): string[] => Object.keys(PRESETS);
 
-/** A published model and its training by name, in any case. Throws ConfigError with the nearest names. */
-export function planModel(name: string): NamedModel {
+/** A published model and its training by name, in any case; `others` are further names that would have done. Throws ConfigError with the nearest names. */
+export function planModel(name: string, others: readonly string[] = []): NamedModel {
   const lower = name.toLowerCase();
   const key = ALIASES[lower] ?? lower;
   if (!Object.hasOwn(PRESETS, key))
     throw new ConfigError(
-      `plan: expected a published model, a folder or a config.json, got ${name}; nearest: ${nearest(name, planModelNames()).slice(0, 4).join(", ")}`,
+      `model: expected a folder with a config.json, a config.json or a model's name, got ${name}; nearest: ${nearest(
+        name,
+        [...others, ...planModelNames()],
+      )
+        .slice(0, 4)
+        .join(", ")}`,
     );
   return { name: key, config: presetConfig(key), preset: PLAN_PRESETS[key === "deepseek-r1" ? "deepseek-v3" : key] };
 }

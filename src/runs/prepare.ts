@@ -2,7 +2,7 @@
 import { availableParallelism, cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { unlessAborted } from "../abort.ts";
-import { checkWritable } from "../checkpoint/index.ts";
+import { checkWritable, findModel } from "../checkpoint/index.ts";
 import { absolutePaths, findSources, hashSources, prepareData, stampOf } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
 import { summarizeParameters } from "../model/index.ts";
@@ -79,7 +79,7 @@ function resolveRecipe(name: string, options: TrainOptions): Recipe {
     ...recipe,
     data: { ...data, paths: absolutePaths(data.paths) },
     tokenizer: "from" in tokenizer ? { from: resolve(tokenizer.from) } : tokenizer,
-    model: typeof model === "string" ? resolve(model) : model,
+    model: typeof model === "string" ? (findModel(model) ?? resolve(model)) : model,
   };
 }
 

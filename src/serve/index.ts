@@ -1,7 +1,7 @@
 export { type AppOptions, createApp } from "./app.ts";
 export { planChat } from "./chat.ts";
 export { isLoopback } from "./guard.ts";
-export { type LoadOptions, loadModel, loadServed, type OpenLanguageModel, resolveModel } from "./load.ts";
+export { type LoadOptions, loadModel, loadServed, type OpenLanguageModel } from "./load.ts";
 export { hasPages, PAGES, pageRoutes } from "./pages.ts";
 export { RequestReader } from "./requestReader.ts";
 export { type ChatRequest, parseChat } from "./schema.ts";

@@ -1,6 +1,5 @@
-import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { readJsonFile, readRegularFile, settleFolder } from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
@@ -25,28 +24,6 @@ export type OpenLanguageModel = (dir: string, config: ModelConfig, onProgress?: 
 
 export interface LoadOptions extends ModelEngineOptions {
   onProgress?: OnProgress;
-}
-
-/** Models that come with the package, in `models/` beside `dist/` and `src/`. */
-const BUNDLED = fileURLToPath(new URL("../../models/", import.meta.url));
-
-/** A folder with a config.json, or the name of a bundled model -> the folder. Throws ConfigError that lists the names. */
-export function resolveModel(name: string): string {
-  // a link that leads nowhere is one too: reading it says what is wrong
-  if (lstatSync(join(name, "config.json"), { throwIfNoEntry: false }) !== undefined) return resolve(name);
-  if (existsSync(name))
-    throw new ConfigError(
-      `${name}: expected a Hugging Face folder with a config.json, ${statSync(name).isDirectory() ? "it has none" : "got a file"}`,
-    );
-  // `models/nano` means the bundled one from every directory
-  const short = name.replace(/^models[/\\]/, "");
-  const bundled = existsSync(BUNDLED)
-    ? readdirSync(BUNDLED).filter((entry) => existsSync(join(BUNDLED, entry, "config.json")))
-    : [];
-  if (bundled.includes(short)) return join(BUNDLED, short);
-  throw new ConfigError(
-    `${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}`,
-  );
 }
 
 /** Loads a Hugging Face folder for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */

@@ -1,5 +1,6 @@
 /** Tests only: reads files of somebody else's in a process that can be ended when it hangs; prints a line for each. */
 import { dirname, join } from "node:path";
+import { resolveModel } from "../../src/checkpoint/find.ts";
 import { openCheckpoint, readManifest, tokenizerFiles } from "../../src/checkpoint/index.ts";
 import { inspect } from "../../src/cli/inspect.ts";
 import { loadModel, readJson } from "../../src/cli/models.ts";
@@ -8,7 +9,7 @@ import { SumbiError } from "../../src/errors.ts";
 import { ownerOf } from "../../src/runs/lock.ts";
 import { readRecipe } from "../../src/runs/recipes.ts";
 import { readRunInfo } from "../../src/runs/runInfo.ts";
-import { loadServed, resolveModel } from "../../src/serve/load.ts";
+import { loadServed } from "../../src/serve/load.ts";
 
 /** Each reads the file at `path`, or the folder that it lies in. */
 export const READERS: Record<string, (path: string) => unknown> = {
