@@ -101,6 +101,11 @@ describe("a tokenizer.json is refused by name", () => {
 describe("a chat template", () => {
   const render = (source: string) =>
     new Tokenizer(json(), { chat_template: source }).applyChatTemplate([{ role: "user", content: "x" }]);
+  it("with loops in loops is ended by the clock, with nothing in them to count", () => {
+    const loops = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}";
+    expect(() => render(loops)).toThrow("chat template: ended, since it ran longer than 4 s");
+  });
+
   const nested = (open: string, close: string, times: number, core = "a") =>
     `${open.repeat(times)}${core}${close.repeat(times)}`;
 

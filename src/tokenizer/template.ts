@@ -19,7 +19,7 @@ const FREE_CHARS = 2 ** 23;
 const TIMES_GIVEN = 8;
 /** but never more than these. */
 const MAX_CHARS = 2 ** 25;
-const MAX_MILLIS = 10_000;
+const MAX_MILLIS = 4_000;
 /** Steps' worth of work between two looks at the clock. */
 const CLOCK_EVERY = 1024;
 /** What a list element or object entry counts beside its own characters: about its memory. */
