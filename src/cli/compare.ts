@@ -18,9 +18,9 @@ import {
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
 import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
 import { loadChip, loadModel, modelArgument } from "./models.ts";
-import { onChip, type QuestionOptions, questionOf, questionOptions } from "./plan.ts";
 import { drawSources, drawWarnings, money, percent, short, wrap } from "./planView.ts";
 import { bytes, progressLine } from "./print.ts";
+import { onChip, type QuestionOptions, questionOf, questionOptions } from "./question.ts";
 
 /** Chips compared where none are named: what labs on both sides of the export rules have had. */
 const USUAL = [
