@@ -9,17 +9,25 @@ export function duration(seconds: number): string {
   return `${s}s`;
 }
 
-/** `671.0B`, `24.1M`, `9.6K`: counts, for people. */
-export function count(n: number): string {
-  for (const [unit, size] of [
-    ["T", 1e12],
-    ["B", 1e9],
-    ["M", 1e6],
-    ["K", 1e3],
-  ] as const)
-    if (Math.abs(n) >= size) return `${(n / size).toFixed(1)}${unit}`;
-  return String(Math.round(n * 100) / 100);
+const UNITS = [
+  ["T", 1e12],
+  ["B", 1e9],
+  ["M", 1e6],
+  ["K", 1e3],
+] as const;
+
+/** A large number in the largest unit that it fills, written by `digits`: 2.788 and M. Undefined for one below `thousands`. */
+export function inUnits(n: number, digits: (value: number) => string, thousands = 1e3): string | undefined {
+  const found = UNITS.find(([unit, size]) => Math.abs(n) >= (unit === "K" ? thousands : size));
+  return found && `${digits(n / found[1])}${found[0]}`;
 }
+
+/** A number cut to so many figures, without trailing zeros. */
+export const trim = (n: number, figures = 3): string => String(Number(n.toPrecision(figures)));
+
+/** `671.0B`, `24.1M`, `9.6K`: counts, for people. */
+export const count = (n: number): string =>
+  inUnits(n, (value) => value.toFixed(1)) ?? String(Math.round(n * 100) / 100);
 
 /** `1 text`, `2.5K texts`. */
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;

@@ -1,18 +1,14 @@
 /** What a file says, as one number that two files share only when they say the same. */
 import { createHash } from "node:crypto";
 import { CheckpointError } from "../errors.ts";
-import { openRegularFile } from "./regularFile.ts";
+import { type ErrorClass, openRegularFile } from "./regularFile.ts";
 
 const READ_BYTES = 1 << 20;
 
 export interface HashFileOptions {
   onBytes?: (bytes: number) => void;
   signal?: AbortSignal;
-  /** What a file that cannot be read is thrown as. */
-  Refusal?: new (
-    message: string,
-    options?: ErrorOptions,
-  ) => Error;
+  Refusal?: ErrorClass;
 }
 
 /** SHA-256 of a file's bytes, in hex. Throws `Refusal` (CheckpointError) naming the path when it cannot be read, or is no ordinary file. */

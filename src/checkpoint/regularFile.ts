@@ -21,16 +21,12 @@ function reasonOf(error: unknown): string {
   return `cannot be read: ${code ?? message}`;
 }
 
-type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
+/** What a file that is refused is thrown as. */
+export type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
 
-/** `use` on what is checked; any other failure is said as one of `Refusal`, with the path. */
-function refusing<T>(path: string, Refusal: ErrorClass, use: () => T): T {
-  try {
-    return use();
-  } catch (error) {
-    throw error instanceof Refusal ? error : new Refusal(`${path}: ${reasonOf(error)}`, { cause: error });
-  }
-}
+/** A failure as one of `Refusal`, with the path. */
+const refusalOf = (path: string, Refusal: ErrorClass, error: unknown): Error =>
+  error instanceof Refusal ? error : new Refusal(`${path}: ${reasonOf(error)}`, { cause: error });
 
 function checkRegular(path: string, Refusal: ErrorClass, stats: Stats): void {
   if (!stats.isFile()) throw new Refusal(`${path}: expected a file, found ${kindOf(stats)}`);
@@ -41,19 +37,18 @@ function checkRegular(path: string, Refusal: ErrorClass, stats: Stats): void {
  * reading wait for ever), devices and folders are refused unopened. Throws `Refusal` naming the path.
  */
 export function openRegularSync(path: string, Refusal: ErrorClass = ConfigError): { file: number; bytes: number } {
-  return refusing(path, Refusal, () => {
+  let file: number | undefined;
+  try {
     checkRegular(path, Refusal, statSync(path));
-    const file = openSync(path, FLAGS);
-    try {
-      // what is there may be another thing by now
-      const stats = fstatSync(file);
-      checkRegular(path, Refusal, stats);
-      return { file, bytes: stats.size };
-    } catch (error) {
-      closeSync(file);
-      throw error;
-    }
-  });
+    file = openSync(path, FLAGS);
+    // what is there may be another thing by now
+    const stats = fstatSync(file);
+    checkRegular(path, Refusal, stats);
+    return { file, bytes: stats.size };
+  } catch (error) {
+    if (file !== undefined) closeSync(file);
+    throw refusalOf(path, Refusal, error);
+  }
 }
 
 /** The same without waiting for the disk. Throws `Refusal` naming the path. */
@@ -63,16 +58,14 @@ export async function openRegularFile(
 ): Promise<{ handle: FileHandle; fileBytes: number }> {
   let handle: FileHandle | undefined;
   try {
-    refusing(path, Refusal, () => checkRegular(path, Refusal, statSync(path)));
+    checkRegular(path, Refusal, statSync(path));
     handle = await open(path, FLAGS);
     const stats = await handle.stat();
     checkRegular(path, Refusal, stats);
     return { handle, fileBytes: stats.size };
   } catch (error) {
     await handle?.close();
-    return refusing(path, Refusal, () => {
-      throw error;
-    });
+    throw refusalOf(path, Refusal, error);
   }
 }
 
@@ -81,16 +74,16 @@ export function readRegularFile(path: string, limitBytes: number, Refusal: Error
   const { file, bytes: size } = openRegularSync(path, Refusal);
   try {
     if (size > limitBytes) throw new Refusal(`${path}: expected at most ${limitBytes} bytes, the file has ${size}`);
-    return refusing(path, Refusal, () => {
-      const bytes = Buffer.allocUnsafe(size);
-      let done = 0;
-      while (done < bytes.length) {
-        const count = readSync(file, bytes, done, bytes.length - done, done);
-        if (count === 0) break;
-        done += count;
-      }
-      return bytes.subarray(0, done);
-    });
+    const bytes = Buffer.allocUnsafe(size);
+    let done = 0;
+    while (done < bytes.length) {
+      const count = readSync(file, bytes, done, bytes.length - done, done);
+      if (count === 0) break;
+      done += count;
+    }
+    return bytes.subarray(0, done);
+  } catch (error) {
+    throw refusalOf(path, Refusal, error);
   } finally {
     closeSync(file);
   }

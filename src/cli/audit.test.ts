@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { outputOf } from "../../test/support/cli.ts";
 import { PRESETS } from "../model/presets.ts";
 import type { AuditReport } from "../plan/audit/report.ts";
 import { CHANCE_RESTS } from "../plan/band.ts";
@@ -10,18 +10,7 @@ import { register } from "./audit.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "sumbi-"));
 
-async function run(...args: string[]): Promise<string> {
-  const program = new Command().exitOverride();
-  register(program);
-  let out = "";
-  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
-  try {
-    await program.parseAsync(["node", "sumbi", "audit", ...args]);
-  } finally {
-    write.mockRestore();
-  }
-  return out.replace(/\x1b\[\d+m/g, "");
-}
+const run = (...args: string[]): Promise<string> => outputOf([register], ["audit", ...args]);
 
 const file = (name: string, content: unknown) => {
   const path = join(dir, name);

@@ -1,20 +1,9 @@
-import { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { outputOf } from "../../test/support/cli.ts";
 import { UsageError } from "../errors.ts";
 import { register } from "./chips.ts";
 
-async function run(...args: string[]): Promise<string> {
-  const program = new Command().exitOverride();
-  register(program);
-  let out = "";
-  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
-  try {
-    await program.parseAsync(["node", "sumbi", "chips", ...args]);
-  } finally {
-    write.mockRestore();
-  }
-  return out.replace(/\x1b\[\d+m/g, "");
-}
+const run = (...args: string[]): Promise<string> => outputOf([register], ["chips", ...args]);
 
 describe("sumbi chips", () => {
   it("prints an aligned table with the verdicts of a day", async () => {

@@ -12,7 +12,8 @@ import {
   type Source,
   totalProcessingPerformance,
 } from "../plan/index.ts";
-import { countryName, countryOf, dayBefore, dayOf, legality, spans, type Verdict } from "../plan/rules/index.ts";
+import { countryName, countryOf, dayBefore, dayOf, legality, spans } from "../plan/rules/index.ts";
+import { VERDICT_COLOUR } from "./lawPlace.ts";
 
 /** `sumbi chips [NAME]`: what chips can do, and whether export rules let one have them on a day. */
 export function register(program: Command): void {
@@ -117,15 +118,6 @@ export function chipDetail(name: string, asked: Asked) {
 
 export type ChipDetail = ReturnType<typeof chipDetail>;
 
-const COLOUR: Record<Verdict, (text: string) => string> = {
-  free: pc.green,
-  notify: pc.green,
-  licence: pc.yellow,
-  "case-by-case": pc.yellow,
-  denial: pc.red,
-  unknown: pc.dim,
-};
-
 const scaled = (value: number | undefined, unit: number, digits = 0): string =>
   value === undefined
     ? "?"
@@ -161,7 +153,7 @@ function drawTable(rows: ChipRow[], asked: Asked): string {
     const { verdict } = rows[i]!;
     const text = line(row);
     const at = text.lastIndexOf(row.at(-1)!);
-    lines.push(text.slice(0, at) + COLOUR[verdict](text.slice(at)));
+    lines.push(text.slice(0, at) + VERDICT_COLOUR[verdict](text.slice(at)));
   }
   lines.push(
     "",
@@ -213,7 +205,10 @@ function drawDetail({
   if (chip.notes) wrapped("note", chip.notes);
 
   const seat = law.headquarters === law.to ? "" : `, for a firm seated in ${countryName(law.headquarters)}`;
-  lines.push("", pc.bold(`On ${law.date}, to ${countryName(law.to)}${seat}: `) + COLOUR[law.verdict](law.verdict));
+  lines.push(
+    "",
+    pc.bold(`On ${law.date}, to ${countryName(law.to)}${seat}: `) + VERDICT_COLOUR[law.verdict](law.verdict),
+  );
   wrapped("because", law.says);
   row("rule", `${law.rule.title} (${law.rule.citation}, from ${law.rule.from})`);
   row("paragraph", law.eccn);
@@ -237,7 +232,7 @@ function drawDetail({
   lines.push("", pc.bold(`History, to ${countryName(law.to)}${seat}`));
   for (const { from, until, verdict } of history)
     lines.push(
-      `  ${from} ${until === undefined ? "on        " : `to ${dayBefore(until)}`}  ${COLOUR[verdict](verdict)}`,
+      `  ${from} ${until === undefined ? "on        " : `to ${dayBefore(until)}`}  ${VERDICT_COLOUR[verdict](verdict)}`,
     );
 
   lines.push("", pc.bold("Sources"));

@@ -16,7 +16,7 @@ import {
   type Source,
 } from "../plan/index.ts";
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
-import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
+import { type LawPlace, placeOf, placeText, VERDICT_COLOUR } from "./lawPlace.ts";
 import { loadChip, loadModel, modelArgument } from "./models.ts";
 import { drawSources, drawWarnings, money, percent, short, wrap } from "./planView.ts";
 import { bytes, progressLine } from "./print.ts";
@@ -180,15 +180,6 @@ export function compareChips(
   };
 }
 
-const VERDICT: Record<Verdict, (text: string) => string> = {
-  free: pc.green,
-  notify: pc.green,
-  licence: pc.yellow,
-  "case-by-case": pc.yellow,
-  denial: pc.red,
-  unknown: pc.dim,
-};
-
 export function drawComparison(comparison: Comparison, currency: Currency): string {
   const { chips, model, tokens, date } = comparison;
   const cells = (...texts: string[]) =>
@@ -198,7 +189,7 @@ export function drawComparison(comparison: Comparison, currency: Currency): stri
     pc.bold(`  ${cells("chip", "chips", "hours", "days", "cost", "MFU", "memory")}  rules`),
   ];
   for (const row of chips) {
-    const verdict = VERDICT[row.legality.verdict](row.legality.verdict);
+    const verdict = VERDICT_COLOUR[row.legality.verdict](row.legality.verdict);
     if (row.problem !== undefined) {
       lines.push(
         `  ${row.name.padEnd(22)}${" ".repeat(46)}${" ".repeat(10)}  ${verdict}`,

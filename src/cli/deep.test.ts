@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { afterAll, afterEach, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { temporaryFolder, writeFiles } from "../../test/folders.ts";
+import { printed } from "../../test/support/cli.ts";
 import { main } from "./main.ts";
 
 const LISTS = "[".repeat(100_000) + "]".repeat(100_000);
@@ -17,16 +18,10 @@ writeFiles(folder.dir, {
 });
 const at = (name: string): string => join(folder.dir, name);
 afterAll(() => folder[Symbol.dispose]());
-afterEach(() => vi.restoreAllMocks());
 
 async function run(...args: string[]): Promise<{ status: number; errors: string }> {
-  let errors = "";
-  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-    errors += String(text);
-    return true;
-  });
-  const status = await main(["node", "sumbi", ...args]);
-  return { status, errors };
+  const { result, err } = await printed(() => main(["node", "sumbi", ...args]));
+  return { status: result, errors: err };
 }
 
 test.each<[string, ...string[]]>([
@@ -62,7 +57,6 @@ test.each([
       expect.stringContaining(`--port: expected a number from 0 to 65535, got ${port}`),
       2,
     ]);
-    vi.restoreAllMocks();
   }
 });
 

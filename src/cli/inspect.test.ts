@@ -2,8 +2,8 @@ import { cpSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { outputOf } from "../../test/support/cli.ts";
 import { resolveModel } from "../checkpoint/index.ts";
 import { parametersInWords } from "../format.ts";
 import { summarizeParameters } from "../model/index.ts";
@@ -14,18 +14,7 @@ import { inspect, register } from "./inspect.ts";
 
 const fixture = fileURLToPath(new URL("../../test/fixtures/parity/deepseek_v3", import.meta.url));
 
-async function run(...args: string[]): Promise<string> {
-  const program = new Command().exitOverride();
-  register(program);
-  let out = "";
-  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
-  try {
-    await program.parseAsync(["node", "sumbi", "inspect", ...args]);
-  } finally {
-    write.mockRestore();
-  }
-  return out.replace(/\x1b\[\d+m/g, "");
-}
+const run = (...args: string[]): Promise<string> => outputOf([register], ["inspect", ...args]);
 
 describe("sumbi inspect", () => {
   it("says what DeepSeek-V3 is", async () => {

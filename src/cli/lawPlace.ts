@@ -1,4 +1,5 @@
-import { countryOf } from "../plan/rules/index.ts";
+import pc from "picocolors";
+import { countryOf, type Verdict } from "../plan/rules/index.ts";
 
 /** When, where and of whom the export rules are asked. */
 export interface LawPlace {
@@ -24,3 +25,13 @@ export function placeOf(
 /** `CN`, or `SG for a firm seated in CN`. */
 export const placeText = ({ to, headquarters = to }: LawPlace): string =>
   headquarters === to ? to : `${to} for a firm seated in ${headquarters}`;
+
+/** How a verdict of the rules looks on the screen. */
+export const VERDICT_COLOUR: Record<Verdict, (text: string) => string> = {
+  free: pc.green,
+  notify: pc.green,
+  licence: pc.yellow,
+  "case-by-case": pc.yellow,
+  denial: pc.red,
+  unknown: pc.dim,
+};

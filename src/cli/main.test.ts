@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { printed } from "../../test/support/cli.ts";
 import { resolveModel } from "../checkpoint/index.ts";
 import { PRESETS } from "../model/index.ts";
 import { main } from "./main.ts";
@@ -10,16 +11,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Output and exit status of a command line. */
 async function run(...args: string[]) {
-  let text = "";
-  const take = (piece: unknown) => ((text += String(piece)), true);
-  const out = vi.spyOn(process.stdout, "write").mockImplementation(take);
-  const err = vi.spyOn(process.stderr, "write").mockImplementation(take);
-  try {
-    return { status: await main(["node", "sumbi", ...args]), text: () => text };
-  } finally {
-    out.mockRestore();
-    err.mockRestore();
-  }
+  const { result, out, err } = await printed(() => main(["node", "sumbi", ...args]));
+  return { status: result, text: out + err };
 }
 
 describe("sumbi", () => {
@@ -29,7 +22,7 @@ describe("sumbi", () => {
     const { version } = JSON.parse(readFileSync(`${root}/package.json`, "utf8")) as { version: string };
     for (const flag of ["--version", "-V"]) {
       const { status, text } = await run(flag);
-      expect([status, text()]).toEqual([0, `${version}\n`]);
+      expect([status, text]).toEqual([0, `${version}\n`]);
     }
   });
 
@@ -37,10 +30,10 @@ describe("sumbi", () => {
     const help = await run("--help");
     expect(help.status).toBe(0);
     for (const verb of ["train", "runs", "chat", "serve", "inspect", "plan", "compare", "audit", "chips", "tokenizer"])
-      expect(help.text()).toMatch(new RegExp(`^  ${verb} `, "m"));
+      expect(help.text).toMatch(new RegExp(`^  ${verb} `, "m"));
     const wrong = await run("chps");
     expect(wrong.status).toBe(2);
-    expect(wrong.text()).toContain("Did you mean chips?");
+    expect(wrong.text).toContain("Did you mean chips?");
   });
 
   it.each(["constructor", "toString", "__proto__"])("takes %s for no verb", async (word) => {
@@ -52,7 +45,7 @@ describe("MODEL", () => {
   it.each(["nano", "models/nano"])("%s is the bundled model to every verb", async (name) => {
     expect(loadModel(name).dir).toBe(resolveModel("nano"));
     const inspected = await run("inspect", name, "--json");
-    const { tensors } = JSON.parse(inspected.text()) as { tensors: { withMtp: number; inFiles: number } };
+    const { tensors } = JSON.parse(inspected.text) as { tensors: { withMtp: number; inFiles: number } };
     expect(tensors.inFiles).toBe(tensors.withMtp);
     const planned = await run("plan", name, "--tokens", "1B", "--gpus", "8", "--json");
     expect(planned.status).toBe(0);
@@ -74,7 +67,7 @@ describe("MODEL", () => {
   it.each(["inspect", "plan", "chat"])("%s says what there is where a name is none", async (verb) => {
     const { status, text } = await run(verb, "nono");
     expect(status).toBe(1);
-    expect(text()).toContain("nono");
-    expect(text()).toContain("nano");
+    expect(text).toContain("nono");
+    expect(text).toContain("nano");
   });
 });

@@ -55,44 +55,12 @@ test("anybody else's file, or a folder, is left alone", () => {
   expect(readdirSync(dir)).toEqual(["file"]);
 });
 
+const STEP = "plan llama-3.1-8b --tokens 1T --gpus 64 --batch 512 --schedule 1f1b --layout tp=1,pp=4".split(" ");
+
 test.each([
   ["audit", ["audit", "deepseek-v3", "--markdown"]],
-  [
-    "trace",
-    [
-      "plan",
-      "llama-3.1-8b",
-      "--tokens",
-      "1T",
-      "--gpus",
-      "64",
-      "--batch",
-      "512",
-      "--schedule",
-      "1f1b",
-      "--layout",
-      "tp=1,pp=4",
-      "--trace",
-    ],
-  ],
-  [
-    "timeline",
-    [
-      "plan",
-      "llama-3.1-8b",
-      "--tokens",
-      "1T",
-      "--gpus",
-      "64",
-      "--batch",
-      "512",
-      "--schedule",
-      "1f1b",
-      "--layout",
-      "tp=1,pp=4",
-      "--timeline",
-    ],
-  ],
+  ["trace", [...STEP, "--trace"]],
+  ["timeline", [...STEP, "--timeline"]],
 ])("%s: a second time over its own, never over a README", async (_, args) => {
   expect(await run(...args, path)).toBe(0);
   const first = readFileSync(path, "utf8");

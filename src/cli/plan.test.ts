@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Command } from "commander";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
+import { outputOf } from "../../test/support/cli.ts";
 import { PRESETS } from "../model/presets.ts";
 import { BAND_RESTS } from "../plan/band.ts";
 import { register as registerCompare } from "./compare.ts";
@@ -11,22 +11,7 @@ import { byteRate, parseLayout, quantity, share } from "./quantities.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "sumbi-plan-"));
 
-async function run(...args: string[]): Promise<string> {
-  const program = new Command().exitOverride();
-  registerPlan(program);
-  registerCompare(program);
-  for (const verb of program.commands) verb.exitOverride();
-  let out = "";
-  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
-  const quiet = vi.spyOn(process.stderr, "write").mockImplementation(() => true);
-  try {
-    await program.parseAsync(["node", "sumbi", ...args]);
-  } finally {
-    write.mockRestore();
-    quiet.mockRestore();
-  }
-  return out.replace(/\x1b\[\d+m/g, "");
-}
+const run = (...args: string[]): Promise<string> => outputOf([registerPlan, registerCompare], args);
 const json = async (...args: string[]) => JSON.parse(await run(...args, "--json"));
 
 const small = [

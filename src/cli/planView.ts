@@ -1,4 +1,5 @@
 import pc from "picocolors";
+import { inUnits } from "../format.ts";
 import {
   type Chip,
   type Currency,
@@ -17,14 +18,8 @@ import { bytes } from "./print.ts";
 /** `2.66M`, `14.8T`: three figures. */
 export function short(n: number, figures = 3): string {
   if (!Number.isFinite(n)) return n > 0 ? "∞" : "–";
-  for (const [unit, size] of [
-    ["T", 1e12],
-    ["B", 1e9],
-    ["M", 1e6],
-    ["K", 1e3],
-  ] as const)
-    if (Math.abs(n) >= size * (unit === "K" ? 10 : 1)) return `${plain(n / size, figures)}${unit}`;
-  return Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : plain(n, figures);
+  const large = inUnits(n, (value) => plain(value, figures), 1e4);
+  return large ?? (Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : plain(n, figures));
 }
 
 const plain = (n: number, figures: number): string => {

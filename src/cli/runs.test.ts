@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
-import { afterAll, describe, expect, it, vi } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/folders.ts";
+import { outputOf } from "../../test/support/cli.ts";
 import { RunReader, RunWriter } from "../runs/index.ts";
 import { createApp } from "../serve/index.ts";
 import { register } from "./runs.ts";
@@ -11,18 +11,7 @@ const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
 const runs = join(temporary.dir, "runs");
 
-async function run(...args: string[]): Promise<string> {
-  const program = new Command().exitOverride();
-  register(program);
-  let out = "";
-  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => ((out += text), true));
-  try {
-    await program.parseAsync(["node", "sumbi", "runs", "--runs", runs, ...args]);
-  } finally {
-    write.mockRestore();
-  }
-  return out.replace(/\x1b\[\d+m/g, "");
-}
+const run = (...args: string[]): Promise<string> => outputOf([register], ["runs", "--runs", runs, ...args]);
 
 describe("one bad run.json among others", () => {
   it("is listed with the reason, by sumbi runs and by the page's API, and hides nothing", async () => {

@@ -6,6 +6,7 @@ import {
   type BlockWeight,
   type BuilderOptions,
   blocksOf,
+  codeBytes,
   type DeepseekConfig,
   fromBlocks,
   headDims,
@@ -112,7 +113,7 @@ export class Feed {
   #blocks(x: Tensor, key: string, weight: BlockWeight, from = 0, count = weight.shape[0]): Tensor {
     const { bits, codes, scales } = weight;
     const blocks = blocksOf(weight);
-    const bytes = (BLOCK * bits) / 8;
+    const bytes = codeBytes(weight);
     const whole = count === weight.shape[0];
     const names = ["codes", "scales"].map((part) => `${key} ${part}${whole ? "" : ` ${from}+${count}`}`);
     const part = <A extends Uint8Array | Float32Array>(data: A, width: number) =>
@@ -139,7 +140,7 @@ export class Feed {
     if (weight.dtype !== "blocks") return undefined;
     const { bits } = weight;
     const blocks = blocksOf(weight);
-    const bytes = (BLOCK * bits) / 8;
+    const bytes = codeBytes(weight);
     // names of their own: the product's may be released
     const [codesName, scalesName] = [`${key} rows of codes`, `${key} rows of scales`];
     const table = this.#input(codesName, { dtype: "u8", shape: [count, blocks, bytes], data: weight.codes });

@@ -89,4 +89,13 @@ export {
   tokensOf,
   transformer,
 } from "./transformer.ts";
-export { BLOCK, type BlockWeight, blocksOf, fromBlocks, toBlocks, type Weight, type Weights } from "./weights.ts";
+export {
+  BLOCK,
+  type BlockWeight,
+  blocksOf,
+  codeBytes,
+  fromBlocks,
+  toBlocks,
+  type Weight,
+  type Weights,
+} from "./weights.ts";

@@ -28,6 +28,9 @@ export interface Weights {
 
 export const BLOCK = 32;
 
+/** Bytes that the codes of a block take. */
+export const codeBytes = ({ bits }: Pick<BlockWeight, "bits">): number => (BLOCK * bits) / 8;
+
 /** Number of blocks in a row. */
 export const blocksOf = ({ shape }: Pick<BlockWeight, "shape">): number => Math.ceil(shape[1] / BLOCK);
 
@@ -40,8 +43,8 @@ export function toBlocks({ shape, data }: HostTensor<Float32Array>, bits: 4 | 8)
   const [rows, columns] = shape;
   if (shape.length !== 2 || rows === undefined || columns === undefined)
     throw new ShapeError(`toBlocks: expected a matrix, got [${shape.join(", ")}]`);
-  const blocks = Math.ceil(columns / BLOCK);
-  const bytes = (BLOCK * bits) / 8;
+  const blocks = blocksOf({ shape: [rows, columns] });
+  const bytes = codeBytes({ bits });
   const zero = 2 ** (bits - 1);
   const codes = new Uint8Array(rows * blocks * bytes);
   const scales = new Float32Array(rows * blocks);
@@ -66,7 +69,7 @@ export function toBlocks({ shape, data }: HostTensor<Float32Array>, bits: 4 | 8)
 /** The numbers that blocks stand for, exactly. */
 export function fromBlocks({ bits, shape, codes, scales }: BlockWeight): HostTensor<Float32Array> {
   const [rows, columns] = shape;
-  const blocks = Math.ceil(columns / BLOCK);
+  const blocks = blocksOf({ shape });
   const data = new Float32Array(sizeOf(shape));
   const zero = 2 ** (bits - 1);
   for (let row = 0; row < rows; row++)

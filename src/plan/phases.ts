@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.ts";
+import { inUnits, trim } from "../format.ts";
 import { BAND_RESTS } from "./band.ts";
 import { clusterOf } from "./cluster.ts";
 import { layoutText } from "./layouts.ts";
@@ -129,16 +130,7 @@ export function planPhases(
 }
 
 const whole = (n: number): string => Math.round(n).toLocaleString("en-US");
-const figures = (n: number): string => {
-  for (const [unit, size] of [
-    ["T", 1e12],
-    ["B", 1e9],
-    ["M", 1e6],
-    ["K", 1e3],
-  ] as const)
-    if (n >= size * (unit === "K" ? 10 : 1)) return `${Number((n / size).toPrecision(3))}${unit}`;
-  return String(Number(n.toPrecision(3)));
-};
+const figures = (n: number): string => inUnits(n, trim, 1e4) ?? trim(n);
 
 /** Training at a sequence and batch of its own, in whatever layout is best for it; under the question's schedule if that can run it. */
 function trained(

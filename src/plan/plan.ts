@@ -1,4 +1,5 @@
 import { ConfigError } from "../errors.ts";
+import { inUnits, trim } from "../format.ts";
 import { flopsPerToken, parameterCount } from "./architecture.ts";
 import { BAND_RESTS, HOURS_BAND } from "./band.ts";
 import { networkSource } from "./cluster.ts";
@@ -7,6 +8,7 @@ import { energy } from "./energy.ts";
 import { GOODPUT_SOURCES, goodput } from "./goodput.ts";
 import { divisors, layoutProblem, layoutText } from "./layouts.ts";
 import { lines } from "./money.ts";
+import { PART_NAMES } from "./partNames.ts";
 import { rentalRate } from "./prices.ts";
 import { checkQuestion, jobOf, questionArchitecture } from "./question.ts";
 import { SearchEnded, searchLayouts } from "./search.ts";
@@ -142,27 +144,14 @@ function bestOf(question: PlanQuestion, job: Job): Found {
 
 const key = ({ schedule, layout }: StepEstimate) => `${layout.pp > 1 ? schedule : ""} ${JSON.stringify(layout)}`;
 
-const NAMES: Record<keyof StepEstimate["parts"], string> = {
-  compute: "computation",
-  memoryBound: "memory-bound work",
-  tp: "exposed tensor-parallel communication",
-  ep: "exposed expert all-to-all",
-  cp: "exposed context-parallel communication",
-  pp: "sends between stages",
-  dp: "exposed gradient and weight exchange",
-  bubble: "pipeline bubble",
-  optimizer: "optimizer",
-  overhead: "kernel launches",
-};
-
 /** Where a step under another schedule spends more than the best: its two largest excesses. */
 function whyOther(best: StepEstimate, other: StepEstimate): string {
-  const more = (Object.keys(NAMES) as (keyof StepEstimate["parts"])[])
+  const more = (Object.keys(PART_NAMES) as (keyof StepEstimate["parts"])[])
     .map((part) => ({ part, seconds: other.parts[part] - best.parts[part] }))
     .filter(({ seconds }) => seconds > 0.002 * best.stepSeconds)
     .sort((a, b) => b.seconds - a.seconds)
     .slice(0, 2)
-    .map(({ part, seconds }) => `${NAMES[part]} ${seconds.toFixed(2)} s more`);
+    .map(({ part, seconds }) => `${PART_NAMES[part]} ${seconds.toFixed(2)} s more`);
   const slower = other.stepSeconds / best.stepSeconds - 1;
   return `${other.schedule}, ${layoutText(other.layout)}, takes ${other.stepSeconds.toFixed(2)} s, ${(slower * 100).toFixed(1)} % more: ${more.join(", ") || "as fast within the model's error"}.`;
 }
@@ -315,16 +304,7 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   );
 }
 
-const short = (n: number): string => {
-  for (const [unit, size] of [
-    ["T", 1e12],
-    ["B", 1e9],
-    ["M", 1e6],
-    ["K", 1e3],
-  ] as const)
-    if (n >= size) return `${Number((n / size).toPrecision(3))}${unit}`;
-  return String(Number(n.toPrecision(3)));
-};
+const short = (n: number): string => inUnits(n, trim) ?? trim(n);
 
 function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersUp: Runner[]): PlanResult {
   const { chip, gpus } = job.cluster;

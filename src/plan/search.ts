@@ -2,6 +2,7 @@ import { ConfigError } from "../errors.ts";
 import { layerCount } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { divisors, layoutProblem, layoutRuns, layoutText, MOST_STAGES } from "./layouts.ts";
+import { PART_NAMES } from "./partNames.ts";
 import { stageCount } from "./stages.ts";
 import { busiestRankSeconds, estimateStep, stepMemory, type TimedWorks, usableBytes } from "./step.ts";
 import type { Job, Layout, MemoryBytes, Runner, StepEstimate } from "./types.ts";
@@ -171,19 +172,6 @@ const GB = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const seconds = (s: number) => `${s >= 0.1 ? s.toFixed(2) : s.toPrecision(2)} s`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
-const NAMES: Record<keyof StepEstimate["parts"], string> = {
-  compute: "computation",
-  memoryBound: "memory-bound work",
-  tp: "exposed tensor-parallel communication",
-  ep: "exposed expert all-to-all",
-  cp: "exposed context-parallel communication",
-  pp: "sends between stages",
-  dp: "exposed gradient and weight exchange",
-  bubble: "pipeline bubble",
-  optimizer: "optimizer",
-  overhead: "kernel launches",
-};
-
 /** The best of each kind (tp, cp, pp, vp, ep, recomputation), and the fastest that do not fit. */
 function losers(
   job: Job,
@@ -223,7 +211,7 @@ function losers(
 
 /** The parts in which a layout loses most, with their numbers. */
 function whySlower(step: StepEstimate, best: StepEstimate): string {
-  const keys = Object.keys(NAMES) as (keyof StepEstimate["parts"])[];
+  const keys = Object.keys(PART_NAMES) as (keyof StepEstimate["parts"])[];
   const lost = keys
     .map((key) => ({ key, by: step.parts[key] - best.parts[key] }))
     .filter(({ by }) => by > 0)
@@ -233,7 +221,8 @@ function whySlower(step: StepEstimate, best: StepEstimate): string {
     key === "bubble" ? ` (${percent(s.parts.bubble / s.stepSeconds)} of the step)` : "";
   const text = lost
     .map(
-      ({ key }) => `${NAMES[key]} ${seconds(step.parts[key])}${share(key, step)} against ${seconds(best.parts[key])}`,
+      ({ key }) =>
+        `${PART_NAMES[key]} ${seconds(step.parts[key])}${share(key, step)} against ${seconds(best.parts[key])}`,
     )
     .join(", ");
   return `${layoutText(step.layout)} takes ${seconds(step.stepSeconds)}, ${percent(step.stepSeconds / best.stepSeconds - 1)} more: ${text || "the same work on fewer GPUs"}.`;

@@ -72,11 +72,10 @@ export async function ownerOf(dir: string): Promise<Owner | undefined> {
       return { number, text, info, at: info?.at ?? mtimeMs };
     } catch (error) {
       // Renewed or replaced at this moment (Windows), or cleared away by the next owner.
-      if (attempt === 20 && error instanceof CheckpointError) throw error;
       if (attempt === 20)
-        throw new CheckpointError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code}`, {
-          cause: error,
-        });
+        throw error instanceof CheckpointError
+          ? error
+          : new CheckpointError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
       await delay(5);
     }
   }

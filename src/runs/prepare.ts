@@ -33,7 +33,7 @@ import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
 import { sweep } from "./sweep.ts";
 import { keepTokenizer, prepareTokenizer, tokenizerOf } from "./tokenizer.ts";
-import { fillStore } from "./weights.ts";
+import { firstWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 export interface TrainOptions {
@@ -117,8 +117,7 @@ export async function prepareRun(
   });
 
   const store = storeOf(phases);
-  store.initialize(recipe.seed, Number(base["initializer_range"] ?? 0.006));
-  if (typeof recipe.model === "string") await fillStore(recipe.model, store);
+  await firstWeights(store, recipe, base);
 
   signal?.throwIfAborted();
   const recipeJson = { ...recipe } as Record<string, unknown>;

@@ -19,7 +19,7 @@ import { dataOptions, sourceOf } from "./source.ts";
 import { StateHistory } from "./state.ts";
 import { storageOf } from "./storage.ts";
 import { sweep } from "./sweep.ts";
-import { fillStore } from "./weights.ts";
+import { firstWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 /** The run that --resume means: that of an id, or the newest of a recipe. */
@@ -131,8 +131,7 @@ async function begin(
     throw new CheckpointError(
       `${join(dir, "state")}: expected a state of the run, which came to step ${step}, found none. It cannot go on without; start a new run`,
     );
-  store.initialize(recipe.seed, Number(modelJson["initializer_range"] ?? 0.006));
-  if (typeof recipe.model === "string") await fillStore(recipe.model, store);
+  await firstWeights(store, recipe, modelJson);
 }
 
 /**

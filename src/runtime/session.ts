@@ -58,7 +58,8 @@ export class Session implements Executable {
   readonly inputs: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
   readonly #handle: Handle;
-  readonly #ports: Ports;
+  readonly #inputPorts: Ports;
+  readonly #outputPorts: Ports;
 
   /** Takes over an OrtSession and the OrtValues of its constants; `constants` is the memory that these lie in. */
   constructor(
@@ -72,20 +73,14 @@ export class Session implements Executable {
     this.inputs = describe(session, "Input");
     this.outputs = describe(session, "Output");
     this.#handle = { session, name, values, constants, packed, running: 0, closed: false };
-    this.#ports = {
-      inputs: this.inputs,
-      outputs: this.outputs,
-      inputNames: strings(this.inputs.map((i) => i.name)),
-      outputNames: strings(this.outputs.map((o) => o.name)),
-      inputPlaces: new Map(this.inputs.map((port, i) => [port.name, i])),
-      outputPlaces: new Map(this.outputs.map((port, i) => [port.name, i])),
-    };
+    this.#inputPorts = portsOf("input", this.inputs);
+    this.#outputPorts = portsOf("output", this.outputs);
     collectedSessions.register(this, this.#handle, this.#handle);
   }
 
   bind(inputs: Tensors, outputs: Tensors = {}): Binding {
     if (this.#handle.closed) throw new RuntimeError(`${this.name}: expected a live graph, got one that was disposed`);
-    return new SessionBinding(this, this.#handle, this.#ports, inputs, outputs);
+    return new SessionBinding(this, this.#handle, this.#inputPorts, this.#outputPorts, inputs, outputs);
   }
 
   async run(inputs: Tensors, outputs?: Tensors): Promise<Record<string, HostTensor>> {
@@ -125,22 +120,37 @@ export class Session implements Executable {
   }
 }
 
+/** A graph's inputs, or its outputs. */
 interface Ports {
-  inputs: readonly TensorInfo[];
-  outputs: readonly TensorInfo[];
-  inputNames: ReturnType<typeof strings>;
-  outputNames: ReturnType<typeof strings>;
+  kind: "input" | "output";
+  infos: readonly TensorInfo[];
+  names: ReturnType<typeof strings>;
   /** Where a name stands. */
-  inputPlaces: ReadonlyMap<string, number>;
-  outputPlaces: ReadonlyMap<string, number>;
+  places: ReadonlyMap<string, number>;
+}
+
+const portsOf = (kind: Ports["kind"], infos: readonly TensorInfo[]): Ports => ({
+  kind,
+  infos,
+  names: strings(infos.map(({ name }) => name)),
+  places: new Map(infos.map(({ name }, i) => [name, i])),
+});
+
+/** What is bound to ports, in their order. */
+class Bound {
+  readonly values: BigUint64Array;
+  /** Native code writes and reads their memory, so they live as long as this. */
+  readonly tensors: (HostTensor | undefined)[];
+
+  constructor(readonly ports: Ports) {
+    this.values = pointers(ports.infos.length);
+    this.tensors = ports.infos.map(() => undefined);
+  }
 }
 
 class SessionBinding implements Binding {
-  readonly #inputValues: BigUint64Array;
-  readonly #outputValues: BigUint64Array;
-  /** The bound tensors: native code writes and reads their memory, so they live as long as this. */
-  readonly #inputTensors: (HostTensor | undefined)[];
-  readonly #outputTensors: (HostTensor | undefined)[];
+  readonly #inputs: Bound;
+  readonly #outputs: Bound;
   /** Every OrtValue made here and not yet released. */
   readonly #owned = new Set<Pointer>();
   #running = false;
@@ -149,17 +159,16 @@ class SessionBinding implements Binding {
   constructor(
     readonly executable: Session, // a bound graph stays alive
     private readonly handle: Handle,
-    private readonly ports: Ports,
+    inputPorts: Ports,
+    outputPorts: Ports,
     inputs: Tensors,
     outputs: Tensors,
   ) {
-    this.#inputValues = pointers(ports.inputs.length);
-    this.#outputValues = pointers(ports.outputs.length);
-    this.#inputTensors = ports.inputs.map(() => undefined);
-    this.#outputTensors = ports.outputs.map(() => undefined);
+    this.#inputs = new Bound(inputPorts);
+    this.#outputs = new Bound(outputPorts);
     collectedValues.register(this, this.#owned, this.#owned);
     try {
-      for (const port of ports.inputs)
+      for (const port of inputPorts.infos)
         if (!inputs[port.name])
           throw new ShapeError(`${handle.name}: expected input ${JSON.stringify(port.name)}, got ${listed(inputs)}`);
       this.rebind(inputs, outputs);
@@ -171,42 +180,16 @@ class SessionBinding implements Binding {
 
   rebind(inputs: Tensors, outputs: Readonly<Record<string, HostTensor | null>> = {}): void {
     this.#assertIdle("rebind");
-    for (const [name, tensor] of Object.entries(inputs))
-      this.#tie(
-        "input",
-        this.ports.inputs,
-        this.ports.inputPlaces,
-        this.#inputValues,
-        this.#inputTensors,
-        name,
-        tensor,
-      );
-    for (const [name, tensor] of Object.entries(outputs))
-      this.#tie(
-        "output",
-        this.ports.outputs,
-        this.ports.outputPlaces,
-        this.#outputValues,
-        this.#outputTensors,
-        name,
-        tensor,
-      );
+    for (const [name, tensor] of Object.entries(inputs)) this.#tie(this.#inputs, name, tensor);
+    for (const [name, tensor] of Object.entries(outputs)) this.#tie(this.#outputs, name, tensor);
   }
 
-  #tie(
-    kind: string,
-    ports: readonly TensorInfo[],
-    places: ReadonlyMap<string, number>,
-    values: BigUint64Array,
-    tensors: (HostTensor | undefined)[],
-    name: string,
-    tensor: HostTensor | null,
-  ): void {
+  #tie({ ports: { kind, infos, places }, values, tensors }: Bound, name: string, tensor: HostTensor | null): void {
     const where = `${this.handle.name}: ${kind} ${JSON.stringify(name)}`;
     const index = places.get(name);
-    if (index === undefined) throw new ShapeError(`${where}: expected one of ${ports.map((p) => p.name).join(", ")}`);
+    if (index === undefined) throw new ShapeError(`${where}: expected one of ${infos.map((p) => p.name).join(", ")}`);
     if (tensor === tensors[index] && tensor) return;
-    const value = tensor ? (fits(where, ports[index]!, tensor), valueOver(where, tensor)) : 0n;
+    const value = tensor ? (fits(where, infos[index]!, tensor), valueOver(where, tensor)) : 0n;
     const old = values[index]!;
     if (old) {
       this.#owned.delete(old);
@@ -242,16 +225,16 @@ class SessionBinding implements Binding {
   }
 
   #arguments() {
-    const { inputs, outputs, inputNames, outputNames } = this.ports;
+    const [inputs, outputs] = [this.#inputs, this.#outputs];
     return [
       this.handle.session,
       0n,
-      inputNames.array,
-      this.#inputValues,
-      inputs.length,
-      outputNames.array,
-      outputs.length,
-      this.#outputValues,
+      inputs.ports.names.array,
+      inputs.values,
+      inputs.values.length,
+      outputs.ports.names.array,
+      outputs.values.length,
+      outputs.values,
     ] as const;
   }
 
@@ -259,8 +242,8 @@ class SessionBinding implements Binding {
     this.#assertIdle("run");
     if (this.handle.closed)
       throw new RuntimeError(`${this.handle.name}: expected a live graph, got one that was disposed`);
-    this.#assertAttached(this.ports.inputs, this.#inputTensors);
-    this.#assertAttached(this.ports.outputs, this.#outputTensors);
+    this.#assertAttached(this.#inputs);
+    this.#assertAttached(this.#outputs);
     this.#running = true;
     this.handle.running += 1;
   }
@@ -281,12 +264,12 @@ class SessionBinding implements Binding {
   }
 
   /** A buffer that was transferred elsewhere is no longer ours to point at: its array reads as empty. */
-  #assertAttached(ports: readonly TensorInfo[], tensors: readonly (HostTensor | undefined)[]): void {
+  #assertAttached({ ports, tensors }: Bound): void {
     for (let i = 0; i < tensors.length; i++) {
       const tensor = tensors[i];
       if (tensor && tensor.data.length === 0 && sizeOf(tensor.shape) > 0)
         throw new RuntimeError(
-          `${this.handle.name}: the buffer bound to ${JSON.stringify(ports[i]!.name)} was transferred or resized away`,
+          `${this.handle.name}: the buffer bound to ${JSON.stringify(ports.infos[i]!.name)} was transferred or resized away`,
         );
     }
   }
@@ -294,18 +277,19 @@ class SessionBinding implements Binding {
   /** Collects a run's outputs: the bound ones as they are, the others copied out of native memory and freed there. */
   #finish(status: unknown): Record<string, HostTensor> {
     const fresh: Pointer[] = [];
+    const { ports, values, tensors } = this.#outputs;
     try {
       check(status, (message) => explainRun(this.handle.name, message));
       const results: Record<string, HostTensor> = {};
-      this.ports.outputs.forEach((port, i) => {
-        results[port.name] = this.#outputTensors[i] ?? copyOut(this.#outputValues[i]!);
+      ports.infos.forEach((port, i) => {
+        results[port.name] = tensors[i] ?? copyOut(values[i]!);
       });
       return results;
     } finally {
-      for (const [i, tensor] of this.#outputTensors.entries()) {
+      for (const [i, tensor] of tensors.entries()) {
         if (tensor) continue;
-        if (this.#outputValues[i]) fresh.push(this.#outputValues[i]!);
-        this.#outputValues[i] = 0n;
+        if (values[i]) fresh.push(values[i]!);
+        values[i] = 0n;
       }
       for (const value of fresh) ort().ReleaseValue(value);
     }
@@ -315,8 +299,8 @@ class SessionBinding implements Binding {
     collectedValues.unregister(this.#owned);
     for (const value of this.#owned) ort().ReleaseValue(value);
     this.#owned.clear();
-    this.#inputTensors.fill(undefined);
-    this.#outputTensors.fill(undefined);
+    this.#inputs.tensors.fill(undefined);
+    this.#outputs.tensors.fill(undefined);
   }
 }
 

@@ -168,8 +168,8 @@ export class TrainingProgram {
 
   /** Throws ConfigError where a batch is not what the objective asked for. */
   #check({ ids, inputs }: Batch): void {
-    const { name, config } = { ...this.shape, name: this.objective.name };
-    const { microBatch, sequence, lanes } = this.shape;
+    const { name } = this.objective;
+    const { config, microBatch, sequence, lanes } = this.shape;
     const width = sequence + this.objective.extraIds(config);
     if (ids.length !== microBatch * width)
       throw new ConfigError(`${name}: expected ids [${microBatch}, ${width}], got ${ids.length} ids`);

@@ -1,15 +1,13 @@
+import { inUnits, trim } from "../../format.ts";
+
+export { trim } from "../../format.ts";
+
 import { GRADES, type Grade } from "./report.ts";
 
 /** `2.788M`, `14.8T`, `147K`: counts with about four figures. */
 export function count(n: number, figures = 4): string {
-  for (const [unit, size] of [
-    ["T", 1e12],
-    ["B", 1e9],
-    ["M", 1e6],
-    ["K", 1e3],
-  ] as const)
-    if (Math.abs(n) >= size * (unit === "K" ? 10 : 1)) return `${trim(n / size, figures)}${unit}`;
-  return Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : trim(n, figures);
+  const large = inUnits(n, (value) => trim(value, figures), 1e4);
+  return large ?? (Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : trim(n, figures));
 }
 
 /** `$5.576M`. */
@@ -24,9 +22,6 @@ export const signed = (share: number, digits = 1): string =>
 
 /** Whole number with separators. */
 export const whole = (n: number): string => Math.round(n).toLocaleString("en-US");
-
-/** A number cut to so many figures, without trailing zeros. */
-export const trim = (n: number, figures = 3): string => String(Number(n.toPrecision(figures)));
 
 export const worse = (a: Grade, b: Grade): Grade => (GRADES.indexOf(a) >= GRADES.indexOf(b) ? a : b);
 
