@@ -1,5 +1,4 @@
-/**
- * The planner against everything published: npx tsx bench/accuracy.ts [--fit]. Leaves one family out at a time, prints the scoreboard and writes docs/accuracy.md and
+/** The planner against everything published: npx tsx bench/accuracy.ts [--fit]. Leaves one family out at a time, prints the scoreboard and writes docs/accuracy.md and
  * src/plan/accuracy/residuals.ts. `--fit` prints the constants fitted on all rows, to be put into src/plan/constants.ts; nothing is written then.
  */
 import { writeFileSync } from "node:fs";
@@ -26,9 +25,11 @@ writeFileSync(here("docs/accuracy.md"), reportOf(board, CONSTANTS));
 const round = ({ p10, p90 }: { p10: number; p90: number }) => `{ p10: ${p10.toFixed(3)}, p90: ${p90.toFixed(3)} }`;
 writeFileSync(
   here("src/plan/accuracy/residuals.ts"),
-  `/**
- * Measured over predicted time of rows on whose family no constant was fitted: 10th and 90th percentile, families weighing the same. Written by
- * \`npm run accuracy\`. A prediction times these is its 80 % band; \`wholeRuns\` are those judged by their GPU-hours.
+  `/** The planner's measured error, written by \`npm run accuracy\`. */
+
+/**
+ * Measured over predicted time of rows on whose family no constant was fitted: 10th and 90th percentile, families weighing the same.
+ * A prediction times these is its 80 % band; \`wholeRuns\` are those judged by their GPU-hours.
  */
 export const RESIDUALS = { ${round(board.band).slice(2, -2)}, wholeRuns: ${round(board.wholeBand)}, rows: ${board.rows.filter(({ settled }) => !settled.row.apart).length}, coverage: ${board.coverage.toFixed(3)} } as const;
 `,

@@ -1,5 +1,4 @@
-/**
- * How often a model's answer to held-out arithmetic is right, by kind: npx tsx bench/arithmetic.ts models/nano [problems] [--json FILE].
+/** How often a model's answer to held-out arithmetic is right, by kind: npx tsx bench/arithmetic.ts models/nano [problems] [--json FILE].
  * The problems come from the reserved twentieth that training never sees; answers are greedy.
  */
 import { writeFileSync } from "node:fs";

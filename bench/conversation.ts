@@ -1,5 +1,4 @@
-/**
- * How often each answer of one long conversation is right, by its turn: npx tsx bench/conversation.ts models/nano [conversations] [--turns 10] [--kinds add] [--json FILE].
+/** How often each answer of one long conversation is right, by its turn: npx tsx bench/conversation.ts models/nano [conversations] [--turns 10] [--kinds add] [--json FILE].
  * Held-out problems, greedy answers; as in a chat, earlier answers are kept and their thoughts are not. A conversation without room for an answer ends.
  */
 import { writeFileSync } from "node:fs";

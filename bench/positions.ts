@@ -1,5 +1,4 @@
-/**
- * Loss by position: whether a model is as good at the end of its context as at the start: npx tsx bench/positions.ts models/nano [windows] [--json FILE].
+/** Loss by position: whether a model is as good at the end of its context as at the start: npx tsx bench/positions.ts models/nano [windows] [--json FILE].
  * Held-out texts of the built-in corpora, each window as long as the context: "packed" fills it with short problems one after the other, as training does;
  * "conversation" is one long conversation from its first token on, which few fill to the end; what is past in it is read, not measured, as in training.
  */

@@ -1,5 +1,4 @@
-/**
- * Compares Sumbi with what transformers computed of the folders that scripts/sweep.py made: every one must be equal, or refused by name.
+/** Compares Sumbi with what transformers computed of the folders that scripts/sweep.py made: every one must be equal, or refused by name.
  *
  *     python scripts/sweep.py /tmp/sweep && npx tsx scripts/sweep.ts /tmp/sweep [--refused]
  */

@@ -1,3 +1,5 @@
+/** Sumbi's errors: one base class, one kind for each sort of fault. */
+
 /** Base of every error Sumbi raises on purpose. The message says where, what was expected and what came. */
 export class SumbiError extends Error {
   constructor(message: string, options?: ErrorOptions) {

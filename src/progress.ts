@@ -1,3 +1,5 @@
+/** How long jobs report their progress. */
+
 /** One report of a long job. `done` and `total` are in `unit`; `total` 0 means unknown. */
 export interface ProgressReport {
   label: string;

@@ -1,4 +1,4 @@
-// The house: which room may import which, that there are no circles, that rooms are entered by their doors, and where Node's modules may be used.
+// The house: which room may import which, that there are no circles, that rooms are entered by their doors, where Node's modules may be used, and that files say what they are.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,6 +43,13 @@ interface Import {
 const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
   .map((name) => join("src", name).replaceAll("\\", "/"))
   .filter((name) => /\.tsx?$/.test(name) && !/\.test\.tsx?$/.test(name));
+
+/** Sources that are not rooms': benches and scripts. */
+const beside = ["bench", "scripts"].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .map((name) => join(folder, name).replaceAll("\\", "/"))
+    .filter((name) => /\.(ts|mjs|py)$/.test(name)),
+);
 
 /** The file that a specifier means; itself when it is a package or a module of Node. */
 function target(from: string, specifier: string): string {
@@ -139,5 +146,19 @@ describe("the house", () => {
         !NODE_FILES.some((file) => file.test(from)),
     );
     expect(misplaced.map(said)).toEqual([]);
+  });
+
+  it("says in each file's first line what the file is", () => {
+    const silent = [...files, ...beside].filter((file) => {
+      const [first = "", second = ""] = readFileSync(join(ROOT, file), "utf8").split("\n", 2);
+      const says = file.endsWith(".py") ? /^"""\S/ : /^(\/\*\*|\/\/) \S/;
+      // A comment right above a declaration is that declaration's.
+      return (
+        !says.test(first) ||
+        (first.endsWith("*/") &&
+          /^(export )?(async |abstract |default )?(const|let|function|class|interface|type) /.test(second))
+      );
+    });
+    expect(silent).toEqual([]);
   });
 });

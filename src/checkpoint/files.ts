@@ -1,3 +1,4 @@
+/** The files besides config.json and weights that a copy of a Hugging Face folder keeps: tokenizer, template, generation settings. */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";

@@ -1,3 +1,5 @@
+/** The short floats of checkpoints: f32 to bf16, f16 and e4m3, and back. */
+
 /**
  * Conversions between f32 and the short floats that checkpoints store: bf16, f16 and e4m3 (E4M3FN: no
  * infinities, one NaN per sign, largest value 448). Encoders round to nearest, ties to even.

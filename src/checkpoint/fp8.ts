@@ -1,3 +1,4 @@
+/** FP8 (E4M3) matrices with a scale per block or tile: quantized and dequantized. */
 import { ShapeError } from "../errors.ts";
 import { E4M3_MAX, e4m3Code, e4m3Value } from "./floats.ts";
 

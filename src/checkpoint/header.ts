@@ -1,3 +1,4 @@
+/** The JSON header of a safetensors file: read strictly, checked, written. */
 import { visit } from "jsonc-parser";
 import { CheckpointError } from "../errors.ts";
 import { briefJson, parseJson } from "../json.ts";

@@ -1,3 +1,4 @@
+/** Checkpoints: safetensors and Hugging Face folders, read and written; Sumbi's own files among a person's. */
 export {
   type AtomicOptions,
   atomicFile,

@@ -1,3 +1,4 @@
+/** One safetensors file: its tensors read at random, and a new one written. */
 import { type FileHandle, open } from "node:fs/promises";
 import { CheckpointError } from "../errors.ts";
 import { DTYPES, type DType, type HostTensor } from "../tensor/index.ts";

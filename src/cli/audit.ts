@@ -1,3 +1,4 @@
+/** `sumbi audit`: a published claim held against the planner, with its verdict and what it rests on. */
 import { existsSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";

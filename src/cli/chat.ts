@@ -1,3 +1,4 @@
+/** `sumbi chat`: a conversation with a model in the terminal. */
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import type { Command } from "commander";

@@ -1,3 +1,4 @@
+/** `sumbi chips`: the table of accelerators, and under which export rules each may go where. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";

@@ -1,3 +1,4 @@
+/** `sumbi compare`: one training job on several chips, by time, money and law. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { ConfigError, UsageError } from "../errors.ts";

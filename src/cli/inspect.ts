@@ -1,3 +1,4 @@
+/** `sumbi inspect`: what a model is made of and what a token costs. */
 import { readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";

@@ -1,3 +1,4 @@
+/** The export rules' when and where, as options of several verbs give it and as text. */
 import pc from "picocolors";
 import { countryOf, type Verdict } from "../plan/rules/index.ts";
 

@@ -1,3 +1,4 @@
+/** Models and chips as a command line names them: by name, folder or JSON file. */
 import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { bundledModels, findModel, readRegularFile } from "../checkpoint/index.ts";

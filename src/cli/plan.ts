@@ -1,3 +1,4 @@
+/** `sumbi plan`: what training a model costs, in which layout, for how long. */
 import type { Command } from "commander";
 import { ConfigError, UsageError } from "../errors.ts";
 import {

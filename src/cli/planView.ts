@@ -1,3 +1,4 @@
+/** The planner's answers drawn for a terminal. */
 import pc from "picocolors";
 import { inUnits } from "../format.ts";
 import {

@@ -1,3 +1,4 @@
+/** What every verb prints alike: errors, commands to copy, one line of progress. */
 import pc from "picocolors";
 import { count, duration } from "../format.ts";
 import type { OnProgress } from "../progress.ts";

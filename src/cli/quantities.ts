@@ -1,3 +1,4 @@
+/** Option values read from text: amounts with a unit letter, shares, rates, ports, layouts. */
 import { UsageError } from "../errors.ts";
 import { type Layout, nearest } from "../plan/index.ts";
 

@@ -1,3 +1,4 @@
+/** `sumbi runs`: training runs listed, shown and compared. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { UsageError } from "../errors.ts";

@@ -1,3 +1,4 @@
+/** `sumbi tokenizer`: a vocabulary trained, and texts encoded by one. */
 import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";

@@ -1,3 +1,4 @@
+/** `sumbi train`: parses the options of a training run, starts it and shows how it goes. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { UsageError } from "../errors.ts";

@@ -1,3 +1,4 @@
+/** A training run in the terminal: its line, its curve, its samples. */
 import pc from "picocolors";
 import { dollars } from "../format.ts";
 import type { StepRecord } from "../runs/index.ts";

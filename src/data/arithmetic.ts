@@ -1,3 +1,4 @@
+/** Arithmetic problems made from a seed: the question, the working, the answer, and the check of somebody else's. */
 import { mix, Random } from "./random.ts";
 import {
   addWorking,

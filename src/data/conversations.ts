@@ -1,3 +1,4 @@
+/** Conversations of many turns made from a seed, small talk and arithmetic mixed. */
 import { ARITHMETIC_KINDS, type ArithmeticSplit } from "./arithmetic.ts";
 import { Random } from "./random.ts";
 import { type ChatDocument, exchange, problem } from "./smalltalk.ts";

@@ -1,3 +1,4 @@
+/** Documents read from text, JSONL, parquet and built-in sources; broken ones are named and left out or refused. */
 import { DataError } from "../errors.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 import { BUILTINS } from "./builtin.ts";

@@ -1,3 +1,4 @@
+/** Fill-in-the-middle: some documents rearranged so that a model learns to fill a hole. */
 import { mix, Random } from "./random.ts";
 
 export interface FimTokens {

@@ -1,3 +1,4 @@
+/** Training data: sources read, tokenised into shards, and dealt out as batches by a seed. */
 export {
   type ArithmeticKind,
   type ArithmeticProblem,

@@ -1,3 +1,4 @@
+/** Lines of a text file with their places, in bounded memory, in UTF-8 and UTF-16. */
 import { closeSync, readSync } from "node:fs";
 import { openRegularSync } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";

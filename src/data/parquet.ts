@@ -1,3 +1,4 @@
+/** Parquet files: row groups counted, rows read one after the other. */
 import type { FileHandle } from "node:fs/promises";
 import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";

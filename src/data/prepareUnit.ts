@@ -1,3 +1,4 @@
+/** One unit of work of preparing data: its documents tokenised into a shard. */
 import { DataError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { BUILTINS } from "./builtin.ts";

@@ -1,3 +1,4 @@
+/** The worker thread that prepares one unit of data after the other. */
 import { parentPort, workerData } from "node:worker_threads";
 import { SumbiError } from "../errors.ts";
 import { prepareUnit, type UnitJob, type UnitResult } from "./prepareUnit.ts";

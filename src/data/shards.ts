@@ -1,3 +1,4 @@
+/** Shards of tokens on disk: how a token is stored, and the writer. */
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";

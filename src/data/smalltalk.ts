@@ -1,3 +1,4 @@
+/** Small talk and arithmetic as chat documents, made from a seed. */
 import { type ArithmeticKind, type ArithmeticSplit, arithmeticProblem } from "./arithmetic.ts";
 import { Random } from "./random.ts";
 

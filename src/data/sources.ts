@@ -1,3 +1,4 @@
+/** The files that a list of paths means: folders walked, kinds told, duplicates dropped. */
 import { existsSync, lstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { extname, isAbsolute, join, resolve } from "node:path";
 import { escapePath, globSync, isDynamicPattern } from "tinyglobby";

@@ -1,3 +1,4 @@
+/** The tokenizer of a Hugging Face folder, read from its files. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { readRegularText } from "../checkpoint/index.ts";

@@ -1,3 +1,4 @@
+/** Sources cut and gathered into units of about equal size, one for each job of a worker. */
 import { BUILTINS } from "./builtin.ts";
 import { encodingOf } from "./lines.ts";
 import { parquetRowGroups } from "./parquet.ts";

@@ -1,3 +1,4 @@
+/** Somebody else's code run with a time limit. */
 import { Script } from "node:vm";
 import { DataError } from "../errors.ts";
 

@@ -1,3 +1,5 @@
+/** Written-out working that a tiny transformer can learn. */
+
 /**
  * Written-out working that a tiny transformer can learn: every line is one single-digit fact, all its operands stand
  * in the line itself, and every digit it copies stands at a fixed distance (numbers are padded with zeros to equal

@@ -1,3 +1,4 @@
+/** A model that decodes: the prefill and decode graphs, their weights and their caches. */
 import { loadWeights } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import {

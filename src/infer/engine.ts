@@ -1,3 +1,4 @@
+/** What an engine and a language model are: the interfaces between those who ask for tokens and those who compute them. */
 import { SumbiError } from "../errors.ts";
 import type { ModelConfig } from "../model/index.ts";
 

@@ -1,3 +1,5 @@
+/** The gate before the engine: how many may be inside, how many wait, and in which order clients take turns. */
+
 /** The callers of one client that wait, and how many are inside. */
 interface Client {
   taken: number;

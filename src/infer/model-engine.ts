@@ -1,3 +1,4 @@
+/** The engine: requests take turns on one model, are sampled and streamed. */
 import { SumbiError } from "../errors.ts";
 import {
   BusyError,

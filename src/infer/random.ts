@@ -1,3 +1,5 @@
+/** Uniform random numbers from a seed, for sampling. */
+
 /** A deterministic stream of uniform numbers in [0, 1). */
 export type Random = () => number;
 

@@ -1,3 +1,4 @@
+/** From logits to the next token: temperature, top-k, top-p, penalties, log-probabilities. */
 import { RuntimeError } from "../errors.ts";
 import type { Sampling, ScoredId } from "./engine.ts";
 import { type Random, random } from "./random.ts";

@@ -1,3 +1,4 @@
+/** The hooks through which layers get their parameters and products, and the builder that most graphs use. */
 import { ConfigError } from "../errors.ts";
 import {
   add,

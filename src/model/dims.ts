@@ -1,3 +1,5 @@
+/** The letters of dimensions, once for the whole project. */
+
 /**
  * The letters for dimensions, once for the whole project: in variable suffixes (`latent_BSC`), in symbolic
  * dimensions of graphs and in error messages.

@@ -1,3 +1,4 @@
+/** The gated feed-forward block, and the names of its weights. */
 import { mul, silu, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, SwigluWeights } from "./builder.ts";
 

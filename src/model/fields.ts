@@ -1,3 +1,5 @@
+/** The fields of config.json by architecture, with their defaults. */
+
 /**
  * The fields of config.json by architecture. An absent field has the default of transformers 5 (test/fixtures/transformers-defaults.json
  * is their list, and a test compares); null is taken where transformers gives it a meaning, and refused elsewhere.

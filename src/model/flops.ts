@@ -1,3 +1,4 @@
+/** Counts from a config alone: parameters, FLOPs of a token in training and decoding, bytes of cache and weights. */
 import { cacheWidth, headDims, isDeepseek, type ModelConfig, mtpDepth } from "./config.ts";
 import { type Part, parameterKinds } from "./parameters.ts";
 

@@ -1,3 +1,4 @@
+/** Grouped-query attention, for training and with cached rows. */
 import {
   attention,
   causalAttention,

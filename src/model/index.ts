@@ -1,5 +1,4 @@
-/**
- * The model: config.json in, symbolic tensors out. `trainingLoss` for training, `languageModel` for prefill and decode; both are
+/** The model: config.json in, symbolic tensors out. `trainingLoss` for training, `languageModel` for prefill and decode; both are
  * built of the same layers. Everything here runs in a browser.
  */
 

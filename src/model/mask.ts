@@ -1,3 +1,4 @@
+/** The causal mask. */
 import { constant, type Dim, expand, f32, iota, lessEqual, reshape, type Tensor, where } from "../tensor/index.ts";
 
 const HIDDEN = -1e9;

@@ -1,3 +1,4 @@
+/** Multi-head latent attention: expanded for training and prefill, absorbed over cached latents for decoding. */
 import {
   add,
   attention,

@@ -1,3 +1,4 @@
+/** The mixture of experts: routing, the experts' products, the sequence-wise balance loss. */
 import {
   add,
   cast,

@@ -1,3 +1,4 @@
+/** Multi-token prediction: one module of DeepSeek-V3's. */
 import { concat, reshape, rmsNorm, scope, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import type { Routing } from "./moe.ts";

@@ -1,3 +1,4 @@
+/** The parameters of a model by its config: checkpoint keys, shapes, what each belongs to. */
 import {
   attentionBias,
   type DeepseekConfig,

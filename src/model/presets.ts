@@ -1,3 +1,4 @@
+/** Shapes of published models, by name. */
 import { ConfigError } from "../errors.ts";
 import { type ModelConfig, parseConfig } from "./config.ts";
 

@@ -1,3 +1,5 @@
+/** config.json's rope_parameters, in the forms of transformers 4 and 5, checked. */
+
 /** transformers 5's `rope_parameters`: how position angles are made. */
 export interface RopeParameters {
   rope_type: "default" | "linear" | "llama3" | "yarn";

@@ -1,3 +1,4 @@
+/** Rotary position embeddings: frequencies with their scalings, tables of cos and sin. */
 import { headDims, isDeepseek, type ModelConfig } from "./config.ts";
 
 /** Angle per position of each pair of rope dims, and what cos and sin are multiplied by. */

@@ -1,3 +1,4 @@
+/** The transformer: embedding, layers, head; over a whole sequence or behind a cache. */
 import { add, type Dim, dimMul, gather, reshape, rmsNorm, scope, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, isDeepseek, isMoeLayer, type ModelConfig } from "./config.ts";

@@ -1,3 +1,4 @@
+/** Bytes of activations that a layer keeps from forward to backward, tensor by tensor. */
 import { type Attention, type Ffn, headWidths, type LayerRun } from "./architecture.ts";
 import { FP8, HALF, type Redo, redoOf } from "./operations.ts";
 import type { Job, Layout } from "./types.ts";

@@ -1,3 +1,4 @@
+/** A model as the planner sees it: runs of equal layers, their attention and feed-forward blocks. */
 import {
   attentionBias,
   hasMoe,

@@ -1,3 +1,4 @@
+/** Shapes of models behind published runs that have no config.json here. */
 import { type Architecture, gptArchitecture } from "./architecture.ts";
 
 /** Shapes of models behind published runs that have no config.json here. Sources: the papers named; of Qwen3-MoE and Mixtral, their config.json. */

@@ -1,3 +1,4 @@
+/** The band around an estimate of hours, and what it rests on. */
 import { RESIDUALS } from "./accuracy/residuals.ts";
 import type { Source } from "./types.ts";
 

@@ -1,3 +1,4 @@
+/** The table of chips: lookup by name, and a user's own chip from JSON. */
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { GEFORCE, NVIDIA } from "./chips/nvidia.ts";

@@ -1,3 +1,4 @@
+/** Clusters: chips joined by links in tiers, with what each chip's usual network does. */
 import { ConfigError } from "../errors.ts";
 import { SOURCES } from "./sources.ts";
 import type { Chip, Cluster, LinkTier, Source } from "./types.ts";

@@ -1,3 +1,4 @@
+/** Seconds of collective communication over the tiers of a cluster. */
 import type { Constants } from "./constants.ts";
 import type { Cluster, Collective, Group, Layout } from "./types.ts";
 

@@ -1,3 +1,5 @@
+/** The planner's fitted constants and their bounds. */
+
 /**
  * All that is fitted in the planner. Everything else is a data sheet, an architecture or a layout. Each constant is a property of hardware or of
  * common practice that nobody prints on a data sheet; `bounds` says what a physicist would believe before seeing any training run, and a fit may not leave them.

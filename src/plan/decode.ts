@@ -1,3 +1,4 @@
+/** What generating tokens takes on GPUs: operations of a decoding pass, weights and cache held. */
 import { type Architecture, type Attention, type Ffn, headWidths, parameterCount } from "./architecture.ts";
 import { chipOf } from "./chips.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";

@@ -1,3 +1,4 @@
+/** How much of its data sheet a chip gives: clocks, matrix products, memory. */
 import type { Constants } from "./constants.ts";
 import type { Chip, Op, Precision } from "./types.ts";
 

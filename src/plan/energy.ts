@@ -1,3 +1,4 @@
+/** Energy and carbon of a run, by the grid of a country. */
 import { ConfigError } from "../errors.ts";
 import type { Chip, Source } from "./types.ts";
 

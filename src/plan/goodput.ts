@@ -1,3 +1,4 @@
+/** The share of time that counts: failures, checkpoints, restarts. */
 import { ConfigError } from "../errors.ts";
 import type { Source } from "./types.ts";
 

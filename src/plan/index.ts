@@ -1,5 +1,4 @@
-/**
- * The planner: what training and serving a model costs, on which chips, for how long. Pure: no files, no network, runs in a browser.
+/** The planner: what training and serving a model costs, on which chips, for how long. Pure: no files, no network, runs in a browser.
  * `plan` answers a question; the rest is what the answer is made of.
  */
 

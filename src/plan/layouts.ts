@@ -1,3 +1,4 @@
+/** Layouts of a job: how many GPUs they take, whether they are possible, how they are written. */
 import { layerCount } from "./architecture.ts";
 import { shapeProblem } from "./schedule/index.ts";
 import { stageCount } from "./stages.ts";

@@ -1,3 +1,4 @@
+/** Memory of a GPU in training: parameters by what each keeps, gradients, activations, slack. */
 import { keptTensors } from "./activations.ts";
 import { type LayerRun, layerParameters } from "./architecture.ts";
 import { HALF, redoOf } from "./operations.ts";

@@ -1,3 +1,4 @@
+/** Money: owning machines, exchange rates, the lines from a final run to a programme. */
 import { ConfigError } from "../errors.ts";
 import { type Energy, energy } from "./energy.ts";
 import { type Currency, exchangeRate } from "./prices.ts";

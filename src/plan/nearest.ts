@@ -1,3 +1,5 @@
+/** The nearest names to one that is not known. */
+
 /** Candidates by likeness to `wanted`, best first: those that contain it or are contained, then by edit distance. */
 export function nearest(
   wanted: string,

@@ -1,3 +1,4 @@
+/** A layer's list of operations: products and passes over memory, with what recomputation does again. */
 import type { Collective, Group, Job, Op, Precision } from "./types.ts";
 
 /** What a recomputation runs again: attention's core, what is cheap, every second product (and everything cheap). */

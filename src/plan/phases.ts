@@ -1,3 +1,4 @@
+/** A model's training in phases: pretraining, long context, fine-tuning, reinforcement, one plan each. */
 import { ConfigError } from "../errors.ts";
 import { inUnits, trim } from "../format.ts";
 import { BAND_RESTS } from "./band.ts";

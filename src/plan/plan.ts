@@ -1,3 +1,4 @@
+/** The planner's answer: the best layout for a question, its hours, days and money, and the runners-up. */
 import { ConfigError } from "../errors.ts";
 import { inUnits, trim } from "../format.ts";
 import { flopsPerToken, parameterCount } from "./architecture.ts";

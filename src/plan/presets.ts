@@ -1,3 +1,4 @@
+/** Published models as the planner knows them: how they were trained, in which phases. */
 import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";

@@ -1,3 +1,4 @@
+/** Prices of chips for rent and for sale, and exchange rates, with sources and dates. */
 import { ConfigError } from "../errors.ts";
 import { CHIPS } from "./chips.ts";
 import { SOURCES } from "./sources.ts";

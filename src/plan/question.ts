@@ -1,3 +1,4 @@
+/** A question to the planner: its defaults and limits, and the job it means on so many GPUs. */
 import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { type Architecture, architectureOf } from "./architecture.ts";

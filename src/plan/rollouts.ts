@@ -1,3 +1,4 @@
+/** What generating answers for reinforcement learning takes: groups of sequences that end at different lengths. */
 import { ConfigError } from "../errors.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { cacheBytesPerToken, decodeSeconds, type ServingLayout, servedWeightBytes } from "./decode.ts";

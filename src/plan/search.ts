@@ -1,3 +1,4 @@
+/** The search for the fastest layout that fits, from the least bound up. */
 import { ConfigError } from "../errors.ts";
 import { layerCount } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";

@@ -1,3 +1,4 @@
+/** Serving a model: how many tokens a second a group of GPUs prefills and decodes, and what they cost. */
 import { ConfigError } from "../errors.ts";
 import { presetConfig } from "../model/presets.ts";
 import { type Architecture, architectureOf } from "./architecture.ts";

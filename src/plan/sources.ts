@@ -1,3 +1,4 @@
+/** Sources that several tables of the planner quote. */
 import type { Source } from "./types.ts";
 
 /** Sources that several tables quote. A source used once stands where it is used. */

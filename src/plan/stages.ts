@@ -1,3 +1,4 @@
+/** Layers dealt to pipeline stages so that the slowest is as fast as can be. */
 import { ConfigError } from "../errors.ts";
 import { type Architecture, layerCount, layerFlops, mtpLayer } from "./architecture.ts";
 import type { ScheduleName } from "./types.ts";

@@ -1,3 +1,4 @@
+/** One training step timed: compute, communication, pipeline, optimizer. */
 import { ConfigError } from "../errors.ts";
 import { flopsPerToken, headWidths } from "./architecture.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";

@@ -1,3 +1,4 @@
+/** The planner's types: chips, clusters, layouts, jobs, operations, questions and results. */
 import type { ModelConfig } from "../model/config.ts";
 import type { Architecture } from "./architecture.ts";
 import type { Energy } from "./energy.ts";

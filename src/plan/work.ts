@@ -1,3 +1,4 @@
+/** A model's work on one GPU of a layout: the operations of each kind of layer. */
 import { keptBytes, keptHeadBytes } from "./activations.ts";
 import {
   type Attention,

@@ -1,3 +1,4 @@
+/** Recipes by name or path, read as JSON. */
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";

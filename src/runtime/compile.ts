@@ -1,3 +1,4 @@
+/** A graph compiled: an ONNX Runtime session with its provider, threads, constants and packed weights. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+/** The runtime: compiles an ONNX graph and runs it with ONNX Runtime. */
 export { compile, packedWeights } from "./compile.ts";
 export { measureGemmPeak, measureMemoryBandwidth } from "./measure.ts";
 export { ortVersion } from "./ort.ts";

@@ -1,3 +1,4 @@
+/** What this machine can do: its rate of f32 products and of reading memory. */
 import { type HostTensor, hostTensor } from "../tensor/index.ts";
 import { compile } from "./compile.ts";
 import { probeModel } from "./probe.ts";

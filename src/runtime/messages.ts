@@ -1,6 +1,5 @@
-import { nodesOf } from "./onnx-reader.ts";
-
 /** ONNX Runtime's error texts, turned into ours: the graph, the node and its operator, then what is wrong. */
+import { nodesOf } from "./onnx-reader.ts";
 
 /** Why a graph could not be compiled; `onnx` is the model, to find the node that a message leaves out. */
 export function explainCompile(name: string, message: string, onnx: Uint8Array): string {

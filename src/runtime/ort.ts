@@ -1,3 +1,4 @@
+/** ONNX Runtime's C API, called through a foreign function interface. */
 import koffi from "koffi";
 import { RuntimeError } from "../errors.ts";
 import { libraryPath } from "./library.ts";

@@ -1,3 +1,4 @@
+/** Small ONNX models of any operators, written for probes of the runtime. */
 import { DTYPES, type DType, type HostTensor, ProtoWriter } from "../tensor/index.ts";
 
 /** An attribute: an integer, a float, a text, a list of integers or a graph. */

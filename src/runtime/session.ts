@@ -1,3 +1,4 @@
+/** A session of ONNX Runtime: buffers of ours bound to its inputs and outputs, runs, release. */
 import { RuntimeError, ShapeError } from "../errors.ts";
 import { DTYPES, type DType, type HostTensor, sizeOf, type TypedArray } from "../tensor/index.ts";
 import { explainRun } from "./messages.ts";

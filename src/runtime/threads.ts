@@ -1,3 +1,4 @@
+/** The threads that all sessions share, and how many there should be. */
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { ConfigError } from "../errors.ts";

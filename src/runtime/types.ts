@@ -1,3 +1,4 @@
+/** The runtime's types: executables, bindings, options. */
 import type { DType, HostTensor } from "../tensor/index.ts";
 
 /** Where a graph runs. `webgpu` places what it can on the GPU and the rest on the CPU. */

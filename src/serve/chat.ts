@@ -1,3 +1,4 @@
+/** POST /v1/chat/completions: a request planned, answered whole or in pieces. */
 import { ApiError, SumbiError } from "../errors.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 import { checkLeast } from "./bounds.ts";

@@ -1,3 +1,4 @@
+/** POST /v1/completions: prompts planned, answered whole or in pieces, with log-probabilities. */
 import { ApiError, SumbiError } from "../errors.ts";
 import type { Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";

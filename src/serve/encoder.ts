@@ -1,3 +1,4 @@
+/** What turns people's text into ids for a server, and the one that does it in this thread. */
 import type { ChatMessage, ChatTemplateOptions } from "../tokenizer/index.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 

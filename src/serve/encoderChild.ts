@@ -1,3 +1,4 @@
+/** The process that encodes for a server: templates and expressions of somebody else's run here and nowhere else. */
 import { InterruptedError, type TokenizerFiles, tokenizerOf, within } from "../data/index.ts";
 import { SumbiError } from "../errors.ts";
 import type { ChatMessage, ChatTemplateOptions, Tokenizer } from "../tokenizer/index.ts";

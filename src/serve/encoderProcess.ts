@@ -1,3 +1,4 @@
+/** An encoder in a process of its own: started, fed in turns, ended when it takes too long, started again. */
 import { fork } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";

@@ -1,3 +1,4 @@
+/** Errors as OpenAI's clients expect them. */
 import { ApiError } from "../errors.ts";
 import { BusyError, EngineClosedError } from "../infer/index.ts";
 

@@ -1,3 +1,4 @@
+/** The server: OpenAI's API over HTTP, the pages and their API. */
 export { type AppOptions, createApp } from "./app.ts";
 export { planChat } from "./chat.ts";
 export { isLoopback } from "./guard.ts";

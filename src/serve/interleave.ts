@@ -1,3 +1,5 @@
+/** Several streams as one. */
+
 /** Merges streams in the order their items come, each with its stream's index. Ends them all when its consumer stops or one throws. */
 export async function* interleave<T>(
   streams: AsyncGenerator<T, void>[],

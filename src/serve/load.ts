@@ -1,3 +1,4 @@
+/** A model folder opened for serving: tokenizer, weights, engine, what the page is told of them. */
 import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { readJsonFile, readRegularFile, settleFolder } from "../checkpoint/index.ts";

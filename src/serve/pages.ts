@@ -1,3 +1,4 @@
+/** The built pages, sent with the headers that keep them safe. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,3 +1,4 @@
+/** The runs pages' API: lists, records and live streams of training runs. */
 import { Hono } from "hono";
 import { ApiError, CheckpointError } from "../errors.ts";
 import type { RunReader } from "../runs/index.ts";

@@ -1,3 +1,4 @@
+/** A served model, and what requests need of it: bounds, samplings, usage, ids. */
 import { ApiError } from "../errors.ts";
 import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/index.ts";
 import type { RequestBounds } from "./bounds.ts";

@@ -1,3 +1,4 @@
+/** An HTTP server around the app: its port, its timeouts, its end. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";

@@ -1,3 +1,5 @@
+/** Server-sent events: headers and text. */
+
 /** Response headers of a server-sent event stream; the last one keeps reverse proxies from collecting it. */
 export const SSE_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",

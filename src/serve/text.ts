@@ -1,3 +1,5 @@
+/** Text that comes in pieces: stop strings found, thoughts split off. */
+
 /**
  * Finds stop strings in text that comes in pieces. What it lets out never holds a stop string nor the beginning of one
  * that may still complete. The first to complete wins (among those, the longest), however the text was cut.

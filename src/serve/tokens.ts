@@ -1,3 +1,4 @@
+/** Tokens as a server shows them: their bytes and their text. */
 import type { Tokenizer } from "../tokenizer/index.ts";
 
 /** A token decoder for text that comes token by token: what it cannot show yet (half a character) it keeps back. */

@@ -1,3 +1,4 @@
+/** Generated tokens written as text: stop strings, thoughts apart, half characters kept back. */
 import type { GeneratedToken } from "../infer/index.ts";
 import { ReasoningSplit, StopMatcher, THINK_CLOSE, THINK_OPEN } from "./text.ts";
 import type { ServeTokenizer } from "./tokens.ts";

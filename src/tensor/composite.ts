@@ -1,3 +1,4 @@
+/** Composites with their own gradients where that saves passes: dispatch, cross-entropy, attention. */
 import { ShapeError } from "../errors.ts";
 import { custom } from "./custom.ts";
 import { type Dim, show } from "./dims.ts";

@@ -1,3 +1,4 @@
+/** Gradients by a rule of one's own around ordinary operations. */
 import { apply, type Primitive, type Tensor } from "./tensor.ts";
 
 type Backward = (gradients: (Tensor | undefined)[], needed: boolean[]) => (Tensor | undefined)[];

@@ -1,3 +1,4 @@
+/** Axis lengths, numbers or symbols, with the arithmetic that shapes need. */
 import { ShapeError } from "../errors.ts";
 
 /**

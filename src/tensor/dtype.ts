@@ -1,3 +1,5 @@
+/** Element types, and tensors of the host's memory. */
+
 /** Element types, named as in the tensors' file formats. bf16, f16 and fp8 travel as raw bits. */
 export type DType = "f32" | "f64" | "f16" | "bf16" | "f8e4m3" | "i64" | "i32" | "u8" | "i8" | "bool";
 

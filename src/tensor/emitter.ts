@@ -1,3 +1,4 @@
+/** Nodes, constants and shapes of an ONNX graph, collected as primitives write themselves. */
 import { ShapeError } from "../errors.ts";
 import type { Dim, Shape } from "./dims.ts";
 import { DTYPES, type HostTensor, i64 } from "./dtype.ts";

@@ -1,3 +1,4 @@
+/** Reverse-mode differentiation of a graph, by the primitives' rules. */
 import { ShapeError } from "../errors.ts";
 import { sameShape, show } from "./dims.ts";
 import { reachable } from "./onnx.ts";

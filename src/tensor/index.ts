@@ -1,5 +1,4 @@
-/**
- * Symbolic tensors: functions build a graph, `grad` extends it with gradients, `toOnnx` writes it for the runtime.
+/** Symbolic tensors: functions build a graph, `grad` extends it with gradients, `toOnnx` writes it for the runtime.
  * Fast habits: keep activations flattened (x_XD) and weights as the checkpoint has them ([out, in], used with
  * `transB`): rank-2 products become Gemm. Experts: nonZero of the E×X choice sorts assignments by expert, `dispatch`
  * takes each expert's rows, `collect` adds the results up where they came from. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a

@@ -1,3 +1,4 @@
+/** A graph written as an ONNX model: what nobody needs dropped, what is the same merged. */
 import { ShapeError } from "../errors.ts";
 import { Emitter, externalTensor, nodeProto, type OnnxNode, type Target, valueInfo } from "./emitter.ts";
 import { ProtoWriter } from "./protobuf.ts";

@@ -1,3 +1,5 @@
+/** A writer of protocol buffers, as much as ONNX needs. */
+
 /** A protocol-buffers writer: just the wire types that ONNX uses. */
 export class ProtoWriter {
   #chunks: Uint8Array[] = [];

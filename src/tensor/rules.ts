@@ -1,3 +1,4 @@
+/** Every primitive with its rule, in one table. */
 import { all as customs } from "./custom.ts";
 import { all as blocks } from "./ops/blocks.ts";
 import { all as broadcast } from "./ops/broadcast.ts";

@@ -1,3 +1,4 @@
+/** Symbolic tensors: nodes of a graph, primitives, inputs and constants. */
 import { type Dim, type Shape, show } from "./dims.ts";
 import type { DType, HostTensor } from "./dtype.ts";
 import type { Emitter } from "./emitter.ts";

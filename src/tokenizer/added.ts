@@ -1,3 +1,4 @@
+/** Added tokens found in a text before anything is cut or merged. */
 import type { CheckedAddedToken } from "./check.ts";
 
 /** A token of a vocabulary that is looked for in the text itself, before anything is cut or merged. */

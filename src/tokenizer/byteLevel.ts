@@ -1,3 +1,5 @@
+/** The byte-level alphabet of GPT-2. */
+
 /**
  * The byte-level alphabet of GPT-2: every byte has one printable character, so that a vocabulary of strings
  * can hold any bytes. Printable Latin-1 stands for itself, the other 68 bytes for U+0100 and up.

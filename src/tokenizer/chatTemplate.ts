@@ -1,3 +1,4 @@
+/** The chat template that Sumbi writes for the models it trains. */
 import { ASSISTANT, END_THINK, EOS, THINK, USER } from "./special.ts";
 
 /**

@@ -1,3 +1,4 @@
+/** tokenizer.json and tokenizer_config.json checked: the parts that are read here. */
 import { ConfigError } from "../errors.ts";
 
 /** The parts of tokenizer.json that are read here, checked; `size` is one more than the highest id. */

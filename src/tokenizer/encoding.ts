@@ -1,3 +1,4 @@
+/** Text to ids: cut by the stages, merged by the library, remembered by piece. */
 import { ConfigError } from "../errors.ts";
 import { type AddedToken, Matcher } from "./added.ts";
 import type { CheckedTokenizer } from "./check.ts";

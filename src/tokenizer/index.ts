@@ -1,3 +1,4 @@
+/** Tokenizers: byte-level BPE trained, any tokenizer.json run, chats encoded. */
 export { CHAT_TEMPLATE } from "./chatTemplate.ts";
 export type { DigitGroup } from "./rules.ts";
 export * from "./special.ts";

@@ -1,3 +1,4 @@
+/** What is used of @huggingface/tokenizers, with types. */
 import * as library from "@huggingface/tokenizers";
 
 /** What is used of @huggingface/tokenizers; it exports these types in a form that TypeScript cannot find. */

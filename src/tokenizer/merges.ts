@@ -1,3 +1,5 @@
+/** BPE merges learnt from counted words. */
+
 /** One merge of two token ids into the next free id. */
 export type Merge = readonly [left: number, right: number];
 

@@ -1,3 +1,4 @@
+/** How the tokenizers that Sumbi trains cut text before merging: DeepSeek-V3's expressions. */
 import { ConfigError } from "../errors.ts";
 
 /** How many digits may share a token: 3 as in DeepSeek-V3, 1 so that small models can learn arithmetic. */

@@ -1,3 +1,4 @@
+/** People's text kept apart from a chat template's control tokens. */
 import { DataError } from "../errors.ts";
 import { Matcher } from "./added.ts";
 import { END_THINK, THINK } from "./special.ts";

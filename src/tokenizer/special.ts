@@ -1,3 +1,5 @@
+/** DeepSeek's special tokens, as Sumbi's tokenizers have them. */
+
 /** One token that is never cut or merged. `special` ones vanish when decoding with `skipSpecial`. */
 export interface AddedToken {
   content: string;

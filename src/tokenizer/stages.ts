@@ -1,3 +1,4 @@
+/** The normalizers and pre-tokenizers of tokenizer.json, as Hugging Face's own run them. */
 import { ConfigError } from "../errors.ts";
 import { BYTE_CHARS } from "./byteLevel.ts";
 import { ReplaceNormalizer, SplitPreTokenizer } from "./library.ts";

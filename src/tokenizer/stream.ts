@@ -1,3 +1,5 @@
+/** Tokens decoded one after the other, half characters kept back. */
+
 /** What a stream needs of a tokenizer: the bytes of one id, or undefined when the id shows nothing. */
 export type BytesOf = (id: number) => Uint8Array | undefined;
 

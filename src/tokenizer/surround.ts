@@ -1,3 +1,4 @@
+/** The ids that a tokenizer puts before and after a text that stands for itself. */
 import { ConfigError } from "../errors.ts";
 
 /** The ids that a tokenizer puts before and after a text that stands for itself. */

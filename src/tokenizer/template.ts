@@ -1,3 +1,4 @@
+/** Chat templates in Jinja, run with bounds on time and size. */
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { ConfigError, DataError } from "../errors.ts";
 

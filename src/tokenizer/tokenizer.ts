@@ -1,3 +1,4 @@
+/** The tokenizer of a model: text and chats to ids, ids to text. */
 import { ConfigError, DataError } from "../errors.ts";
 import { isControl } from "./added.ts";
 import { bytesPerToken } from "./bound.ts";

@@ -1,3 +1,4 @@
+/** A byte-level BPE vocabulary trained from texts, as tokenizer.json. */
 import { breather } from "../abort.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";

@@ -1,3 +1,4 @@
+/** Words counted in bounded memory. */
 import { flat } from "./flat.ts";
 
 /**

@@ -1,3 +1,4 @@
+/** Balance without a loss: each expert's bias moved by its load. */
 import type { ParameterStore } from "./store.ts";
 
 /** How much a step counts in the moving average of the load. */

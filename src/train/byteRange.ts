@@ -1,3 +1,4 @@
+/** How large bytes may be in this machine's 8-bit products, found by trying. */
 import { compile } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 

@@ -1,3 +1,4 @@
+/** The loss on held-out tokens, by a graph that runs forward only. */
 import { type ModelConfig, modelBuilder, predict } from "../model/index.ts";
 import { type Binding, compile, type Executable } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";

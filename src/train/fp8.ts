@@ -1,3 +1,4 @@
+/** DeepSeek-V3's FP8 training numerics, emulated: tiles, blocks, the product. */
 import type { Product } from "../model/index.ts";
 import {
   abs,

@@ -1,3 +1,4 @@
+/** Training in 8-bit integers as CPUs have them: products, experts and head with their gradients. */
 import type { Product, Routed, Swiglu } from "../model/index.ts";
 import {
   add,

@@ -1,3 +1,4 @@
+/** The memory that a training run will take, estimated by walking its graphs. */
 import { isDeepseek, parameterKinds } from "../model/index.ts";
 import { type Dim, DTYPES, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
 import { pretraining } from "./objectives/pretrain.ts";

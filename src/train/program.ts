@@ -1,3 +1,4 @@
+/** The training graph compiled and bound: micro-batches run, losses and gradients added up. */
 import { ConfigError } from "../errors.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";

@@ -1,3 +1,4 @@
+/** The recipe of a training run: its fields, all faults at once, settings, phases. */
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { JSON_DEPTH, JsonBoundError, parseJson } from "../json.ts";

@@ -1,3 +1,4 @@
+/** Everything that changes over a run, at one step: learning rate, weights of losses. */
 import { batchAt } from "./ramp.ts";
 import type { Phase, Recipe } from "./recipe.ts";
 

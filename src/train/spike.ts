@@ -1,3 +1,5 @@
+/** Whether a loss is a spike, by the losses before it. */
+
 /** What is remembered of the losses so far: moving average and variance, and how many losses in a row lay over the limit. */
 export interface LossHistory {
   averageLoss: number;

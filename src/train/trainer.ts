@@ -1,3 +1,4 @@
+/** The pretraining loop: batches, rates, evaluation, states, and the way back from a loss that is no number. */
 import { SumbiError } from "../errors.ts";
 import { flopsPerToken, mtpDepth } from "../model/index.ts";
 import type { Balance } from "./balance.ts";

@@ -1,1 +1,3 @@
+/** Vite's types for what the pages import. */
+
 /// <reference types="vite/client" />

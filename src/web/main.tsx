@@ -1,3 +1,4 @@
+/** The pages' entry: which page an address shows. */
 import "./styles/base.css";
 import { type ComponentType, render } from "preact";
 import { useEffect, useState } from "preact/hooks";

@@ -1,3 +1,4 @@
+/** Addresses of the pages: which is shown, and links that change it without a load. */
 import { createStore } from "./store.ts";
 
 /** Path and query of the page on show. */

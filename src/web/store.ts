@@ -1,3 +1,4 @@
+/** Values that components watch, and values kept in the browser. */
 import { useEffect, useState } from "preact/hooks";
 
 /** A value that components can watch. Values are replaced, never changed in place. */

@@ -1,3 +1,4 @@
+/** How the pages are built. */
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Plugin } from "vite";
 import { keepForeign } from "./keepForeign.ts";

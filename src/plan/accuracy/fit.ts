@@ -1,3 +1,4 @@
+/** Least squares: the planner's constants fitted to published rows, within their bounds. */
 import { BOUNDS, CONSTANT_NAMES, type ConstantName, type Constants } from "../constants.ts";
 import { predictSeconds, type Settled } from "./predict.ts";
 

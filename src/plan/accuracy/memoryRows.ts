@@ -1,3 +1,4 @@
+/** Published memory per GPU, and what the planner says of each. */
 import { presetConfig } from "../../model/presets.ts";
 import { type Architecture, architectureOf, layerCount } from "../architecture.ts";
 import { ARCHITECTURES } from "../architectures.ts";

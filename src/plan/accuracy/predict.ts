@@ -1,3 +1,4 @@
+/** What the planner says of a published row of speed. */
 import type { Constants } from "../constants.ts";
 import { layoutProblem } from "../layouts.ts";
 import { searchLayouts } from "../search.ts";

@@ -1,3 +1,4 @@
+/** docs/accuracy.md: the scoreboard as Markdown. */
 import { flopsPerToken } from "../architecture.ts";
 import { BAND_RESTS } from "../band.ts";
 import { BOUNDS, CONSTANT_NAMES, type Constants } from "../constants.ts";

@@ -1,6 +1,8 @@
+/** The planner's measured error, written by `npm run accuracy`. */
+
 /**
- * Measured over predicted time of rows on whose family no constant was fitted: 10th and 90th percentile, families weighing the same. Written by
- * `npm run accuracy`. A prediction times these is its 80 % band; `wholeRuns` are those judged by their GPU-hours.
+ * Measured over predicted time of rows on whose family no constant was fitted: 10th and 90th percentile, families weighing the same.
+ * A prediction times these is its 80 % band; `wholeRuns` are those judged by their GPU-hours.
  */
 export const RESIDUALS = {
   p10: 0.864,

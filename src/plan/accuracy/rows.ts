@@ -1,3 +1,4 @@
+/** Published speeds of training runs, with their sources: what the planner is fitted on and judged by. */
 import { presetConfig } from "../../model/presets.ts";
 import { type Architecture, architectureOf, gptArchitecture } from "../architecture.ts";
 import { chipOf } from "../chips.ts";

@@ -1,3 +1,4 @@
+/** The planner's errors on families of rows that no constant was fitted on, and the band made of them. */
 import type { Constants } from "../constants.ts";
 import { fit } from "./fit.ts";
 import { predictSeconds, type Settled } from "./predict.ts";

@@ -1,3 +1,4 @@
+/** What else could explain a claim's hours: understated hours, another chip, another fleet. */
 import type { Chip, Source } from "../types.ts";
 import { dayOf } from "./calendar.ts";
 import type { ClaimAlternative } from "./claim.ts";

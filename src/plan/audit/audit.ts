@@ -1,3 +1,4 @@
+/** The audit of a claim: every check made, believed hours, money, a verdict. */
 import type { ModelConfig } from "../../model/config.ts";
 import { CHANCE_RESTS } from "../band.ts";
 import type { Chip, MemoryBytes, Source } from "../types.ts";

@@ -1,3 +1,4 @@
+/** Checks of an audit: whether the days allow the hours. */
 import { gradeUpTo, trim, whole } from "./figures.ts";
 import type { Check } from "./report.ts";
 import type { Subject } from "./subject.ts";

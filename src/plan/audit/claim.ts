@@ -1,3 +1,4 @@
+/** A claim as JSON: its fields, checked one by one and against each other, and what is read from it. */
 import { z } from "zod";
 import { ConfigError } from "../../errors.ts";
 import { briefJson } from "../../json.ts";

@@ -1,3 +1,4 @@
+/** Numbers and grades as an audit writes them. */
 import { inUnits, trim } from "../../format.ts";
 
 export { trim } from "../../format.ts";

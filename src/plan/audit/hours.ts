@@ -1,3 +1,4 @@
+/** How far a claim's hours can be believed: independent estimates combined. */
 import type { Band, Check, Grade } from "./report.ts";
 import { GRADES } from "./report.ts";
 

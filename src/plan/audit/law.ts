@@ -1,3 +1,4 @@
+/** Checks of an audit: whether the chips could be had lawfully. */
 import type { Source } from "../types.ts";
 import type { Check } from "./report.ts";
 import type { Subject } from "./subject.ts";

@@ -1,3 +1,4 @@
+/** An audit's report as Markdown. */
 import type { Source } from "../types.ts";
 import { count, percent, trim, usd } from "./figures.ts";
 import { type AuditReport, type Band, type Check, type MoneyLine, VERDICTS } from "./report.ts";

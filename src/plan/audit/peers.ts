@@ -1,3 +1,4 @@
+/** Checks of an audit: the claimed rate beside those of comparable published runs. */
 import { hasMoe } from "../../model/config.ts";
 import type { Chip, Precision, Source } from "../types.ts";
 import { presetOf } from "./claim.ts";

@@ -1,3 +1,4 @@
+/** Checks of an audit: peak rates, kernels' floors, pipeline shapes, memory. */
 import { MOST_STAGES } from "../layouts.ts";
 import { shapeProblem, simulate } from "../schedule/index.ts";
 import type { MemoryBytes, Source } from "../types.ts";

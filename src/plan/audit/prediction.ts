@@ -1,3 +1,4 @@
+/** Checks of an audit: the claimed hours beside the planner's. */
 import type { PlanResult } from "../types.ts";
 import { count, percent, trim } from "./figures.ts";
 import type { Check, Grade, Prediction } from "./report.ts";

@@ -1,3 +1,4 @@
+/** What the final run leaves out: experiments, people, machines; as ranges of money. */
 import { owned, PROGRAMME_MULTIPLE } from "../money.ts";
 import type { Chip, Source } from "../types.ts";
 import { count, percent, trim, usd, whole } from "./figures.ts";

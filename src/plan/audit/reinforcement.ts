@@ -1,3 +1,4 @@
+/** Checks of an audit: the answers that reinforcement learning had to generate. */
 import type { Source } from "../types.ts";
 import { count, gradeUpTo, percent, trim, whole } from "./figures.ts";
 import type { Estimate } from "./hours.ts";

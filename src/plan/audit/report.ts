@@ -1,3 +1,4 @@
+/** The shape of an audit's report: grades, checks, bands, verdicts. */
 import type { MemoryBytes, Source, StepEstimate } from "../types.ts";
 import type { Claim } from "./claim.ts";
 

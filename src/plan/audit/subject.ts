@@ -1,3 +1,4 @@
+/** A claim made ready for checks: its work in FLOPs, its rate, its steps. */
 import { type ModelConfig, mtpDepth } from "../../model/config.ts";
 import { countParameters, flopsPerToken } from "../../model/flops.ts";
 import type { Chip } from "../types.ts";

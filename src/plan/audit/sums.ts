@@ -1,3 +1,4 @@
+/** Checks of an audit: whether a claim's own numbers agree with each other. */
 import { GOODPUT_SOURCES } from "../goodput.ts";
 import { count, gradeUpTo, percent, signed, trim, usd, whole } from "./figures.ts";
 import type { Check, Grade } from "./report.ts";

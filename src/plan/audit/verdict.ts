@@ -1,3 +1,4 @@
+/** An audit's verdict, from its checks. */
 import { type AuditReport, type Check, GRADES, type Grade, VERDICTS } from "./report.ts";
 
 /**

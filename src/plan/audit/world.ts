@@ -1,3 +1,4 @@
+/** What an audit asks of the planner: predictions, memory, prices, law. */
 import { ConfigError } from "../../errors.ts";
 import { mtpDepth } from "../../model/config.ts";
 import { chipOf } from "../chips.ts";

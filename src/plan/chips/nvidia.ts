@@ -1,3 +1,4 @@
+/** NVIDIA's chips: data sheets of servers' GPUs and GeForce cards, with sources. */
 import { SOURCES } from "../sources.ts";
 import type { Chip } from "../types.ts";
 

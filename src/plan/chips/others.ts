@@ -1,3 +1,4 @@
+/** Chips of AMD, Google and Chinese makers, and those too little known to plan with. */
 import { SOURCES } from "../sources.ts";
 import type { Chip, ChipFacts } from "../types.ts";
 

@@ -1,3 +1,4 @@
+/** What follows from a data sheet: the export rules' measures, and figures that cannot be true. */
 import type { ChipFacts } from "../types.ts";
 
 /** Bits times dense tera-operations a second, the most over precisions (2 × MacTOPS × bits). Undefined where no rate is published. */

@@ -1,3 +1,4 @@
+/** The claim: DeepSeek-R1, $294,000 for its reinforcement learning and fine-tuning. */
 import type { ClaimInput } from "../audit/claim.ts";
 
 const nature = {

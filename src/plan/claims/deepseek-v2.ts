@@ -1,3 +1,4 @@
+/** The claim: DeepSeek-V2, its GPU-hours. */
 import type { ClaimInput } from "../audit/claim.ts";
 
 const paper = {

@@ -1,3 +1,4 @@
+/** The claim: DeepSeek-V3, 2.788 M GPU-hours and $5.576 M. */
 import type { ClaimInput } from "../audit/claim.ts";
 
 const report = {

@@ -1,3 +1,4 @@
+/** The claims that ship with Sumbi, by name. */
 import { ConfigError } from "../../errors.ts";
 import { type Claim, type ClaimInput, parseClaim } from "../audit/claim.ts";
 import { deepseekR1 } from "./deepseek-r1.ts";

@@ -1,3 +1,4 @@
+/** The claim: Llama 2 70B, its GPU-hours. */
 import type { ClaimInput } from "../audit/claim.ts";
 
 const card = {

@@ -1,3 +1,4 @@
+/** Countries and the groups that the export rules put them in. */
 import { UsageError } from "../../errors.ts";
 import { nearest } from "../nearest.ts";
 import type { Source } from "../types.ts";

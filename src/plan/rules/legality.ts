@@ -1,3 +1,4 @@
+/** Whether a chip could be exported somewhere on a day, and why. */
 import { CHIP_FACTS } from "../chips.ts";
 import type { ChipFacts, Source } from "../types.ts";
 import {

@@ -1,3 +1,4 @@
+/** Letters to single companies that demanded a licence before the rules did. */
 import type { ChipFacts, Source } from "../types.ts";
 import { inScopeSince2023, isChina, isEmbargoedForArms, isMiddleEast } from "./countries.ts";
 import { atLeast, type Held, measure } from "./paragraph.ts";

@@ -1,3 +1,4 @@
+/** What a reader should know beside a verdict of the export rules. */
 import type { ChipFacts, Source } from "../types.ts";
 import { isChina, isEmbargoedForArms, isMacau } from "./countries.ts";
 import type { Eccn } from "./paragraph.ts";

@@ -1,3 +1,4 @@
+/** The tests of ECCN 3A090: measures of a chip against a version's lines. */
 import { performanceDensity, totalProcessingPerformance } from "../chips/physics.ts";
 import type { ChipFacts, Source } from "../types.ts";
 import type { RuleVersion } from "./versions.ts";

@@ -1,3 +1,4 @@
+/** The versions of the export rules by date, with their lines and sources. */
 import type { Source } from "../types.ts";
 
 /** A state of the rules, from its day until the next one's. */

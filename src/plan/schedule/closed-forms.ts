@@ -1,3 +1,4 @@
+/** Idle time of pipeline schedules by the published formulas. */
 import type { StageTimes } from "../types.ts";
 import type { ScheduleShape } from "./shape.ts";
 

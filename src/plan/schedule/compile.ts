@@ -1,3 +1,4 @@
+/** A pipeline schedule with its dependencies resolved, in an order that one pass can time. */
 import { ConfigError } from "../../errors.ts";
 import { B, BW, F, FB, heldPeaks, ITEM, programsOf, W } from "./programs.ts";
 import type { ScheduleShape } from "./shape.ts";

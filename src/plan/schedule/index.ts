@@ -1,3 +1,4 @@
+/** Pipeline schedules: played event by event, drawn, traced, and by closed forms. */
 export { idleSeconds } from "./closed-forms.ts";
 export { chunksOf, rankOf, SCHEDULES, type ScheduleShape, shapeProblem, stagesOf } from "./shape.ts";
 export { activationBytes, breakdown, makespan, simulate, slots } from "./simulate.ts";

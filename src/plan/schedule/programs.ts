@@ -1,3 +1,4 @@
+/** What each rank of a pipeline does in which order: 1F1B, interleaved, zero-bubble, DualPipe and DualPipeV. */
 import type { ScheduleShape } from "./shape.ts";
 
 /** Kinds of work, as the numbers that programs hold. FB: a forward and a whole backward of two chunks, run together. */

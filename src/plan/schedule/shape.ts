@@ -1,3 +1,4 @@
+/** What makes a pipeline schedule possible: its stages, ranks and counts of micro-batches. */
 import { ConfigError } from "../../errors.ts";
 import type { ScheduleInput, ScheduleName } from "../types.ts";
 

@@ -1,3 +1,4 @@
+/** A pipeline schedule played: when each piece of work starts and ends, what is idle, what is held. */
 import { ConfigError } from "../../errors.ts";
 import type { KindSeconds, ScheduleEvent, ScheduleInput, ScheduleResult } from "../types.ts";
 import type { Compiled } from "./compile.ts";

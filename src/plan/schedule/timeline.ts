@@ -1,3 +1,4 @@
+/** A played schedule as a drawing, in SVG. */
 import type { ScheduleEvent, ScheduleResult } from "../types.ts";
 import { eventName } from "./trace.ts";
 

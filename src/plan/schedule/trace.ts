@@ -1,3 +1,4 @@
+/** A played schedule in Chrome's trace format. */
 import type { ScheduleEvent, ScheduleResult } from "../types.ts";
 
 /** An event of Chrome's trace format: "X" a span of `dur` microseconds, "M" a name. */

@@ -1,3 +1,4 @@
+/** Operations on bytes: quantize, dequantize, and products of 8-bit matrices. */
 import { ShapeError } from "../../errors.ts";
 import { show } from "../dims.ts";
 import type { HostTensor } from "../dtype.ts";

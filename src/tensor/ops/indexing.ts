@@ -1,3 +1,4 @@
+/** Operations that pick and place by index: gather, scatter, topK, nonZero, cumsum. */
 import { ShapeError } from "../../errors.ts";
 import { axisOf, type Dim, sameShape, show } from "../dims.ts";
 import { i64 } from "../dtype.ts";

@@ -1,3 +1,4 @@
+/** Operations of neural networks: softmax, RMS norm, rotary embedding. */
 import { ShapeError } from "../../errors.ts";
 import { show } from "../dims.ts";
 import { f32 } from "../dtype.ts";

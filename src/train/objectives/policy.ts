@@ -1,3 +1,4 @@
+/** The objective of reinforcement: clipped policy gradients over sampled answers (GRPO and its kin). */
 import { predict } from "../../model/index.ts";
 import {
   add,

@@ -1,3 +1,4 @@
+/** The objective of pretraining: next token, multi-token prediction, balance. */
 import { mtpDepth, trainingLoss } from "../../model/index.ts";
 import { add, div, mul, type Tensor } from "../../tensor/index.ts";
 import type { Objective } from "../objective.ts";

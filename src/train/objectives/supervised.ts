@@ -1,3 +1,4 @@
+/** The objective of given answers: fine-tuning and distillation. */
 import { predict } from "../../model/index.ts";
 import { add, mul, neg, type Tensor } from "../../tensor/index.ts";
 import type { Objective } from "../objective.ts";

@@ -1,3 +1,4 @@
+/** The chat page: the conversation on show and its parts. */
 import "../styles/chat.css";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { askForKey } from "../net/key.ts";

@@ -1,3 +1,4 @@
+/** The box in which a question is written. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../ui/icons.tsx";
 import { ask, stopCurrent } from "./state.ts";

@@ -1,3 +1,4 @@
+/** The model's name in the top bar, and the dialog that says what it is. */
 import { parametersInWords } from "../../format.ts";
 import { useStore } from "../store.ts";
 import { flatten } from "../ui/flatten.ts";

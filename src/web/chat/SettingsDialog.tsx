@@ -1,3 +1,4 @@
+/** The dialog of sampling settings and the system prompt. */
 import { useStore } from "../store.ts";
 import { Dialog } from "../ui/parts.tsx";
 import { DEFAULTS, settings } from "./state.ts";

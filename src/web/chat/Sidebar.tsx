@@ -1,3 +1,4 @@
+/** The list of conversations, by age. */
 import { useState } from "preact/hooks";
 import { useStore } from "../store.ts";
 import { Icon } from "../ui/icons.tsx";

@@ -1,3 +1,4 @@
+/** What the model thought before it answered, folded or open. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Markdown } from "../text/Markdown.tsx";
 import { duration } from "../ui/format.ts";

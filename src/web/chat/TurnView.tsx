@@ -1,3 +1,4 @@
+/** One question and its answers: edit, retry, copy, figures, failures. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Markdown } from "../text/Markdown.tsx";
 import { Icon } from "../ui/icons.tsx";

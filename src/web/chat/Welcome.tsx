@@ -1,3 +1,4 @@
+/** An empty chat: what the model can do, and questions to begin with. */
 import { useStore } from "../store.ts";
 import { Logo } from "../ui/icons.tsx";
 import { connection } from "./state.ts";

@@ -1,3 +1,4 @@
+/** The numbers under an answer. */
 import { duration } from "../ui/format.ts";
 import type { Answer } from "./types.ts";
 

@@ -1,3 +1,4 @@
+/** The chat's state: settings, conversations and connection, kept in the browser. */
 import { type ChatMessage, type ChatRequest, Fault, fetchModel, type ModelCard, streamChat } from "../net/api.ts";
 import { createStore, readStored, writeStored } from "../store.ts";
 import { splitThought } from "../text/think.ts";

@@ -1,3 +1,4 @@
+/** The chat's types: answers, turns, conversations, settings. */
 import type { FaultKind, Usage } from "../net/api.ts";
 
 /** One answer of the model. `raw` is the content as it came; the thought in it is split off when shown. */

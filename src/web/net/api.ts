@@ -1,3 +1,4 @@
+/** The server's API as the pages use it: JSON, streamed answers, faults in a reader's terms. */
 import { keyRefused, withKey } from "./key.ts";
 import { readSse } from "./sse.ts";
 

@@ -1,3 +1,5 @@
+/** Server-sent events read from a response. */
+
 /** One event of a text/event-stream. */
 export interface SseEvent {
   event: string;

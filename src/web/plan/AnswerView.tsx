@@ -1,3 +1,4 @@
+/** The planner's answer: hours, money, memory, law, drawings. */
 import type { ComponentChildren } from "preact";
 import type { StepEstimate } from "../../plan/index.ts";
 import { Bands } from "./figures/Band.tsx";

@@ -1,3 +1,4 @@
+/** The audit of a claim as a page. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { parseJson } from "../../json.ts";
 import type { AuditReport, Check } from "../../plan/audit/index.ts";

@@ -1,3 +1,4 @@
+/** The planner's controls: model, chips, layout, prices. */
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import { parseJson } from "../../json.ts";

@@ -1,3 +1,4 @@
+/** Every phase of a published model, asked for by hand. */
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { PhasesResult } from "../../plan/index.ts";
 import { useStore } from "../store.ts";

@@ -1,3 +1,4 @@
+/** The planner's page: controls, the answer as it comes, exports. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { go, route } from "../router.ts";
 import { useStore } from "../store.ts";

@@ -1,3 +1,4 @@
+/** The planner's pages by address: the planner and the audits. */
 import "../styles/runs.css";
 import "./plan.css";
 import { route } from "../router.ts";

@@ -1,3 +1,4 @@
+/** The sources that an answer rests on, as a list. */
 import { useId, useRef } from "preact/hooks";
 import type { Source } from "../../plan/index.ts";
 import { Icon } from "../ui/icons.tsx";

@@ -1,3 +1,4 @@
+/** What the planner's worker answers: a form planned, drawn, priced. */
 import { ConfigError } from "../../errors.ts";
 import { parseJson } from "../../json.ts";
 import { audit, parseClaim } from "../../plan/audit/index.ts";

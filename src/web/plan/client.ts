@@ -1,3 +1,4 @@
+/** The page's side of the planner's worker: requests out, answers in, superseded ones ended. */
 import { createStore, type Store } from "../store.ts";
 import type { Reply, Request } from "./messages.ts";
 import workerUrl from "./worker.ts?worker&url";

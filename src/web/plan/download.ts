@@ -1,3 +1,4 @@
+/** An answer as files: CSV, JSON, SVG. */
 import type { Answer, Point } from "./messages.ts";
 
 /** Hands the reader a file. */

@@ -1,3 +1,4 @@
+/** The planner's form: text as typed, read into numbers, and as the page's query. */
 import type { Layout, ScheduleName } from "../../plan/index.ts";
 
 /** What the controls hold, all of it text as typed; "" is the planner's choice. Also the page's query, key by key. */

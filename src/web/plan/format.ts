@@ -1,3 +1,4 @@
+/** Numbers of the planner's pages as text. */
 import type { Layout } from "../../plan/index.ts";
 
 /** 19.926 -> "19.9 s", 0.0121 -> "12.1 ms". */

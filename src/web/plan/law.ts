@@ -1,3 +1,4 @@
+/** The export rules' verdict on a form's chip and place. */
 import type { Chip } from "../../plan/index.ts";
 import { countryName, dayBefore, LAWFUL, legality, type Verdict } from "../../plan/rules/index.ts";
 import type { Form } from "./form.ts";

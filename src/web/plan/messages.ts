@@ -1,3 +1,4 @@
+/** What the planner's page and its worker say to each other. */
 import type { Chip, PhasesResult, PlanResult, ScheduleResult, Source, StepEstimate } from "../../plan/index.ts";
 import type { Fault, Form } from "./form.ts";
 

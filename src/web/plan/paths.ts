@@ -1,3 +1,5 @@
+/** Addresses of the planner's pages. */
+
 /**
  * Addresses of these pages. Sent by `sumbi serve` they are /plan and /plan/audit/<claim>; as a static site they are one
  * file in whatever folder it was put, and the audit is a query, since a static host knows no other addresses.

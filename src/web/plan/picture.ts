@@ -1,3 +1,4 @@
+/** A figure as a PNG. */
 import { cssColor } from "../runs/colors.ts";
 
 const WIDTH = 1080;

@@ -1,3 +1,4 @@
+/** The planner's question that a form asks. */
 import { parseJson } from "../../json.ts";
 import { parseConfig } from "../../model/config.ts";
 import {

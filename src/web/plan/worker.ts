@@ -1,3 +1,4 @@
+/** The worker in which the pages' planner runs. */
 import { z } from "zod";
 import { ask, catalogue, phases, points, report, timeline } from "./answer.ts";
 import { fieldOf, plainly } from "./form.ts";

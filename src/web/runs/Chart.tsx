@@ -1,3 +1,4 @@
+/** Curves over a run's steps, with a cursor shared by all charts. */
 import "uplot/dist/uPlot.min.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";

@@ -1,3 +1,4 @@
+/** Up to six runs laid over each other, live. */
 import { useEffect, useMemo } from "preact/hooks";
 import { createStore, type Store, useStore } from "../store.ts";
 import { dollars, duration, figure, short } from "../ui/format.ts";

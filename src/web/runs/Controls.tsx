@@ -1,3 +1,4 @@
+/** How the curves are shown: axis, smoothing, scale. */
 import { createStore, readStored, useStore, writeStored } from "../store.ts";
 import { AXES, type Axis } from "./curves.ts";
 

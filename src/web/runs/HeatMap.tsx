@@ -1,3 +1,4 @@
+/** The load of every expert over a run, as a map of colours. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useStore } from "../store.ts";
 import { IconButton } from "../ui/parts.tsx";

@@ -1,3 +1,4 @@
+/** A run's events and samples. */
 import { useState } from "preact/hooks";
 import type { RunLog } from "./log.ts";
 

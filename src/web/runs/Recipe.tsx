@@ -1,3 +1,4 @@
+/** A run's resolved recipe, or several side by side. */
 import { useMemo, useState } from "preact/hooks";
 import { flatten } from "../ui/flatten.ts";
 import { CopyButton } from "../ui/parts.tsx";

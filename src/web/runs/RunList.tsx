@@ -1,3 +1,4 @@
+/** The list of runs, live. */
 import { useEffect, useState } from "preact/hooks";
 import { getJson } from "../net/api.ts";
 import { go } from "../router.ts";

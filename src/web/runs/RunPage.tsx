@@ -1,3 +1,4 @@
+/** One run, live: facts, tiles, curves, experts, samples. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { parametersInWords } from "../../format.ts";

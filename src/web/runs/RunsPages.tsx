@@ -1,3 +1,4 @@
+/** The runs pages by address: the list, one run, a comparison. */
 import "../styles/runs.css";
 import { route } from "../router.ts";
 import { useStore } from "../store.ts";

@@ -1,3 +1,5 @@
+/** A curve in a line of text. */
+
 /** The shape of a curve in a line of text. Many values are thinned to what a pixel can show, keeping each one's extremes. */
 export function thin(values: readonly number[], points: number): number[] {
   if (values.length <= points) return [...values];

@@ -1,3 +1,5 @@
+/** Colours of curves and maps. */
+
 /**
  * Colours of curves, told apart also by colour-blind eyes: Okabe and Ito's set (jfly.uni-koeln.de/color, 2008), its
  * yellow left out as it vanishes on white.

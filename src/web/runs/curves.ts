@@ -1,3 +1,4 @@
+/** A run's records as curves: quantities, axes, smoothing, overlays. */
 import { duration, figure, percent, short } from "../ui/format.ts";
 import type { Curve } from "./Chart.tsx";
 import { type RunLog, type StepRecord, smooth } from "./log.ts";

@@ -1,3 +1,4 @@
+/** A run followed for as long as a component is on the page. */
 import { useEffect, useState } from "preact/hooks";
 import { type Store, useStore } from "../store.ts";
 

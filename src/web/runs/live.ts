@@ -1,3 +1,4 @@
+/** Runs followed over the network: streams of records, begun again where they broke off. */
 import type { RunInfo, RunStatus, RunSummary } from "../../runs/index.ts";
 import { Fault, getJson, send } from "../net/api.ts";
 import { readSse } from "../net/sse.ts";

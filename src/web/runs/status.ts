@@ -1,3 +1,4 @@
+/** A run's status: what its log tells, and what only the server knows. */
 import { useEffect, useState } from "preact/hooks";
 import { getJson } from "../net/api.ts";
 import type { RunSummary, Status } from "./live.ts";

@@ -1,3 +1,4 @@
+/** Markdown on the page, block by block, cheap while it grows. */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copyText } from "../ui/copy.ts";
 import { type Block, markdownBlocks } from "./markdown.ts";

@@ -1,3 +1,4 @@
+/** Markdown to safe nodes: blocks, formulas, code. */
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
 import { sanitize } from "./sanitize.ts";
 

@@ -1,3 +1,4 @@
+/** Formulas drawn by KaTeX, within limits. */
 import "katex/dist/katex.min.css";
 import katex from "katex";
 

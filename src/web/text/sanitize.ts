@@ -1,3 +1,4 @@
+/** HTML made safe: the only elements and attributes that Markdown may give. */
 import DOMPurify from "dompurify";
 
 /** The only elements that Markdown can make on these pages. No image, form, SVG, MathML, style or frame among them. */

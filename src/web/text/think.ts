@@ -1,3 +1,5 @@
+/** Thoughts split from an answer. */
+
 /** An answer split into what the model thought and what it says. */
 export interface Split {
   thought: string;

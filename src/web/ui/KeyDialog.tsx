@@ -1,3 +1,4 @@
+/** The dialog that asks for the server's API key. */
 import { useState } from "preact/hooks";
 import { asking, enterKey } from "../net/key.ts";
 import { useStore } from "../store.ts";

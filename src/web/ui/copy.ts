@@ -1,3 +1,5 @@
+/** Text put on the clipboard. */
+
 /** Puts text on the clipboard, also on plain-http pages where the clipboard API is missing; false where it cannot. */
 export async function copyText(text: string): Promise<boolean> {
   try {

@@ -1,3 +1,5 @@
+/** Nested objects as rows of names and values. */
+
 /** A nested object -> rows of "a.b.c" and value; lists of plain values stay in one row. */
 export function flatten(value: unknown, prefix = "", rows: [string, string][] = []): [string, string][] {
   const nested = value !== null && typeof value === "object";

@@ -1,3 +1,5 @@
+/** Numbers, times and bytes of the pages as text. */
+
 /** 1234567 -> "1.23 M": at most three or so figures and a unit letter, as counts of parameters and tokens are read. */
 export function short(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return "–";

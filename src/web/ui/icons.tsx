@@ -1,3 +1,5 @@
+/** Icons and the logo. */
+
 const PATHS = {
   send: "M12 19V5M5.5 11.5 12 5l6.5 6.5",
   stop: "M7 7h10v10H7z",

@@ -1,3 +1,4 @@
+/** Parts of every page: buttons, top bar, dialog. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useStore } from "../store.ts";

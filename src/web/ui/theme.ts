@@ -1,3 +1,4 @@
+/** The theme: light, dark or the system's. */
 import { createStore } from "../store.ts";
 
 export type Theme = "system" | "light" | "dark";

@@ -1,3 +1,4 @@
+/** Figure: values with their 80 % bands. */
 import { logTicks, useWidth } from "./measure.ts";
 
 export interface BandRow {

@@ -1,3 +1,4 @@
+/** The card around a figure, and its legend. */
 import type { ComponentChildren } from "preact";
 
 /** A card with a drawing in it; what carries `data-figure` goes into the exported picture. */

@@ -1,3 +1,4 @@
+/** Figure: layouts and clusters by time and cost. */
 import { useState } from "preact/hooks";
 import type { Point } from "../messages.ts";
 import { logTicks, useWidth } from "./measure.ts";

@@ -1,3 +1,4 @@
+/** Figure: a whole and its parts, side by side. */
 import { useState } from "preact/hooks";
 import { Legend } from "./Figure.tsx";
 import { ticks, useWidth } from "./measure.ts";

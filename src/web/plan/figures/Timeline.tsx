@@ -1,3 +1,4 @@
+/** Figure: a pipeline step, rank by rank. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ScheduleEvent, ScheduleResult } from "../../../plan/index.ts";
 import { cssColor } from "../../runs/colors.ts";

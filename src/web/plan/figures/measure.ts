@@ -1,3 +1,4 @@
+/** Widths and ticks of figures. */
 import { useEffect, useRef, useState } from "preact/hooks";
 
 /** The width that an element has now, for drawings that fill it; `first` until it is known. */

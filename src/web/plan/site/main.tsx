@@ -1,3 +1,4 @@
+/** The planner's pages as a static site: the entry. */
 import "../../styles/base.css";
 import { render } from "preact";
 import { go } from "../../router.ts";

@@ -1,3 +1,4 @@
+/** A Vite plugin that keeps Rollup quiet about zod's notes. */
 import type { Plugin } from "vite";
 
 /** zod's sources carry notes to bundlers in places where Rollup cannot read them; it says so for each, to no use. */

@@ -1,3 +1,4 @@
+/** How the planner's static site is built. */
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import { keepForeign } from "../../keepForeign.ts";
