@@ -1,14 +1,19 @@
-/** How often a model's answer to held-out arithmetic is right, by kind: npx tsx bench/arithmetic.ts models/nano [problems] [--json FILE].
+/** How often a model's answer to held-out arithmetic is right, by kind: npx tsx bench/arithmetic.ts models/nano [problems] [--json FILE [--overwrite]].
  * The problems come from the reserved twentieth that training never sees; answers are greedy.
  */
-import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
 import { resolveModel } from "../src/checkpoint/index.ts";
 import { arithmeticProblem, checkArithmetic } from "../src/data/index.ts";
 import { SAMPLING_DEFAULTS } from "../src/infer/index.ts";
 import { loadModel } from "../src/serve/index.ts";
+import { resultFile } from "./result.ts";
 
-const [model = "models/nano", amount = "500"] = process.argv.slice(2).filter((a) => !a.startsWith("--"));
-const file = process.argv.includes("--json") ? process.argv[process.argv.indexOf("--json") + 1] : undefined;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: "string" }, overwrite: { type: "boolean", default: false } },
+});
+const [model = "models/nano", amount = "500"] = positionals;
+const save = resultFile(values.json, "answers to held-out arithmetic, by kind", values.overwrite);
 const served = await loadModel(resolveModel(model));
 const byKind = new Map<string, { asked: number; right: number }>();
 const wrong: { question: string; said: string; expected: number[] }[] = [];
@@ -49,8 +54,7 @@ const result = {
   seconds: (Date.now() - began) / 1000,
   wrong: wrong.slice(0, 10),
 };
-const json = JSON.stringify(result, null, 2);
-if (file) writeFileSync(file, `${json}\n`);
-process.stdout.write(`${json}\n`);
+save(result);
+process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 await served.engine.close();
 process.exit(0);

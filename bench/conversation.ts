@@ -1,18 +1,24 @@
-/** How often each answer of one long conversation is right, by its turn: npx tsx bench/conversation.ts models/nano [conversations] [--turns 10] [--kinds add] [--json FILE].
+/** How often each answer of one long conversation is right, by its turn: npx tsx bench/conversation.ts models/nano [conversations] [--turns 10] [--kinds add] [--json FILE [--overwrite]].
  * Held-out problems, greedy answers; as in a chat, earlier answers are kept and their thoughts are not. A conversation without room for an answer ends.
  */
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { resolveModel } from "../src/checkpoint/index.ts";
 import { type ArithmeticKind, arithmeticProblem, checkArithmetic } from "../src/data/index.ts";
 import { SAMPLING_DEFAULTS } from "../src/infer/index.ts";
 import { loadModel } from "../src/serve/index.ts";
+import { resultFile } from "./result.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { turns: { type: "string", default: "10" }, kinds: { type: "string" }, json: { type: "string" } },
+  options: {
+    turns: { type: "string", default: "10" },
+    kinds: { type: "string" },
+    json: { type: "string" },
+    overwrite: { type: "boolean", default: false },
+  },
 });
 const [model = "models/nano", amount = "20"] = positionals;
+const save = resultFile(values.json, "answers of one long conversation, by turn", values.overwrite);
 const kinds = values.kinds?.split(",") as ArithmeticKind[] | undefined;
 const turns = Number(values.turns);
 const { engine, tokenizer } = await loadModel(resolveModel(model));
@@ -65,8 +71,7 @@ const result = {
   seconds: (Date.now() - began) / 1000,
   wrong: wrong.slice(0, 10),
 };
-const json = JSON.stringify(result, null, 2);
-if (values.json) writeFileSync(values.json, `${json}\n`);
-process.stdout.write(`${json}\n`);
+save(result);
+process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 await engine.close();
 process.exit(0);

@@ -1,9 +1,9 @@
 // What hostile requests do to the other clients of a server: how long /health takes while they are under way.
-//   npx tsx bench/hostile.ts [MODEL] [--at-once 4] [--rounds 2] [--only NAME] [--out FILE]
+//   npx tsx bench/hostile.ts [MODEL] [--at-once 4] [--rounds 2] [--only NAME] [--out FILE [--overwrite]]
 // MODEL (default models/nano) is served by a process of its own; the requests are sent raw, one at a time and several at once, and another thread asks
 // for /health all the while. Prints the worst time of each, what was answered, and the server's memory; one JSON object with --out.
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Agent, get } from "node:http";
 import { connect } from "node:net";
 import { cpus, loadavg, release } from "node:os";
@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { threadUrl } from "../src/thread.ts";
+import { resultFile } from "./result.ts";
 
 interface Hostile {
   name: string;
@@ -114,6 +115,11 @@ function* hostileRequests(): Generator<Hostile> {
     body: `{"max_tokens":1,"prompt":[${new Array(2000).fill(`"${"ab".repeat(4000)}"`).join(",")}]}`,
   };
   yield {
+    name: "2,000 texts that nearly fill a context, the last one too long",
+    path: completion,
+    body: `{"max_tokens":1,"prompt":[${new Array(1999).fill(`"${"ab".repeat(1000)}"`).join(",")},"${"ab".repeat(3000)}"]}`,
+  };
+  yield {
     name: "2,000 answers",
     path: completion,
     body: `{"max_tokens":1,"prompt":[${new Array(2000).fill('"x"').join(",")}]}`,
@@ -128,15 +134,15 @@ function* hostileRequests(): Generator<Hostile> {
   yield { name: "15 MB of opening brackets", path: chat, body: "[".repeat(15e6) };
 }
 
-/** Asks for /health until told to stop; the thread's only work, so that nothing else delays it. */
+/** Asks for /health until told to end, which it does once the last answer is there; the thread's only work, so that nothing else delays it. */
 function poll(url: string): void {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   let times: number[] = [];
   let asking = true;
   parentPort?.on("message", (word: "report" | "end") => {
-    parentPort?.postMessage(times);
-    times = [];
     if (word === "end") asking = false;
+    else parentPort?.postMessage(times);
+    times = [];
   });
   const ask = (): void => {
     const begun = performance.now();
@@ -144,7 +150,10 @@ function poll(url: string): void {
       response.resume().on("end", () => {
         times.push(performance.now() - begun);
         if (asking) setTimeout(ask, 5);
-        else agent.destroy();
+        else {
+          agent.destroy();
+          parentPort?.close();
+        }
       });
     }).on("error", (error) => {
       throw error;
@@ -227,16 +236,18 @@ async function main(): Promise<void> {
       rounds: { type: "string", default: "2" },
       only: { type: "string" },
       out: { type: "string" },
+      overwrite: { type: "boolean", default: false },
     },
   });
+  const save = resultFile(values.out, "/health while hostile requests are under way", values.overwrite);
   const [model = "models/nano"] = positionals;
   const server = await serve(model);
   process.once("exit", () => server.process.kill());
   const poller = new Worker(threadUrl(import.meta.url, "hostile"), { workerData: { url: server.url } });
-  const report = (word: "report" | "end" = "report"): Promise<Latency> =>
+  const report = (): Promise<Latency> =>
     new Promise((resolve) => {
       poller.once("message", (times: number[]) => resolve(latencyOf(times)));
-      poller.postMessage(word);
+      poller.postMessage("report");
     });
   const rows: object[] = [];
   const say = (name: string, latency: Latency, what: string): void =>
@@ -275,7 +286,6 @@ async function main(): Promise<void> {
     }
   }
   const result = {
-    what: "/health while hostile requests are under way",
     command: `npx tsx bench/hostile.ts ${model} --at-once ${values["at-once"]} --rounds ${values.rounds}`,
     model,
     machine: {
@@ -291,9 +301,11 @@ async function main(): Promise<void> {
     rows,
   };
   console.log(`worst of all ${result.worstMs} ms; the server's memory at most ${result.serverPeakMB ?? "?"} MB`);
-  await report("end");
+  const ended = new Promise((resolve) => poller.once("exit", resolve));
+  poller.postMessage("end");
+  await ended;
   server.process.kill();
-  if (values.out) writeFileSync(values.out, `${JSON.stringify(result, null, 2)}\n`);
+  save(result);
 }
 
 if (isMainThread) await main();

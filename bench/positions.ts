@@ -1,18 +1,19 @@
-/** Loss by position: whether a model is as good at the end of its context as at the start: npx tsx bench/positions.ts models/nano [windows] [--json FILE].
+/** Loss by position: whether a model is as good at the end of its context as at the start: npx tsx bench/positions.ts models/nano [windows] [--json FILE [--overwrite]].
  * Held-out texts of the built-in corpora, each window as long as the context: "packed" fills it with short problems one after the other, as training does;
  * "conversation" is one long conversation from its first token on, which few fill to the end; what is past in it is read, not measured, as in training.
  */
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { resolveModel } from "../src/checkpoint/index.ts";
 import { arithmeticDocument, conversationDocument, encodeDocument, loadTokenizer } from "../src/data/index.ts";
 import { loadModel } from "../src/serve/index.ts";
+import { resultFile } from "./result.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: "string" }, context: { type: "string" } },
+  options: { json: { type: "string" }, overwrite: { type: "boolean", default: false }, context: { type: "string" } },
 });
 const [model = "models/nano", amount = "100"] = positionals;
+const save = resultFile(values.json, "loss by position", values.overwrite);
 const { engine } = await loadModel(resolveModel(model));
 const tokenizer = loadTokenizer(resolveModel(model));
 /** Not the seeds that the built-in corpora have. */
@@ -61,8 +62,8 @@ for (const [name, windows] of Object.entries({ packed, conversation: conversatio
     loss: round(nats / Math.max(1, tokens)),
   }));
 }
-const json = JSON.stringify({ model, context, windows: Number(amount), series }, null, 2);
-if (values.json) writeFileSync(values.json, `${json}\n`);
-process.stdout.write(`${json}\n`);
+const result = { model, context, windows: Number(amount), series };
+save(result);
+process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 await engine.close();
 process.exit(0);

@@ -1,7 +1,6 @@
 // How far low-precision training's gradients are from f32's at a trained model, by parameter: npx tsx bench/precision.ts models/nano
-//   [--sequences 4] [--length 256] [--batches 4] [--json FILE]
+//   [--sequences 4] [--length 256] [--batches 4] [--json FILE [--overwrite]]
 // ‖Δg‖ / ‖g‖ over all weights' gradients of the loss on generated problems, fp8 and int8, each as training computes it; and the same by kind of weight.
-import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { openCheckpoint } from "../src/checkpoint/index.ts";
 import { arithmeticDocument, loadTokenizer } from "../src/data/index.ts";
@@ -18,6 +17,7 @@ import {
   traceTraining,
   WeightQuantizer,
 } from "../src/train/index.ts";
+import { resultFile } from "./result.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,9 +26,11 @@ const { values, positionals } = parseArgs({
     length: { type: "string", default: "256" },
     batches: { type: "string", default: "4" },
     json: { type: "string" },
+    overwrite: { type: "boolean", default: false },
   },
 });
 const [folder = "models/nano"] = positionals;
+const save = resultFile(values.json, "gradients in low precision beside f32", values.overwrite);
 const [sequences, length, batches] = [values.sequences, values.length, values.batches].map(Number) as [
   number,
   number,
@@ -117,7 +119,6 @@ for (const precision of ["fp8", "int8"] as const) {
     kinds: Object.fromEntries(kinds.map((kind) => [kind, round(apart(found, exact, (name) => kindOf(name) === kind))])),
   };
 }
-const text = JSON.stringify(result, null, 2);
-if (values.json) writeFileSync(values.json, `${text}\n`);
-console.log(text);
+save(result);
+console.log(JSON.stringify(result, null, 2));
 process.exit(0);

@@ -1,5 +1,5 @@
 // Training speed of a recipe's model beside PyTorch on the same cores, in one run and in turns:
-//   npx tsx bench/train.ts nano --python python3 [--batch 8] [--steps 12] [--threads 2] [--rounds 2] [--precisions int8,f32] [--variants a,b] [--json FILE]
+//   npx tsx bench/train.ts nano --python python3 [--batch 8] [--steps 12] [--threads 2] [--rounds 2] [--precisions int8,f32] [--variants a,b] [--json FILE [--overwrite]]
 // Peers are bench/peers/train.py's: transformers (eager, as it comes) and the variants of a lean PyTorch V3 (compiled or eager, f32 or
 // bf16 autocast, experts by loop or grouped GEMM). All take forward, backward, clipping and AdamW on the same shapes, in fresh processes.
 import { execFileSync, spawnSync } from "node:child_process";
@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { readRecipe } from "../src/runs/index.ts";
 import { measureGemmPeak, setThreads } from "../src/runtime/index.ts";
 import { parseRecipe, phasesOf, storeOf, suitableLanes, Trainer } from "../src/train/index.ts";
+import { resultFile } from "./result.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,10 +29,12 @@ const { values, positionals } = parseArgs({
         "lean-grouped-compiled-f32-ddp,lean-grouped-eager-f32-ddp,lean-grouped-compiled-f32,lean-loop-compiled-f32,lean-grouped-eager-f32,lean-loop-eager-f32,lean-grouped-compiled-bf16",
     },
     json: { type: "string" },
+    overwrite: { type: "boolean", default: false },
     ours: { type: "boolean", default: false },
   },
 });
 const [name = "nano"] = positionals;
+const save = resultFile(values.json, `training ${name}`, values.overwrite);
 const [batch, steps, threads, rounds] = [values.batch, values.steps, values.threads, values.rounds].map(Number) as [
   number,
   number,
@@ -195,7 +198,6 @@ else {
     };
   };
   const report = {
-    what: `training ${name}`,
     date: new Date().toISOString().slice(0, 10),
     machine: {
       cpu: cpus()[0]?.model,
@@ -207,6 +209,6 @@ else {
     peers: Object.fromEntries(peers.map((peer) => [peer, best(peer)])),
     all: results,
   };
-  if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  save(report);
   process.stdout.write(`${JSON.stringify({ ...report, all: undefined }, null, 2)}\n`);
 }

@@ -1,10 +1,10 @@
 // A model's loss (forward) and training step (loss and all gradients) through the WebGPU provider, compared with the CPU
 // provider output by output and timed beside it, in one run:
 //   npx tsx bench/webgpu.ts [--recipe nano] [--sizes recipe,large] [--batch 8] [--sequence 256] [--threads 2] [--rounds 7]
-//     [--trace 1] [--machine TEXT] [--out FILE]
+//     [--trace 1] [--machine TEXT] [--out FILE [--overwrite]]
 // The library that Sumbi installs has no WebGPU provider, onnxruntime-node's has: `npm i --no-save --ignore-scripts onnxruntime-node`, then
 // SUMBI_ONNXRUNTIME=node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime.so.1. Vulkan must be there (libvulkan.so.1 and a driver). One JSON object on stdout or in FILE; exits with 1 when wrong.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -29,6 +29,7 @@ import {
   storeOf,
   traceTraining,
 } from "../src/train/index.ts";
+import { resultFile } from "./result.ts";
 
 const LIMIT = 1e-3;
 
@@ -43,8 +44,10 @@ const { values } = parseArgs({
     trace: { type: "string", default: "1" },
     machine: { type: "string", default: cpus()[0]?.model ?? "" },
     out: { type: "string" },
+    overwrite: { type: "boolean", default: false },
   },
 });
+const save = resultFile(values.out, "WebGPU beside CPU: loss, and loss with all gradients", values.overwrite);
 const rounds = Number(values.rounds);
 
 /** A model in which the matrix products, not the number of kernels, take the time: about 220M parameters. */
@@ -251,7 +254,6 @@ async function main(): Promise<void> {
     }
   }
   const report = {
-    what: "WebGPU beside CPU: loss, and loss with all gradients",
     date: new Date().toISOString().slice(0, 10),
     machine: values.machine,
     versions: { node: process.version, onnxruntime: ortVersion() },
@@ -261,9 +263,8 @@ async function main(): Promise<void> {
     right,
     cases,
   };
-  const text = `${JSON.stringify(report, null, 1)}\n`;
-  if (values.out) writeFileSync(values.out, text);
-  else process.stdout.write(text);
+  save(report);
+  if (values.out === undefined) process.stdout.write(`${JSON.stringify(report, null, 1)}\n`);
   if (!right) process.exitCode = 1;
 }
 

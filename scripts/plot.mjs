@@ -1,14 +1,27 @@
-// Draws figures of the docs from run logs, as SVG: node scripts/plot.mjs loss OUT.svg RUN… | node scripts/plot.mjs busiest OUT.svg RUN…
+// Draws figures of the docs from run logs, as SVG: node scripts/plot.mjs loss OUT.svg RUN… [--overwrite] | node scripts/plot.mjs busiest OUT.svg RUN…
 // RUN is a run folder (runs/<id>), or label=folder. "loss" draws training (thin, smoothed) and held-out loss; "busiest" the load of the
-// busiest expert of any layer as a multiple of the mean (moving average).
-import { readFileSync, writeFileSync } from "node:fs";
+// busiest expert of any layer as a multiple of the mean (moving average). OUT.svg may be new or an earlier figure of the same kind.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];
-const [kind, out, ...runs] = process.argv.slice(2);
+const args = process.argv.slice(2);
+const [kind, out, ...runs] = args.filter((arg) => arg !== "--overwrite");
 if (!["loss", "busiest"].includes(kind) || !out || runs.length === 0) {
-  console.error("expected: loss|busiest OUT.svg RUN…");
+  console.error("expected: loss|busiest OUT.svg RUN… [--overwrite]");
   process.exit(2);
+}
+const [W, H, L, R, T, B] = [760, 380, 60, 20, 20, 50];
+const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${H}" font-family="system-ui, sans-serif">`;
+const axis = kind === "loss" ? "loss, nats per token" : "busiest expert, × mean";
+if (!args.includes("--overwrite") && existsSync(out)) {
+  const there = readFileSync(out, "utf8");
+  if (!there.startsWith(head) || !there.includes(axis)) {
+    console.error(
+      `${out}: expected no file, or an earlier figure of "${axis}", got another: choose another name, or say --overwrite`,
+    );
+    process.exit(2);
+  }
 }
 
 const series = runs.flatMap((run, i) => {
@@ -44,7 +57,6 @@ function smooth(points, weight) {
   return points.map(([x, y]) => [x, (average = average === undefined ? y : average + weight * (y - average))]);
 }
 
-const [W, H, L, R, T, B] = [760, 380, 60, 20, 20, 50];
 const all = series.flatMap((s) => s.points);
 const xMax = Math.max(...all.map((p) => p[0]));
 const yMin = kind === "busiest" ? 1 : 0;
@@ -68,11 +80,7 @@ const parts = [
   ),
   ...ticks(xMax).map((t) => text([x(t), H - B + 18], t, 'text-anchor="middle"')),
   text([(L + W - R) / 2, H - 12], "step", 'text-anchor="middle"'),
-  text(
-    [16, (T + H - B) / 2],
-    kind === "loss" ? "loss, nats per token" : "busiest expert, × mean",
-    `text-anchor="middle" transform="rotate(-90 16 ${(T + H - B) / 2})"`,
-  ),
+  text([16, (T + H - B) / 2], axis, `text-anchor="middle" transform="rotate(-90 16 ${(T + H - B) / 2})"`),
   ...(kind === "busiest" && yMax > 1.5
     ? [`<line x1="${L}" x2="${W - R}" y1="${y(1.5)}" y2="${y(1.5)}" stroke="#888" stroke-dasharray="2 4"/>`]
     : []),
@@ -85,8 +93,5 @@ const parts = [
       `<line x1="${W - 230}" x2="${W - 200}" y1="${T + 14 + i * 18}" y2="${T + 14 + i * 18}" stroke="${s.color}" stroke-width="${s.width}" ${s.dash ? `stroke-dasharray="${s.dash}"` : ""}/>${text([W - 192, T + 18 + i * 18], s.label)}`,
   ),
 ];
-writeFileSync(
-  out,
-  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${H}" font-family="system-ui, sans-serif"><rect width="${W}" height="${H}" fill="#fff"/>${parts.join("\n")}</svg>\n`,
-);
+writeFileSync(out, `${head}<rect width="${W}" height="${H}" fill="#fff"/>${parts.join("\n")}</svg>\n`);
 console.log(out);

@@ -8,6 +8,9 @@ import { JsonBoundError, JsonScan } from "../json.ts";
  */
 const MAX_VALUES = 2 ** 20;
 const MAX_KEYS = 2 ** 18;
+/** A body may come in so many pieces, and in more only when they hold so many bytes on average: each costs a call, however little is in it. */
+const FREE_PIECES = 4096;
+const LEAST_PIECE_BYTES = 16;
 /** What a body's memory begins with; it doubles. */
 const FIRST_BYTES = 2 ** 14;
 
@@ -18,6 +21,18 @@ const tooLarge = (most: string): ApiError =>
     "invalid_request_error",
     "request_too_large",
   );
+
+/** A body that costs more to take in than it can hold: the rest is not even read. */
+class FloodError extends ApiError {
+  constructor() {
+    super(
+      400,
+      `The request body comes in too many pieces: expected at least ${LEAST_PIECE_BYTES} bytes in each on average, got over ${FREE_PIECES} smaller ones. Send larger chunks`,
+      "invalid_request_error",
+      "too_many_chunks",
+    );
+  }
+}
 
 /** Bytes of bodies that are held at once, of all clients and of one. */
 export class BodyMemory {
@@ -64,7 +79,7 @@ export class BodyMemory {
 
 /**
  * The bytes of a JSON body. Throws ApiError: 413 as soon as it is too large, 400 when it is nested too deeply or breaks off, 415 when it is
- * compressed. The memory is taken for it and given back when `use` has ended.
+ * compressed, 400 and the end of the connection when it comes in crumbs. The memory is taken for it and given back when `use` has ended.
  */
 export async function withBody<T>(
   request: Request,
@@ -82,6 +97,7 @@ export async function withBody<T>(
     );
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(`${maxBytes} bytes`);
   let held = 0;
+  let pieces = 0;
   // copied together as they come: kept apart, pieces of one byte would each take a hundred
   let bytes = new Uint8Array(FIRST_BYTES);
   const scan = new JsonScan({ values: MAX_VALUES, keys: MAX_KEYS });
@@ -89,6 +105,7 @@ export async function withBody<T>(
     memory.take(client, piece.length);
     held += piece.length;
     if (held > maxBytes) throw tooLarge(`${maxBytes} bytes`);
+    if (++pieces > FREE_PIECES && held < LEAST_PIECE_BYTES * pieces) throw new FloodError();
     scan.push(piece);
     if (held > bytes.length) {
       const larger = new Uint8Array(Math.max(2 * bytes.length, held));
@@ -114,12 +131,16 @@ export async function withBody<T>(
   }
 }
 
+/** Emitted on an `Incoming` of which nothing more is wanted, not even to be dropped: who holds the connection ends it with the answer. */
+export const CUT_OFF = "cutOff";
+
 /** Node's own stream of a body (`IncomingMessage`), as far as it is needed. */
 export interface Incoming {
   readonly destroyed: boolean;
   readonly readableEnded: boolean;
   on(event: string, listener: (piece: Uint8Array) => void): unknown;
   off(event: string, listener: (piece: Uint8Array) => void): unknown;
+  emit(event: typeof CUT_OFF): unknown;
   resume(): unknown;
 }
 
@@ -146,7 +167,8 @@ async function eachPiece(
   try {
     for (let next = await read(); !next.done; next = await read()) add(next.value);
   } catch (error) {
-    void drop(reader);
+    if (error instanceof FloodError) void reader.cancel().catch(() => undefined);
+    else void drop(reader);
     throw error;
   }
 }
@@ -163,6 +185,7 @@ function eachPieceOf(incoming: Incoming, add: (piece: Uint8Array) => void): Prom
     const settle = (error?: unknown): void => {
       for (const [event, listener] of listeners) incoming.off(event, listener);
       if (error === undefined) return resolve();
+      if (error instanceof FloodError) incoming.emit(CUT_OFF);
       incoming.resume();
       reject(error as Error);
     };

@@ -4,6 +4,7 @@ import { bytesTokenizer, EOS, fakeModel, hashLogits, served } from "../../test/s
 import { argmax, logSumExp } from "../infer/index.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 import { createApp } from "./app.ts";
+import type { Encoder } from "./encoder.ts";
 
 const app = createApp({ model: served(fakeModel(hashLogits)) });
 interface Body {
@@ -162,4 +163,26 @@ test("stop strings end the text, its tokens and the work", async () => {
   expect(choices[0]!.logprobs.text_offset).toEqual([0, 1, 2, 3, 4, 5, 6]);
   expect(usage).toMatchObject({ completion_tokens: 7 });
   expect(model.counts).toMatchObject({ passes: 10, caches: 0 });
+});
+
+test("a list of prompts is refused at the first that does not fit: those behind it are not encoded, and none at once with too many", async () => {
+  const seen: number[] = [];
+  const model = served(fakeModel(hashLogits));
+  const { contextTokens } = model.engine.limits;
+  const encoder: Encoder = {
+    chat: () => Promise.reject(new Error("not asked")),
+    texts: async (texts) => {
+      seen.push(texts.length);
+      return texts.map((text) => ({ ids: [], count: text === "long" ? contextTokens + 1 : 1 }));
+    },
+    close: async () => undefined,
+  };
+  const prompt = new Array<string>(2000).fill("short").with(100, "long");
+  const answer = await createApp({ model: { ...model, encoder } }).request("/v1/completions", {
+    method: "POST",
+    body: JSON.stringify({ prompt }),
+    headers: { "content-type": "application/json" },
+  });
+  expect([answer.status, await answer.json()]).toMatchObject([400, { error: { code: "context_length_exceeded" } }]);
+  expect(seen).toEqual([64, 64]);
 });

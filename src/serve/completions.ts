@@ -49,24 +49,15 @@ export async function planCompletion(
   served: ServedModel,
   signal?: AbortSignal,
 ): Promise<CompletionPlan> {
-  const { tokenizer } = served;
   checkModel(request.model, served);
   const n = request.n ?? 1;
   const given = promptsOf(request.prompt);
   checkChoices(given.length, n);
-  const encoded = await encodePrompts(given, served, signal);
-  const prompts = encoded.map(({ ids, count, shown }, p): Prompt => {
-    // a model must see something: an empty prompt is the beginning of a text
-    const first = tokenizer.bosId ?? tokenizer.eosIds[0] ?? 0;
-    const maxTokens = maxTokensFor(Math.max(1, count), request.max_tokens ?? 16, served, "prompt");
-    const prompt = given[p] ?? "";
-    const text = !request.echo
-      ? ""
-      : typeof prompt === "string"
-        ? prompt
-        : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
-    return { ids: ids.length > 0 ? ids : [first], text, shown, maxTokens };
-  });
+  const prompts: Prompt[] = [];
+  for (const part of inParts(given)) {
+    const encoded = await encodePrompts(part, served, signal);
+    for (const [prompt, ids] of encoded) prompts.push(promptOf(prompt, ids, request, served));
+  }
   const sampling = samplingsOf(request, served);
   return {
     id: newId("cmpl"),
@@ -81,12 +72,52 @@ export async function planCompletion(
   };
 }
 
+/** Prompts that are encoded at once: one that does not fit is refused before the rest is looked at, and no answer of the encoder is large. */
+const PART_PROMPTS = 64;
+const PART_CHARS = 2 ** 17;
+
+/** The prompts in order, so many at once; one that is longer is alone. */
+function* inParts(given: readonly (string | number[])[]): Generator<(string | number[])[]> {
+  let part: (string | number[])[] = [];
+  let chars = 0;
+  for (const prompt of given) {
+    if (part.length === PART_PROMPTS || (part.length > 0 && chars + prompt.length > PART_CHARS)) {
+      yield part;
+      part = [];
+      chars = 0;
+    }
+    part.push(prompt);
+    chars += prompt.length;
+  }
+  yield part;
+}
+
+/** A prompt as it is answered. Throws ApiError when it does not fit, with the tokens that are asked for. */
+function promptOf(
+  prompt: string | number[],
+  encoded: Encoded & Pick<Prompt, "shown">,
+  request: CompletionRequest,
+  served: ServedModel,
+): Prompt {
+  const { tokenizer } = served;
+  const { ids, count, shown } = encoded;
+  const maxTokens = maxTokensFor(Math.max(1, count), request.max_tokens ?? 16, served, "prompt");
+  // a model must see something: an empty prompt is the beginning of a text
+  const first = tokenizer.bosId ?? tokenizer.eosIds[0] ?? 0;
+  const text = !request.echo
+    ? ""
+    : typeof prompt === "string"
+      ? prompt
+      : tokenizer.decode(prompt.filter((id) => id < tokenizer.vocabSize));
+  return { ids: ids.length > 0 ? ids : [first], text, shown, maxTokens };
+}
+
 /** Texts become ids, with what the tokenizer puts around them; ids are checked. `shown` are those that stand for the text itself. */
 async function encodePrompts(
   given: readonly (string | number[])[],
   served: ServedModel,
   signal: AbortSignal | undefined,
-): Promise<(Encoded & Pick<Prompt, "shown">)[]> {
+): Promise<[prompt: string | number[], Encoded & Pick<Prompt, "shown">][]> {
   const texts = given.filter((prompt) => typeof prompt === "string");
   const { before, after } = served.tokenizer.surrounding;
   let encoded: Encoded[];
@@ -106,14 +137,17 @@ async function encodePrompts(
   return given.map((prompt) => {
     if (typeof prompt !== "string") {
       for (const id of prompt) checkId(id, served, "prompt");
-      return { ids: prompt, count: prompt.length, shown: { from: 0, to: prompt.length } };
+      return [prompt, { ids: prompt, count: prompt.length, shown: { from: 0, to: prompt.length } }];
     }
     const { ids, count } = encoded[next++] ?? { ids: [], count: 0 };
-    return {
-      ids: [...before, ...ids, ...after],
-      count: before.length + count + after.length,
-      shown: { from: before.length, to: before.length + ids.length },
-    };
+    return [
+      prompt,
+      {
+        ids: [...before, ...ids, ...after],
+        count: before.length + count + after.length,
+        shown: { from: before.length, to: before.length + ids.length },
+      },
+    ];
   });
 }
 

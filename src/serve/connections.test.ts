@@ -53,6 +53,22 @@ describe("bodies in chunks", () => {
     expect(told.statuses).toEqual([413]);
   });
 
+  test("that are crumbs by the thousand are refused, and the rest is neither read nor waited for", async () => {
+    const head = `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const some = await raw(server.port, chunkedBytes(CHAT, ask("hi") + " ".repeat(4000), 1));
+    expect(some.json).toMatchObject(hello);
+    const larger = await raw(server.port, chunkedBytes(CHAT, ask("hi") + " ".repeat(100_000), 20));
+    expect(larger.json).toMatchObject(hello);
+    // kept alive by its words, and never at its end
+    for (const half of [false, true]) {
+      const answer = await raw(server.port, head + "1\r\n \r\n".repeat(300_000), { half });
+      expect(answer.statuses).toEqual([400]);
+      expect(answer.json).toEqual(error("too_many_chunks"));
+      expect(answer.headers["connection"]).toBe("close");
+    }
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  });
+
   test("that are no chunks, or both in chunks and of a length", async () => {
     expect(
       await raw(server.port, `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n`),

@@ -2,6 +2,7 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { ApiError } from "../errors.ts";
+import { CUT_OFF } from "./body.ts";
 import { networkOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
 
@@ -24,6 +25,8 @@ interface Exchange {
 export function tendConnections(server: Server): void {
   const open = new Map<Socket, Exchange[]>();
   const ofClient = new Map<string, number>();
+  /** Nothing more is read of these. */
+  const cut = new WeakSet<Socket>();
 
   server.on("connection", (socket: Socket) => {
     const client = networkOf(socket.remoteAddress ?? "");
@@ -50,6 +53,10 @@ export function tendConnections(server: Server): void {
     const exchanges = open.get(request.socket);
     const exchange = { request, response };
     exchanges?.push(exchange);
+    request.once(CUT_OFF, () => {
+      cut.add(request.socket);
+      cutOff(exchange);
+    });
     response.once("close", () => void exchanges?.splice(exchanges.indexOf(exchange), 1));
   });
 
@@ -57,6 +64,8 @@ export function tendConnections(server: Server): void {
   (server as Server & { httpAllowHalfOpen: boolean }).httpAllowHalfOpen = true;
 
   server.on("clientError", (error: NodeJS.ErrnoException & { reason?: string }, socket: Socket) => {
+    // the answer that ends it is under way
+    if (cut.has(socket)) return;
     const exchanges = open.get(socket);
     if (!exchanges || !socket.writable || error.code === "ECONNRESET" || error.code === "EPIPE")
       return void socket.destroy();
@@ -124,6 +133,17 @@ function stillThere(exchanges: readonly Exchange[]): void {
     first.response.once("close", () => clearTimeout(timer));
   };
   ask(0);
+}
+
+/** Takes a request no further: what still comes is dropped before it is parsed, and the connection ends with the answer, once the client could read it. */
+function cutOff({ request: { socket }, response }: Exchange): void {
+  response.shouldKeepAlive = false;
+  socket.removeAllListeners("data");
+  socket.on("data", () => undefined);
+  socket.destroySoon = () => {
+    socket.end();
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  };
 }
 
 const bodyOf = (error: ApiError): string => JSON.stringify(errorBody(error).body);
