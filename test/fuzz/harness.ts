@@ -1,9 +1,10 @@
 // Takes many inputs in, in child processes that may fall: what they did wrong, and where the inputs are that made them.
 import { type ChildProcess, fork } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import type { FromChild, ToChild } from "./child.ts";
 
 export interface Job {
@@ -49,6 +50,8 @@ const WATCH_MS = 100;
 const JOBS_OF_A_CHILD = 1_000;
 const KEPT_OF_A_KIND = 3;
 
+/** By its address: threads of a child that works in another folder start with it too. */
+const TSX = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -77,7 +80,7 @@ class Child {
   constructor() {
     this.process = fork(CHILD, [], {
       cwd: ROOT,
-      execArgv: ["--import", "tsx", "--expose-gc", "--max-old-space-size=800"],
+      execArgv: ["--import", TSX, "--expose-gc", "--max-old-space-size=800"],
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
     this.process.stderr?.on("data", (chunk: Buffer) => (this.said = (this.said + chunk.toString()).slice(-4_000)));
