@@ -6,5 +6,6 @@ export * from "./errors.ts";
 export type { Engine } from "./infer/index.ts";
 export { countParameters, flopsPerToken, type ModelConfig, parseConfig, presetConfig } from "./model/index.ts";
 export type { OnProgress, ProgressReport } from "./progress.ts";
+export { type StartedRun, TrainError, type TrainRequest, type TrainResult, train } from "./runs/index.ts";
 export { createApp, listen, loadModel } from "./serve/index.ts";
 export { parseRecipe, type Recipe, Trainer } from "./train/index.ts";

@@ -3,10 +3,16 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
-import { summarizeParameters } from "../model/index.ts";
-import { prepareRun, RunReader, type TrainOptions, trainRun } from "../runs/index.ts";
-import { measureGemmPeak } from "../runtime/index.ts";
-import { createApp, hasPages, listen, PAGES, pageRoutes } from "../serve/index.ts";
+import {
+  type Outcome,
+  RunReader,
+  type StartedRun,
+  TrainError,
+  type TrainOptions,
+  type TrainRequest,
+  train,
+} from "../runs/index.ts";
+import { createApp, hasPages, listen, PAGES, pageRoutes, type RunningServer } from "../serve/index.ts";
 import { count, progressLine } from "./print.ts";
 import { portNumber } from "./quantities.ts";
 import { listenForStop } from "./stop.ts";
@@ -48,61 +54,72 @@ export function register(program: Command): void {
       const line = progressLine();
       let saying = earlier(flags);
       const stop = listenForStop(() => saying);
-      try {
-        const run = await prepareRun(
-          recipe,
-          flags,
-          async () => (await measureGemmPeak({})).flopsPerSec,
-          line,
-          stop.signal,
-        );
+      let server: RunningServer | undefined;
+      let view = new TrainView(recipe, undefined);
+      const put = (record: unknown) => flags.json && process.stdout.write(`${JSON.stringify(record)}\n`);
+      const settle = async ({ id, recipe: { name, tokens }, parameters, notes, out }: StartedRun): Promise<void> => {
         line.end();
-        const server = flags.web
-          ? await listen(
-              createApp({ runs: new RunReader(flags.runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }),
-              { host: "127.0.0.1", port: flags.port, tryPorts: 20 },
-            )
-          : undefined;
-        const { info } = run.writer;
-        const web = server && `${server.url}/runs/${info.id}`;
-        const view = new TrainView(run.recipe.name, web);
+        if (flags.web) server = await livePage(flags);
+        const web = server && `${server.url}/runs/${id}`;
+        view = new TrainView(name, web);
         view.note(
-          `${pc.bold(info.id)}: ${parametersInWords(summarizeParameters(run.phases[0]!.config))}; ${count(run.recipe.tokens)} tokens${web ? `, live at ${web}` : ""}`,
+          `${pc.bold(id)}: ${parametersInWords(parameters)}; ${count(tokens)} tokens${web ? `, live at ${web}` : ""}`,
         );
-        for (const { level, message } of run.notes) if (level === "info") view.note(message);
-        view.note(pc.dim(`the model will be in ${shortPath(run.out.dir)}`));
+        for (const { level, message } of notes) if (level === "info") view.note(message);
+        view.note(pc.dim(`the model will be in ${shortPath(out)}`));
         saying = "saving, then ending (Ctrl-C again ends at once, losing the steps since the last save)";
-        const outcome = await trainRun(
-          run,
-          {
-            step(record) {
-              if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
-              view.step(record);
-            },
-            record(record) {
-              if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
-              if (record.type === "eval") view.evaluated(record.loss);
-              if (record.type === "load") view.load(record.busiest);
-              // An error is said at the end.
-              if (record.type === "event" && record.level === "warn")
-                view.note(`${pc.yellow(record.level)}: ${record.message}`);
-            },
-            exporting: () =>
-              (saying =
-                "the training is done and the model is being written; ending after that (Ctrl-C again ends at once)"),
+      };
+      try {
+        const outcome = await outcomeOf({
+          ...flags,
+          recipe,
+          signal: stop.signal,
+          onProgress: line,
+          onStart: settle,
+          onStep(record) {
+            put(record);
+            view.step(record);
           },
-          stop.signal,
-        );
+          onRecord(record) {
+            put(record);
+            if (record.type === "eval") view.evaluated(record.loss);
+            if (record.type === "load") view.load(record.busiest);
+            // An error is said at the end.
+            if (record.type === "event" && record.level === "warn")
+              view.note(`${pc.yellow(record.level)}: ${record.message}`);
+          },
+          onExport() {
+            saying =
+              "the training is done and the model is being written; ending after that (Ctrl-C again ends at once)";
+          },
+        });
         view.end();
-        await server?.close();
-        const { lines, exitCode } = describeEnd(outcome, { recipe, runs: flags.runs, id: info.id });
+        const { lines, exitCode } = describeEnd(outcome, { recipe, runs: flags.runs, id: outcome.id });
         process.stderr.write(`${lines.join("\n")}\n`);
         process.exitCode = exitCode;
       } finally {
         line.end();
+        await server?.close();
         stop.end();
       }
     });
+}
+
+const livePage = ({ runs, port }: Flags): Promise<RunningServer> =>
+  listen(createApp({ runs: new RunReader(runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }), {
+    host: "127.0.0.1",
+    port,
+    tryPorts: 20,
+  });
+
+/** How a training ended, well or not. */
+async function outcomeOf(request: TrainRequest): Promise<Outcome & { id: string }> {
+  try {
+    return await train(request);
+  } catch (error) {
+    if (error instanceof TrainError) return { id: error.id, ...error.outcome };
+    throw error;
+  }
 }
 
 function stepOf(text: string): number {

@@ -1,9 +1,11 @@
 /** A run: prepared, trained, logged, saved, resumed, exported, read again. */
 export { clearCache } from "./clear.ts";
+export type { Note } from "./describe.ts";
 export { exportRun } from "./exportRun.ts";
+export { type StartedRun, TrainError, type TrainRequest, type TrainResult, train } from "./frontDoor.ts";
 export { type PreparedRun, prepareRun, type TrainOptions } from "./prepare.ts";
 export { type FollowOptions, type NumberedRecord, RunReader } from "./reader.ts";
-export { readRecipe, recipeNames } from "./recipes.ts";
+export { type RecipeSource, readRecipe, recipeNames } from "./recipes.ts";
 export { removeRepeats } from "./records.ts";
 export type {
   CheckpointRecord,

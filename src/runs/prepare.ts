@@ -24,7 +24,7 @@ import { describeRun, type Note } from "./describe.ts";
 import { checkMemory, lanesThatFit } from "./memory.ts";
 import { modelJsonOf, withTokenizer } from "./modelJson.ts";
 import { chooseOut, type Out } from "./out.ts";
-import { readRecipe } from "./recipes.ts";
+import { type RecipeSource, readRecipe } from "./recipes.ts";
 import { resumeRun } from "./resume.ts";
 import { checkRoom, needsOf } from "./room.ts";
 import type { Binding } from "./schema.ts";
@@ -68,8 +68,8 @@ export interface PreparedRun {
 }
 
 /** Settings on the command line over the recipe file; --data replaces its paths. All paths absolute. */
-function resolveRecipe(name: string, options: TrainOptions): Recipe {
-  const { json, path } = readRecipe(name);
+function resolveRecipe(given: RecipeSource, options: TrainOptions): Recipe {
+  const { json, path } = readRecipe(given);
   let settled = applySettings(json, options.set ?? []);
   if (options.data?.length)
     settled = { ...settled, data: { ...(settled["data"] as object | undefined), paths: options.data } };
@@ -85,15 +85,15 @@ function resolveRecipe(name: string, options: TrainOptions): Recipe {
 
 /** Does everything up to the first step. Bad recipes, missing memory, a folder or disk that will not do end it before any work; so does `signal`, at any time. */
 export async function prepareRun(
-  name: string,
+  source: RecipeSource,
   options: TrainOptions,
   gemmFlopsPerSec: () => Promise<number>,
   onProgress: OnProgress,
   signal?: AbortSignal,
 ): Promise<PreparedRun> {
   if (options.runs.trim() === "") throw new UsageError("--runs: expected a folder, got an empty text");
-  if (options.resume || options.resumeFrom !== undefined) return resumeRun(name, options, onProgress, signal);
-  const given = resolveRecipe(name, options);
+  if (options.resume || options.resumeFrom !== undefined) return resumeRun(source, options, onProgress, signal);
+  const given = resolveRecipe(source, options);
   const sources = findSources(given.data.paths);
   const base = await modelJsonOf(given);
   const recipe = { ...given, lanes: given.lanes ?? lanesThatFit(given, base) };

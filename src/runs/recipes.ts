@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 import { readRegularFile } from "../checkpoint/index.ts";
 import { ConfigError } from "../errors.ts";
-import { checkJsonDepth } from "../json.ts";
+import { checkJsonDepth, parseJson } from "../json.ts";
 
 const RECIPE_BYTES_MAX = 1 << 20;
 
@@ -20,8 +20,23 @@ export const recipeNames = (): string[] =>
 /** One slip makes many errors after it. */
 const ERRORS_SAID = 5;
 
-/** Reads a recipe (JSON with comments) by path, or by the name of one that comes with Sumbi. Throws ConfigError with line and column. */
-export function readRecipe(nameOrPath: string): { json: Record<string, unknown>; path: string } {
+/** A recipe: the name of one that comes with Sumbi, the path of one, or its JSON. */
+export type RecipeSource = string | Readonly<Record<string, unknown>>;
+
+/** Reads a recipe (JSON with comments) by path or name, or takes it as it is. Throws ConfigError with line and column. */
+export function readRecipe(recipe: RecipeSource): { json: Record<string, unknown>; path: string } {
+  return typeof recipe === "string" ? readRecipeFile(recipe) : { json: plainRecipe(recipe), path: "recipe" };
+}
+
+function plainRecipe(recipe: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  try {
+    return parseJson(JSON.stringify(recipe)) as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError(`recipe: expected an object that JSON can hold: ${(error as Error).message}`);
+  }
+}
+
+function readRecipeFile(nameOrPath: string): { json: Record<string, unknown>; path: string } {
   const known = join(RECIPES, `${nameOrPath}.jsonc`);
   const path = existsSync(nameOrPath) ? nameOrPath : known;
   if (!existsSync(path))

@@ -12,7 +12,7 @@ import { checkMemory } from "./memory.ts";
 import { chooseOut } from "./out.ts";
 import type { PreparedRun, TrainOptions } from "./prepare.ts";
 import { RunReader } from "./reader.ts";
-import { readRecipe } from "./recipes.ts";
+import { type RecipeSource, readRecipe } from "./recipes.ts";
 import { checkRoom, needsOf } from "./room.ts";
 import type { RunInfo } from "./schema.ts";
 import { dataOptions, sourceOf } from "./source.ts";
@@ -23,7 +23,7 @@ import { firstWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
 /** The run that --resume means: that of an id, or the newest of a recipe. */
-async function findRun(name: string, { resume, runs }: TrainOptions): Promise<string> {
+async function findRun(source: RecipeSource, { resume, runs }: TrainOptions): Promise<string> {
   const reader = new RunReader(runs);
   if (typeof resume === "string") {
     await reader.info(resume).catch((error: unknown) => {
@@ -33,7 +33,7 @@ async function findRun(name: string, { resume, runs }: TrainOptions): Promise<st
     });
     return resume;
   }
-  const recipeName = String(readRecipe(name).json["name"]);
+  const recipeName = String(readRecipe(source).json["name"]);
   const found = (await reader.list()).find((run) => run.recipeName === recipeName);
   if (found === undefined)
     throw new UsageError(`--resume: found no run of recipe ${recipeName} in ${runs}; sumbi runs lists what there is`);
@@ -42,7 +42,7 @@ async function findRun(name: string, { resume, runs }: TrainOptions): Promise<st
 
 /** Takes a run up again, up to its next step. It is this process's to write from the beginning on, and let go when that fails. */
 export async function resumeRun(
-  name: string,
+  source: RecipeSource,
   options: TrainOptions,
   onProgress: OnProgress,
   signal?: AbortSignal,
@@ -51,7 +51,7 @@ export async function resumeRun(
     throw new UsageError(
       "--resume: a run goes on with the texts that it began with; leave out --data, or start a new run",
     );
-  const writer = await RunWriter.resume(options.runs, await findRun(name, options), onProgress);
+  const writer = await RunWriter.resume(options.runs, await findRun(source, options), onProgress);
   try {
     return await takeUp(writer, options, onProgress, signal);
   } catch (error) {
