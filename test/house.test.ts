@@ -19,14 +19,15 @@ const BELOW: Record<string, readonly string[]> = {
   train: ["model", "runtime", "tensor"],
   infer: ["checkpoint", "model", "runtime", "tensor"],
   runs: ["infer", "train", "data", "checkpoint", "tokenizer", "model", "runtime", "tensor"],
+  reason: ["runs", "infer", "train", "data", "checkpoint", "tokenizer", "model", "runtime", "tensor"],
   serve: ["infer", "runs", "data", "checkpoint", "tokenizer", "model"],
-  cli: ["serve", "runs", "plan", "data", "checkpoint", "tokenizer", "model", "runtime"],
+  cli: ["serve", "reason", "runs", "plan", "data", "checkpoint", "tokenizer", "model", "runtime"],
   web: ["runs", "plan", "model"],
 };
 /** Doors besides a room's own index: parts that are rooms of their own, and what a browser or the planner takes of a larger room. */
 const DOORS = [/^src\/plan\/(audit|claims|rules|schedule)\/index\.ts$/, /^src\/model\/(config|flops|presets)\.ts$/];
 /** Where Node's own modules may be used in rooms that otherwise run in a browser. */
-const NODE_ROOMS = ["cli", "data", "checkpoint", "runs"];
+const NODE_ROOMS = ["cli", "data", "checkpoint", "runs", "reason"];
 const NODE_FILES = [
   /^src\/thread\.ts$/,
   /^src\/runtime\/(compile|library|ort|threads)\.ts$/,

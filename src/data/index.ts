@@ -14,6 +14,7 @@ export { type Broken, type Document, type Fault, type OnBroken, type ReadOptions
 export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 export { encodeDocument } from "./prepareUnit.ts";
+export { hashText, Random } from "./random.ts";
 export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
 export type { Split } from "./shards.ts";
 export { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
@@ -26,3 +27,4 @@ export {
   tokenizerOf,
 } from "./tokenizerFolder.ts";
 export { InterruptedError, within } from "./within.ts";
+export { multiplyWorking, type Working } from "./working.ts";
