@@ -2,7 +2,7 @@
 import { CheckpointError } from "../errors.ts";
 import {
   checkGraphSize,
-  isDeepseek,
+  isLatent,
   listParameters,
   type ModelConfig,
   mtpDepth,
@@ -208,7 +208,7 @@ function refuseUnread(
 /** Whether a tensor belongs to an MTP module that is not read; V3's files have one even where config.json does not count it. */
 function isUnreadMtp(folder: TensorFolder, config: ModelConfig, key: string, read: number): boolean {
   const layer = Number(/^model\.layers\.(\d+)\./.exec(key)?.[1] ?? -1);
-  if (!isDeepseek(config) || layer < config.num_hidden_layers + read) return false;
+  if (!isLatent(config) || layer < config.num_hidden_layers + read) return false;
   return layer < config.num_hidden_layers + mtpDepth(config) || folder.has(`model.layers.${layer}.eh_proj.weight`);
 }
 

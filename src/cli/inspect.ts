@@ -14,8 +14,10 @@ import {
   flopsPerToken,
   hasMoe,
   headDims,
-  isDeepseek,
+  isLatent,
+  layerRuns,
   type ModelConfig,
+  mixtureOf,
   mtpDepth,
   summarizeParameters,
   tensorCount,
@@ -51,11 +53,11 @@ export async function inspect(model: string, sequence: number) {
   const depth = mtpDepth(config);
   const flops = flopsPerToken(config, { sequence });
   const total = config.num_hidden_layers;
-  const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, total) : total;
+  const moe = layerRuns(config).reduce((sum, run) => sum + (run.moe ? run.count : 0), 0);
   return {
     model,
     modelType: config.model_type,
-    layers: { total, dense, moe: total - dense, mtp: depth },
+    layers: { total, dense: total - moe, moe, mtp: depth },
     shape: shapeOf(config),
     /** `mtp` on top of `total`: the modules, which training alone uses. */
     parameters: { ...summarizeParameters(config), parts },
@@ -113,7 +115,7 @@ function shapeOf(config: ModelConfig): Record<string, number | string> {
     heads: config.num_attention_heads,
     "dense FFN": config.intermediate_size,
   };
-  if (isDeepseek(config)) {
+  if (isLatent(config)) {
     shape["head dims"] = `${nope} nope + ${rope} rope, ${value} value`;
     shape["latent ranks"] = `${config.kv_lora_rank} kv, ${config.q_lora_rank ?? "no"} query`;
   } else {
@@ -121,9 +123,10 @@ function shapeOf(config: ModelConfig): Record<string, number | string> {
     shape["head dim"] = value;
   }
   if (hasMoe(config)) {
-    const limited = config.n_group > 1 ? `, from ${config.topk_group} of ${config.n_group} groups` : "";
-    shape.experts = `${config.num_experts_per_tok} of ${config.n_routed_experts} routed${limited}, + ${config.n_shared_experts} shared`;
-    shape["expert FFN"] = config.moe_intermediate_size!;
+    const { experts, perToken, width, shared, groups } = mixtureOf(config);
+    const limited = groups ? `, from ${groups.kept} of ${groups.count} groups` : "";
+    shape.experts = `${perToken} of ${experts} routed${limited}, + ${shared} shared`;
+    shape["expert FFN"] = width;
   }
   return shape;
 }

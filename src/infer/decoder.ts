@@ -3,7 +3,7 @@ import { loadWeights } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import {
   cacheSpec,
-  isDeepseek,
+  isLatent,
   languageModel,
   type ModelConfig,
   modelBuilder,
@@ -106,7 +106,7 @@ export class Decoder implements LanguageModel {
     const compiled = (name: PassName) => pass(name, config, feed, contextTokens, packed);
     const decode = await compiled("decode");
     const prefill = await compiled("prefill");
-    const start = isDeepseek(config) ? prefill : await compiled("start");
+    const start = isLatent(config) ? prefill : await compiled("start");
     const passes = [...new Set([decode, prefill, start])];
     const kept = new Set(passes.flatMap((pass) => pass.kept));
     const released = [...new Set(passes.flatMap((pass) => pass.packed))].filter((name) => !kept.has(name));

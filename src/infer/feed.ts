@@ -7,9 +7,9 @@ import {
   type BuilderOptions,
   blocksOf,
   codeBytes,
-  type DeepseekConfig,
   fromBlocks,
   headDims,
+  type LatentConfig,
   type LatentProducts,
   type ModelConfig,
   type Weight,
@@ -166,7 +166,7 @@ export class Feed {
   #latent(key: string): LatentProducts | undefined {
     const weight = this.#weight(key);
     if (weight.dtype !== "blocks") return undefined;
-    const { num_attention_heads: H, kv_lora_rank: C } = this.config as DeepseekConfig;
+    const { num_attention_heads: H, kv_lora_rank: C } = this.config as LatentConfig;
     const { nope: N, value: P } = headDims(this.config);
     const name = `${key} keys`;
     let keysOf = this.tensors.get(name);

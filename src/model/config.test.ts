@@ -58,7 +58,14 @@ describe("parseConfig", () => {
       defaults: Record<string, Record<string, unknown>>;
     };
     /** What transformers has fields for and no forward pass in f32 reads, or what follows from others. */
-    const NOT_COMPUTED = ["attention_dropout", "output_router_logits", "pretraining_tp", "use_cache", "qk_head_dim"];
+    const NOT_COMPUTED = [
+      "attention_dropout",
+      "output_router_logits",
+      "pretraining_tp",
+      "router_aux_loss_coef",
+      "use_cache",
+      "qk_head_dim",
+    ];
     const WINDOWS = ["layer_types", "max_window_layers", "sliding_window", "use_sliding_window"];
     /** Fields that only DeepSeek's own code knows: their one value is what transformers computes. */
     const ONE_VALUE = {
@@ -68,7 +75,8 @@ describe("parseConfig", () => {
     };
 
     it.each(Object.keys(defaults))("%s", (type) => {
-      const theirs = { ...defaults[type] };
+      const { num_local_experts, ...theirs } = { ...defaults[type] };
+      if (type === "qwen3_moe") theirs.num_experts = num_local_experts;
       const ours: Record<string, unknown> = {
         ...parseConfig(type === "deepseek_v2" ? { model_type: type, num_experts_per_tok: 6 } : { model_type: type }),
       };
@@ -77,7 +85,7 @@ describe("parseConfig", () => {
         rope_parameters: expect.objectContaining(theirs.rope_parameters as object),
         ...(type === "deepseek_v2" && { n_group: 1, topk_group: 1, num_experts_per_tok: 6 }),
         ...(type === "deepseek_v3" && { num_nextn_predict_layers: 0 }),
-        ...((type === "llama" || type === "qwen2") && { head_dim: null }),
+        ...(["llama", "qwen2", "qwen3_moe"].includes(type) && { head_dim: null }),
       };
       for (const field of [...NOT_COMPUTED, ...WINDOWS, ...(type.startsWith("deepseek") ? ["head_dim"] : [])])
         delete theirs[field];

@@ -2,10 +2,22 @@
 import { ConfigError } from "../errors.ts";
 import { briefJson } from "../json.ts";
 import { FIELD_ALIASES, type Fields, type ModelType, SCHEMAS, SIZES, TYPE_ALIASES } from "./fields.ts";
+import { hasMoe, mixtureOf } from "./mixture.ts";
 import { refuseUnbuilt } from "./refused.ts";
 import { type Fault, parseRope, type RopeParameters } from "./rope-parameters.ts";
 
 export type { ModelType } from "./fields.ts";
+export {
+  hasMoe,
+  isMoeLayer,
+  type LayerRun,
+  layerRuns,
+  layersWithMtp,
+  type Mixture,
+  mixtureOf,
+  moeLayers,
+  mtpDepth,
+} from "./mixture.ts";
 export type { RopeParameters } from "./rope-parameters.ts";
 
 export const MODEL_TYPES = Object.keys(SCHEMAS) as ModelType[];
@@ -21,14 +33,15 @@ export type DeepseekV2Config = Resolved<Fields<"deepseek_v2">> & Grouped;
 export type LlamaConfig = Resolved<Fields<"llama">>;
 export type Qwen2Config = Resolved<Fields<"qwen2">>;
 export type Qwen3Config = Resolved<Fields<"qwen3">>;
+export type Qwen3MoeConfig = Resolved<Fields<"qwen3_moe">>;
 
 /** Models with multi-head latent attention and DeepSeekMoE. */
-export type DeepseekConfig = DeepseekV3Config | DeepseekV2Config;
-/** Dense models with grouped-query attention: what DeepSeek-LLM and the R1 distills are. */
-export type DenseConfig = LlamaConfig | Qwen2Config | Qwen3Config;
-export type ModelConfig = DeepseekConfig | DenseConfig;
+export type LatentConfig = DeepseekV3Config | DeepseekV2Config;
+/** Models with grouped-query attention: what DeepSeek-LLM and the R1 distills are. */
+export type GroupedConfig = LlamaConfig | Qwen2Config | Qwen3Config | Qwen3MoeConfig;
+export type ModelConfig = LatentConfig | GroupedConfig;
 
-export const isDeepseek = (config: ModelConfig): config is DeepseekConfig =>
+export const isLatent = (config: ModelConfig): config is LatentConfig =>
   config.model_type === "deepseek_v3" || config.model_type === "deepseek_v2";
 
 export interface ParseOptions {
@@ -104,42 +117,51 @@ function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fa
   const { rope } = headDims(config);
   if (rope > ROPE_MAX)
     fault(
-      isDeepseek(config) ? "qk_rope_head_dim" : "head_dim",
+      isLatent(config) ? "qk_rope_head_dim" : "head_dim",
       `at most ${ROPE_MAX}, since tables of its angles are kept`,
       rope,
     );
-  if (!isDeepseek(config)) {
-    const { head_dim, hidden_size, num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
-    if (heads % keyHeads !== 0) fault("num_key_value_heads", `a divisor of num_attention_heads ${heads}`, keyHeads);
-    if (head_dim === null && hidden_size % heads !== 0)
-      fault("hidden_size", `a multiple of num_attention_heads ${heads} (or a head_dim)`, hidden_size);
-    else if ((head_dim ?? hidden_size / heads) % 2 !== 0)
-      fault("head_dim", "an even number", head_dim ?? hidden_size / heads);
-    return;
-  }
+  if (isLatent(config)) checkLatentHeads(config, raw, fault);
+  else checkHeads(config, fault);
+  if (hasMoe(config)) checkExperts(config, fault);
+}
+
+function checkHeads(config: GroupedConfig, fault: Fault): void {
+  const { head_dim, hidden_size, num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
+  if (heads % keyHeads !== 0) fault("num_key_value_heads", `a divisor of num_attention_heads ${heads}`, keyHeads);
+  if (head_dim === null && hidden_size % heads !== 0)
+    fault("hidden_size", `a multiple of num_attention_heads ${heads} (or a head_dim)`, hidden_size);
+  else if ((head_dim ?? hidden_size / heads) % 2 !== 0)
+    fault("head_dim", "an even number", head_dim ?? hidden_size / heads);
+}
+
+function checkLatentHeads(config: LatentConfig, raw: Record<string, unknown>, fault: Fault): void {
   if (config.qk_rope_head_dim % 2 !== 0) fault("qk_rope_head_dim", "an even number", config.qk_rope_head_dim);
   const { num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
-  if (keyHeads !== heads) {
-    const absent = raw.num_key_value_heads === undefined ? ` (absent means ${keyHeads})` : "";
-    fault(
-      "num_key_value_heads",
-      `num_attention_heads ${heads}, since every head has keys of its own${absent}`,
-      raw.num_key_value_heads,
-    );
-  }
-  if (!hasMoe(config)) return;
-  const { n_routed_experts: experts, num_experts_per_tok: perToken, n_group: groups, topk_group: kept } = config;
-  if (config.moe_intermediate_size === null) fault("moe_intermediate_size", "a positive whole number", null);
-  if (perToken < 1 || perToken > experts) fault("num_experts_per_tok", `1 to n_routed_experts ${experts}`, perToken);
-  if (!isGroupLimited(config)) return;
-  if (experts % groups !== 0) fault("n_group", `a divisor of n_routed_experts ${experts}`, groups);
-  else if (config.model_type === "deepseek_v3" && experts / groups < 2)
-    fault("n_group", `at most ${Math.floor(experts / 2)}, so that a group has two experts`, groups);
-  if (kept > groups) fault("topk_group", `at most n_group ${groups}`, kept);
-  else if (groups <= experts && perToken > (kept * experts) / groups)
+  if (keyHeads === heads) return;
+  const absent = raw.num_key_value_heads === undefined ? ` (absent means ${keyHeads})` : "";
+  fault(
+    "num_key_value_heads",
+    `num_attention_heads ${heads}, since every head has keys of its own${absent}`,
+    raw.num_key_value_heads,
+  );
+}
+
+function checkExperts(config: ModelConfig, fault: Fault): void {
+  const { experts, perToken, width, groups } = mixtureOf(config);
+  if (width === 0) fault("moe_intermediate_size", "a positive whole number", null);
+  const field = config.model_type === "qwen3_moe" ? "num_experts" : "n_routed_experts";
+  if (perToken < 1 || perToken > experts) fault("num_experts_per_tok", `1 to ${field} ${experts}`, perToken);
+  if (groups === undefined) return;
+  const { count, kept, best } = groups;
+  if (experts % count !== 0) fault("n_group", `a divisor of n_routed_experts ${experts}`, count);
+  else if (experts / count < best)
+    fault("n_group", `at most ${Math.floor(experts / 2)}, so that a group has two experts`, count);
+  if (kept > count) fault("topk_group", `at most n_group ${count}`, kept);
+  else if (count <= experts && perToken > (kept * experts) / count)
     fault(
       "num_experts_per_tok",
-      `at most ${(kept * experts) / groups}, the experts of topk_group ${kept} groups`,
+      `at most ${(kept * experts) / count}, the experts of topk_group ${kept} groups`,
       perToken,
     );
 }
@@ -150,27 +172,9 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-/** Whether any layer of the model has routed experts (MTP modules included). */
-export const hasMoe = (config: ModelConfig): config is DeepseekConfig =>
-  isDeepseek(config) &&
-  config.n_routed_experts > 0 &&
-  config.first_k_dense_replace < config.num_hidden_layers + mtpDepth(config);
-
-/** Whether layer `i` (0-based, MTP modules count on from num_hidden_layers) has routed experts. */
-export const isMoeLayer = (config: ModelConfig, i: number): config is DeepseekConfig =>
-  hasMoe(config) && i >= config.first_k_dense_replace;
-
-/** Whether the choice of experts is limited to the best groups. */
-export const isGroupLimited = (config: DeepseekConfig): boolean =>
-  config.n_group > 1 && config.topk_method !== "greedy";
-
-/** Number of multi-token-prediction modules. */
-export const mtpDepth = (config: ModelConfig): number =>
-  config.model_type === "deepseek_v3" ? config.num_nextn_predict_layers : 0;
-
 /** Head dims: `nope` without position, `rope` rotated, `query` = nope + rope, `value`. Grouped-query heads are all rope. */
 export function headDims(config: ModelConfig): { nope: number; rope: number; query: number; value: number } {
-  if (isDeepseek(config)) {
+  if (isLatent(config)) {
     const { qk_nope_head_dim: nope, qk_rope_head_dim: rope, v_head_dim: value } = config;
     return { nope, rope, query: nope + rope, value };
   }
@@ -180,7 +184,7 @@ export function headDims(config: ModelConfig): { nope: number; rope: number; que
 
 /** Numbers cached per token and layer: the latent and the shared rope key, or keys and values of every key head. */
 export function cacheWidth(config: ModelConfig): number {
-  return isDeepseek(config)
+  return isLatent(config)
     ? config.kv_lora_rank + config.qk_rope_head_dim
     : 2 * config.num_key_value_heads * headDims(config).value;
 }
@@ -190,6 +194,10 @@ export const attentionBias = (config: ModelConfig): { qkv: boolean; out: boolean
   config.model_type === "qwen2"
     ? { qkv: true, out: false }
     : { qkv: config.attention_bias, out: config.attention_bias };
+
+/** Whether the heads' queries and keys are normed before they are rotated. */
+export const qkNorm = (config: ModelConfig): boolean =>
+  config.model_type === "qwen3" || config.model_type === "qwen3_moe";
 
 /** Whether dense FFN projections carry a bias. */
 export const mlpBias = (config: ModelConfig): boolean => config.model_type === "llama" && config.mlp_bias;

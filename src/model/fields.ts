@@ -9,7 +9,8 @@ import { z } from "zod";
 /** Expected-texts double as zod messages, so that every fault reads `field: expected …, got …`. */
 const size = z.int({ error: "a positive whole number" }).positive({ error: "a positive whole number" });
 const natural = z.int({ error: "a whole number, 0 or more" }).nonnegative({ error: "a whole number, 0 or more" });
-const layers = size.max(4096, { error: "at most 4096 layers" });
+const MAX_LAYERS = 4096;
+const layers = size.max(MAX_LAYERS, { error: `at most ${MAX_LAYERS} layers` });
 const experts = natural.max(65536, { error: "at most 65536 experts" });
 const positive = z.number({ error: "a positive number" }).positive({ error: "a positive number" });
 const flag = z.boolean({ error: "true or false" });
@@ -173,7 +174,34 @@ const qwen3 = z.object({
   attention_bias: flag.default(false),
 });
 
-export const SCHEMAS = { deepseek_v3: deepseekV3, deepseek_v2: deepseekV2, llama, qwen2, qwen3 };
+const qwen3Moe = z.object({
+  ...common({
+    vocab: 151936,
+    hidden: 2048,
+    intermediate: 6144,
+    layers: 24,
+    heads: 32,
+    keyHeads: 4,
+    positions: 32768,
+    bos: null,
+    eos: null,
+  }),
+  model_type: z.literal("qwen3_moe"),
+  head_dim: size.optional().transform((value) => value ?? null),
+  attention_bias: flag.default(false),
+  moe_intermediate_size: size.default(768),
+  num_experts: experts.default(128),
+  num_experts_per_tok: natural.default(8),
+  norm_topk_prob: flag.default(false),
+  decoder_sparse_step: size.default(1),
+  mlp_only_layers: nullIs(
+    z.array(natural, { error: "a list of layers" }).max(MAX_LAYERS, { error: `at most ${MAX_LAYERS} layers` }),
+    [],
+    [],
+  ),
+});
+
+export const SCHEMAS = { deepseek_v3: deepseekV3, deepseek_v2: deepseekV2, llama, qwen2, qwen3, qwen3_moe: qwen3Moe };
 export type ModelType = keyof typeof SCHEMAS;
 export type Fields<T extends ModelType> = z.output<(typeof SCHEMAS)[T]>;
 
@@ -187,6 +215,7 @@ export const FIELD_ALIASES: Record<ModelType, Record<string, string>> = {
   llama: {},
   qwen2: {},
   qwen3: {},
+  qwen3_moe: { num_local_experts: "num_experts" },
 };
 
 const DENSE_SIZES = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"];
@@ -199,4 +228,5 @@ export const SIZES: Record<ModelType, readonly string[]> = {
   llama: DENSE_SIZES,
   qwen2: DENSE_SIZES,
   qwen3: DENSE_SIZES,
+  qwen3_moe: [...DENSE_SIZES, "moe_intermediate_size", "num_experts", "num_experts_per_tok"],
 };

@@ -1,5 +1,5 @@
 /** Counts from a config alone: parameters, FLOPs of a token in training and decoding, bytes of cache and weights. */
-import { cacheWidth, headDims, isDeepseek, type ModelConfig, mtpDepth } from "./config.ts";
+import { cacheWidth, headDims, isLatent, type ModelConfig, mixtureOf, mtpDepth } from "./config.ts";
 import { type Part, parameterKinds } from "./parameters.ts";
 
 export interface ParameterCount {
@@ -15,8 +15,7 @@ export interface ParameterCount {
  */
 export function countParameters(config: ModelConfig, { mtp = false } = {}): ParameterCount {
   const parts = new Map<Part, { total: number; active: number }>();
-  const [perToken, experts] =
-    isDeepseek(config) && config.n_routed_experts > 0 ? [config.num_experts_per_tok, config.n_routed_experts] : [1, 1];
+  const { perToken, experts } = mixtureOf(config);
   for (const { shape, part, count, routed, sameAs } of parameterKinds(config)) {
     if (sameAs || (part === "MTP" && !mtp)) continue;
     const size = count * shape.reduce((a, b) => a * b, 1);
@@ -114,7 +113,7 @@ export function flopsPerDecodedToken(config: ModelConfig, { context }: { context
   const { num_hidden_layers: layers, num_attention_heads: H } = config;
   const matrices = countMatrices(config, false).reduce((a, { active }) => a + 2 * active, 0);
   const { query, value } = headDims(config);
-  const perPair = isDeepseek(config) ? 2 * config.kv_lora_rank + config.qk_rope_head_dim : query + value;
+  const perPair = isLatent(config) ? 2 * config.kv_lora_rank + config.qk_rope_head_dim : query + value;
   return matrices + 2 * H * perPair * (context + 1) * layers;
 }
 

@@ -10,7 +10,7 @@ import {
   transpose,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { type DenseConfig, headDims } from "./config.ts";
+import { type GroupedConfig, headDims } from "./config.ts";
 import { causalMask } from "./mask.ts";
 import { joinedAttention } from "./mla.ts";
 import { softmaxScale } from "./rope.ts";
@@ -85,7 +85,7 @@ function project(
   { positions_BT, cos, sin, interleaved }: Rope,
   { B, T }: Tokens,
 ) {
-  const config = model.config as DenseConfig;
+  const config = model.config as GroupedConfig;
   const { num_attention_heads: H, num_key_value_heads: J } = config;
   const R = headDims(config).rope;
   const head = (name: "q" | "k" | "v", count: number): Tensor =>

@@ -19,7 +19,7 @@ import {
   where,
 } from "../tensor/index.ts";
 import { type ModelBuilder, ropeFromStart } from "./builder.ts";
-import { type DeepseekConfig, hasMoe, mtpDepth } from "./config.ts";
+import { hasMoe, mtpDepth } from "./mixture.ts";
 import { balanceLoss, type Routing } from "./moe.ts";
 import { mtpModule } from "./mtp.ts";
 import { headKey } from "./parameters.ts";
@@ -120,8 +120,7 @@ export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOpti
   const mtpLosses = mtp.map(({ loss }) => loss);
   let loss = main.loss;
   if (mtpLosses.length > 0) loss = add(loss, mul(div(mtpLosses.reduce(add), mtpLosses.length), lambda));
-  const balanceOf = (routing: Routing) =>
-    scope("balance", () => balanceLoss(config as DeepseekConfig, routing, tokens));
+  const balanceOf = (routing: Routing) => scope("balance", () => balanceLoss(config, routing, tokens));
   const balanced = alpha > 0 && hasMoe(config) && read.routings.length > 0;
   const balance = balanced ? read.routings.map(balanceOf).reduce(add) : undefined;
   if (balance) loss = add(loss, mul(balance, scalar(alpha)));

@@ -19,7 +19,7 @@ import {
   transpose,
 } from "../tensor/index.ts";
 import type { LatentProducts, ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { type DeepseekConfig, headDims } from "./config.ts";
+import { headDims, type LatentConfig } from "./config.ts";
 import { causalMask } from "./mask.ts";
 import { softmaxScale } from "./rope.ts";
 
@@ -61,7 +61,7 @@ export function cachedLatentAttention(
   past_BSW: Tensor,
   expanded = false,
 ): { out_XD: Tensor; row_BTW: Tensor } {
-  const config = model.config as DeepseekConfig;
+  const config = model.config as LatentConfig;
   const { B, T, X } = tokens;
   const { kv_lora_rank: C, num_attention_heads: H } = config;
   const { nope: N, rope: R, value: P } = headDims(config);
@@ -128,7 +128,7 @@ export function joinedAttention(
 
 /** The normed latent and the rotated key that all heads share. */
 function latentOf(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { B, T }: Tokens) {
-  const config = model.config as DeepseekConfig;
+  const config = model.config as LatentConfig;
   const { kv_lora_rank: C, qk_rope_head_dim: R } = config;
   const [compressed_XC, kRope_XR] = split(model.linear(x_XD, `${at}.kv_a_proj_with_mqa`), 1, [C, R]);
   const latent_XC = rmsNorm(compressed_XC, model.weight(`${at}.kv_a_layernorm.weight`), LATENT_EPSILON);
@@ -137,7 +137,7 @@ function latentOf(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, {
 
 /** Queries of every head, through their own latent when the model has one; the rope part is rotated. */
 function queries(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { B, T }: Tokens) {
-  const config = model.config as DeepseekConfig;
+  const config = model.config as LatentConfig;
   const { nope: N, rope: R } = headDims(config);
   const rank = config.q_lora_rank;
   const latent = () =>

@@ -32,8 +32,9 @@ import {
   zerosLike,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Tokens } from "./builder.ts";
-import { type DeepseekConfig, isGroupLimited } from "./config.ts";
+import type { ModelConfig } from "./config.ts";
 import { feedForward, swigluWeights } from "./ffn.ts";
+import { type Mixture, mixtureOf } from "./mixture.ts";
 
 /** Lower than any score: an expert of a group that was not chosen. */
 const EXCLUDED = -1e30;
@@ -58,44 +59,45 @@ export function mixture(
   at: string,
   tokens: Tokens,
 ): { out_XD: Tensor; routing: Routing } {
-  const config = model.config as DeepseekConfig;
   const routing = route(model, x_XD, at);
-  const shared_XD = config.n_shared_experts > 0 ? feedForward(model, x_XD, `${at}.shared_experts`) : zerosLike(x_XD);
+  const shared_XD =
+    mixtureOf(model.config).shared > 0 ? feedForward(model, x_XD, `${at}.shared_experts`) : zerosLike(x_XD);
   return { out_XD: addExperts(model, x_XD, at, routing, tokens, shared_XD), routing };
 }
 
 /**
  * Scores and choice. V3: sigmoid scores, choice by score + correction bias (bias and choice get no gradient), weights from
- * the scores alone. V2: softmax scores. Experts outside the best groups count as −∞, as in DeepSeek's code.
+ * the scores alone. Elsewhere: softmax scores. Experts outside the best groups count as −∞, as in DeepSeek's code.
  */
 export function route(model: ModelBuilder, x_XD: Tensor, at: string): Routing {
-  const config = model.config as DeepseekConfig;
-  const { n_routed_experts: E, num_experts_per_tok: K } = config;
+  const { experts: E, perToken: K, scores, groups, normalized, scaling } = mixtureOf(model.config);
   const logits_XE = model.linear(x_XD, `${at}.gate`);
-  const scores_XE = config.scoring_func === "sigmoid" ? sigmoid(logits_XE) : softmax(logits_XE);
+  const scores_XE = scores === "sigmoid" ? sigmoid(logits_XE) : softmax(logits_XE);
   const bias = `${at}.gate.e_score_correction_bias`;
   const free = stopGradient(scores_XE);
   const choice_XE = model.has(bias) ? add(free, model.weight(bias)) : free;
-  const { indices: experts_XK } = topK(isGroupLimited(config) ? keepBestGroups(config, choice_XE) : choice_XE, K);
+  const { indices: experts_XK } = topK(groups ? keepBestGroups(choice_XE, E, groups) : choice_XE, K);
   let weights_XK = gatherElements(scores_XE, experts_XK, 1, true);
-  if (config.norm_topk_prob) weights_XK = div(weights_XK, add(sum(weights_XK, 1, true), 1e-20));
+  if (normalized) weights_XK = div(weights_XK, add(sum(weights_XK, 1, true), 1e-20));
   const chosen_XE = scatterElements(zerosLike(free), experts_XK, ones(experts_XK.shape), 1);
   return {
     scores_XE,
     experts_XK,
-    weights_XK: mul(weights_XK, config.routed_scaling_factor),
+    weights_XK: mul(weights_XK, scaling),
     load_E: reshape(sum(chosen_XE, 0), [E]),
   };
 }
 
 /** Excludes experts outside the best groups. A group's score: V3 the sum of its two best, V2 its best. */
-function keepBestGroups(config: DeepseekConfig, choice_XE: Tensor): Tensor {
-  const { n_routed_experts: E, n_group: G, topk_group } = config;
+function keepBestGroups(
+  choice_XE: Tensor,
+  E: number,
+  { count: G, kept, best }: NonNullable<Mixture["groups"]>,
+): Tensor {
   const X = choice_XE.dim(0);
   const choice_XGE = reshape(choice_XE, [X, G, E / G]);
-  const best = topK(choice_XGE, config.topk_method === "noaux_tc" ? 2 : 1).values;
-  const group_XG = sum(best, 2);
-  const { indices } = topK(group_XG, topk_group);
+  const group_XG = sum(topK(choice_XGE, best).values, 2);
+  const { indices } = topK(group_XG, kept);
   const kept_XG = scatterElements(zerosLike(group_XG), indices, ones(indices.shape), 1);
   const kept_XG1 = cast(reshape(kept_XG, [X, G, 1]), "bool");
   return reshape(where(kept_XG1, choice_XGE, EXCLUDED), [X, E]);
@@ -112,7 +114,7 @@ function addExperts(
   { X }: Tokens,
   onto_XD: Tensor,
 ): Tensor {
-  const { n_routed_experts: E, num_experts_per_tok: K } = model.config as DeepseekConfig;
+  const { experts: E, perToken: K } = mixtureOf(model.config);
   const A = dimMul(X, K);
   const { assignment_A, token_A1 } = sortByExpert(routing.experts_XK, X, E, K, A);
   const counts_E = cast(routing.load_E, "i64");
@@ -145,8 +147,8 @@ const whole = (n: number): Tensor => constant(i64([1], [n]));
  * V3's sequence-wise balance loss without its factor α, averaged over the sequences: Σ f·P per sequence, with f the share of its
  * tokens that have the expert among their K best plain scores (times E/K) and P the mean normalized score. arXiv:2412.19437 eq. 17-20.
  */
-export function balanceLoss(config: DeepseekConfig, { scores_XE }: Routing, { B, T }: Tokens): Tensor {
-  const { n_routed_experts: E, num_experts_per_tok: K } = config;
+export function balanceLoss(config: ModelConfig, { scores_XE }: Routing, { B, T }: Tokens): Tensor {
+  const { experts: E, perToken: K } = mixtureOf(config);
   const { indices } = topK(stopGradient(scores_XE), K);
   const best_XE = scatterElements(zerosLike(scores_XE), indices, ones(indices.shape), 1);
   const f_BE = mul(mean(reshape(best_XE, [B, T, E]), 1), E / K);

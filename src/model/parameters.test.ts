@@ -1,7 +1,7 @@
 /** Counts are closed forms over kinds of layers: the same as counting tensor by tensor, at any size. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isMoeLayer, type ModelConfig, parseConfig } from "./config.ts";
+import { isMoeLayer, type ModelConfig, mixtureOf, parseConfig } from "./config.ts";
 import { countParameters, flopsPerDecodedToken, flopsPerToken, type ParameterCount, weightBytes } from "./flops.ts";
 import { listParameters, type Part, parameterKinds, tensorCount } from "./parameters.ts";
 import { PRESETS, presetConfig } from "./presets.ts";
@@ -17,7 +17,7 @@ function countOneByOne(config: ModelConfig, mtp: boolean): ParameterCount {
     // tied, the embedding is the head too, and all of it counts there, once
     if (part === "embedding") entry.active += config.tie_word_embeddings ? 0 : config.hidden_size;
     else if (key.includes(".mlp.experts.") && layer !== undefined && isMoeLayer(config, layer))
-      entry.active += (size * config.num_experts_per_tok) / config.n_routed_experts;
+      entry.active += (size * mixtureOf(config).perToken) / mixtureOf(config).experts;
     else entry.active += size;
     parts.set(part, entry);
   }
@@ -57,9 +57,9 @@ const deepseek = fc
     n_group: 1,
     topk_group: 1,
   }));
-const dense = fc
+const grouped = fc
   .record({
-    model_type: fc.constantFrom("llama", "qwen2", "qwen3"),
+    model_type: fc.constantFrom("llama", "qwen2", "qwen3", "qwen3_moe"),
     vocab_size: small(50),
     hidden_size: small(20),
     intermediate_size: small(30),
@@ -67,6 +67,11 @@ const dense = fc
     key: small(3),
     per: small(3),
     head_dim: small(6).map((n) => 2 * n),
+    moe_intermediate_size: small(9),
+    num_experts: small(12, 0),
+    num_experts_per_tok: fc.constant(1),
+    decoder_sparse_step: small(3),
+    mlp_only_layers: fc.array(small(6, 0)),
     attention_bias: fc.boolean(),
     tie_word_embeddings: fc.boolean(),
     mlp_bias: fc.boolean(),
@@ -76,7 +81,7 @@ const dense = fc
 describe("parameterKinds", () => {
   it("counts what listParameters lists: tensors, numbers, active numbers, of any model", () => {
     fc.assert(
-      fc.property(fc.oneof(deepseek, dense), (json) => {
+      fc.property(fc.oneof(deepseek, grouped), (json) => {
         const config = parseConfig(json);
         const listed = [...listParameters(config)];
         expect(tensorCount(config)).toBe(listed.length);

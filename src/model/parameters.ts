@@ -1,15 +1,16 @@
 /** The parameters of a model by its config: checkpoint keys, shapes, what each belongs to. */
 import {
   attentionBias,
-  type DeepseekConfig,
-  type DenseConfig,
-  hasMoe,
+  type GroupedConfig,
   headDims,
-  isDeepseek,
+  isLatent,
   isMoeLayer,
+  type LatentConfig,
+  layersWithMtp,
   type ModelConfig,
+  mixtureOf,
   mlpBias,
-  mtpDepth,
+  qkNorm,
 } from "./config.ts";
 
 /** What a parameter belongs to, for counting. */
@@ -55,23 +56,17 @@ export interface ParameterKind extends Pick<Parameter, "shape" | "part" | "buffe
   routed: boolean;
 }
 
-/** Layers of a model that are alike: dense ones, then mixtures; those of the MTP modules apart, with `mtp`. */
+/** Layers of a model that are alike: dense ones and mixtures, those of the MTP modules apart, with `mtp`. */
 function layerKinds(config: ModelConfig): { first: number; count: number; moe: boolean; mtp: boolean }[] {
-  const { num_hidden_layers: layers } = config;
-  const end = layers + mtpDepth(config);
-  const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, end) : end;
-  const between = (from: number, to: number, moe: boolean, mtp: boolean) => ({
-    first: from,
-    count: Math.max(0, to - from),
-    moe,
-    mtp,
-  });
-  return [
-    between(0, Math.min(dense, layers), false, false),
-    between(Math.min(dense, layers), layers, true, false),
-    between(layers, Math.max(dense, layers), false, true),
-    between(Math.max(dense, layers), end, true, true),
-  ].filter(({ count }) => count > 0);
+  const kinds = new Map<string, { first: number; count: number; moe: boolean; mtp: boolean }>();
+  for (let i = 0; i < layersWithMtp(config); i++) {
+    const moe = isMoeLayer(config, i),
+      mtp = i >= config.num_hidden_layers;
+    const kind = kinds.get(`${moe} ${mtp}`);
+    if (kind) kind.count++;
+    else kinds.set(`${moe} ${mtp}`, { first: i, count: 1, moe, mtp });
+  }
+  return [...kinds.values()];
 }
 
 /** Every tensor of `listParameters`, by kind: a few dozen entries whatever the number of layers and experts. */
@@ -108,7 +103,7 @@ export function* listParameters(config: ModelConfig): Generator<Parameter> {
   const { num_hidden_layers: layers } = config;
   for (let i = 0; i < layers; i++) yield* layer(config, i);
   yield* ends;
-  for (let i = layers; i < layers + mtpDepth(config); i++) {
+  for (let i = layers; i < layersWithMtp(config); i++) {
     const own = mtpTensors(config).map(
       ({ name, ...tensor }): Parameter => ({ key: `model.layers.${i}.${name}`, ...tensor, part: "MTP", layer: i }),
     );
@@ -183,18 +178,17 @@ function layerTensors(config: ModelConfig, moe: boolean): LayerTensor[] {
   const put = (name: string, shape: number[], part: Part, more: Partial<LayerTensor> = {}) =>
     tensors.push({ name, shape, part, each: 1, ...more });
   put("input_layernorm.weight", [D], "norms");
-  for (const [name, shape] of isDeepseek(config) ? latentAttention(config) : groupedAttention(config))
+  for (const [name, shape] of isLatent(config) ? latentAttention(config) : groupedAttention(config))
     put(`self_attn.${name}`, shape, name.includes("norm") ? "norms" : "attention");
   put("post_attention_layernorm.weight", [D], "norms");
-  if (!moe || !isDeepseek(config)) {
+  if (!moe) {
     for (const [name, shape] of feedForward(D, config.intermediate_size, mlpBias(config)))
       put(`mlp.${name}`, shape, "dense FFN");
     return tensors;
   }
-  const { n_routed_experts: E, n_shared_experts: shared, moe_intermediate_size } = config;
-  const M = moe_intermediate_size ?? 0;
+  const { experts: E, shared, width: M, corrected } = mixtureOf(config);
   put("mlp.gate.weight", [E, D], "router");
-  if (config.topk_method === "noaux_tc") put("mlp.gate.e_score_correction_bias", [E], "router", { buffer: true });
+  if (corrected) put("mlp.gate.e_score_correction_bias", [E], "router", { buffer: true });
   for (const [name, shape] of feedForward(D, M, false))
     put(`mlp.experts.${EACH}.${name}`, shape, "routed experts", { each: E });
   if (shared > 0)
@@ -203,7 +197,7 @@ function layerTensors(config: ModelConfig, moe: boolean): LayerTensor[] {
   return tensors;
 }
 
-function* latentAttention(config: DeepseekConfig): Generator<[string, number[]]> {
+function* latentAttention(config: LatentConfig): Generator<[string, number[]]> {
   const { hidden_size: D, num_attention_heads: H, q_lora_rank: Q, kv_lora_rank: C } = config;
   const { nope, rope, query, value } = headDims(config);
   const bias = config.attention_bias;
@@ -222,7 +216,7 @@ function* latentAttention(config: DeepseekConfig): Generator<[string, number[]]>
   if (bias) yield ["o_proj.bias", [D]];
 }
 
-function* groupedAttention(config: DenseConfig): Generator<[string, number[]]> {
+function* groupedAttention(config: GroupedConfig): Generator<[string, number[]]> {
   const { hidden_size: D, num_attention_heads: H, num_key_value_heads: J } = config;
   const { query: dim } = headDims(config);
   const bias = attentionBias(config);
@@ -234,7 +228,7 @@ function* groupedAttention(config: DenseConfig): Generator<[string, number[]]> {
     yield [`${name}_proj.weight`, [heads * dim, D]];
     if (bias.qkv) yield [`${name}_proj.bias`, [heads * dim]];
   }
-  if (config.model_type === "qwen3") {
+  if (qkNorm(config)) {
     yield ["q_norm.weight", [dim]];
     yield ["k_norm.weight", [dim]];
   }

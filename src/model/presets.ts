@@ -155,6 +155,20 @@ const qwen3 = {
   rope_theta: 1000000,
   max_position_embeddings: 40960,
 };
+const qwen3Moe = {
+  ...qwen3,
+  model_type: "qwen3_moe",
+  hidden_size: 2048,
+  intermediate_size: 6144,
+  moe_intermediate_size: 768,
+  num_hidden_layers: 48,
+  num_key_value_heads: 4,
+  num_experts: 128,
+  num_experts_per_tok: 8,
+  norm_topk_prob: true,
+  decoder_sparse_step: 1,
+  mlp_only_layers: [],
+};
 /** The R1 distills of Qwen2.5-Math start from a model with theta 10,000; theirs unties the head. */
 const distillMath = { rope_theta: 10000, tie_word_embeddings: false, bos_token_id: 151646, eos_token_id: 151643 };
 const distillQwen = { bos_token_id: 151646, eos_token_id: 151643, rms_norm_eps: 1e-5 };
@@ -286,6 +300,18 @@ export const PRESETS: Record<string, Preset> = {
   "qwen2.5-14b": { repository: "Qwen/Qwen2.5-14B", config: qwen14 },
   "qwen2.5-32b": { repository: "Qwen/Qwen2.5-32B", config: qwen32 },
   "qwen3-8b": { repository: "Qwen/Qwen3-8B", config: qwen3 },
+  "qwen3-30b-a3b": { repository: "Qwen/Qwen3-30B-A3B", config: qwen3Moe },
+  "qwen3-235b-a22b": {
+    repository: "Qwen/Qwen3-235B-A22B",
+    config: {
+      ...qwen3Moe,
+      hidden_size: 4096,
+      intermediate_size: 12288,
+      moe_intermediate_size: 1536,
+      num_hidden_layers: 94,
+      num_attention_heads: 64,
+    },
+  },
   "r1-distill-qwen-1.5b": {
     repository: "deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",
     config: { ...qwen1_5, ...distillMath },

@@ -18,7 +18,10 @@ export function refuseUnbuilt(
   if (type.startsWith("deepseek"))
     for (const field of ["index_topk", "index_n_heads", "index_head_dim"])
       none(field, `nothing: ${type} has no indexer, and sparse attention (DeepSeek-V3.2's) is not built`);
-  if (type.startsWith("qwen")) qwenWindows(raw, layers, fault);
+  if (type === "qwen3_moe") {
+    if (raw.use_sliding_window && raw.sliding_window !== null)
+      fault("use_sliding_window", "false: sliding windows are not built", raw.use_sliding_window);
+  } else if (type.startsWith("qwen")) qwenWindows(raw, layers, fault);
   else none("sliding_window", "nothing: sliding windows are not built");
   layerTypes(raw.layer_types, layers, fault);
 }

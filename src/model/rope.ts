@@ -1,5 +1,5 @@
 /** Rotary position embeddings: frequencies with their scalings, tables of cos and sin. */
-import { headDims, isDeepseek, type ModelConfig } from "./config.ts";
+import { headDims, isLatent, type ModelConfig } from "./config.ts";
 
 /** Angle per position of each pair of rope dims, and what cos and sin are multiplied by. */
 export interface RopeFrequencies {
@@ -70,7 +70,7 @@ function yarnAttentionFactor({ rope_parameters: { factor, mscale, mscale_all_dim
 export function softmaxScale(config: ModelConfig): number {
   const { rope_type, factor, mscale_all_dim } = config.rope_parameters;
   const scale = headDims(config).query ** -0.5;
-  const stretched = isDeepseek(config) && rope_type !== "default" && mscale_all_dim !== null;
+  const stretched = isLatent(config) && rope_type !== "default" && mscale_all_dim !== null;
   return stretched ? scale * yarnScale(factor, mscale_all_dim) ** 2 : scale;
 }
 

@@ -1,9 +1,10 @@
 /** The transformer: embedding, layers, head; over a whole sequence or behind a cache. */
 import { add, type Dim, dimMul, gather, reshape, rmsNorm, scope, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { headDims, isDeepseek, isMoeLayer, type ModelConfig } from "./config.ts";
+import { headDims, isLatent, type ModelConfig } from "./config.ts";
 import { feedForward } from "./ffn.ts";
 import { cachedGroupedAttention, groupedAttention } from "./gqa.ts";
+import { isMoeLayer } from "./mixture.ts";
 import { cachedLatentAttention, latentAttention } from "./mla.ts";
 import { mixture, type Routing } from "./moe.ts";
 import { headKey } from "./parameters.ts";
@@ -15,7 +16,7 @@ export function cacheSpec(config: ModelConfig): { name: string; width: number }[
 
 /** MLA: one row of latent and rope key. Grouped-query attention: a row of all heads' keys and one of their values. */
 export function layerCacheSpec(config: ModelConfig, i: number): { name: string; width: number }[] {
-  if (isDeepseek(config)) return [{ name: `cache.${i}`, width: config.kv_lora_rank + config.qk_rope_head_dim }];
+  if (isLatent(config)) return [{ name: `cache.${i}`, width: config.kv_lora_rank + config.qk_rope_head_dim }];
   const width = config.num_key_value_heads * headDims(config).value;
   return [
     { name: `cache.${i}.k`, width },
@@ -66,7 +67,7 @@ function attend(
   past: Tensor[] | undefined,
   expanded?: boolean,
 ): { out_XD: Tensor; rows: Tensor[] } {
-  if (isDeepseek(model.config)) {
+  if (isLatent(model.config)) {
     const { out_XD, row_BTW } = past
       ? cachedLatentAttention(model, x_XD, at, rope, tokens, past[0]!, expanded)
       : latentAttention(model, x_XD, at, rope, tokens);

@@ -1,14 +1,14 @@
 /** A model as the planner sees it: runs of equal layers, their attention and feed-forward blocks. */
 import {
   attentionBias,
-  hasMoe,
   headDims,
-  isDeepseek,
-  isGroupLimited,
-  isMoeLayer,
+  isLatent,
+  layerRuns,
   type ModelConfig,
+  mixtureOf,
   mlpBias,
   mtpDepth,
+  qkNorm,
 } from "../model/config.ts";
 
 /** How a layer's tokens meet. Head dims as in model/dims: gqa's queries, keys and values are `headDim` wide. */
@@ -74,11 +74,11 @@ export interface Architecture {
 
 /** The planner's view of a config.json. */
 export function architectureOf(config: ModelConfig, name: string = config.model_type): Architecture {
-  const { num_hidden_layers: total } = config;
-  const dense = hasMoe(config) ? Math.min(config.first_k_dense_replace, total) : total;
-  const run = (first: number, count: number): LayerRun[] =>
-    count > 0 ? [{ count, attention: attentionOf(config), ffn: ffnOf(config, first) }] : [];
-  const layers = [...run(0, dense), ...run(dense, total - dense)];
+  const layers = layerRuns(config).map(({ count, moe }) => ({
+    count,
+    attention: attentionOf(config),
+    ffn: ffnOf(config, moe),
+  }));
   return {
     name,
     hidden: config.hidden_size,
@@ -94,7 +94,7 @@ export function architectureOf(config: ModelConfig, name: string = config.model_
 function attentionOf(config: ModelConfig): Attention {
   const heads = config.num_attention_heads;
   const { nope, rope, query, value } = headDims(config);
-  if (isDeepseek(config))
+  if (isLatent(config))
     return {
       kind: "mla",
       heads,
@@ -113,20 +113,20 @@ function attentionOf(config: ModelConfig): Attention {
     headDim: query,
     qkvBias: bias.qkv,
     outBias: bias.out,
-    qkNorm: config.model_type === "qwen3",
+    qkNorm: qkNorm(config),
   };
 }
 
-function ffnOf(config: ModelConfig, layer: number): Ffn {
-  if (!isMoeLayer(config, layer))
-    return { kind: "dense", width: config.intermediate_size, gated: true, bias: mlpBias(config) };
+function ffnOf(config: ModelConfig, moe: boolean): Ffn {
+  if (!moe) return { kind: "dense", width: config.intermediate_size, gated: true, bias: mlpBias(config) };
+  const { experts, perToken, width, shared, groups } = mixtureOf(config);
   return {
     kind: "moe",
-    experts: config.n_routed_experts,
-    perToken: config.num_experts_per_tok,
-    width: config.moe_intermediate_size!,
-    shared: config.n_shared_experts,
-    ...(isGroupLimited(config) && { nodeLimit: { groups: config.n_group, limit: config.topk_group } }),
+    experts,
+    perToken,
+    width,
+    shared,
+    ...(groups && { nodeLimit: { groups: groups.count, limit: groups.kept } }),
   };
 }
 

@@ -43,23 +43,16 @@ export function llamaArchitecture(
 }
 
 interface MoeShape extends LlamaShape {
-  headDim?: number;
   experts: number;
   perToken: number;
-  qkNorm?: boolean;
 }
 
 /** The same with `experts` of `width` in every layer. */
-export function moeArchitecture(name: string, shape: MoeShape): Architecture {
-  const { experts, perToken, width, qkNorm = false } = shape;
+function moeArchitecture(name: string, shape: MoeShape): Architecture {
+  const { experts, perToken, width } = shape;
   const base = llamaArchitecture(name, shape);
   const run = base.layers[0]!;
-  const attention = {
-    ...run.attention,
-    ...(shape.headDim && { headDim: shape.headDim }),
-    qkNorm,
-  } as typeof run.attention;
-  return { ...base, layers: [{ ...run, attention, ffn: { kind: "moe", experts, perToken, width, shared: 0 } }] };
+  return { ...base, layers: [{ ...run, ffn: { kind: "moe", experts, perToken, width, shared: 0 } }] };
 }
 
 const megatron = (name: string, hidden: number, heads: number, layers: number, vocab = 51200) =>
@@ -104,30 +97,6 @@ export const ARCHITECTURES: Record<string, Architecture> = Object.fromEntries(
     pythia("pythia-2.8b", 2560, 32, 32),
     pythia("pythia-6.9b", 4096, 32, 32),
     pythia("pythia-12b", 5120, 40, 36),
-    moeArchitecture("qwen3-30b-a3b", {
-      hidden: 2048,
-      layers: 48,
-      heads: 32,
-      kvHeads: 4,
-      headDim: 128,
-      width: 768,
-      experts: 128,
-      perToken: 8,
-      vocab: 151936,
-      qkNorm: true,
-    }),
-    moeArchitecture("qwen3-235b-a22b", {
-      hidden: 4096,
-      layers: 94,
-      heads: 64,
-      kvHeads: 4,
-      headDim: 128,
-      width: 1536,
-      experts: 128,
-      perToken: 8,
-      vocab: 151936,
-      qkNorm: true,
-    }),
     moeArchitecture("mixtral-8x7b", {
       hidden: 4096,
       layers: 32,

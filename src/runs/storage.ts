@@ -2,15 +2,8 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.ts";
-import { isDeepseek } from "../model/index.ts";
-import {
-  moeLayers,
-  type ParameterStore,
-  type Phase,
-  type Progress,
-  progressSchema,
-  type StateStorage,
-} from "../train/index.ts";
+import { mixtureOf, moeLayers } from "../model/index.ts";
+import { type ParameterStore, type Phase, type Progress, progressSchema, type StateStorage } from "../train/index.ts";
 import { validate } from "../validate.ts";
 import { difference } from "./binding.ts";
 import { describeNotFinite, whereNotFinite } from "./finite.ts";
@@ -85,7 +78,7 @@ function checkProgress({ step: told, balance }: Progress, step: number, phases: 
       `${where}: progress.step: expected ${step} as its folder says, of at most ${last.toStep}, got ${told}`,
     );
   const layers = moeLayers(first.config).length;
-  const experts = isDeepseek(first.config) ? first.config.n_routed_experts : 0;
+  const experts = mixtureOf(first.config).experts;
   if (balance.average.length !== layers || balance.average.some((layer) => layer.length !== experts))
     throw new CheckpointError(
       `${where}: progress.balance.average: expected ${layers} layers of ${experts} experts, got ${balance.average.map((layer) => layer.length).join(", ") || "none"}`,

@@ -5,7 +5,7 @@ export { byteRange } from "./byteRange.ts";
 export { EvaluationProgram } from "./evaluation.ts";
 export { fp8Product } from "./fp8.ts";
 export { int8Arithmetic } from "./int8.ts";
-export { Learner, moeLayers, type StepKnobs } from "./learner.ts";
+export { Learner, type StepKnobs } from "./learner.ts";
 export { estimateMemory, leastActivationBytes, type MemoryEstimate, parameterBytes, peakBytes } from "./memory.ts";
 export type { Batch, Minimised, Objective, Shard } from "./objective.ts";
 export { type PolicyOptions, policy } from "./objectives/policy.ts";

@@ -1,6 +1,6 @@
 /** One step of training, apart from any loop: a program, an optimizer and the balance around one store. */
 import { ConfigError, SumbiError } from "../errors.ts";
-import { isMoeLayer, type ModelConfig, mtpDepth } from "../model/index.ts";
+import { type ModelConfig, mixtureOf, moeLayers } from "../model/index.ts";
 import { Balance } from "./balance.ts";
 import type { Batch, Objective } from "./objective.ts";
 import { Optimizer, type OptimizerSettings } from "./optimizer.ts";
@@ -38,7 +38,7 @@ export class Learner {
     const balance = new Balance(
       store,
       moeLayers(config).map((i) => `model.layers.${i}.mlp.gate.e_score_correction_bias`),
-      "n_routed_experts" in config ? Number(config.n_routed_experts) : 0,
+      mixtureOf(config).experts,
     );
     return new Learner(store, await Optimizer.create(store, settings), balance);
   }
@@ -110,11 +110,4 @@ export class Learner {
     if (this.#program === undefined) throw new SumbiError("train: expected prepare() before a step");
     return this.#program;
   }
-}
-
-/** Layer numbers with routed experts, MTP modules included. */
-export function moeLayers(config: ModelConfig): number[] {
-  return Array.from({ length: config.num_hidden_layers + mtpDepth(config) }, (_, i) => i).filter((i) =>
-    isMoeLayer(config, i),
-  );
 }

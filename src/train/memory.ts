@@ -1,5 +1,5 @@
 /** The memory that a training run will take, estimated by walking its graphs. */
-import { isDeepseek, parameterKinds } from "../model/index.ts";
+import { mixtureOf, parameterKinds } from "../model/index.ts";
 import { type Dim, DTYPES, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
 import { pretraining } from "./objectives/pretrain.ts";
 import type { Phase, Recipe } from "./recipe.ts";
@@ -88,10 +88,8 @@ export function estimateMemory(phases: readonly Phase[], recipe: Recipe): Memory
   const activations = Math.max(
     ...phases.map((phase) => {
       const { config, microBatch, sequence } = phase;
-      const perExpert =
-        isDeepseek(config) && config.n_routed_experts > 0
-          ? ((microBatch / phase.lanes) * sequence * config.num_experts_per_tok) / config.n_routed_experts
-          : 0;
+      const { experts, perToken } = mixtureOf(config);
+      const perExpert = experts > 0 ? ((microBatch / phase.lanes) * sequence * perToken) / experts : 0;
       const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
       return phase.lanes * peakBytes(traceTraining(phase, pretraining(balance), { precision }).onnx, lengthOf);
     }),

@@ -13,6 +13,8 @@ const NAMES = [
   "parity/llama-llama3-rope",
   "parity/qwen2",
   "parity/qwen3",
+  "parity/qwen3_moe",
+  "parity/qwen3_moe-sparse-steps",
 ];
 
 /** One graph for any number of new tokens after any number of cached ones. */

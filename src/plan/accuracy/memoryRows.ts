@@ -197,7 +197,7 @@ export const MEMORY_ROWS: MemoryRow[] = [
     measuredBytes: 62.166 * GiB,
     microBatches: 64,
     source: bridge,
-    job: job(ARCHITECTURES["qwen3-30b-a3b"]!, GRADIENTS_16, { sequence: 4096 }),
+    job: job(architectureOf(presetConfig("qwen3-30b-a3b"), "qwen3-30b-a3b"), GRADIENTS_16, { sequence: 4096 }),
     layout: layout({ dp: 16, ep: 16, zero: 1 }),
   },
   {

@@ -1,4 +1,5 @@
 /** Checks of an audit: peak rates, kernels' floors, pipeline shapes, memory. */
+import { mixtureOf } from "../../model/config.ts";
 import { MOST_STAGES } from "../layouts.ts";
 import { shapeProblem, simulate } from "../schedule/index.ts";
 import type { MemoryBytes, Source } from "../types.ts";
@@ -170,7 +171,7 @@ export function checkLayout(subject: Subject): Check[] {
         `${trim(perPipeline)} micro-batches a pipeline are fewer than the ${least} that ${schedule ?? "its"} stages need`,
       );
   }
-  const experts = "n_routed_experts" in subject.config ? subject.config.n_routed_experts : 0;
+  const { experts } = mixtureOf(subject.config);
   if (ep > 1 && (experts === 0 || experts % ep !== 0)) faults.push(`${experts} experts do not divide over ep ${ep}`);
   const good = `${whole(gpus)} GPUs = ${whole(dp)} × ${pp * tp * cp}${perPipeline !== undefined ? `; ${trim(perPipeline)} micro-batches a pipeline` : ""}${ep > 1 ? `; ${experts / ep} experts a GPU` : ""}`;
   return [
