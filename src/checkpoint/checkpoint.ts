@@ -80,25 +80,31 @@ export class TensorFolder {
   /**
    * Reads a floating-point tensor as f32, decoding bf16, f16, f64 and FP8 with its scales (`<key>_scale_inv`, V3's, or
    * `<key>_scale`: one for the tensor, a row or a block; w = fp8 × scale). FP8 without scales is refused: it may have lost them.
-   * `out`, when given, is filled and returned.
+   * `out`, when given, is filled and returned. `part`: a tensor of that shape that lies in this one from its number `start` on.
    */
-  async readF32(key: string, out?: Float32Array): Promise<HostTensor<Float32Array>> {
+  async readF32(
+    key: string,
+    out?: Float32Array,
+    part?: { start: number; shape: readonly number[] },
+  ): Promise<HostTensor<Float32Array>> {
     const file = this.fileOf(key);
     const where = `${file.path}: tensor ${quoted(key)}`;
-    const { dtype, shape, begin, end } = file.entry(key);
+    const { dtype, shape: whole } = file.entry(key);
+    const { start, shape } = part ?? { start: 0, shape: whole };
     const size = sizeOf(shape);
+    const width = DTYPES[dtype].bytes;
     if (!DTYPES[dtype].float) throw new CheckpointError(`${where}: expected floating-point numbers, got ${dtype}`);
     if (out && out.length !== size)
       throw new CheckpointError(`${where}: expected room for ${size} values, got ${out.length}`);
     const data = out ?? new Float32Array(allocate(size * 4, where));
-    if (dtype === "f32") await file.readBytes(key, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    if (dtype === "f32")
+      await file.readBytes(key, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start * width);
     else if (dtype === "f8e4m3") await this.readFp8(key, data, where);
     else {
-      const buffer = new ArrayBuffer(Math.min(DECODE_BYTES, end - begin));
-      const width = DTYPES[dtype].bytes;
+      const buffer = new ArrayBuffer(Math.min(DECODE_BYTES, size * width));
       for (let at = 0; at < size; at += buffer.byteLength / width) {
         const count = Math.min(buffer.byteLength / width, size - at);
-        await file.readBytes(key, new Uint8Array(buffer, 0, count * width), at * width);
+        await file.readBytes(key, new Uint8Array(buffer, 0, count * width), (start + at) * width);
         decode(dtype, buffer, data.subarray(at, at + count));
       }
     }

@@ -38,6 +38,7 @@ export {
   saveCheckpoint,
   writeShards,
 } from "./save.ts";
+export { tensorsHeld } from "./stacks.ts";
 export {
   type LoadedWeights,
   type LoadOptions,

@@ -15,6 +15,7 @@ import { type HostTensor, sizeOf } from "../tensor/index.ts";
 import { openCheckpoint, type TensorFolder } from "./checkpoint.ts";
 import { decodeBf16, firstNotFinite, firstNotFiniteBf16 } from "./floats.ts";
 import { quoted } from "./header.ts";
+import { type Place, placeInStack, tensorsHeld } from "./stacks.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
@@ -90,7 +91,7 @@ export class ModelWeights {
     readonly copies: ReadonlySet<string>,
     /** What a person should know: tensors that are not used, a config that the file contradicts. */
     readonly notes: readonly string[],
-    private readonly sources: ReadonlyMap<string, string>,
+    private readonly sources: ReadonlyMap<string, Place>,
   ) {}
 
   /**
@@ -103,10 +104,10 @@ export class ModelWeights {
     { mtp = false }: WeightOptions = {},
   ): Promise<ModelWeights> {
     const notes: string[] = [];
-    const sources = new Map<string, string>();
+    const sources = new Map<string, Place>();
     let config = given;
     if (config.tie_word_embeddings && folder.has(HEAD)) {
-      if (!folder.has(EMBEDDING)) sources.set(EMBEDDING, HEAD);
+      if (!folder.has(EMBEDDING)) sources.set(EMBEDDING, { key: HEAD });
       else if (!(await sameValues(folder, EMBEDDING, HEAD))) {
         config = { ...config, tie_word_embeddings: false };
         notes.push(
@@ -119,21 +120,28 @@ export class ModelWeights {
     const asked = mtp ? config : withoutMtp(config);
     refuseFew(folder, asked, sources);
     for (const { key, shape, sameAs } of listParameters(asked)) {
-      const source = sources.get(key) ?? key;
-      if (!folder.has(source)) throw new CheckpointError(`${folder.dir}: ${missing(key, shape)}`);
+      const { key: source } = sources.get(key) ?? { key };
+      if (!folder.has(source)) {
+        const place = placeInStack(folder, asked, key, shape);
+        if (place === undefined) throw new CheckpointError(`${folder.dir}: ${missing(key, shape)}`);
+        sources.set(key, place);
+        shapes.set(key, shape);
+        continue;
+      }
       const { shape: got } = folder.info(source);
       if (got.join() !== shape.join())
         throw new CheckpointError(
           `${folder.dir}: ${source}: expected [${shape.join(", ")}] by config.json, got [${got.join(", ")}]`,
         );
-      if (sameAs !== undefined && !(await sameValues(folder, source, sources.get(sameAs) ?? sameAs)))
+      if (sameAs !== undefined && !(await sameValues(folder, source, sources.get(sameAs)?.key ?? sameAs)))
         throw new CheckpointError(
           `${folder.dir}: ${source}: expected a copy of ${sameAs}, got other values: an MTP module with an embedding or a head of its own is not built`,
         );
       shapes.set(key, shape);
       if (sameAs !== undefined) copies.add(key);
     }
-    const unused = refuseUnread(folder, config, shapes, mtp ? mtpDepth(config) : 0);
+    const read = new Set([...shapes.keys(), ...Array.from(sources.values(), ({ key }) => key)]);
+    const unused = refuseUnread(folder, config, read, mtp ? mtpDepth(config) : 0);
     if (unused > 0)
       notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
     return new ModelWeights(folder, config, shapes, copies, notes, sources);
@@ -141,16 +149,18 @@ export class ModelWeights {
 
   /** Reads a wanted tensor as f32, into `out` when given. Throws CheckpointError when a number is NaN or infinite. */
   async read(key: string, out?: Float32Array): Promise<HostTensor<Float32Array>> {
-    const source = this.sources.get(key) ?? key;
-    const tensor = await this.folder.readF32(source, out);
+    const { key: source, start } = this.sources.get(key) ?? { key };
+    const shape = this.shapes.get(key);
+    const part = start === undefined || shape === undefined ? undefined : { start, shape };
+    const tensor = await this.folder.readF32(source, out, part);
     this.#checkFinite(source, firstNotFinite(tensor.data), tensor.data);
     return tensor;
   }
 
   /** The same as the file has it when that is bf16, else as f32. */
   async readShort(key: string, into?: () => Float32Array | undefined): Promise<HostTensor> {
-    const source = this.sources.get(key) ?? key;
-    if (this.folder.info(source).dtype !== "bf16") return this.read(key, into?.());
+    const { key: source, start } = this.sources.get(key) ?? { key };
+    if (start !== undefined || this.folder.info(source).dtype !== "bf16") return this.read(key, into?.());
     const tensor = await this.folder.read(source);
     const bits = tensor.data as Uint16Array;
     const at = firstNotFiniteBf16(bits);
@@ -170,13 +180,14 @@ const missing = (key: string, shape: readonly number[]): string =>
   `expected a tensor ${key} of [${shape.join(", ")}], found none`;
 
 /** Compares counts before any tensor is listed, since a config.json may mean millions; then names the first that the files lack, which comes soon. */
-function refuseFew(folder: TensorFolder, config: ModelConfig, sources: ReadonlyMap<string, string>): void {
+function refuseFew(folder: TensorFolder, config: ModelConfig, sources: ReadonlyMap<string, Place>): void {
   const expected = tensorCount(config),
-    held = folder.keys().length;
+    held = tensorsHeld(folder, config);
   if (held >= expected) return;
   const few = `${folder.dir}: expected ${expected} tensors by config.json, the files hold ${held}`;
   for (const { key, shape } of listParameters(config))
-    if (!folder.has(sources.get(key) ?? key)) throw new CheckpointError(`${few}; ${missing(key, shape)}`);
+    if (!folder.has(sources.get(key)?.key ?? key) && !placeInStack(folder, config, key, shape))
+      throw new CheckpointError(`${few}; ${missing(key, shape)}`);
   throw new CheckpointError(few);
 }
 
@@ -184,12 +195,7 @@ const withoutMtp = (config: ModelConfig): ModelConfig =>
   mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig);
 
 /** How many tensors of MTP modules stand unread; an error when there are others. `read` modules are wanted whole. */
-function refuseUnread(
-  folder: TensorFolder,
-  config: ModelConfig,
-  wanted: ReadonlyMap<string, unknown>,
-  read: number,
-): number {
+function refuseUnread(folder: TensorFolder, config: ModelConfig, wanted: ReadonlySet<string>, read: number): number {
   let modules = 0;
   const unread: string[] = [];
   for (const key of folder.keys()) {

@@ -3,7 +3,7 @@ import { readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
-import { openCheckpoint } from "../checkpoint/index.ts";
+import { openCheckpoint, tensorsHeld } from "../checkpoint/index.ts";
 import { SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import {
@@ -95,7 +95,7 @@ async function tensorsOf(
   try {
     const checkpoint = await openCheckpoint(dir);
     await checkpoint.close();
-    return { ...counted, inFiles: checkpoint.keys().length };
+    return { ...counted, inFiles: tensorsHeld(checkpoint, config) };
   } catch (error) {
     if (error instanceof SumbiError) return { ...counted, problem: error.message };
     throw error;
