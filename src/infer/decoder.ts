@@ -14,7 +14,7 @@ import type { OnProgress } from "../progress.ts";
 import { type Binding, compile, type Executable, type PackedWeights, packedWeights } from "../runtime/index.ts";
 import { f32, type HostTensor, hostTensor, i64, input, sizeOf, toOnnx } from "../tensor/index.ts";
 import type { LanguageModel, SequenceCache } from "./engine.ts";
-import { Feed, packedByRuntime } from "./feed.ts";
+import { Feed, type FeedOptions, packedByRuntime } from "./feed.ts";
 import { giveBack, returnable } from "./returnable.ts";
 
 export interface DecoderOptions {
@@ -22,6 +22,8 @@ export interface DecoderOptions {
   contextTokens?: number;
   /** The weights will not change: the runtime packs them once, so that a decode step reads them instead of repacking. Costs a second copy. */
   frozen?: boolean;
+  /** How blocks multiply. */
+  products?: FeedOptions;
   /** What a person should know about where the weights came from. */
   notes?: readonly string[];
 }
@@ -102,7 +104,7 @@ export class Decoder implements LanguageModel {
   static async create(config: ModelConfig, weights: Weights, options: DecoderOptions = {}): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
     const packed = options.frozen ? packedWeights() : undefined;
-    const feed = new Feed(config, weights);
+    const feed = new Feed(config, weights, options.products);
     const compiled = (name: PassName) => pass(name, config, feed, contextTokens, packed);
     const decode = await compiled("decode");
     const prefill = await compiled("prefill");

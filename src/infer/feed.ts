@@ -37,6 +37,16 @@ import {
 } from "../tensor/index.ts";
 import { giveBack, returnable } from "./returnable.ts";
 
+export interface FeedOptions {
+  /** Products with blocks keep their rows in f32 instead of rounding them to 8 bits: exact, several times slower. */
+  exact?: boolean;
+  /**
+   * Products with blocks never see a single row, for which the kernel is another: a row of zeros goes along where one might. A row's
+   * result then has the same bits among however many.
+   */
+  twoRows?: boolean;
+}
+
 /**
  * Gives a builder its weights. Plain f32 is fed under its key, in place; bf16 tables by rows, other bf16 as f32 made here; blocks by their
  * codes and scales. Throws ShapeError when a weight is missing or has another shape than the config says.
@@ -51,6 +61,7 @@ export class Feed {
   constructor(
     private readonly config: ModelConfig,
     private readonly weights: Weights,
+    private readonly how: FeedOptions = {},
   ) {}
 
   /** The builder's hooks. */
@@ -126,7 +137,14 @@ export class Feed {
       data: part(codes, blocks * bytes),
     });
     const scalesIn = this.#input(scalesName, f32([count, blocks], part(scales, blocks)));
-    return blockMatmul(x, codesIn, scalesIn, { bits, block: BLOCK, inner: weight.shape[1] });
+    const { exact = false, twoRows = false } = this.how;
+    return blockMatmul(x, codesIn, scalesIn, {
+      bits,
+      block: BLOCK,
+      inner: weight.shape[1],
+      rounded: !exact,
+      twoRows,
+    });
   }
 
   /** Rows of a table: bf16 and blocks become f32 after they are taken. f32 is left to the builder. */

@@ -11,7 +11,7 @@ const numbers = fc.integer({ min: 0, max: 2 ** 31 }).map((seed) => {
   };
 });
 
-test("no number moves further than its block's step allows", () => {
+test("no number moves further than its block's step allows, and no block of 4 bits loses more than Q4_0's", () => {
   const size = fc.integer({ min: 1, max: 100 });
   fc.assert(
     fc.property(size, size, fc.constantFrom(4, 8), numbers, (rows, columns, bits, next) => {
@@ -21,23 +21,43 @@ test("no number moves further than its block's step allows", () => {
       const back = fromBlocks(weight);
       expect(back.shape).toEqual([rows, columns]);
       const blocks = Math.ceil(columns / BLOCK);
-      data.forEach((x, at) => {
-        const column = at % columns;
-        const scale = weight.scales[Math.floor(at / columns) * blocks + Math.floor(column / BLOCK)]!;
-        // half a step, and with 4 bits up to one where 8 steps would be needed but 7 are the most; scale and product are rounded to f32
-        const beyond = bits === 4 && x / scale > 7.5;
-        const limit = Math.abs(scale) * (beyond ? 1 : 0.5) + 1e-6 * Math.abs(x);
-        expect(Math.abs(back.data[at]! - x)).toBeLessThanOrEqual(limit);
-      });
+      for (let block = 0; block < rows * blocks; block++) {
+        const start = Math.floor(block / blocks) * columns + (block % blocks) * BLOCK;
+        const end = Math.min(start + BLOCK, Math.floor(block / blocks + 1) * columns);
+        const values = data.subarray(start, end);
+        const scale = weight.scales[block]!;
+        values.forEach((x, i) => {
+          // half a step within the codes; scale and product are rounded to f32
+          const [low, high] = bits === 4 ? [-8.5, 7.5] : [-128, 127.5];
+          const inside = x / scale >= low && x / scale <= high;
+          if (inside)
+            expect(Math.abs(back.data[start + i]! - x)).toBeLessThanOrEqual(0.5 * Math.abs(scale) + 1e-6 * Math.abs(x));
+          else expect(bits).toBe(4);
+        });
+        const squared = values.reduce((sum, x, i) => sum + (back.data[start + i]! - x) ** 2, 0);
+        const power = values.reduce((sum, x) => sum + x * x, 0);
+        if (bits === 4)
+          expect(squared).toBeLessThanOrEqual(squaredErrorOfQ4_0(values) + 4e-7 * Math.sqrt(squared * power));
+      }
     }),
   );
 });
 
+/** ggml's rule: the number of largest magnitude becomes −8. */
+function squaredErrorOfQ4_0(values: Float32Array): number {
+  const largest = values.reduce((a, x) => (Math.abs(x) > Math.abs(a) ? x : a), 0);
+  const scale = largest / -8;
+  return values.reduce((sum, x) => {
+    const code = scale === 0 ? 0 : Math.min(15, Math.floor(x / scale + 8.5)) - 8;
+    return sum + (x - scale * code) ** 2;
+  }, 0);
+}
+
 test("codes are Q4_0's and Q8_0's", () => {
-  const row = f32([1, 32], [-16, 15, 2, -2, ...Array<number>(28).fill(0)]);
+  const row = f32([1, 32], [-16, 14, 2, -2, ...Array<number>(28).fill(0)]);
   const four = toBlocks(row, 4);
   expect([...four.scales]).toEqual([2]);
-  // −16 → −8, 15 → 7.5 → 8, kept at 7; 2 → 1, −2 → −1; the lower half of a byte first
+  // −16 → −8, 14 → 7, 2 → 1, −2 → −1; the lower half of a byte first
   expect([...four.codes.slice(0, 3)]).toEqual([0 | (15 << 4), 9 | (7 << 4), 0x88]);
   expect([...fromBlocks(four).data.slice(0, 5)]).toEqual([-16, 14, 2, -2, 0]);
   const eight = toBlocks(f32([1, 32], [-254, 127, ...Array<number>(30).fill(0)]), 8);

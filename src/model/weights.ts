@@ -34,36 +34,86 @@ export const codeBytes = ({ bits }: Pick<BlockWeight, "bits">): number => (BLOCK
 /** Number of blocks in a row. */
 export const blocksOf = ({ shape }: Pick<BlockWeight, "shape">): number => Math.ceil(shape[1] / BLOCK);
 
-/**
- * Rounds a matrix to blocks. 8 bits: scale = largest magnitude / 127, error at most scale / 2. 4 bits: the number of largest magnitude
- * becomes −8 as in Q4_0, error at most scale / 2, or |scale| for what lies beyond 7.5 scales on the other side. A block of zeros stays
- * zeros. Throws ShapeError for what is no matrix.
- */
-export function toBlocks({ shape, data }: HostTensor<Float32Array>, bits: 4 | 8): BlockWeight {
+/** Blocks of zeros. Throws ShapeError for what is no matrix. */
+export function emptyBlocks(shape: readonly number[], bits: 4 | 8): BlockWeight {
   const [rows, columns] = shape;
   if (shape.length !== 2 || rows === undefined || columns === undefined)
     throw new ShapeError(`toBlocks: expected a matrix, got [${shape.join(", ")}]`);
-  const blocks = blocksOf({ shape: [rows, columns] });
+  const blocks = rows * blocksOf({ shape: [rows, columns] });
+  const codes = new Uint8Array(blocks * codeBytes({ bits }));
+  return { dtype: "blocks", bits, shape: [rows, columns], codes, scales: new Float32Array(blocks) };
+}
+
+/** Rounds a matrix to blocks, as `roundRows` says. */
+export function toBlocks({ shape, data }: HostTensor<Float32Array>, bits: 4 | 8): BlockWeight {
+  const blocks = emptyBlocks(shape, bits);
+  roundRows(data, blocks, 0, blocks.shape[0]);
+  return blocks;
+}
+
+/**
+ * Rounds rows [from, to) of a matrix into blocks. 8 bits: scale = largest magnitude / 127, error at most scale / 2. 4 bits: of Q4_0's scale
+ * (the number of largest magnitude becomes −8) and some near it, each fitted to its codes, the one of least squared error, so never more
+ * than Q4_0's. A block of zeros stays zeros.
+ */
+export function roundRows(data: Float32Array, { bits, shape, codes, scales }: BlockWeight, from: number, to: number) {
+  const columns = shape[1];
+  const blocks = blocksOf({ shape });
   const bytes = codeBytes({ bits });
-  const zero = 2 ** (bits - 1);
-  const codes = new Uint8Array(rows * blocks * bytes);
-  const scales = new Float32Array(rows * blocks);
-  for (let at = 0; at < rows * blocks; at++) {
+  const values = new Float32Array(BLOCK);
+  for (let at = from * blocks; at < to * blocks; at++) {
     const row = Math.floor(at / blocks);
     const start = (at - row * blocks) * BLOCK;
-    const values = data.subarray(row * columns + start, row * columns + Math.min(start + BLOCK, columns));
+    const count = Math.min(BLOCK, columns - start);
     let largest = 0;
-    for (const x of values) if (Math.abs(x) > Math.abs(largest)) largest = x;
-    const scale = Math.fround(bits === 4 ? -largest / 8 : Math.abs(largest) / 127);
+    for (let i = 0; i < count; i++) {
+      const x = data[row * columns + start + i]!;
+      values[i] = x;
+      if (Math.abs(x) > Math.abs(largest)) largest = x;
+    }
+    values.fill(0, count);
+    const scale = bits === 4 ? fittedScale(values, largest) : Math.fround(Math.abs(largest) / 127);
     scales[at] = scale;
+    const inverse = scale === 0 ? 0 : 1 / scale;
+    if (bits === 8) for (let i = 0; i < BLOCK; i++) codes[at * bytes + i] = Math.round(values[i]! * inverse) + 128;
+    else
+      for (let i = 0; i < BLOCK; i += 2)
+        codes[at * bytes + (i >> 1)] =
+          (nibble(values[i]! * inverse) + 8) | ((nibble(values[i + 1]! * inverse) + 8) << 4);
+  }
+}
+
+/** The nearest of −8 … 7. */
+const nibble = (steps: number): number => Math.max(-8, Math.min(7, Math.floor(steps + 0.5)));
+
+/** How many steps the number of largest magnitude is taken for, on its side: Q4_0's −8 first, then others. */
+const STEPS_OF_LARGEST = [-8, -7.6, -8.4, -7.2, -8.8, -6.8, 7.2];
+
+/**
+ * The scale of least squared error among those of `STEPS_OF_LARGEST`, for 4 bits: each rounds to codes, whose own best scale is
+ * Σ x·code / Σ code² with the error Σ x² − (Σ x·code)² / Σ code².
+ */
+function fittedScale(values: Float32Array, largest: number): number {
+  if (largest === 0) return 0;
+  let best = 0;
+  let bestGain = 0;
+  for (const steps of STEPS_OF_LARGEST) {
+    const inverse = steps / largest;
+    let products = 0;
+    let squares = 0;
     for (let i = 0; i < BLOCK; i++) {
-      const steps = scale === 0 || i >= values.length ? 0 : Math.round(values[i]! / scale);
-      const code = Math.max(0, Math.min(2 * zero - 1, steps + zero));
-      if (bits === 8) codes[at * bytes + i] = code;
-      else codes[at * bytes + (i >> 1)]! |= code << (4 * (i & 1));
+      const x = values[i]!;
+      const code = nibble(x * inverse);
+      products += x * code;
+      squares += code * code;
+    }
+    const gain = (products * products) / squares;
+    if (gain > bestGain) {
+      best = products / squares;
+      bestGain = gain;
     }
   }
-  return { dtype: "blocks", bits, shape: [rows, columns], codes, scales };
+  return Math.fround(best);
 }
 
 /** The numbers that blocks stand for, exactly. */
