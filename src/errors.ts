@@ -17,6 +17,9 @@ export class ConfigError extends SumbiError {}
 /** A checkpoint folder or weight file that is broken, hostile or incomplete; names the file and the tensor. */
 export class CheckpointError extends SumbiError {}
 
+/** There is no run of that id. */
+export class NoSuchRunError extends CheckpointError {}
+
 /** The disk refused a write: full, read-only, closed to us. What stood there before stands there still. */
 export class DiskError extends CheckpointError {}
 

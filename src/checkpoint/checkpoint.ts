@@ -2,10 +2,11 @@
 import { lstat, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import { DTYPES, type DType, type HostTensor, sizeOf } from "../tensor/index.ts";
 import { decodeBf16, decodeF16 } from "./floats.ts";
 import { dequantizeBlocks } from "./fp8.ts";
-import { HEADER_BYTES_MAX, isRecord, parseStrictJson, quoted } from "./header.ts";
+import { HEADER_BYTES_MAX, parseStrictJson, quoted } from "./header.ts";
 import { settleFolder } from "./owned.ts";
 import {
   blockOfScales,

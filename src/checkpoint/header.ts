@@ -1,7 +1,7 @@
 /** The JSON header of a safetensors file: read strictly, checked, written. */
 import { visit } from "jsonc-parser";
 import { CheckpointError } from "../errors.ts";
-import { briefJson, parseJson } from "../json.ts";
+import { briefJson, isRecord, parseJson } from "../json.ts";
 import { DTYPES, type DType } from "../tensor/index.ts";
 
 /** safetensors' names of the element types that Sumbi knows. */
@@ -69,9 +69,6 @@ export function parseStrictJson(bytes: Uint8Array, where: string): unknown {
     throw new CheckpointError(`${where}: expected JSON in UTF-8: ${reason}`);
   }
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 

@@ -24,7 +24,7 @@ export {
 } from "./floats.ts";
 export { dequantizeBlocks, FP8_BLOCK, type Fp8Matrix, quantizeBlocks, quantizeTiles } from "./fp8.ts";
 export { hashFile } from "./hashFile.ts";
-export { isRecord, quoted } from "./header.ts";
+export { quoted } from "./header.ts";
 export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 export { MANIFEST, type Manifest, type Origin, readManifest } from "./manifest.ts";
 export { checkTakeable, type Judgement, judgeFolder, type OwnedOptions, ownedFolder, settleFolder } from "./owned.ts";

@@ -1,7 +1,8 @@
 /** What config.json says about quantized weights: which forms are read, and the refusal of every other by name. */
 import { CheckpointError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import { FP8_BLOCK } from "./fp8.ts";
-import { isRecord, quoted } from "./header.ts";
+import { quoted } from "./header.ts";
 
 type Block = readonly [rows: number, cols: number];
 

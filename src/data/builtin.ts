@@ -1,4 +1,5 @@
 /** The corpora that come with Sumbi: two public-domain works kept in `data/`, and texts made from a seed. */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { brotliDecompressSync } from "node:zlib";
 import { conversationDocument } from "./conversations.ts";
@@ -72,10 +73,29 @@ export function builtinCount(name: BuiltinName, asked: number | undefined): numb
   return builtin.generated ? asked : Math.min(asked, builtin.documents);
 }
 
-/** Changes when the texts of a built-in corpus do, so that shards made of older ones are not reused. */
-export function builtinHash(name: BuiltinName): number {
-  const builtin: Builtin = BUILTINS[name];
-  let text = "";
-  for (let i = 0; i < Math.min(200, builtin.documents); i++) text += JSON.stringify(builtin.document(i, "train"));
-  return hashText(text);
+/** One in so many documents is held out by default; those of other shares are made by the same rules. */
+const HELDOUT_SHARE = 0.01;
+const known = new Map<string, string>();
+
+/** SHA-256 of all that a built-in corpus of so many documents says, so that shards made of other texts are not reused. `breathe` is awaited. */
+export async function builtinHash(
+  name: BuiltinName,
+  count: number,
+  breathe: () => Promise<void> | undefined = () => undefined,
+): Promise<string> {
+  const key = `${name}:${count}`;
+  let found = known.get(key);
+  if (found === undefined) {
+    const builtin: Builtin = BUILTINS[name];
+    const hash = createHash("sha256");
+    for (const split of ["train", "heldout"] as const) {
+      const documents = split === "train" ? count : builtin.generated ? Math.ceil(count * HELDOUT_SHARE) : 0;
+      for (let i = 0; i < documents; i++) {
+        hash.update(`${JSON.stringify(builtin.document(i, split))}\n`);
+        await breathe();
+      }
+    }
+    known.set(key, (found = hash.digest("hex")));
+  }
+  return found;
 }

@@ -52,6 +52,23 @@ const tokensOf = (dataset: Dataset): Int32Array => {
 };
 
 describe("the cache of shards", () => {
+  it("asks for room before it writes, as much as it takes, and not for what is there", async () => {
+    const asked: number[] = [];
+    const full = new DataError("no room");
+    const refuse = () => Promise.reject(full);
+    await expect(prepare({ onRoom: refuse })).rejects.toBe(full);
+    expect(existsSync(cacheDir)).toBe(false);
+    const onRoom = async (bytes: number) => void asked.push(bytes);
+    const { dataset } = await prepare({ onRoom });
+    const written = Object.values(dataset.json.splits)
+      .flat()
+      .reduce((sum, { tokens }) => sum + 2 * tokens, 0);
+    dataset.close();
+    expect(asked).toHaveLength(1);
+    expect(asked[0]).toBeGreaterThan(written / 2);
+    (await prepare({ onRoom: refuse })).dataset.close();
+  });
+
   it("goes by what the texts say: names, places and times do not count, a single letter does", async () => {
     const first = await made();
     expect(first.tokenised).toBe(true);

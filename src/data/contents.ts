@@ -1,6 +1,7 @@
 /** What texts are, told by their bytes: names, sizes and times can stay while the text changes. */
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
+import { breather } from "../abort.ts";
 import { hashFile } from "../checkpoint/index.ts";
 import { DataError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
@@ -20,11 +21,12 @@ export async function hashSources(
     onProgress?.({ label: "reading", done: Math.min(done, total), total, unit: "B" });
   };
   const hash = createHash("sha256");
+  const breathe = breather(signal);
   for (const { kind, path, bytes, builtin } of sources)
     hash.update(
       JSON.stringify(
         builtin
-          ? [kind, builtin.name, builtin.count, builtinHash(builtin.name)]
+          ? [kind, builtin.name, builtin.count, await builtinHash(builtin.name, builtin.count, breathe)]
           : [kind, bytes, await hashFile(path, { onBytes, signal, Refusal: DataError })],
       ),
     );

@@ -38,12 +38,16 @@ export interface PrepareOptions {
   onProgress?: OnProgress;
   /** Ends the work, and its threads, with the signal's reason. */
   signal?: AbortSignal;
+  /** Told about how many bytes the shards will take, before any is made; what it throws ends the work. Not called where they are in the cache. */
+  onRoom?: (bytes: number) => Promise<void>;
   /** About how much text makes a shard. */
   unitBytes?: number;
 }
 
 /** Less text than this for each thread is not worth starting it. */
 const BYTES_PER_WORKER = 4e6;
+/** Bytes of text that a token stands for at least, about: a vocabulary of some thousands has 3 to 4. */
+const BYTES_PER_TOKEN = 2.5;
 /** Less than this is encoded in the calling thread. */
 const INLINE_BYTES = 256e3;
 
@@ -86,6 +90,7 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
   const tokenizer = loadTokenizer(options.tokenizerDir);
   const units = await planUnits(sources, unitBytes);
   const bytes = units.reduce((sum, unit) => sum + unit.bytes, 0);
+  await options.onRoom?.(Math.ceil(bytes / BYTES_PER_TOKEN) * (tokenTypeOf(tokenizer.vocabSize) === "u16" ? 2 : 4));
   const workers = Math.max(
     1,
     Math.min(options.workers ?? Math.min(availableParallelism(), Math.ceil(bytes / BYTES_PER_WORKER)), units.length),

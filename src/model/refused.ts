@@ -1,5 +1,6 @@
 /** What config.json may ask for and Sumbi does not build: refused by name, since ignoring it would compute something else. */
-import { type Fault, isObject } from "./rope-parameters.ts";
+import { isRecord } from "../json.ts";
+import type { Fault } from "./rope-parameters.ts";
 
 /** Fields of other attention and of layers that differ. `layers` is num_hidden_layers, when that could be read. */
 export function refuseUnbuilt(
@@ -12,7 +13,7 @@ export function refuseUnbuilt(
     if (raw[field] != null) fault(field, expected, raw[field]);
   };
   if (raw.is_causal === false) fault("is_causal", "true: attention to later tokens is not built", false);
-  if (isObject(raw.per_layer_config) && Object.keys(raw.per_layer_config).length > 0)
+  if (isRecord(raw.per_layer_config) && Object.keys(raw.per_layer_config).length > 0)
     fault("per_layer_config", "nothing: layers that differ from each other are not built", raw.per_layer_config);
   none("attention_chunk_size", "nothing: chunked attention is not built");
   if (type.startsWith("deepseek"))

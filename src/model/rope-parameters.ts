@@ -1,4 +1,5 @@
 /** config.json's rope_parameters, in the forms of transformers 4 and 5, checked. */
+import { isRecord } from "../json.ts";
 
 /** transformers 5's `rope_parameters`: how position angles are made. */
 export interface RopeParameters {
@@ -25,9 +26,6 @@ export type Fault = (field: string, expected: string, came: unknown) => void;
 const TYPES = ["default", "linear", "llama3", "yarn"] as const;
 const THETA = 10_000;
 
-export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 /** What Python calls false: transformers takes such a rope_scaling for none. */
 const isEmpty = (value: unknown): boolean =>
   value == null ||
@@ -44,8 +42,8 @@ const isEmpty = (value: unknown): boolean =>
 export function parseRope(raw: Record<string, unknown>, maxPositions: number, fault: Fault): RopeParameters {
   const field = isEmpty(raw.rope_scaling) ? "rope_parameters" : "rope_scaling";
   const given = raw[field] ?? {};
-  if (!isObject(given)) fault(field, "an object", given);
-  const scaling = isObject(given) ? given : {};
+  if (!isRecord(given)) fault(field, "an object", given);
+  const scaling = isRecord(given) ? given : {};
   refuseParts(raw, field, scaling, fault);
   const name = scaling.rope_type ?? scaling.type ?? "default";
   const rope_type = TYPES.find((type) => type === name) ?? "default";
@@ -102,7 +100,7 @@ function refuseParts(
   fault: Fault,
 ): void {
   for (const [key, value] of Object.entries(scaling))
-    if (isObject(value) || key.endsWith("_attention"))
+    if (isRecord(value) || key.endsWith("_attention"))
       fault(`${field}.${key}`, "one set of parameters for all layers", value);
   const partial = {
     partial_rotary_factor: raw.partial_rotary_factor,
@@ -115,7 +113,7 @@ function refuseParts(
 function thetaOf(raw: Record<string, unknown>, field: string, scaling: Record<string, unknown>, fault: Fault): number {
   const theta = scaling.rope_theta ?? raw.rope_theta;
   if (theta == null) {
-    const lost = field === "rope_scaling" && isObject(raw.rope_parameters) ? raw.rope_parameters.rope_theta : undefined;
+    const lost = field === "rope_scaling" && isRecord(raw.rope_parameters) ? raw.rope_parameters.rope_theta : undefined;
     if (lost != null && lost !== THETA)
       fault(
         "rope_scaling.rope_theta",

@@ -6,7 +6,7 @@ export { type StartedRun, TrainError, type TrainRequest, type TrainResult, train
 export { type PreparedRun, prepareRun, type TrainOptions } from "./prepare.ts";
 export { type FollowOptions, type NumberedRecord, RunReader } from "./reader.ts";
 export { type RecipeSource, readRecipe, recipeNames } from "./recipes.ts";
-export { removeRepeats } from "./records.ts";
+export { isRunId, removeRepeats } from "./records.ts";
 export type {
   CheckpointRecord,
   EndReason,

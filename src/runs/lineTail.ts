@@ -4,7 +4,8 @@ import { open } from "node:fs/promises";
 import { kindOf } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 
-const READ_BYTES = 1 << 20;
+/** Little enough that others have their turn while its lines are parsed. */
+const READ_BYTES = 1 << 18;
 const NEWLINE = 0x0a;
 
 /** A longer line is passed over: no record is nearly as long, and memory stays bounded whatever the file holds. */

@@ -101,7 +101,8 @@ export async function prepareRun(
   const out = await chooseOut(options, undefined, recipe.name);
   await checkWritable(resolve(options.runs), `--runs ${options.runs}`);
   await sweep(options.runs, out.dir);
-  await checkRoom(await needsOf(recipe, base, resolve(options.runs), undefined, out.dir));
+  const needs = await needsOf(recipe, base, resolve(options.runs), undefined, out.dir);
+  await checkRoom(needs);
 
   const texts = { sources, contents: await hashSources(sources, onProgress, signal) };
   const givenTokenizer = await prepareTokenizer(recipe, texts, options.runs, onProgress, signal);
@@ -110,7 +111,7 @@ export async function prepareRun(
   signal?.throwIfAborted();
   const tokenizer = await tokenizerFingerprint(givenTokenizer);
   const prepared = await prepareData({
-    ...dataOptions(recipe, givenTokenizer, options.runs),
+    ...dataOptions(recipe, givenTokenizer, options.runs, needs),
     contents: texts.contents,
     onProgress,
     signal,

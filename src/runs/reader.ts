@@ -8,6 +8,7 @@ import { livenessOf } from "./process.ts";
 import { checkRunId, isRunId, parseRecord, removeRepeats } from "./records.ts";
 import { readRunInfo } from "./runInfo.ts";
 import type { EndReason, RunInfo, RunRecord, RunSummary, StepRecord } from "./schema.ts";
+import { type LogView, ThinLog } from "./thinLog.ts";
 
 /** A record and its line number, the first line being 1. Damaged lines keep their number and are left out. */
 export interface NumberedRecord {
@@ -23,6 +24,9 @@ export interface FollowOptions {
   stopAtEnd?: boolean;
   pollMs?: number;
 }
+
+/** Logs that are kept for `view`, those asked for last. */
+const VIEWS = 8;
 
 /** What the list needs of one run, kept up to date by reading only what is new in its log. */
 class RunDigest {
@@ -101,6 +105,7 @@ const unreadable = (id: string, { message }: Error): RunSummary => ({
 /** Reads the runs of a folder, also while they are being written. */
 export class RunReader {
   private readonly digests = new Map<string, RunDigest>();
+  private readonly views = new Map<string, { startedAt: string; thin: ThinLog }>();
 
   constructor(readonly runsDir: string) {}
 
@@ -149,6 +154,17 @@ export class RunReader {
     return { run, log: removeRepeats(records), lines };
   }
 
+  /** A run as a page shows it: run.json, and of a long log evenly spread records; only what is new in the log is read. */
+  async view(id: string): Promise<{ run: RunInfo } & LogView> {
+    const run = await this.info(id);
+    const known = this.views.get(id);
+    const thin = known?.startedAt === run.startedAt ? known.thin : new ThinLog(this.dirOf(id));
+    this.views.delete(id);
+    this.views.set(id, { startedAt: run.startedAt, thin });
+    for (const oldest of this.views.keys()) if (this.views.size > VIEWS) this.views.delete(oldest);
+    return { run, ...(await thin.view()) };
+  }
+
   /** Every record after line `after`, then new ones as they are written, until `signal` (or the end, by choice). */
   async *follow(id: string, options: FollowOptions = {}): AsyncGenerator<NumberedRecord, void, undefined> {
     const { after = 0, signal, stopAtEnd = false, pollMs = 250 } = options;
@@ -158,13 +174,16 @@ export class RunReader {
     let ended = false;
     while (!signal?.aborted) {
       const fresh: NumberedRecord[] = [];
+      let passed: string | undefined;
       await tail.read((text) => {
-        line++;
+        // what was seen before is not even parsed, but for the last
+        if (++line <= after) return void (passed = text);
         const record = parseRecord(text);
         if (!record) return;
         ended = record.type === "end";
-        if (line > after) fresh.push({ line, record });
+        fresh.push({ line, record });
       });
+      if (passed !== undefined && fresh.length === 0) ended = parseRecord(passed)?.type === "end";
       for (const numbered of fresh) {
         if (signal?.aborted) return;
         yield numbered;

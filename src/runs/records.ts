@@ -1,7 +1,8 @@
 /** Records of a run's log: parsed, freed of repeats. */
 
-import { isRecord, quoted } from "../checkpoint/index.ts";
+import { quoted } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
+import { isRecord, parseJson } from "../json.ts";
 import { type RunRecord, runRecordSchema } from "./schema.ts";
 
 /** Parses one line of log.jsonl; undefined when it is no record (damaged, too long, or of a later version). */
@@ -9,7 +10,7 @@ export function parseRecord(line: string | undefined): RunRecord | undefined {
   // What is no object at sight is not parsed: a damaged log may have millions of such lines, and an exception for each takes seconds.
   if (line === undefined || !/^\s*\{.*\}\s*$/s.test(line)) return undefined;
   try {
-    const value = JSON.parse(line) as unknown;
+    const value = parseJson(line);
     // A number that was not finite is null in JSON: it counts as not measured.
     if (isRecord(value)) for (const key of Object.keys(value)) if (value[key] === null) delete value[key];
     return runRecordSchema.safeParse(value).data;
@@ -19,7 +20,7 @@ export function parseRecord(line: string | undefined): RunRecord | undefined {
 }
 
 /** Two records with the same name are the same fact told twice; events and samples may be several at one step. */
-function nameOf(record: RunRecord): string {
+export function nameOf(record: RunRecord): string {
   if (record.type === "event") return `event ${record.step} ${record.level} ${record.message}`;
   if (record.type === "sample") return `sample ${record.step} ${record.prompt}`;
   return record.type === "end" ? "end" : `${record.type} ${record.step}`;

@@ -433,3 +433,34 @@ describe("weights that are not numbers", () => {
     await goesOn();
   });
 });
+
+describe("--resume with a recipe's name", () => {
+  const damaged = (name: string) => {
+    mkdirSync(join(dir, "runs", name));
+    writeFileSync(join(dir, "runs", name, "run.json"), "{");
+  };
+
+  test("tells of newer runs that cannot be read and may have been meant, and of no others", async () => {
+    damaged("29990101-000000-story");
+    damaged("20000101-000000-story");
+    damaged("29990101-000000-poem");
+    const { events } = await goesOn();
+    expect(events).toEqual([
+      expect.stringMatching(
+        /going on with .*-story; passed over 29990101-000000-story, which cannot be read: .*run\.json: /,
+      ),
+    ]);
+    expect(events[0]).not.toMatch(/20000101|poem/);
+  });
+
+  test("names them where there is no other", async () => {
+    const runs = join(dir, "others");
+    mkdirSync(join(runs, "20000101-000000-story"), { recursive: true });
+    writeFileSync(join(runs, "20000101-000000-story", "run.json"), "{");
+    await expect(resume({ runs })).rejects.toThrow(
+      /found no run of recipe story in .* but 20000101-000000-story, which cannot be read/,
+    );
+    await expect(resume({ runs, resume: "20000101-000000-story" })).rejects.toThrow(/run\.json/);
+    await expect(resume({ runs, resume: "nothing" })).rejects.toThrow(UsageError);
+  });
+});

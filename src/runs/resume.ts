@@ -3,7 +3,7 @@ import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { checkWritable } from "../checkpoint/index.ts";
 import { type Dataset, findSources, hashSources, openShards, prepareData, stampOf } from "../data/index.ts";
-import { CheckpointError, DataError, UsageError } from "../errors.ts";
+import { CheckpointError, DataError, NoSuchRunError, UsageError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { type ParameterStore, type Recipe, storeOf } from "../train/index.ts";
 import { type BoundRun, checkLayout, openBound } from "./bound.ts";
@@ -13,7 +13,8 @@ import { chooseOut } from "./out.ts";
 import type { PreparedRun, TrainOptions } from "./prepare.ts";
 import { RunReader } from "./reader.ts";
 import { type RecipeSource, readRecipe } from "./recipes.ts";
-import { checkRoom, needsOf } from "./room.ts";
+import { makeRunId } from "./records.ts";
+import { checkRoom, type Need, needsOf } from "./room.ts";
 import type { RunInfo } from "./schema.ts";
 import { dataOptions, sourceOf } from "./source.ts";
 import { StateHistory } from "./state.ts";
@@ -22,22 +23,37 @@ import { sweep } from "./sweep.ts";
 import { firstWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
 
-/** The run that --resume means: that of an id, or the newest of a recipe. */
-async function findRun(source: RecipeSource, { resume, runs }: TrainOptions): Promise<string> {
+/** The run that --resume means: that of an id, or the newest of a recipe; with a note on those that cannot be read and may have been meant. */
+async function findRun(source: RecipeSource, { resume, runs }: TrainOptions): Promise<{ id: string; notes: Note[] }> {
   const reader = new RunReader(runs);
   if (typeof resume === "string") {
     await reader.info(resume).catch((error: unknown) => {
-      if (error instanceof CheckpointError && /no such run$/.test(error.message))
+      if (error instanceof NoSuchRunError)
         throw new UsageError(`--resume: found no run ${resume} in ${runs}; sumbi runs lists what there is`);
       throw error;
     });
-    return resume;
+    return { id: resume, notes: [] };
   }
   const recipeName = String(readRecipe(source).json["name"]);
-  const found = (await reader.list()).find((run) => run.recipeName === recipeName);
+  const all = await reader.list();
+  const found = all.find((run) => run.recipeName === recipeName);
+  const passed = all
+    .filter(({ id, status }) => status === "unreadable" && mayBeNewer(id, recipeName, found?.startedAt))
+    .map(({ id, problem }) => `${id}, which cannot be read: ${problem}`);
   if (found === undefined)
-    throw new UsageError(`--resume: found no run of recipe ${recipeName} in ${runs}; sumbi runs lists what there is`);
-  return found.id;
+    throw new UsageError(
+      `--resume: found no run of recipe ${recipeName} in ${runs}${passed.length > 0 ? ` but ${passed.join("; ")}` : ""}; sumbi runs lists what there is`,
+    );
+  const message = `going on with ${found.id}; passed over ${passed.join("; ")}`;
+  return { id: found.id, notes: passed.length > 0 ? [{ level: "warn", message }] : [] };
+}
+
+/** Whether a run of which only the id is known could be one of a recipe, and newer than one that began then. */
+function mayBeNewer(id: string, recipeName: string, startedAt: string | undefined): boolean {
+  const [stamp] = /^\d{8}-\d{6}-/.exec(id) ?? [];
+  if (stamp === undefined) return true;
+  const least = makeRunId(recipeName, new Date(startedAt ?? 0));
+  return id >= least && id.startsWith(least.slice(stamp.length), stamp.length);
 }
 
 /** Takes a run up again, up to its next step. It is this process's to write from the beginning on, and let go when that fails. */
@@ -51,9 +67,11 @@ export async function resumeRun(
     throw new UsageError(
       "--resume: a run goes on with the texts that it began with; leave out --data, or start a new run",
     );
-  const writer = await RunWriter.resume(options.runs, await findRun(source, options), onProgress);
+  const { id, notes } = await findRun(source, options);
+  const writer = await RunWriter.resume(options.runs, id, onProgress);
   try {
-    return await takeUp(writer, options, onProgress, signal);
+    const run = await takeUp(writer, options, onProgress, signal);
+    return { ...run, notes: [...notes, ...run.notes] };
   } catch (error) {
     await writer.close();
     throw error;
@@ -73,10 +91,11 @@ async function takeUp(
   const out = await chooseOut(options, info.out, recipe.name);
   await checkWritable(resolve(options.runs), `--runs ${options.runs}`);
   await sweep(options.runs, out.dir);
-  await checkRoom(await needsOf(recipe, modelJson, resolve(options.runs), info.id, out.dir));
+  const needs = await needsOf(recipe, modelJson, resolve(options.runs), info.id, out.dir);
+  await checkRoom(needs);
   signal?.throwIfAborted();
 
-  const { dataset, notes } = await boundShards(bound, info, options.runs, onProgress, signal);
+  const { dataset, notes } = await boundShards(bound, info, options.runs, needs, onProgress, signal);
   const store = storeOf(phases);
   checkLayout(dir, binding, store);
   const history = new StateHistory(join(dir, "state"), recipe.save.keep, () => writer.check());
@@ -142,6 +161,7 @@ async function boundShards(
   { binding, recipe, tokenizerDir }: BoundRun,
   info: RunInfo,
   runsDir: string,
+  needs: readonly Need[],
   onProgress: OnProgress,
   signal?: AbortSignal,
 ): Promise<{ dataset: Dataset; notes: Note[] }> {
@@ -162,7 +182,7 @@ async function boundShards(
       new CheckpointError(
         `${info.id}: expected the tokens that the run began with: ${error.message}. They cannot be made again: ${why}. Start a new run`,
       );
-    const made = await prepareData({ ...dataOptions(recipe, tokenizerDir, runsDir), onProgress, signal }).catch(
+    const made = await prepareData({ ...dataOptions(recipe, tokenizerDir, runsDir, needs), onProgress, signal }).catch(
       (cause: unknown) => {
         throw cause instanceof DataError ? refuse(cause.message) : cause;
       },

@@ -5,6 +5,13 @@ import type { ModelConfig } from "../model/index.ts";
 import type { ParameterStore, Recipe } from "../train/index.ts";
 
 const SAMPLE_TOKENS = 160;
+/** The longest that all samples of one time may take: training waits for them. */
+const SAMPLES_MILLIS = 60_000;
+
+export interface Sample {
+  prompt: string;
+  text: string;
+}
 
 /** Answers a recipe's samples with the weights as they are at the moment: the decoder reads the store in place. */
 export class Samples {
@@ -15,11 +22,13 @@ export class Samples {
     readonly recipe: Recipe,
     readonly store: ParameterStore,
     readonly tokenizerDir: string,
+    readonly millis: number = SAMPLES_MILLIS,
   ) {}
 
-  /** Greedy text for every prompt of the recipe. */
-  async take(config: ModelConfig): Promise<{ prompt: string; text: string }[]> {
-    if (this.recipe.samples.length === 0) return [];
+  /** Greedy text for every prompt of the recipe, as far as the time goes; `late` when it did not suffice. */
+  async take(config: ModelConfig): Promise<{ samples: Sample[]; late?: string }> {
+    if (this.recipe.samples.length === 0) return { samples: [] };
+    const until = performance.now() + this.millis;
     if (this.#config !== config) {
       await this.#engine?.close();
       const weights = new Map(this.store.keys().map((key) => [key, this.store.parameter(key)] as const));
@@ -29,11 +38,14 @@ export class Samples {
       this.#config = config;
     }
     const engine = this.#engine;
-    if (engine === undefined) return [];
+    if (engine === undefined) return { samples: [] };
     const { contextTokens } = engine.limits;
     const tokenizer = loadTokenizer(this.tokenizerDir);
-    const out: { prompt: string; text: string }[] = [];
+    const samples: Sample[] = [];
+    const late = (): string =>
+      `the samples took over ${this.millis / 1000} s: ${samples.length} of ${this.recipe.samples.length} were written, the last not to its end`;
     for (const sample of this.recipe.samples) {
+      if (performance.now() > until) return { samples, late: late() };
       const prompt = typeof sample === "string" ? sample : sample.ask;
       const asked =
         typeof sample === "string"
@@ -47,10 +59,14 @@ export class Samples {
         sampling: { ...SAMPLING_DEFAULTS, temperature: 0, seed: 0 },
         stopIds: tokenizer.eosIds,
       };
-      for await (const token of engine.generate(request)) if (token.finish !== "stop") ids.push(token.id);
-      out.push({ prompt, text: tokenizer.decode(ids, { skipSpecial: false }) });
+      for await (const token of engine.generate(request)) {
+        if (token.finish === "stop" || performance.now() > until) break;
+        // a model may have more ids than its tokenizer has tokens: they stand for nothing
+        if (token.id < tokenizer.vocabSize) ids.push(token.id);
+      }
+      samples.push({ prompt, text: tokenizer.decode(ids, { skipSpecial: false }) });
     }
-    return out;
+    return performance.now() > until ? { samples, late: late() } : { samples };
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { type Dataset, heldoutWindows, type PrepareOptions } from "../data/index.ts";
 import type { Recipe, TokenSource } from "../train/index.ts";
+import { checkRoom, type Need } from "./room.ts";
 
 export function sourceOf(dataset: Dataset, recipe: Recipe): TokenSource {
   const { seed } = recipe;
@@ -19,11 +20,21 @@ export function sourceOf(dataset: Dataset, recipe: Recipe): TokenSource {
   };
 }
 
-/** How a run's texts become shards. */
+/** How a run's texts become shards, and where they must fit beside what the run itself will write. */
 export function dataOptions(
   { data: { paths, holdout, broken, workers } }: Recipe,
   tokenizerDir: string,
   runsDir: string,
+  needs: readonly Need[],
 ): PrepareOptions {
-  return { paths, tokenizerDir, cacheDir: resolve(runsDir, "cache"), holdout, workers, onBroken: broken };
+  const cacheDir = resolve(runsDir, "cache");
+  return {
+    paths,
+    tokenizerDir,
+    cacheDir,
+    holdout,
+    workers,
+    onBroken: broken,
+    onRoom: (bytes) => checkRoom([...needs, { dir: cacheDir, bytes, what: "the texts' tokens" }]),
+  };
 }

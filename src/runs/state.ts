@@ -7,7 +7,6 @@ import { crc32 } from "node:zlib";
 import { z } from "zod";
 import {
   atomicFolder,
-  isRecord,
   openRegularFile,
   quoted,
   readJsonFile,
@@ -18,6 +17,7 @@ import {
   writeShards,
 } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import { DTYPES, type DType, sizeOf, type TypedArray } from "../tensor/index.ts";
 import { validate } from "../validate.ts";
 

@@ -86,7 +86,9 @@ export async function trainRun(run: PreparedRun, watcher: RunWatcher, signal: Ab
       async evaluated(step, loss, tokens) {
         write({ type: "eval", step, loss, tokens });
         const phase = phases.findLast((p) => step > p.fromStep) ?? phases[0]!;
-        for (const { prompt, text } of await samples.take(phase.config)) write({ type: "sample", step, prompt, text });
+        const taken = await samples.take(phase.config);
+        for (const { prompt, text } of taken.samples) write({ type: "sample", step, prompt, text });
+        if (taken.late !== undefined) event(step, "warn", taken.late);
       },
       saved(step) {
         outcome.saved = step;

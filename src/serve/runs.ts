@@ -1,16 +1,16 @@
 /** The runs pages' API: lists, records and live streams of training runs. */
 import { Hono } from "hono";
-import { ApiError, CheckpointError } from "../errors.ts";
-import type { RunReader } from "../runs/index.ts";
+import { ApiError, CheckpointError, NoSuchRunError } from "../errors.ts";
+import { isRunId, type RunReader } from "../runs/index.ts";
 import { clientOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
 import type { RequestQueue } from "./queue.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 
 /** What the routes need of a RunReader. */
-export type RunSource = Pick<RunReader, "list" | "info" | "read" | "follow">;
+export type RunSource = Pick<RunReader, "list" | "info" | "view" | "follow">;
 
-/** `/api/runs`, `/api/runs/:id` and `/api/runs/:id/stream?after=<line number>`. */
+/** `/api/runs`, `/api/runs/:id` (of a long log evenly spread records) and `/api/runs/:id/stream?after=<line number>`. */
 export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
   const app = new Hono();
   /** A run that does not exist is a 404, an id that climbs out of the folder is one of those; a damaged one says what is wrong. */
@@ -19,11 +19,10 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
       return await work;
     } catch (error) {
       if (!(error instanceof CheckpointError)) throw error;
-      const problem = (await runs.list()).find((run) => run.id === id)?.problem;
-      if (problem !== undefined)
+      if (!(error instanceof NoSuchRunError) && isRunId(id))
         throw new ApiError(
           422,
-          `The run '${id.slice(0, 200)}' cannot be read: ${problem}`,
+          `The run '${id.slice(0, 200)}' cannot be read: ${error.message}`,
           "invalid_request_error",
           "run_unreadable",
           "id",
@@ -41,7 +40,7 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
   app.get("/", async (c) => c.json(await runs.list()));
   app.get("/:id", async (c) => {
     const id = c.req.param("id");
-    return c.json(await known(id, runs.read(id)));
+    return c.json(await known(id, runs.view(id)));
   });
   app.get("/:id/stream", async (c) => {
     const id = c.req.param("id");

@@ -1,5 +1,6 @@
 /** tokenizer.json and tokenizer_config.json checked: the parts that are read here. */
 import { ConfigError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 
 /** The parts of tokenizer.json that are read here, checked; `size` is one more than the highest id. */
 export interface CheckedTokenizer {
@@ -36,9 +37,6 @@ const fail = (where: string, expected: string, got: unknown): never => {
   throw new ConfigError(`tokenizer.json: ${where}: expected ${expected}, got ${shown ?? "nothing"}`);
 };
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 const checkId = (where: string, id: unknown): number =>
   Number.isInteger(id) && (id as number) >= 0 && (id as number) <= MAX_ID
     ? (id as number)
@@ -46,16 +44,16 @@ const checkId = (where: string, id: unknown): number =>
 
 const part = (json: Record<string, unknown>, name: string): object | null => {
   const value = json[name] ?? null;
-  return value === null || isObject(value) ? value : fail(name, "an object or null", value);
+  return value === null || isRecord(value) ? value : fail(name, "an object or null", value);
 };
 
 /** Checks what came from a file before anything is built from it. Throws ConfigError naming the first fault. */
 export function checkTokenizerJson(value: unknown): CheckedTokenizer {
-  if (!isObject(value)) return fail("the file", "an object", value);
+  if (!isRecord(value)) return fail("the file", "an object", value);
   const model = value.model;
-  if (!isObject(model)) return fail("model", "an object", model);
+  if (!isRecord(model)) return fail("model", "an object", model);
   if (model.type !== undefined && model.type !== "BPE") fail("model.type", `"BPE"`, model.type);
-  if (!isObject(model.vocab)) return fail("model.vocab", "an object", model.vocab);
+  if (!isRecord(model.vocab)) return fail("model.vocab", "an object", model.vocab);
   const vocab = model.vocab as Record<string, number>;
   let size = 0;
   const seen = new Set<number>();
@@ -85,7 +83,7 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
   if (listed.length > MAX_VOCABULARY) fail("added_tokens", `at most ${MAX_VOCABULARY}`, listed.length);
   const added = listed.map((token: unknown, i): CheckedAddedToken => {
     const where = `added_tokens[${i}]`;
-    if (!isObject(token)) return fail(where, "an object", token);
+    if (!isRecord(token)) return fail(where, "an object", token);
     const added = addedToken(token, 0, where);
     const id = checkId(`${where}.id`, token.id);
     if (id >= size) size = id + 1;
@@ -95,7 +93,7 @@ export function checkTokenizerJson(value: unknown): CheckedTokenizer {
   const { type, decoders } = (decoder ?? {}) as { type?: unknown; decoders?: unknown };
   const kinds =
     type === "Sequence" && Array.isArray(decoders)
-      ? decoders.map((one) => (isObject(one) ? one.type : undefined))
+      ? decoders.map((one) => (isRecord(one) ? one.type : undefined))
       : [type];
   if (!kinds.includes("ByteLevel"))
     fail("decoder", "ByteLevel (other kinds of tokenizers are not supported)", type ?? null);
@@ -131,7 +129,7 @@ export function joinAddedTokens(
     ]),
   );
   let { size } = json;
-  const listed = isObject(config.added_tokens_decoder) ? Object.entries(config.added_tokens_decoder) : [];
+  const listed = isRecord(config.added_tokens_decoder) ? Object.entries(config.added_tokens_decoder) : [];
   for (const [key, value] of listed.sort((a, b) => Number(a[0]) - Number(b[0]))) {
     const content = tokenText(value);
     if (content === undefined || content === "" || tokens.has(content)) continue;
@@ -149,7 +147,7 @@ export function joinAddedTokens(
   const { additional_special_tokens: additional, extra_special_tokens: extra } = config;
   const named = [
     ...NAMED_TOKENS.map((name) => config[name]),
-    ...[additional, extra].flatMap((list) => (Array.isArray(list) ? list : isObject(list) ? Object.values(list) : [])),
+    ...[additional, extra].flatMap((list) => (Array.isArray(list) ? list : isRecord(list) ? Object.values(list) : [])),
   ];
   for (const content of named.map(tokenText)) {
     if (content === undefined || content === "") continue;
@@ -182,7 +180,7 @@ function addedToken(token: Record<string, unknown>, id: number, where: string): 
 /** tokenizer_config.json, or an empty object where there is none. */
 export function checkTokenizerConfig(value: unknown): Record<string, unknown> {
   if (value === undefined || value === null) return {};
-  if (!isObject(value))
+  if (!isRecord(value))
     throw new ConfigError(
       `tokenizer_config.json: expected an object, got ${Array.isArray(value) ? "a list" : typeof value}`,
     );
@@ -192,12 +190,12 @@ export function checkTokenizerConfig(value: unknown): Record<string, unknown> {
 /** A token in tokenizer_config.json is a text, or an object with its `content`. */
 export function tokenText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
-  return isObject(value) && typeof value.content === "string" ? value.content : undefined;
+  return isRecord(value) && typeof value.content === "string" ? value.content : undefined;
 }
 
 /** `chat_template` is a text, or a list of named ones of which "default" is meant. */
 export function templateText(value: unknown): string | undefined {
   if (typeof value === "string") return value;
   if (!Array.isArray(value)) return undefined;
-  return templateText(value.find((entry) => isObject(entry) && entry.name === "default")?.template);
+  return templateText(value.find((entry) => isRecord(entry) && entry.name === "default")?.template);
 }

@@ -73,9 +73,10 @@ export function ComparePage({ ids }: { ids: string[] }) {
       <h1>{ids.length} runs compared</h1>
       {views.map(
         (v, i) =>
-          (v.link === "missing" || v.link === "lost") && (
+          (v.link === "missing" || v.link === "lost" || v.link === "unreadable") && (
             <p key={ids[i]} class="notice bad" role="alert">
-              {ids[i]}: {v.link === "missing" ? "there is no such run." : `${v.message} Trying again…`}
+              {ids[i]}: {v.link === "missing" ? "there is no such run." : v.message}
+              {v.link === "lost" && " Trying again…"}
             </p>
           ),
       )}

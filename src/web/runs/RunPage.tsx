@@ -21,7 +21,7 @@ import { useStatus } from "./status.ts";
 
 /** One run, live. */
 export function RunPage({ id }: { id: string }) {
-  const { info, log, link, message } = useFollowed(() => followRun(id));
+  const { info, log, leftOut, link, message } = useFollowed(() => followRun(id));
   const status = useStatus(id, log);
   useEffect(() => {
     const loss = latest(log, "loss");
@@ -40,6 +40,11 @@ export function RunPage({ id }: { id: string }) {
               <code>{id}</code> may have been deleted, or the server looks into another folder.
             </p>
           </div>
+        ) : link === "unreadable" ? (
+          <div class="empty">
+            <h2>This run cannot be read</h2>
+            <p role="alert">{message}</p>
+          </div>
         ) : link === "lost" ? (
           <p class="notice bad" role="alert">
             {message} Trying again…
@@ -53,9 +58,14 @@ export function RunPage({ id }: { id: string }) {
   return (
     <main class="page">
       <Head info={info} log={log} status={status} link={link} />
-      {link === "lost" && (
+      {(link === "lost" || link === "unreadable") && (
         <p class="notice bad" role="alert">
-          {message} What you see is as of step {log.steps.at(-1)?.step ?? 0}. Trying again…
+          {message} What you see is as of step {log.steps.at(-1)?.step ?? 0}.{link === "lost" && " Trying again…"}
+        </p>
+      )}
+      {leftOut > 0 && (
+        <p class="faint">
+          The log is long: {leftOut.toLocaleString("en-US")} of its records are left out here, evenly.
         </p>
       )}
       <Tiles log={log} status={status} />

@@ -11,7 +11,9 @@ export type Status = RunStatus;
 export interface RunView {
   info: RunInfo | null;
   log: RunLog;
-  link: "loading" | "live" | "closed" | "lost" | "missing";
+  /** How many records of a long log are not in `log`. */
+  leftOut: number;
+  link: "loading" | "live" | "closed" | "lost" | "missing" | "unreadable";
   message?: string;
 }
 
@@ -36,7 +38,7 @@ const drawEveryMs = () => (document.hidden ? 5_000 : 500);
 
 /** Reads a run and follows it while it grows; tries again by itself when the server goes and comes. */
 export function followRun(id: string): { view: Store<RunView>; stop: () => void } {
-  const view = createStore<RunView>({ info: null, log: emptyLog(), link: "loading" });
+  const view = createStore<RunView>({ info: null, log: emptyLog(), leftOut: 0, link: "loading" });
   const abort = new AbortController();
   void follow(id, view, abort.signal);
   return { view, stop: () => abort.abort() };
@@ -47,9 +49,9 @@ async function follow(id: string, view: Store<RunView>, signal: AbortSignal): Pr
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const whole = await getJson<{ run: RunInfo; log: unknown[]; lines?: number }>(path, signal);
+      const whole = await getJson<{ run: RunInfo; log: unknown[]; lines?: number; leftOut?: number }>(path, signal);
       const log = addRecords(emptyLog(), whole.log);
-      view.set({ info: whole.run, log, link: log.end ? "closed" : "live" });
+      view.set({ info: whole.run, log, leftOut: whole.leftOut ?? 0, link: log.end ? "closed" : "live" });
       failures = 0;
       const streamed = !log.end && streams < MAX_STREAMS;
       if (streamed) {
@@ -66,9 +68,10 @@ async function follow(id: string, view: Store<RunView>, signal: AbortSignal): Pr
       if (view.get().log.end || !streamed) await changed(id, view.get().log, signal);
     } catch (error) {
       if (signal.aborted) return;
-      const missing = error instanceof Fault && error.status === 404;
+      const status = error instanceof Fault ? error.status : 0;
+      const link = status === 404 ? "missing" : status === 422 ? "unreadable" : "lost";
       const message = error instanceof Fault ? error.message : "The connection to the server broke.";
-      view.set((old) => ({ ...old, link: missing ? "missing" : "lost", message }));
+      view.set((old) => ({ ...old, link, message }));
       await wait(backoffMs(++failures), signal);
     }
   }
