@@ -30,6 +30,7 @@ type Grouped = { n_group: number; topk_group: number };
 
 export type DeepseekV3Config = Resolved<Fields<"deepseek_v3">> & Grouped;
 export type DeepseekV2Config = Resolved<Fields<"deepseek_v2">> & Grouped;
+export type DeepseekMoeConfig = Resolved<Fields<"deepseek">>;
 export type LlamaConfig = Resolved<Fields<"llama">>;
 export type Qwen2Config = Resolved<Fields<"qwen2">>;
 export type Qwen3Config = Resolved<Fields<"qwen3">>;
@@ -37,8 +38,8 @@ export type Qwen3MoeConfig = Resolved<Fields<"qwen3_moe">>;
 
 /** Models with multi-head latent attention and DeepSeekMoE. */
 export type LatentConfig = DeepseekV3Config | DeepseekV2Config;
-/** Models with grouped-query attention: what DeepSeek-LLM and the R1 distills are. */
-export type GroupedConfig = LlamaConfig | Qwen2Config | Qwen3Config | Qwen3MoeConfig;
+/** Models with grouped-query attention: what DeepSeek-LLM, DeepSeekMoE 16B and the R1 distills are. */
+export type GroupedConfig = DeepseekMoeConfig | LlamaConfig | Qwen2Config | Qwen3Config | Qwen3MoeConfig;
 export type ModelConfig = LatentConfig | GroupedConfig;
 
 export const isLatent = (config: ModelConfig): config is LatentConfig =>
@@ -123,6 +124,8 @@ function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fa
     );
   if (isLatent(config)) checkLatentHeads(config, raw, fault);
   else checkHeads(config, fault);
+  if (config.model_type === "deepseek" && !["default", "linear"].includes(config.rope_parameters.rope_type))
+    fault("rope_scaling.type", '"linear", the one that deepseek knows', config.rope_parameters.rope_type);
   if (hasMoe(config)) checkExperts(config, fault);
 }
 

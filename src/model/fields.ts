@@ -137,6 +137,35 @@ const deepseekV2 = z.object({
   norm_topk_prob: no("released deepseek_v2 models do not normalize"),
 });
 
+/** DeepSeekMoE 16B. transformers has no class for it: defaults are those of the code in the model's repository (configuration_deepseek.py). */
+const deepseek = z.object({
+  ...common({
+    vocab: 102400,
+    hidden: 4096,
+    intermediate: 11008,
+    layers: 30,
+    heads: 32,
+    keyHeads: 32,
+    positions: 2048,
+    bos: 100000,
+    eos: 100001,
+  }),
+  model_type: z.literal("deepseek"),
+  head_dim: z
+    .unknown()
+    .optional()
+    .transform(() => null),
+  attention_bias: flag.default(false),
+  moe_intermediate_size: size.default(1407),
+  n_routed_experts: nullIs(experts, 0, 0),
+  n_shared_experts: nullIs(natural, 0, 0),
+  num_experts_per_tok: nullIs(natural, 0, 0),
+  first_k_dense_replace: natural.default(0),
+  moe_layer_freq: size.default(1),
+  norm_topk_prob: nullIs(flag, false, false),
+  scoring_func: only("softmax"),
+});
+
 const llama = z.object({
   ...common({
     vocab: 32000,
@@ -201,7 +230,15 @@ const qwen3Moe = z.object({
   ),
 });
 
-export const SCHEMAS = { deepseek_v3: deepseekV3, deepseek_v2: deepseekV2, llama, qwen2, qwen3, qwen3_moe: qwen3Moe };
+export const SCHEMAS = {
+  deepseek_v3: deepseekV3,
+  deepseek_v2: deepseekV2,
+  deepseek,
+  llama,
+  qwen2,
+  qwen3,
+  qwen3_moe: qwen3Moe,
+};
 export type ModelType = keyof typeof SCHEMAS;
 export type Fields<T extends ModelType> = z.output<(typeof SCHEMAS)[T]>;
 
@@ -212,6 +249,7 @@ export const TYPE_ALIASES: Record<string, ModelType> = { kimi_k2: "deepseek_v3" 
 export const FIELD_ALIASES: Record<ModelType, Record<string, string>> = {
   deepseek_v3: { num_local_experts: "n_routed_experts", num_mtp_layers: "num_nextn_predict_layers" },
   deepseek_v2: { num_experts: "n_routed_experts" },
+  deepseek: {},
   llama: {},
   qwen2: {},
   qwen3: {},
@@ -225,6 +263,7 @@ const LATENT_SIZES = [...DENSE_SIZES, "kv_lora_rank", "qk_nope_head_dim", "qk_ro
 export const SIZES: Record<ModelType, readonly string[]> = {
   deepseek_v3: LATENT_SIZES,
   deepseek_v2: LATENT_SIZES,
+  deepseek: DENSE_SIZES,
   llama: DENSE_SIZES,
   qwen2: DENSE_SIZES,
   qwen3: DENSE_SIZES,

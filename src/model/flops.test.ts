@@ -28,6 +28,7 @@ describe("countParameters", () => {
     ["deepseek-v3", "671.0", "36.6"],
     ["deepseek-v2", "235.7", "20.9"],
     ["deepseek-v2-lite", "15.7", "2.5"],
+    ["deepseek-moe-16b", "16.4", "2.6"],
     ["deepseek-llm-67b", "67.4", "66.6"],
     ["moonlight-16b-a3b", "16.0", "2.6"],
     ["kimi-k2", "1026.4", "31.7"],

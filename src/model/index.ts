@@ -20,6 +20,7 @@ export {
 export {
   attentionBias,
   cacheWidth,
+  type DeepseekMoeConfig,
   type DeepseekV2Config,
   type DeepseekV3Config,
   eosTokenIds,

@@ -38,6 +38,8 @@ export function mixtureOf(config: ModelConfig): Mixture {
   if (config.model_type === "qwen3_moe")
     return { ...DENSE, experts: config.num_experts, perToken, width, normalized: config.norm_topk_prob };
   const { n_routed_experts: experts, n_shared_experts: shared } = config;
+  if (config.model_type === "deepseek")
+    return { ...DENSE, experts, perToken, width, shared, normalized: config.norm_topk_prob && perToken > 1 };
   const { n_group: count, topk_group: kept, topk_method, scoring_func: scores } = config;
   const corrected = topk_method === "noaux_tc";
   return {
@@ -65,7 +67,8 @@ export function isMoeLayer(config: ModelConfig, i: number): boolean {
   if (!("num_experts_per_tok" in config)) return false;
   if (config.model_type === "qwen3_moe")
     return config.num_experts > 0 && (i + 1) % config.decoder_sparse_step === 0 && !config.mlp_only_layers.includes(i);
-  return config.n_routed_experts > 0 && i >= config.first_k_dense_replace;
+  if (config.n_routed_experts === 0 || i < config.first_k_dense_replace) return false;
+  return config.model_type !== "deepseek" || i % config.moe_layer_freq === 0;
 }
 
 /** The numbers of the layers with routed experts, MTP modules last. */

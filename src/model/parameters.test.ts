@@ -59,7 +59,7 @@ const deepseek = fc
   }));
 const grouped = fc
   .record({
-    model_type: fc.constantFrom("llama", "qwen2", "qwen3", "qwen3_moe"),
+    model_type: fc.constantFrom("llama", "qwen2", "qwen3", "qwen3_moe", "deepseek"),
     vocab_size: small(50),
     hidden_size: small(20),
     intermediate_size: small(30),
@@ -71,12 +71,21 @@ const grouped = fc
     num_experts: small(12, 0),
     num_experts_per_tok: fc.constant(1),
     decoder_sparse_step: small(3),
+    n_routed_experts: small(12, 0),
+    n_shared_experts: small(2, 0),
+    first_k_dense_replace: small(9, 0),
+    moe_layer_freq: small(3),
     mlp_only_layers: fc.array(small(6, 0)),
     attention_bias: fc.boolean(),
     tie_word_embeddings: fc.boolean(),
     mlp_bias: fc.boolean(),
   })
-  .map(({ key, per, ...config }) => ({ ...config, num_attention_heads: key * per, num_key_value_heads: key }));
+  .map(({ key, per, head_dim, ...config }) => ({
+    ...config,
+    ...(config.model_type === "deepseek" ? { hidden_size: key * per * head_dim } : { head_dim }),
+    num_attention_heads: key * per,
+    num_key_value_heads: key,
+  }));
 
 describe("parameterKinds", () => {
   it("counts what listParameters lists: tensors, numbers, active numbers, of any model", () => {

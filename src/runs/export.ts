@@ -92,6 +92,7 @@ function portable({ data, tokenizer, model, ...recipe }: Recipe): Recipe {
 const ARCHITECTURES: Record<string, string> = {
   deepseek_v3: "DeepseekV3ForCausalLM",
   deepseek_v2: "DeepseekV2ForCausalLM",
+  deepseek: "DeepseekForCausalLM",
   llama: "LlamaForCausalLM",
   qwen2: "Qwen2ForCausalLM",
   qwen3: "Qwen3ForCausalLM",

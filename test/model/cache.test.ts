@@ -10,6 +10,8 @@ const NAMES = [
   "parity/deepseek_v3-odd-sizes",
   "parity/deepseek_v3-no-q-rank",
   "parity/deepseek_v2",
+  "parity/deepseek",
+  "parity/deepseek-every-second",
   "parity/llama-llama3-rope",
   "parity/qwen2",
   "parity/qwen3",
@@ -71,7 +73,7 @@ function columns(ids: HostTensor, start: number, end: number): HostTensor {
 }
 
 describe.each(NAMES)("%s with a cache", (name) => {
-  it.each(name.includes("deepseek") ? ["absorbed", "expanded"] : ["grouped"])(
+  it.each(name.includes("deepseek_") ? ["absorbed", "expanded"] : ["grouped"])(
     "%s: cut at every place, the logits are those of the whole",
     async (form) => {
       const expanded = form === "expanded";

@@ -134,6 +134,30 @@ describe("what would compute something else is refused by name", () => {
       /index_topk: expected nothing: deepseek_v3 has no indexer/,
     ],
     [
+      "angles that DeepSeekMoE's own code does not know",
+      "deepseek",
+      { set: { rope_scaling: yarn } },
+      /rope_scaling\.type: expected "linear", the one that deepseek knows, got "yarn"/,
+    ],
+    [
+      "Qwen's windows in mixtures, which all layers have",
+      "qwen3_moe",
+      { set: { use_sliding_window: true, sliding_window: 4, max_window_layers: 9 } },
+      /use_sliding_window: expected false/,
+    ],
+    [
+      "experts in layers that the file has dense",
+      "qwen3_moe-sparse-steps",
+      { set: { decoder_sparse_step: 1 } },
+      /expected a tensor model\.layers\.0\.mlp\.gate\.weight/,
+    ],
+    [
+      "dense layers that the file has experts in",
+      "deepseek",
+      { set: { moe_layer_freq: 3 } },
+      /expected a tensor model\.layers\.1\.mlp\.gate_proj\.weight/,
+    ],
+    [
       "two names that disagree",
       "deepseek_v3",
       { set: { num_local_experts: 4 } },
