@@ -66,27 +66,28 @@ const LARGE = {
 
 interface Graph {
   what: string;
-  onnx(target: Provider): t.OnnxGraph;
+  onnx(provider: Provider): t.OnnxGraph;
 }
 
 /** The step's graphs: weights fed as inputs, as training does, and for the forward also kept in the graph. */
 function graphsOf(phase: Phase, recipe: Recipe, store: ParameterStore): Graph[] {
   const { config, microBatch, sequence } = phase;
-  const forward = (target: Provider, source?: (key: string) => t.Tensor): t.OnnxGraph => {
+  const forward = (provider: Provider, source?: (key: string) => t.Tensor): t.OnnxGraph => {
     const ids = t.input("ids", "i64", [microBatch, sequence + 1]);
     const { mainLoss, nll_X, routings } = trainingLoss(modelBuilder(config, { source }), ids, { depth: 0, lambda: 0 });
     const loads = routings.map((routing, i) => [`load ${i}`, routing.load_E]);
-    return t.toOnnx({ loss: mainLoss, nll: nll_X, ...Object.fromEntries(loads) }, { name: "forward", target });
+    return t.toOnnx({ loss: mainLoss, nll: nll_X, ...Object.fromEntries(loads) }, { name: "forward", provider });
   };
   return [
-    { what: "forward, weights fed", onnx: (target) => forward(target) },
+    { what: "forward, weights fed", onnx: (provider) => forward(provider) },
     {
       what: "forward, weights in the graph",
-      onnx: (target) => forward(target, (key) => t.constant(store.parameter(key))),
+      onnx: (provider) => forward(provider, (key) => t.constant(store.parameter(key))),
     },
     {
       what: "training step, weights fed",
-      onnx: (target) => traceTraining(phase, pretraining(recipe.balance), { precision: recipe.precision, target }).onnx,
+      onnx: (provider) =>
+        traceTraining(phase, pretraining(recipe.balance), { precision: recipe.precision, provider }).onnx,
     },
   ];
 }

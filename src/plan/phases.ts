@@ -7,9 +7,10 @@ import { layoutText } from "./layouts.ts";
 import { plan } from "./plan.ts";
 import { rentalRate } from "./prices.ts";
 import { checkQuestion, questionArchitecture } from "./question.ts";
+import type { PlanResult } from "./result.ts";
 import { rollout } from "./rollouts.ts";
 import { measuredShare, SERVING_SOURCES, type Speculation } from "./serving.ts";
-import type { PlanQuestion, PlanResult, Source } from "./types.ts";
+import type { PlanQuestion, Source } from "./types.ts";
 
 interface Named {
   name: string;

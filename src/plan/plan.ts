@@ -12,9 +12,10 @@ import { lines } from "./money.ts";
 import { PART_NAMES } from "./partNames.ts";
 import { rentalRate } from "./prices.ts";
 import { checkQuestion, jobOf, questionArchitecture } from "./question.ts";
+import type { PlanResult, Runner } from "./result.ts";
 import { SearchEnded, searchLayouts } from "./search.ts";
 import { usableBytes } from "./step.ts";
-import type { Job, Layout, PlanQuestion, PlanResult, Runner, ScheduleName, Source, StepEstimate } from "./types.ts";
+import type { Job, Layout, PlanQuestion, ScheduleName, Source, StepEstimate } from "./types.ts";
 
 /** A search that runs: `done` of `total` layouts or GPU counts looked at. */
 export interface PlanOptions {

@@ -4,9 +4,10 @@ import { layerCount } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { divisors, layoutProblem, layoutRuns, layoutText, MOST_STAGES } from "./layouts.ts";
 import { PART_NAMES } from "./partNames.ts";
+import type { Runner } from "./result.ts";
 import { stageCount } from "./stages.ts";
 import { busiestRankSeconds, estimateStep, stepMemory, type TimedWorks, usableBytes } from "./step.ts";
-import type { Job, Layout, MemoryBytes, Runner, StepEstimate } from "./types.ts";
+import type { Job, Layout, MemoryBytes, StepEstimate } from "./types.ts";
 
 export interface Searched {
   best: StepEstimate;

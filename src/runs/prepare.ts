@@ -8,22 +8,13 @@ import { UsageError } from "../errors.ts";
 import { summarizeParameters } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
-import {
-  applySettings,
-  type ParameterStore,
-  type Phase,
-  parseRecipe,
-  phasesOf,
-  type Recipe,
-  type StateStorage,
-  storeOf,
-  type TokenSource,
-} from "../train/index.ts";
+import { applySettings, parseRecipe, phasesOf, type Recipe, storeOf } from "../train/index.ts";
 import { layoutFingerprint, recipeFingerprint, tokenizerFingerprint } from "./binding.ts";
-import { describeRun, type Note } from "./describe.ts";
+import { describeRun } from "./describe.ts";
 import { checkMemory, lanesThatFit } from "./memory.ts";
 import { modelJsonOf, withTokenizer } from "./modelJson.ts";
-import { chooseOut, type Out } from "./out.ts";
+import { chooseOut } from "./out.ts";
+import type { PreparedRun, TrainOptions } from "./prepared.ts";
 import { type RecipeSource, readRecipe } from "./recipes.ts";
 import { resumeRun } from "./resume.ts";
 import { checkRoom, needsOf } from "./room.ts";
@@ -35,37 +26,6 @@ import { sweep } from "./sweep.ts";
 import { keepTokenizer, prepareTokenizer, tokenizerOf } from "./tokenizer.ts";
 import { firstWeights } from "./weights.ts";
 import { RunWriter } from "./writer.ts";
-
-export interface TrainOptions {
-  data?: string[];
-  out?: string;
-  /** Whether a model that Sumbi put into `out` may be replaced. */
-  overwrite?: boolean;
-  set?: string[];
-  runs: string;
-  /** true: the newest run of this recipe; a text: that run. */
-  resume?: boolean | string;
-  /** Of a resumed run: the state of this step instead of the newest. */
-  resumeFrom?: number;
-}
-
-/** A run with everything decided and prepared, ready to train. */
-export interface PreparedRun {
-  recipe: Recipe;
-  phases: Phase[];
-  modelJson: Record<string, unknown>;
-  store: ParameterStore;
-  writer: RunWriter;
-  storage: StateStorage;
-  source: TokenSource;
-  tokenizerDir: string;
-  out: Out;
-  resumed: boolean;
-  /** What is to be said before the first step. */
-  notes: Note[];
-  /** Seconds that earlier sessions took. */
-  earlierSeconds: number;
-}
 
 /** Settings on the command line over the recipe file; --data replaces its paths. All paths absolute. */
 function resolveRecipe(given: RecipeSource, options: TrainOptions): Recipe {

@@ -10,7 +10,7 @@ import { type BoundRun, checkLayout, openBound } from "./bound.ts";
 import type { Note } from "./describe.ts";
 import { checkMemory } from "./memory.ts";
 import { chooseOut } from "./out.ts";
-import type { PreparedRun, TrainOptions } from "./prepare.ts";
+import type { PreparedRun, TrainOptions } from "./prepared.ts";
 import { RunReader } from "./reader.ts";
 import { type RecipeSource, readRecipe } from "./recipes.ts";
 import { makeRunId } from "./records.ts";

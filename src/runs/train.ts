@@ -5,7 +5,7 @@ import { SumbiError } from "../errors.ts";
 import { Trainer } from "../train/index.ts";
 import { exportModel, placeModel, type Trained } from "./export.ts";
 import { Ledger } from "./ledger.ts";
-import type { PreparedRun } from "./prepare.ts";
+import type { PreparedRun } from "./prepared.ts";
 import { Samples } from "./samples.ts";
 import type { EndReason, RunRecord, StepRecord } from "./schema.ts";
 

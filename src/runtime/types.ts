@@ -1,8 +1,5 @@
 /** The runtime's types: executables, bindings, options. */
-import type { DType, HostTensor } from "../tensor/index.ts";
-
-/** Where a graph runs. `webgpu` places what it can on the GPU and the rest on the CPU. */
-export type Provider = "cpu" | "webgpu";
+import type { DType, HostTensor, Provider } from "../tensor/index.ts";
 
 /** A declared input or output. A fixed dimension is a number, a free one its symbol (`""` when it has none). */
 export interface TensorInfo {

@@ -141,7 +141,8 @@ export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale: number):
   const outs = Array.from({ length: blocks }, (_, i) => {
     const [start, end] = [Math.floor((T * i) / blocks), Math.floor((T * (i + 1)) / blocks)];
     const mask = new Float32Array((end - start) * end);
-    for (let row = start; row < end; row++) mask.fill(HIDDEN, (row - start) * end + row + 1, (row - start + 1) * end);
+    for (let row = start; row < end; row++)
+      mask.fill(HIDDEN_SCORE, (row - start) * end + row + 1, (row - start + 1) * end);
     return attention(
       slice(q, 2, start, end),
       slice(k, 2, 0, end),
@@ -157,4 +158,4 @@ export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale: number):
 const swapped = (rank: number): number[] => [...Array(rank - 2).keys(), rank - 1, rank - 2];
 
 /** Added to a score that must not count. */
-const HIDDEN = -1e9;
+export const HIDDEN_SCORE = -1e9;

@@ -13,24 +13,39 @@ interface Product {
   factors: string[];
 }
 
-function parse(dim: Dim): Product {
-  if (typeof dim === "number") return { coefficient: dim, factors: [] };
-  const factors: string[] = [];
-  let coefficient = 1;
+const toDim = (text: string): Dim => (/^\d+$/.test(text) ? Number(text) : text);
+
+/** A text cut at a separator that stands in no brackets. */
+function cutAt(text: string, separator: "*" | "+"): Dim[] {
+  const parts: Dim[] = [];
   let depth = 0;
   let start = 0;
-  const take = (end: number) => {
-    const factor = dim.slice(start, end);
-    if (/^\d+$/.test(factor)) coefficient *= Number(factor);
-    else factors.push(factor);
-    start = end + 1;
-  };
-  for (let i = 0; i < dim.length; i++) {
-    if (dim[i] === "(") depth++;
-    else if (dim[i] === ")") depth--;
-    else if (dim[i] === "*" && depth === 0) take(i);
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === "(") depth++;
+    else if (text[i] === ")") depth--;
+    else if (text[i] === separator && depth === 0) {
+      parts.push(toDim(text.slice(start, i)));
+      start = i + 1;
+    }
   }
-  take(dim.length);
+  return [...parts, toDim(text.slice(start))];
+}
+
+/** The factors of a product, "2*B*(S+T)" -> 2, B and (S+T); of anything else itself. */
+export const factorsOf = (dim: Dim): Dim[] => (typeof dim === "number" ? [dim] : cutAt(dim, "*"));
+
+/** The summands of a sum kept as one symbol, "(S+T)" -> S and T; undefined of anything else. */
+export function summandsOf(dim: Dim): Dim[] | undefined {
+  if (typeof dim === "number" || !dim.startsWith("(") || factorsOf(dim).length > 1) return undefined;
+  return cutAt(dim.slice(1, -1), "+");
+}
+
+function parse(dim: Dim): Product {
+  const factors: string[] = [];
+  let coefficient = 1;
+  for (const factor of factorsOf(dim))
+    if (typeof factor === "number") coefficient *= factor;
+    else factors.push(factor);
   return { coefficient, factors: factors.sort() };
 }
 

@@ -1,33 +1,18 @@
 /** Nodes, constants and shapes of an ONNX graph, collected as primitives write themselves. */
 import { ShapeError } from "../errors.ts";
-import type { Dim, Shape } from "./dims.ts";
-import { DTYPES, type HostTensor, i64 } from "./dtype.ts";
-import { ProtoWriter } from "./protobuf.ts";
-import { inputOf, type Node, type Tensor } from "./tensor.ts";
+import { type Dim, factorsOf, type Shape, summandsOf } from "./dims.ts";
+import { type HostTensor, i64 } from "./dtype.ts";
+import { type Attribute, type OnnxNode, tensorProto } from "./messages.ts";
+import type { ProtoWriter } from "./protobuf.ts";
 
-export type Attribute = number | { float: number } | string | number[];
-export type Target = "cpu" | "webgpu";
+/** Where a graph runs. `webgpu` places what it can on the GPU and the rest on the CPU. */
+export type Provider = "cpu" | "webgpu";
 
 export interface NodeOptions {
   attributes?: Record<string, Attribute>;
   outputs?: number;
   domain?: string;
 }
-
-/** One ONNX node before it is written. */
-export interface OnnxNode {
-  op: string;
-  name: string;
-  inputs: string[];
-  outputs: string[];
-  attributes: Record<string, Attribute>;
-  domain: string;
-}
-
-const ATTRIBUTE_FLOAT = 1;
-const ATTRIBUTE_INT = 2;
-const ATTRIBUTE_STRING = 3;
-const ATTRIBUTE_INTS = 7;
 
 /** Collects ONNX nodes and constants. Primitives call `node` and `constant`; everything else is for `toOnnx`. */
 export class Emitter {
@@ -40,11 +25,11 @@ export class Emitter {
   #counter = 0;
   #place = "";
 
-  constructor(readonly target: Target) {}
+  constructor(readonly provider: Provider) {}
 
-  /** Where the nodes emitted from now on belong. */
-  at(node: Node): void {
-    this.#place = node.scope;
+  /** Where the nodes emitted from now on belong: a node's scope. */
+  at(scope: string): void {
+    this.#place = scope;
   }
 
   #fresh(op: string): string {
@@ -75,10 +60,7 @@ export class Emitter {
     const known = key === undefined ? undefined : this.#constants.get(key);
     if (known !== undefined) return known;
     const name = `constant_${this.#counter++}`;
-    const writer = new ProtoWriter();
-    for (const dim of value.shape) writer.int(1, dim);
-    writer.int(2, DTYPES[value.dtype].onnx).string(8, name).bytes(9, bytes);
-    this.initializers.push(writer);
+    this.initializers.push(tensorProto(name, value));
     if (key !== undefined) this.#constants.set(key, name);
     return name;
   }
@@ -88,9 +70,8 @@ export class Emitter {
   }
 
   /** Remembers which input and axis tells a symbol's length at run time. */
-  learnSymbols(tensor: Tensor): void {
-    const name = inputOf(tensor)!.name;
-    tensor.shape.forEach((dim, axis) => {
+  learnSymbols(name: string, shape: Shape): void {
+    shape.forEach((dim, axis) => {
       if (typeof dim === "string" && !this.#symbols.has(dim)) this.#symbols.set(dim, { name, axis });
     });
   }
@@ -104,15 +85,12 @@ export class Emitter {
     let name: string;
     if (symbol !== undefined)
       name = this.node("Shape", [symbol.name], { attributes: { start: symbol.axis, end: symbol.axis + 1 } })[0]!;
-    else if (/^\(.*\)$/.test(dim) && balanced(dim.slice(1, -1)))
-      name = splitAt(dim.slice(1, -1), "+")
-        .map((d) => this.length(toDim(d)))
-        .reduce((a, b) => this.node("Add", [a, b])[0]!);
     else {
-      const factors = splitAt(dim, "*");
-      if (factors.length < 2)
+      const summands = summandsOf(dim);
+      const parts = summands ?? factorsOf(dim);
+      if (parts.length < 2)
         throw new ShapeError(`expected axis ${dim} to be the length of some input's axis, but no input has it`);
-      name = factors.map((d) => this.length(toDim(d))).reduce((a, b) => this.node("Mul", [a, b])[0]!);
+      name = parts.map((part) => this.length(part)).reduce((a, b) => this.node(summands ? "Add" : "Mul", [a, b])[0]!);
     }
     this.#lengths.set(dim, name);
     return name;
@@ -145,72 +123,4 @@ export class Emitter {
     if (!clash && target.filter((d) => d === -1).length <= 1) return this.ints(target);
     return this.shape(to);
   }
-}
-
-const toDim = (text: string): Dim => (/^\d+$/.test(text) ? Number(text) : text);
-
-function balanced(text: string): boolean {
-  let depth = 0;
-  for (const c of text) {
-    if (c === "(") depth++;
-    if (c === ")" && --depth < 0) return false;
-  }
-  return depth === 0;
-}
-
-function splitAt(text: string, separator: string): string[] {
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i <= text.length; i++) {
-    if (text[i] === "(") depth++;
-    if (text[i] === ")") depth--;
-    if (i === text.length || (text[i] === separator && depth === 0)) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
-  }
-  return parts;
-}
-
-function attribute(name: string, value: Attribute): ProtoWriter {
-  const writer = new ProtoWriter().string(1, name);
-  if (typeof value === "number") {
-    if (!Number.isInteger(value)) throw new ShapeError(`attribute ${name}: expected {float: ${value}} or an integer`);
-    return writer.int(3, value).int(20, ATTRIBUTE_INT);
-  }
-  if (typeof value === "string") return writer.string(4, value).int(20, ATTRIBUTE_STRING);
-  if (Array.isArray(value)) {
-    for (const v of value) writer.int(8, v);
-    return writer.int(20, ATTRIBUTE_INTS);
-  }
-  return writer.float(2, value.float).int(20, ATTRIBUTE_FLOAT);
-}
-
-/** NodeProto. */
-export function nodeProto(node: OnnxNode): ProtoWriter {
-  const writer = new ProtoWriter();
-  for (const input of node.inputs) writer.string(1, input);
-  for (const output of node.outputs) writer.string(2, output);
-  writer.string(3, node.name).string(4, node.op);
-  for (const [key, value] of Object.entries(node.attributes)) writer.message(5, attribute(key, value));
-  if (node.domain !== "") writer.string(7, node.domain);
-  return writer;
-}
-
-/** TensorProto of an initializer whose values are given to the runtime apart, under the location it expects. */
-export function externalTensor(name: string, tensor: Tensor): ProtoWriter {
-  const writer = new ProtoWriter();
-  for (const dim of tensor.shape) writer.int(1, dim as number);
-  const location = new ProtoWriter().string(1, "location").string(2, "constants");
-  return writer.int(2, DTYPES[tensor.dtype].onnx).string(8, name).message(13, location).int(14, 1);
-}
-
-/** ValueInfoProto: a name with its element type and shape. */
-export function valueInfo(name: string, tensor: Tensor): ProtoWriter {
-  const shape = new ProtoWriter();
-  for (const dim of tensor.shape)
-    shape.message(1, typeof dim === "number" ? new ProtoWriter().int(1, dim) : new ProtoWriter().string(2, dim));
-  const type = new ProtoWriter().int(1, DTYPES[tensor.dtype].onnx).message(2, shape);
-  return new ProtoWriter().string(1, name).message(2, new ProtoWriter().message(1, type));
 }

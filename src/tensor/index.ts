@@ -13,13 +13,23 @@ export {
   collect,
   dispatch,
   type HeadProducts,
+  HIDDEN_SCORE,
   linearCrossEntropy,
 } from "./composite.ts";
 export { custom } from "./custom.ts";
 export * from "./dims.ts";
 export * from "./dtype.ts";
-export type { Target } from "./emitter.ts";
+export type { Provider } from "./emitter.ts";
 export { grad } from "./grad.ts";
+export {
+  type Attribute,
+  externalTensor,
+  graphProto,
+  modelBytes,
+  type OnnxNode,
+  tensorProto,
+  type ValueType,
+} from "./messages.ts";
 export { type OnnxGraph, reachable, toOnnx } from "./onnx.ts";
 export { blockMatmul } from "./ops/blocks.ts";
 export { expand, expandLike, sum, sumTo } from "./ops/broadcast.ts";
@@ -69,7 +79,6 @@ export { matmul } from "./ops/matmul.ts";
 export { logSoftmax, rmsNorm, rope, softmax } from "./ops/nn.ts";
 export { max, mean } from "./ops/reduce.ts";
 export { assume, concat, lengthOf, pad, reshape, slice, split, transpose, zerosLike } from "./ops/shape.ts";
-export { ProtoWriter } from "./protobuf.ts";
 export {
   constant,
   constantOf,

@@ -1,7 +1,7 @@
 /** A graph written as an ONNX model: what nobody needs dropped, what is the same merged. */
 import { ShapeError } from "../errors.ts";
-import { Emitter, externalTensor, nodeProto, type OnnxNode, type Target, valueInfo } from "./emitter.ts";
-import { ProtoWriter } from "./protobuf.ts";
+import { Emitter, type Provider } from "./emitter.ts";
+import { externalTensor, graphProto, modelBytes, type OnnxNode } from "./messages.ts";
 import { inputOf, type Node, type Tensor } from "./tensor.ts";
 
 /** A finished graph: ONNX bytes plus the names and types of what goes in and out. */
@@ -25,33 +25,54 @@ export function reachable(roots: Iterable<Tensor>): Node[] {
   return [...seen].sort((a, b) => a.id - b.id);
 }
 
-const OPSET = 23;
-const IR_VERSION = 11;
-
 /**
- * Writes the graph that computes `outputs` as an ONNX model (opset 23). Nodes nobody needs are left out; nodes that
+ * Writes the graph that computes `outputs` as an ONNX model. Nodes nobody needs are left out; nodes that
  * compute the same thing from the same inputs are emitted once. Inputs that `external` names become initializers whose
  * values the runtime is given apart (`constants`): it may repack them, and they must not change.
  */
 export function toOnnx(
   outputs: Record<string, Tensor>,
-  options: { target?: Target; name?: string; external?: (name: string) => boolean } = {},
+  options: { provider?: Provider; name?: string; external?: (name: string) => boolean } = {},
 ): OnnxGraph {
-  const emitter = new Emitter(options.target ?? "cpu");
-  const names = new Map<Tensor, string>();
-  const known = new Map<string, string[]>();
+  const emitter = new Emitter(options.provider ?? "cpu");
+  const needed = reachable(Object.values(outputs));
+  const inputs = inputsOf(needed);
+  for (const [name, { shape }] of Object.entries(inputs)) emitter.learnSymbols(name, shape);
+  const nodes = named(emitter, emitAll(emitter, needed), outputs);
+  const isExternal = (name: string): boolean => options.external?.(name) ?? false;
+  const entries = Object.entries(inputs);
+  const graph = graphProto({
+    name: options.name ?? "sumbi",
+    nodes: leavesLast(nodes),
+    initializers: [
+      ...emitter.initializers,
+      ...entries.filter(([name]) => isExternal(name)).map(([name, tensor]) => externalTensor(name, tensor)),
+    ],
+    inputs: Object.fromEntries(entries.filter(([name]) => !isExternal(name))),
+    outputs,
+  });
+  return { bytes: modelBytes(graph, emitter.domains), inputs, outputs, nodeCount: nodes.length };
+}
+
+/** The inputs and parameters among the nodes, by name. */
+function inputsOf(nodes: readonly Node[]): Record<string, Tensor> {
   const inputs: Record<string, Tensor> = {};
-  const nodes = reachable(Object.values(outputs));
-  for (const node of nodes) {
-    const tensor = node.outputs[0]!;
+  for (const { outputs } of nodes) {
+    const tensor = outputs[0]!;
     const info = inputOf(tensor);
     if (info === undefined) continue;
     const other = inputs[info.name];
     if (other !== undefined && other !== tensor)
       throw new ShapeError(`graph: two different inputs are named ${info.name}`);
     inputs[info.name] = tensor;
-    emitter.learnSymbols(tensor);
   }
+  return inputs;
+}
+
+/** Lets every node write itself, those that compute the same thing once; the names that its tensors have in the ONNX graph. */
+function emitAll(emitter: Emitter, nodes: readonly Node[]): Map<Tensor, string> {
+  const names = new Map<Tensor, string>();
+  const known = new Map<string, string[]>();
   for (const node of nodes) {
     const inputNames = node.inputs.map((t) => names.get(t)!);
     const large = node.primitive.name === "constant" && node.params.data.length > 64;
@@ -61,20 +82,29 @@ export function toOnnx(
         : `${node.primitive.name}(${inputNames.join()})${paramKey(node.params)}`;
     let outputNames = key === undefined ? undefined : known.get(key);
     if (outputNames === undefined) {
-      emitter.at(node);
+      emitter.at(node.scope);
       outputNames = node.primitive.emit(emitter, node, inputNames);
       if (key !== undefined) known.set(key, outputNames);
     }
     node.outputs.forEach((tensor, i) => names.set(tensor, outputNames[i]!));
   }
-  const graph = new ProtoWriter();
+  return names;
+}
+
+/** The emitted nodes that results need, each result under the name it is asked for: its own node's, or that of a copy where the node has another. */
+function named(
+  emitter: Emitter,
+  names: ReadonlyMap<Tensor, string>,
+  outputs: Readonly<Record<string, Tensor>>,
+): OnnxNode[] {
   const renamed = new Map<string, string>();
   const produced = new Set(emitter.nodes.flatMap((node) => node.outputs));
+  const copies: OnnxNode[] = [];
   for (const [name, tensor] of Object.entries(outputs)) {
     const inner = names.get(tensor)!;
     if (produced.has(inner) && !renamed.has(inner)) renamed.set(inner, name);
     else
-      emitter.nodes.push({
+      copies.push({
         op: "Identity",
         name: `output ${name}`,
         inputs: [inner],
@@ -84,19 +114,11 @@ export function toOnnx(
       });
   }
   const final = (name: string): string => renamed.get(name) ?? name;
-  const nodesUsed = used(emitter.nodes, new Set([...renamed.keys(), ...Object.keys(outputs)]));
-  for (const node of leavesLast(nodesUsed))
-    graph.message(1, nodeProto({ ...node, inputs: node.inputs.map(final), outputs: node.outputs.map(final) }));
-  graph.string(2, options.name ?? "sumbi");
-  for (const initializer of emitter.initializers) graph.message(5, initializer);
-  for (const [name, tensor] of Object.entries(inputs))
-    if (options.external?.(name)) graph.message(5, externalTensor(name, tensor));
-    else graph.message(11, valueInfo(name, tensor));
-  for (const [name, tensor] of Object.entries(outputs)) graph.message(12, valueInfo(name, tensor));
-  const model = new ProtoWriter().int(1, IR_VERSION).string(2, "sumbi").message(7, graph);
-  for (const domain of emitter.domains)
-    model.message(8, new ProtoWriter().string(1, domain).int(2, domain === "" ? OPSET : 1));
-  return { bytes: model.finish(), inputs, outputs, nodeCount: nodesUsed.length };
+  return used([...emitter.nodes, ...copies], new Set([...renamed.keys(), ...Object.keys(outputs)])).map((node) => ({
+    ...node,
+    inputs: node.inputs.map(final),
+    outputs: node.outputs.map(final),
+  }));
 }
 
 /** The nodes that some result in `wanted` depends on, in their order: a primitive may emit some for an output nobody reads. */

@@ -1,10 +1,18 @@
 /** How the batch grows, and how many steps that makes: counted by division, not walked. */
-import type { Recipe } from "./recipe.ts";
 
-type Ramp = Pick<Recipe, "batch" | "microBatch" | "sequence" | "tokens">;
+/** What a recipe says of its batch's growth. */
+interface Growth {
+  batch: { start?: number; end: number; rampTokens: number };
+  microBatch?: number;
+}
+
+interface Ramp extends Growth {
+  sequence: number;
+  tokens: number;
+}
 
 /** Sequences in the batch when `tokens` have been trained on: equal steps of one micro-batch (V3 §4.2). */
-export function batchAt({ batch, microBatch }: Pick<Recipe, "batch" | "microBatch">, tokens: number): number {
+export function batchAt({ batch, microBatch }: Growth, tokens: number): number {
   const { start = batch.end, end, rampTokens } = batch;
   if (rampTokens <= 0 || tokens >= rampTokens) return end;
   const micro = microBatch ?? start;

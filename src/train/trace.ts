@@ -32,7 +32,7 @@ export interface TraceOptions {
   /** Adds the gradients to those fed in: a step has several micro-batches. */
   accumulate?: boolean;
   /** The provider that the graph is written for. */
-  target?: t.Target;
+  provider?: t.Provider;
   /** The largest byte of right operands in int8. */
   range?: number;
 }
@@ -67,7 +67,7 @@ function arithmeticOf(precision: Recipe["precision"], range: number): BuilderOpt
 export function traceTraining(
   shape: BatchShape,
   objective: Objective,
-  { precision, accumulate = false, target = "cpu", range = WHOLE }: TraceOptions,
+  { precision, accumulate = false, provider = "cpu", range = WHOLE }: TraceOptions,
 ): TrainingGraph {
   const { config } = shape;
   const shard = shardOf(shape);
@@ -103,7 +103,7 @@ export function traceTraining(
     written.push(key);
   });
   return {
-    onnx: t.toOnnx(outputs, { name: "train", target }),
+    onnx: t.toOnnx(outputs, { name: "train", provider }),
     inputs,
     gradients: written,
     metrics: Object.keys(metrics),

@@ -11,7 +11,7 @@ const numbers = (shape: number[], seed: number) =>
 
 test.each(["cpu", "webgpu"] as const)(
   "rows of heads multiply as the same heads one after another (%s)",
-  async (target) => {
+  async (provider) => {
     const [J, Y, S, R] = [3, 2, 5, 4];
     const q = t.input("q", "f32", [J, Y, R]);
     const rows = t.input("rows", "f32", ["S", J, R]);
@@ -23,7 +23,7 @@ test.each(["cpu", "webgpu"] as const)(
       sum: t.matmul(p, rows, { rowsB: true }),
       sumTurned: t.matmul(p, turned),
     };
-    const graph = await compile(t.toOnnx(out, { target }).bytes);
+    const graph = await compile(t.toOnnx(out, { provider }).bytes);
     const got = await graph.run({ q: numbers([J, Y, R], 1), rows: numbers([S, J, R], 2), p: numbers([J, Y, S], 3) });
     expect(got.score).toEqual(got.scoreTurned);
     expect(got.sum).toEqual(got.sumTurned);

@@ -4,7 +4,7 @@ import * as t from "../../src/tensor/index.ts";
 
 /** Values of the graph written for each provider, both run on the CPU: the rewriting must not change them. */
 async function both(outputs: Record<string, t.Tensor>, inputs: Record<string, t.HostTensor>) {
-  const graphs = (["cpu", "webgpu"] as const).map((target) => t.toOnnx(outputs, { target }));
+  const graphs = (["cpu", "webgpu"] as const).map((provider) => t.toOnnx(outputs, { provider }));
   const results = await Promise.all(graphs.map(async ({ bytes }) => (await compile(bytes)).run(inputs)));
   return { graphs, results };
 }
@@ -60,6 +60,6 @@ describe("graphs written for WebGPU", () => {
       const [cpu, webgpu] = results.map((result) => result[name]!.data as Float32Array);
       cpu!.forEach((value, i) => expect(webgpu![i]).toBeCloseTo(value, 5));
     }
-    expect(t.toOnnx({ y }, { target: "webgpu" }).nodeCount).toBe(1);
+    expect(t.toOnnx({ y }, { provider: "webgpu" }).nodeCount).toBe(1);
   });
 });

@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import { CLAIMS, claimOf } from "../claims/index.ts";
 import { simulate } from "../schedule/index.ts";
 import type { Chip } from "../types.ts";
-import { audit, type World } from "./audit.ts";
+import { audit } from "./audit.ts";
 import { type Claim, type ClaimInput, parseClaim } from "./claim.ts";
 import { believe, likelihoodOfFactor } from "./hours.ts";
 import { auditMarkdown } from "./markdown.ts";
 import { pairsOf } from "./physics.ts";
 import { normalQuantile, quantiles } from "./programme.ts";
 import { type AuditReport, GRADES } from "./report.ts";
-import { realWorld } from "./world.ts";
+import { realWorld, type World } from "./world.ts";
 
 const chip = (id: string, name: string, more: Partial<Chip> = {}): Chip => ({
   id,

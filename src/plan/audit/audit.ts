@@ -1,37 +1,23 @@
 /** The audit of a claim: every check made, believed hours, money, a verdict. */
 import type { ModelConfig } from "../../model/config.ts";
 import { CHANCE_RESTS } from "../band.ts";
-import type { Chip, MemoryBytes, Source } from "../types.ts";
+import type { Chip, Source } from "../types.ts";
 import { explain } from "./alternatives.ts";
 import { checkCalendar } from "./calendar.ts";
 import { type Claim, claimConfig } from "./claim.ts";
 import { count, trim, usd, whole } from "./figures.ts";
 import { believe, type Estimate, worstOf } from "./hours.ts";
-import { checkLaw, type Obtainable } from "./law.ts";
+import { checkLaw } from "./law.ts";
 import { checkPeers, comparePeers } from "./peers.ts";
 import { checkKernels, checkLayout, checkMemory, checkPairs, checkPeak, kernelFloorHours } from "./physics.ts";
 import { checkPrediction, spreadOf } from "./prediction.ts";
-import { costs, leftOut, type PurchaseBand, type RentalBand } from "./programme.ts";
-import { type AnswersPrediction, answerEstimates, checkAnswers, checkRollouts } from "./reinforcement.ts";
-import type { AuditReport, Check, Prediction } from "./report.ts";
+import { costs, leftOut } from "./programme.ts";
+import { answerEstimates, checkAnswers, checkRollouts } from "./reinforcement.ts";
+import type { AuditReport, Check } from "./report.ts";
 import { type Subject, subjectOf } from "./subject.ts";
 import { checkCovered, checkGoodput, checkSums } from "./sums.ts";
 import { judge } from "./verdict.ts";
-import { realWorld } from "./world.ts";
-
-/** What an audit looks up outside the claim; replaceable, so that each rule can be tested with figures of its own. */
-export interface World {
-  chipOf(id: string): Chip;
-  obtainable(chip: Chip, seat: string | undefined, before: string): Obtainable;
-  /** Pretraining as the planner expects it on a chip; undefined where it has no answer. */
-  predict(subject: Subject, chip: Chip): Prediction | undefined;
-  /** Phases of reinforcement learning as the planner expects them. */
-  predictAnswers(subject: Subject): AnswersPrediction[];
-  /** A GPU's memory in the layout that the claim states; undefined where it states none that can run. */
-  memory(subject: Subject): MemoryBytes | undefined;
-  rental(chip: Chip): RentalBand;
-  purchase(chip: Chip): PurchaseBand | undefined;
-}
+import { realWorld, type World } from "./world.ts";
 
 export interface AuditOptions {
   /** The model, where the claim names a file that only the caller can read. */

@@ -1,5 +1,5 @@
 /** Checks of an audit: the claimed hours beside the planner's. */
-import type { PlanResult } from "../types.ts";
+import type { PlanResult } from "../result.ts";
 import { count, percent, trim } from "./figures.ts";
 import type { Check, Grade, Prediction } from "./report.ts";
 import type { Subject } from "./subject.ts";

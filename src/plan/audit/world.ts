@@ -10,13 +10,28 @@ import { jobOf } from "../question.ts";
 import { obtainable } from "../rules/index.ts";
 import { stepMemory } from "../step.ts";
 import type { Chip, Layout, MemoryBytes, PlanQuestion } from "../types.ts";
-import type { World } from "./audit.ts";
 import type { Claim } from "./claim.ts";
 import { whole } from "./figures.ts";
+import type { Obtainable } from "./law.ts";
 import { predictionOf } from "./prediction.ts";
+import type { PurchaseBand, RentalBand } from "./programme.ts";
 import type { AnswersPrediction } from "./reinforcement.ts";
 import type { Prediction } from "./report.ts";
 import { type Subject, stepsOf } from "./subject.ts";
+
+/** What an audit looks up outside the claim; replaceable, so that each rule can be tested with figures of its own. */
+export interface World {
+  chipOf(id: string): Chip;
+  obtainable(chip: Chip, seat: string | undefined, before: string): Obtainable;
+  /** Pretraining as the planner expects it on a chip; undefined where it has no answer. */
+  predict(subject: Subject, chip: Chip): Prediction | undefined;
+  /** Phases of reinforcement learning as the planner expects them. */
+  predictAnswers(subject: Subject): AnswersPrediction[];
+  /** A GPU's memory in the layout that the claim states; undefined where it states none that can run. */
+  memory(subject: Subject): MemoryBytes | undefined;
+  rental(chip: Chip): RentalBand;
+  purchase(chip: Chip): PurchaseBand | undefined;
+}
 
 /** GPUs taken where a claim does not say how many. */
 const STAND_IN_GPUS = 1024;

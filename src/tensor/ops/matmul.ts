@@ -45,7 +45,7 @@ const matmul_: Primitive<MatmulParams> = {
       return emitter.node("Gemm", inputs, {
         attributes: { transA: Number(transA), transB: Number(transB), alpha: { float: alpha } },
       });
-    if (emitter.target === "cpu" && (transA || transB || rowsB || alpha !== 1))
+    if (emitter.provider === "cpu" && (transA || transB || rowsB || alpha !== 1))
       return emitter.node("FusedMatMul", inputs, {
         attributes: {
           transA: Number(transA),

@@ -27,7 +27,7 @@ const logSoftmax_: Primitive<null> = {
   name: "logSoftmax",
   infer: ([x]) => [{ dtype: x!.dtype, shape: [...x!.shape] }],
   emit: (emitter, _, inputs) =>
-    emitter.target === "webgpu"
+    emitter.provider === "webgpu"
       ? emitter.node("Log", emitter.node("Softmax", inputs, { attributes: { axis: -1 } }))
       : emitter.node("LogSoftmax", inputs, { attributes: { axis: -1 } }),
   grad: (node, [g]) => [g && sub(g, mul(exp(node.outputs[0]!), sum(g, -1, true)))],
@@ -50,7 +50,7 @@ const rmsNorm_: Primitive<{ epsilon: number }> = {
   },
   emit: (emitter, node, inputs) => {
     const attributes = { axis: -1, epsilon: { float: node.params.epsilon } };
-    if (emitter.target !== "webgpu")
+    if (emitter.provider !== "webgpu")
       return emitter.node("SimplifiedLayerNormalization", inputs, { attributes, outputs: 2 });
     // The WebGPU kernel writes the mean where 1/rms belongs: that output is computed aside, where it is used.
     const [y] = emitter.node("SimplifiedLayerNormalization", inputs, { attributes });

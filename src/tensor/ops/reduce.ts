@@ -23,7 +23,7 @@ const max_: Primitive<ReduceParams> = {
     const { axes, keep } = node.params;
     let rows = shape[0]!;
     if (
-      emitter.target !== "cpu" ||
+      emitter.provider !== "cpu" ||
       shape.length !== 2 ||
       axes.length !== 1 ||
       axes[0] !== 0 ||

@@ -85,7 +85,7 @@ const concat_: Primitive<ConcatParams> = {
   emit: (emitter, node, inputs) => {
     const { axis, sized } = node.params;
     let parts = sized ? inputs.slice(0, -1) : inputs;
-    if (emitter.target === "webgpu")
+    if (emitter.provider === "webgpu")
       while (parts.length > GPU_PARTS)
         parts = groups(parts).flatMap((group) => emitter.node("Concat", group, { attributes: { axis } }));
     return emitter.node("Concat", parts, { attributes: { axis } });
@@ -157,7 +157,7 @@ const split_: Primitive<SplitParams> = {
   emit: (emitter, node, [x, sizes]) => {
     const { axis, lengths } = node.params;
     const from = sizes ?? emitter.ints(lengths as number[]);
-    return emitter.target === "webgpu"
+    return emitter.provider === "webgpu"
       ? emitSplits(emitter, x!, axis, from, lengths.length)
       : emitSplit(emitter, x!, axis, from, lengths.length);
   },
