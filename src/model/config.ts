@@ -1,11 +1,25 @@
 /** config.json as Sumbi understands it, and the few questions that everybody asks of it. */
 import { ConfigError } from "../errors.ts";
 import { briefJson } from "../json.ts";
-import { FIELD_ALIASES, type Fields, type ModelType, SCHEMAS, SIZES, TYPE_ALIASES } from "./fields.ts";
+import { type GroupedConfig, isLatent, type LatentConfig, type ModelConfig } from "./configTypes.ts";
+import { FIELD_ALIASES, type ModelType, SCHEMAS, SIZES, TYPE_ALIASES } from "./fields.ts";
 import { hasMoe, mixtureOf } from "./mixture.ts";
 import { refuseUnbuilt } from "./refused.ts";
-import { type Fault, parseRope, type RopeParameters } from "./rope-parameters.ts";
+import { type Fault, parseRope } from "./rope-parameters.ts";
 
+export {
+  type DeepseekMoeConfig,
+  type DeepseekV2Config,
+  type DeepseekV3Config,
+  type GroupedConfig,
+  isLatent,
+  type LatentConfig,
+  type LlamaConfig,
+  type ModelConfig,
+  type Qwen2Config,
+  type Qwen3Config,
+  type Qwen3MoeConfig,
+} from "./configTypes.ts";
 export type { ModelType } from "./fields.ts";
 export {
   hasMoe,
@@ -21,29 +35,6 @@ export {
 export type { RopeParameters } from "./rope-parameters.ts";
 
 export const MODEL_TYPES = Object.keys(SCHEMAS) as ModelType[];
-
-type Resolved<T> = Omit<T, "num_key_value_heads" | "n_group" | "topk_group"> & {
-  num_key_value_heads: number;
-  rope_parameters: RopeParameters;
-};
-type Grouped = { n_group: number; topk_group: number };
-
-export type DeepseekV3Config = Resolved<Fields<"deepseek_v3">> & Grouped;
-export type DeepseekV2Config = Resolved<Fields<"deepseek_v2">> & Grouped;
-export type DeepseekMoeConfig = Resolved<Fields<"deepseek">>;
-export type LlamaConfig = Resolved<Fields<"llama">>;
-export type Qwen2Config = Resolved<Fields<"qwen2">>;
-export type Qwen3Config = Resolved<Fields<"qwen3">>;
-export type Qwen3MoeConfig = Resolved<Fields<"qwen3_moe">>;
-
-/** Models with multi-head latent attention and DeepSeekMoE. */
-export type LatentConfig = DeepseekV3Config | DeepseekV2Config;
-/** Models with grouped-query attention: what DeepSeek-LLM, DeepSeekMoE 16B and the R1 distills are. */
-export type GroupedConfig = DeepseekMoeConfig | LlamaConfig | Qwen2Config | Qwen3Config | Qwen3MoeConfig;
-export type ModelConfig = LatentConfig | GroupedConfig;
-
-export const isLatent = (config: ModelConfig): config is LatentConfig =>
-  config.model_type === "deepseek_v3" || config.model_type === "deepseek_v2";
 
 export interface ParseOptions {
   /** "stated": the fields that size a model must be there, as in what people write by hand. Default: absent ones are transformers'. */

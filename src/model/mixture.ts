@@ -1,5 +1,5 @@
 /** Which layers of a model are mixtures of experts, and what their routers do: the same questions for every architecture. */
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "./configTypes.ts";
 
 /** A mixture layer's sizes and how it chooses. */
 export interface Mixture {
