@@ -3,7 +3,7 @@
 export { openCheckpoint, saveCheckpoint } from "./checkpoint/index.ts";
 export { loadTokenizer, openDataset, prepareData, readDocuments } from "./data/index.ts";
 export * from "./errors.ts";
-export type { Engine } from "./infer/index.ts";
+export { type Engine, SAMPLING_DEFAULTS } from "./infer/index.ts";
 export { countParameters, flopsPerToken, type ModelConfig, parseConfig, presetConfig } from "./model/index.ts";
 export type { OnProgress, ProgressReport } from "./progress.ts";
 export { type StartedRun, TrainError, type TrainRequest, type TrainResult, train } from "./runs/index.ts";

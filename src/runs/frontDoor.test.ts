@@ -21,6 +21,7 @@ const recipe = {
   data: { paths: [], holdout: 0.1, workers: 1 },
   learningRate: { warmupSteps: 3, stages: [{ from: 5e-3 }] },
   evaluate: { everySteps: 5, tokens: 64 },
+  samples: ["Line"],
 };
 const request = (more: Partial<TrainRequest> = {}): TrainRequest => ({
   recipe,
@@ -55,7 +56,7 @@ describe("train", () => {
     expect(started?.notes.map(({ message }) => message).join()).toContain("read 1 text file");
     expect(losses).toHaveLength(6);
     expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
-    for (const kind of ["eval", "checkpoint", "export"]) expect(told).toContain(kind);
+    for (const kind of ["eval", "sample", "checkpoint", "export"]) expect(told).toContain(kind);
     expect(JSON.parse(readFileSync(join(at("out"), "recipe.json"), "utf8"))).toMatchObject({ name: "story" });
   });
 

@@ -1,8 +1,9 @@
 /** The server: OpenAI's API over HTTP, the pages and their API. */
 export { type AppOptions, createApp } from "./app.ts";
 export { planChat } from "./chat.ts";
+export type { Encoder } from "./encoder.ts";
 export { isLoopback } from "./guard.ts";
-export { type LoadOptions, loadModel, loadServed, type OpenLanguageModel } from "./load.ts";
+export { type LoadedModel, type LoadOptions, loadModel, loadServed, type OpenLanguageModel } from "./load.ts";
 export { hasPages, PAGES, pageRoutes } from "./pages.ts";
 export { RequestReader } from "./requestReader.ts";
 export { type ChatRequest, parseChat } from "./schema.ts";

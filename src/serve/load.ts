@@ -1,7 +1,7 @@
 /** A model folder opened for serving: tokenizer, weights, engine, what the page is told of them. */
 import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { readJsonFile, readRegularFile, settleFolder } from "../checkpoint/index.ts";
+import { readJsonFile, readRegularFile, resolveModel, settleFolder } from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
@@ -16,6 +16,7 @@ import {
   summarizeParameters,
 } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
+import type { Encoder } from "./encoder.ts";
 import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
@@ -27,12 +28,15 @@ export interface LoadOptions extends ModelEngineOptions {
   onProgress?: OnProgress;
 }
 
+/** A model with the process that encodes for it; `engine.close()` ends both. */
+export type LoadedModel = ServedModel & { encoder: Encoder };
+
 /** Loads a Hugging Face folder for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */
 export async function loadServed(
   dir: string,
   open: OpenLanguageModel,
   options: LoadOptions = {},
-): Promise<ServedModel> {
+): Promise<LoadedModel> {
   await settleFolder(dir);
   const config = parseConfig(await readJsonFile(join(dir, "config.json")), join(dir, "config.json"));
   const files = readTokenizerFiles(dir);
@@ -118,6 +122,6 @@ export function samplingDefaults(generation: Record<string, unknown>): NonNullab
   };
 }
 
-/** Loads a folder and its weights, ready to answer. */
-export const loadModel = (dir: string, options?: LoadOptions): Promise<ServedModel> =>
-  loadServed(dir, openDecoder, options);
+/** Loads a Hugging Face folder, or a bundled model by name (`nano`), with its weights, ready to answer. Throws as `loadServed`. */
+export const loadModel = async (model: string, options?: LoadOptions): Promise<LoadedModel> =>
+  loadServed(resolveModel(model), openDecoder, options);

@@ -26,8 +26,8 @@ const CONTENT_SECURITY_POLICY = {
   frameAncestors: ["'none'"],
 };
 
-/** The built pages of a folder: `/`, `/runs` and `/plan` are its index.html, the rest are its files. */
-export function pageRoutes(dir: string): Hono {
+/** The built pages of a folder, by default the package's own: `/`, `/runs` and `/plan` are its index.html, the rest are its files. */
+export function pageRoutes(dir = PAGES): Hono {
   const app = new Hono();
   app.use(
     secureHeaders({
@@ -56,4 +56,4 @@ export function pageRoutes(dir: string): Hono {
 }
 
 /** Whether the pages were built. */
-export const hasPages = (dir: string): boolean => existsSync(join(dir, "index.html"));
+export const hasPages = (dir = PAGES): boolean => existsSync(join(dir, "index.html"));

@@ -7,8 +7,12 @@ import { describe, expect, it } from "vitest";
 // What `npm pack` would put into the package, and what package.json promises of it.
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+/** A file, or one for each condition. */
+type Target = string | { [condition: string]: Target };
+const targetsOf = (target: Target): string[] =>
+  typeof target === "string" ? [target] : Object.values(target).flatMap(targetsOf);
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
-  exports: Record<string, string | { types: string; default: string }>;
+  exports: Record<string, Target>;
   dependencies: Record<string, string>;
   optionalDependencies: Record<string, string>;
   scripts: Record<string, string>;
@@ -35,6 +39,8 @@ describe("the package", () => {
       "dist/web/index.html",
       "models/nano/model.safetensors",
       "recipes/tiny.jsonc",
+      "examples/train.mjs",
+      "examples/plan-page/index.html",
       "data/README.md",
       "data/moby-dick.json.br",
       "data/state-of-the-union.json.br",
@@ -44,8 +50,7 @@ describe("the package", () => {
 
   it("holds a module and its types behind every entry", () => {
     for (const [entry, target] of Object.entries(manifest.exports))
-      for (const path of typeof target === "string" ? [target] : [target.types, target.default])
-        expect(paths, entry).toContain(path.replace("./", ""));
+      for (const path of targetsOf(target)) expect(paths, entry).toContain(path.replace("./", ""));
   });
 
   it("holds no source, test, fixture, bench, source map, or anything of the checkout alone", () => {

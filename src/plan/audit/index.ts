@@ -1,4 +1,6 @@
 /** The audit's door. */
+
+export { CLAIMS, claimOf } from "../claims/index.ts";
 export { audit } from "./audit.ts";
 export { type Claim, claimConfig, parseClaim } from "./claim.ts";
 export { count, percent, usd } from "./figures.ts";
