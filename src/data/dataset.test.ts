@@ -116,6 +116,19 @@ describe("prepareData", () => {
     await expect(prepare("x", { paths: [empty] })).rejects.toThrow(/expected text to train on/);
   });
 
+  it("refuses files of which most is no text, whatever their names", async () => {
+    const folder = join(dir, "binary");
+    mkdirSync(folder);
+    const noise = Buffer.from(Array.from({ length: 30_000 }, (_, i) => (i * i * 7 + (i >> 3)) & 255));
+    writeFileSync(join(folder, "photo.txt"), noise);
+    writeFileSync(join(folder, "real.txt"), "A line of text.\n".repeat(500));
+    await expect(prepare("x", { paths: [folder], onBroken: "skip" })).rejects.toThrow(
+      /expected text, got .* of 38\.0 kB that is none: left out .*photo\.txt:\d+: expected UTF-8.*Give other files/,
+    );
+    writeFileSync(join(folder, "more.txt"), "Another line of text.\n".repeat(2000));
+    (await prepare("x", { paths: [folder], onBroken: "skip" })).close();
+  });
+
   it("trains on texts that would all be held out: the same one many times, or a single one", async () => {
     for (const texts of [["Once upon a time."], Array<string>(5).fill("A cat sat."), ["One.", "Two.", "Three."]]) {
       const file = join(dir, "held.jsonl");

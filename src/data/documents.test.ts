@@ -64,7 +64,7 @@ describe("text files", () => {
     expect(textOf(await all(readDocuments([path], { onBroken: "skip", report: (b) => broken.push(b) })))).toBe(
       "good\nalso good\n",
     );
-    expect(broken).toEqual([{ path, line: 2, fault: "not UTF-8", reason: "expected UTF-8" }]);
+    expect(broken).toEqual([{ path, line: 2, bytes: 2, fault: "not UTF-8", reason: "expected UTF-8" }]);
   });
 });
 

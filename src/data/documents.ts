@@ -37,6 +37,8 @@ export interface Broken {
   fault: Fault;
   /** What was expected, and came, there. */
   reason: string;
+  /** Of the line; 0 for a row. */
+  bytes: number;
 }
 
 export interface ReadOptions {
@@ -66,7 +68,7 @@ export async function* readPart(part: UnitPart, options: ReadOptions): AsyncGene
     for await (const value of readParquetRows(source.path, part.start, part.end)) {
       row++;
       const document = documentOf(value);
-      if ("fault" in document) broken(options, { path: source.path, line: row, ...document });
+      if ("fault" in document) broken(options, { path: source.path, line: row, bytes: 0, ...document });
       else yield document;
     }
   } else {
@@ -110,7 +112,8 @@ function* readJsonLines(source: Source, part: UnitPart, options: ReadOptions): G
               : { fault: "not UTF-8", reason: "expected UTF-8" };
         }
       }
-      if ("fault" in found) broken(options, { path: source.path, line: numberOf(index), ...found });
+      if ("fault" in found)
+        broken(options, { path: source.path, line: numberOf(index), bytes: line.bytes.length, ...found });
       else yield found;
     }
 }
@@ -172,7 +175,13 @@ function* readText(source: Source, part: UnitPart, options: ReadOptions): Genera
       try {
         text = decodeLine(decoder, line);
       } catch {
-        broken(options, { path: source.path, line: numberOf(index), fault: "not UTF-8", reason: "expected UTF-8" });
+        broken(options, {
+          path: source.path,
+          line: numberOf(index),
+          bytes: line.bytes.length,
+          fault: "not UTF-8",
+          reason: "expected UTF-8",
+        });
         continue;
       }
       // UTF-16 without its mark, or no text at all.
@@ -180,6 +189,7 @@ function* readText(source: Source, part: UnitPart, options: ReadOptions): Genera
         broken(options, {
           path: source.path,
           line: numberOf(index),
+          bytes: line.bytes.length,
           fault: "not text",
           reason: "expected text, got a NUL character; UTF-16 needs its byte order mark",
         });

@@ -15,7 +15,15 @@ export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 export { encodeDocument } from "./prepareUnit.ts";
 export { hashText, Random } from "./random.ts";
-export { type DataReport, describeLeftOut, emptyReading, leaveOut, leftOutTotal, type Reading } from "./report.ts";
+export {
+  checkIsText,
+  type DataReport,
+  describeLeftOut,
+  emptyReading,
+  leaveOut,
+  leftOutTotal,
+  type Reading,
+} from "./report.ts";
 export type { Split } from "./shards.ts";
 export { arithmeticDocument, type ChatDocument, smalltalkDocument } from "./smalltalk.ts";
 export { absolutePaths, findSources, type Source, type Survey, surveySources } from "./sources.ts";

@@ -15,7 +15,7 @@ import { type Dataset, type DatasetJson, FORMAT, openDataset } from "./dataset.t
 import type { OnBroken } from "./documents.ts";
 import { prepareUnit, type UnitJob, type UnitResult } from "./prepareUnit.ts";
 import type { FromWorker } from "./prepareWorker.ts";
-import { type DataReport, reportOf } from "./report.ts";
+import { checkIsText, type DataReport, reportOf } from "./report.ts";
 import { tokenTypeOf } from "./shards.ts";
 import { surveySources } from "./sources.ts";
 import { loadTokenizer, tokenizerHash } from "./tokenizerFolder.ts";
@@ -140,6 +140,11 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
       train: results.flatMap((result) => result.shards.train),
       heldout: results.flatMap((result) => result.shards.heldout),
     };
+    const report = reportOf(
+      results.map((result) => result.reading),
+      survey,
+    );
+    checkIsText(report, sources);
     if (splits.train.length === 0)
       throw new DataError(`data: expected text to train on in ${options.paths.join(", ")}, found none`);
     const { vocabSize } = tokenizer;
@@ -151,10 +156,6 @@ export async function prepareData(options: PrepareOptions): Promise<PreparedData
       special: specialOf(tokenizer),
       splits,
     });
-    const report = reportOf(
-      results.map((result) => result.reading),
-      survey,
-    );
     const disturbed = !areUnchanged(sources);
     if (!disturbed) writePrepared(cacheDir, key, { shards: hash, report });
     return { dataset: openDataset(shardsDir(cacheDir, hash)), report, disturbed };

@@ -1,8 +1,9 @@
 /** What was read to make a data set, counted, so that it can be said before training begins. */
 import { z } from "zod";
-import { count, plural } from "../format.ts";
+import { DataError } from "../errors.ts";
+import { bytes, count, plural } from "../format.ts";
 import { type Broken, FAULTS, type Fault } from "./documents.ts";
-import type { SourceKind, Survey } from "./sources.ts";
+import type { Source, SourceKind, Survey } from "./sources.ts";
 
 /** Counts of one unit's reading, or of all. */
 export interface Reading {
@@ -14,7 +15,9 @@ export interface Reading {
   /** Lines and rows that could not be used, by what is wrong with them. */
   leftOut: Partial<Record<Fault, number>>;
   /** The first of each kind. */
-  examples: Broken[];
+  examples: Omit<Broken, "bytes">[];
+  /** Of lines that are no text or no JSON at all. */
+  noTextBytes: number;
 }
 
 const whole = z.number().int().nonnegative();
@@ -29,19 +32,40 @@ export const reportSchema = z.object({
   files: z.object({ text: whole, jsonl: whole, parquet: whole, builtin: whole } satisfies Record<SourceKind, unknown>),
   bytes: z.number().nonnegative(),
   /** Files beside them of other extensions, by extension. */
+  noTextBytes: z.number().nonnegative(),
   ignored: z.record(z.string(), whole),
   /** What has a text's name and is no file. */
   notFiles: z.array(z.object({ path: z.string(), kind: z.string() })),
 });
 export type DataReport = z.infer<typeof reportSchema> & Reading;
 
-export const emptyReading = (): Reading => ({ texts: 0, conversations: 0, heldout: 0, leftOut: {}, examples: [] });
+export const emptyReading = (): Reading => ({
+  texts: 0,
+  conversations: 0,
+  heldout: 0,
+  leftOut: {},
+  examples: [],
+  noTextBytes: 0,
+});
+
+const NO_TEXT: ReadonlySet<Fault> = new Set(["not UTF-8", "not text", "not JSON"]);
+
+/** Throws DataError when most of what stands in files of text and lines of JSON is neither: nobody means to train on the rest. */
+export function checkIsText(reading: Reading, sources: readonly Source[]): void {
+  const given = sources.reduce((sum, { kind, bytes }) => sum + (kind === "text" || kind === "jsonl" ? bytes : 0), 0);
+  if (2 * reading.noTextBytes <= given) return;
+  throw new DataError(
+    `data: expected text, got ${bytes(reading.noTextBytes)} of ${bytes(given)} that is none: ${describeLeftOut(reading)}. Give other files, or leave those out`,
+  );
+}
 
 /** Counts a line that is left out, and keeps it when it is the first of its kind. */
 export function leaveOut(reading: Reading, broken: Broken): void {
   const before = reading.leftOut[broken.fault] ?? 0;
   reading.leftOut[broken.fault] = before + 1;
-  if (before === 0) reading.examples.push(broken);
+  const { bytes, ...example } = broken;
+  if (before === 0) reading.examples.push(example);
+  if (NO_TEXT.has(broken.fault)) reading.noTextBytes += bytes;
 }
 
 export const leftOutTotal = ({ leftOut }: Pick<Reading, "leftOut">): number =>
@@ -67,6 +91,7 @@ export function reportOf(readings: readonly Reading[], { sources, ignored, notFi
     all.heldout += reading.heldout;
     for (const [fault, n] of Object.entries(reading.leftOut) as [Fault, number][])
       all.leftOut[fault] = (all.leftOut[fault] ?? 0) + n;
+    all.noTextBytes += reading.noTextBytes;
     for (const example of reading.examples)
       if (!all.examples.some(({ fault }) => fault === example.fault)) all.examples.push(example);
   }

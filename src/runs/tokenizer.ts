@@ -4,7 +4,15 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { atomicFolder, tokenizerFiles } from "../checkpoint/index.ts";
-import { areUnchanged, readDocuments, type Source } from "../data/index.ts";
+import {
+  areUnchanged,
+  type Broken,
+  checkIsText,
+  emptyReading,
+  leaveOut,
+  readDocuments,
+  type Source,
+} from "../data/index.ts";
 import { CheckpointError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
 import { trainTokenizer } from "../tokenizer/index.ts";
@@ -40,9 +48,12 @@ export async function prepareTokenizer(
   const kept = join(cacheDir, `tokenizer-${hashOf([contents, broken, vocabSize, digits, maxLength])}`);
   if (existsSync(join(kept, "tokenizer.json"))) return kept;
   async function* texts() {
-    for await (const document of readDocuments(paths, { onBroken: broken }))
+    const reading = emptyReading();
+    const report = (line: Broken) => leaveOut(reading, line);
+    for await (const document of readDocuments(paths, { onBroken: broken, report }))
       if ("text" in document) yield document.text;
       else for (const message of document.messages) yield message.content;
+    checkIsText(reading, sources);
   }
   const trained = await trainTokenizer(texts(), {
     vocabSize,

@@ -118,6 +118,13 @@ describe("a chat template", () => {
     expect(render("{{1}}".repeat(104_857))).toBe("1".repeat(104_857));
   });
 
+  it("with too many blanks in a row is refused by their place; 2,000 are read", () => {
+    expect(render(`a${" ".repeat(2000)}b`)).toHaveLength(2002);
+    expect(() => render(`abc${"\n ".repeat(1024)}`)).toThrow(
+      /the chat_template cannot be parsed: expected at most 2047 spaces and line ends in a row, got more from character 4 on/,
+    );
+  });
+
   it.each([
     ["brackets", `{{${nested("(", ")", 100_000)}}}`],
     ["lists", `{{${nested("[", "]", 100_000)}}}`],

@@ -40,8 +40,11 @@ export class ChatTemplate {
     try {
       if (source.length > MAX_SOURCE_CHARS)
         throw new Bound(`expected at most ${MAX_SOURCE_CHARS} characters, got ${source.length}`);
-      if (new RegExp(`\\s{${MAX_BLANK_CHARS}}`).test(source))
-        throw new Bound(`expected fewer than ${MAX_BLANK_CHARS} blank characters in a row`);
+      const blank = source.search(new RegExp(`\\s{${MAX_BLANK_CHARS}}`));
+      if (blank >= 0)
+        throw new Bound(
+          `expected at most ${MAX_BLANK_CHARS - 1} spaces and line ends in a row, got more from character ${blank + 1} on; take some out`,
+        );
       this.program = new Template(source).parsed as Node;
     } catch (error) {
       throw new ConfigError(`tokenizer_config.json: the chat_template cannot be parsed: ${reasonOf(error)}`, {
