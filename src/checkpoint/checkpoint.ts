@@ -6,6 +6,7 @@ import { isRecord } from "../json.ts";
 import { DTYPES, type DType, type HostTensor, sizeOf } from "../tensor/index.ts";
 import { decodeBf16, decodeF16 } from "./floats.ts";
 import { dequantizeBlocks } from "./fp8.ts";
+import { GgufCheckpoint, isGguf } from "./gguf/file.ts";
 import { HEADER_BYTES_MAX, parseStrictJson, quoted } from "./header.ts";
 import { settleFolder } from "./owned.ts";
 import {
@@ -17,6 +18,7 @@ import {
   UNSAID,
 } from "./quantization.ts";
 import { allocate, readSmallFile, SafetensorsFile } from "./safetensors.ts";
+import type { StoredTensor, TensorPart, Tensors } from "./tensors.ts";
 
 const CONFIG_BYTES_MAX = 16 * 2 ** 20;
 /** Names of the tensor that holds an FP8 tensor's scales, after its own. */
@@ -24,17 +26,12 @@ const SCALE_SUFFIXES = ["_scale_inv", "_scale"];
 /** Decoding reads this much of the file at a time. */
 const DECODE_BYTES = 8 * 2 ** 20;
 
-export interface TensorInfo {
+export interface TensorInfo extends StoredTensor {
   dtype: DType;
-  shape: readonly number[];
-  /** File name within the folder. */
-  file: string;
-  /** Size in the file. */
-  bytes: number;
 }
 
 /** A folder of safetensors, open for random access. Every header is checked when it is opened; data is read when asked for. */
-export class TensorFolder {
+export class TensorFolder implements Tensors {
   protected constructor(
     readonly dir: string,
     private readonly files: ReadonlyMap<string, SafetensorsFile>,
@@ -83,11 +80,7 @@ export class TensorFolder {
    * `<key>_scale`: one for the tensor, a row or a block; w = fp8 × scale). FP8 without scales is refused: it may have lost them.
    * `out`, when given, is filled and returned. `part`: a tensor of that shape that lies in this one from its number `start` on.
    */
-  async readF32(
-    key: string,
-    out?: Float32Array,
-    part?: { start: number; shape: readonly number[] },
-  ): Promise<HostTensor<Float32Array>> {
+  async readF32(key: string, out?: Float32Array, part?: TensorPart): Promise<HostTensor<Float32Array>> {
     const file = this.fileOf(key);
     const where = `${file.path}: tensor ${quoted(key)}`;
     const { dtype, shape: whole } = file.entry(key);
@@ -215,7 +208,7 @@ export class TensorFolder {
 }
 
 /** A Hugging Face model folder: config.json and its tensors. */
-export class Checkpoint extends TensorFolder {
+class ModelFolder extends TensorFolder {
   private constructor(
     dir: string,
     files: ReadonlyMap<string, SafetensorsFile>,
@@ -226,7 +219,7 @@ export class Checkpoint extends TensorFolder {
     super(dir, files, fileOfKey, parseQuantization(config, join(dir, "config.json")));
   }
 
-  static override async open(dir: string): Promise<Checkpoint> {
+  static override async open(dir: string): Promise<ModelFolder> {
     await checkFolder(dir);
     if (await isThere(join(dir, "adapter_config.json")))
       throw new CheckpointError(
@@ -235,7 +228,7 @@ export class Checkpoint extends TensorFolder {
     const config = await readJsonFile(join(dir, "config.json"));
     const [files, fileOfKey] = await TensorFolder.openFiles(dir);
     try {
-      return new Checkpoint(dir, files, fileOfKey, config);
+      return new ModelFolder(dir, files, fileOfKey, config);
     } catch (error) {
       await Promise.all([...files.values()].map((file) => file.close()));
       throw error;
@@ -243,11 +236,18 @@ export class Checkpoint extends TensorFolder {
   }
 }
 
+/** Tensors and what config.json says, or would say. */
+export interface Checkpoint extends Tensors {
+  /** Parsed and not checked further. */
+  readonly config: Record<string, unknown>;
+}
+
 /**
- * Opens a Hugging Face model folder. Reads and checks config.json, the index and every file's header, no tensor data.
+ * Opens a Hugging Face model folder or a GGUF file. Reads and checks config.json, the index and every file's header, no tensor data.
  * Throws CheckpointError naming the file, and the tensor where there is one.
  */
-export const openCheckpoint = (dir: string): Promise<Checkpoint> => Checkpoint.open(dir);
+export const openCheckpoint = (path: string): Promise<Checkpoint> =>
+  isGguf(path) ? GgufCheckpoint.open(path) : ModelFolder.open(path);
 
 /** Reads a JSON object from a small file (config.json and the like). */
 export async function readJsonFile(path: string, limitBytes = CONFIG_BYTES_MAX): Promise<Record<string, unknown>> {

@@ -3,6 +3,7 @@ import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../errors.ts";
+import { isGguf } from "./gguf/index.ts";
 
 /** Models that come with the package, in `models/` beside `dist/` and `src/`. */
 const BUNDLED = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -11,22 +12,26 @@ export const bundledModels = (): string[] =>
   existsSync(BUNDLED) ? readdirSync(BUNDLED).filter((name) => existsSync(join(BUNDLED, name, "config.json"))) : [];
 
 /**
- * A Hugging Face folder, a config.json alone, or a bundled model by name (`nano`, from every directory also `models/nano`), as a path;
- * undefined when there is no such file or model. Throws ConfigError for a folder without a config.json.
+ * A Hugging Face folder, a GGUF file, a config.json alone, or a bundled model by name (`nano`, from every directory also `models/nano`), as
+ * a path; undefined when there is no such file or model. Throws ConfigError for a folder without a config.json.
  */
 export function findModel(name: string): string | undefined {
   if (existsSync(name)) {
     // a config.json that is a link leading nowhere is one too: reading it says what is wrong
     const isThere = () => lstatSync(join(name, "config.json"), { throwIfNoEntry: false }) !== undefined;
-    if (statSync(name).isDirectory() && !isThere())
-      throw new ConfigError(`${name}: expected a Hugging Face folder with a config.json, it has none`);
+    if (statSync(name).isDirectory() && !isThere()) {
+      const gguf = readdirSync(name).find((file) => /\.gguf$/i.test(file));
+      throw new ConfigError(
+        `${name}: expected a Hugging Face folder with a config.json, it has none${gguf === undefined ? "" : `; for its GGUF file name that: ${join(name, gguf)}`}`,
+      );
+    }
     return resolve(name);
   }
   const short = name.replace(/^models[/\\]/, "");
   return bundledModels().includes(short) ? join(BUNDLED, short) : undefined;
 }
 
-/** The folder of a model with weights. Throws ConfigError that lists the bundled names. */
+/** The folder of a model with weights, or its GGUF file. Throws ConfigError that lists the bundled names. */
 export function resolveModel(name: string): string {
   const path = findModel(name);
   if (path === undefined) {
@@ -35,6 +40,6 @@ export function resolveModel(name: string): string {
       `${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}`,
     );
   }
-  if (statSync(path).isDirectory()) return path;
-  throw new ConfigError(`${name}: expected a Hugging Face folder with a config.json, got a file`);
+  if (statSync(path).isDirectory() || isGguf(path)) return path;
+  throw new ConfigError(`${name}: expected a Hugging Face folder with a config.json, or a GGUF file, got another file`);
 }

@@ -23,6 +23,7 @@ export {
   firstNotFinite,
 } from "./floats.ts";
 export { dequantizeBlocks, FP8_BLOCK, type Fp8Matrix, quantizeBlocks, quantizeTiles } from "./fp8.ts";
+export { type GgufModel, ggufTexts, isGguf, readGguf } from "./gguf/index.ts";
 export { hashFile } from "./hashFile.ts";
 export { quoted } from "./header.ts";
 export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
@@ -39,6 +40,7 @@ export {
   writeShards,
 } from "./save.ts";
 export { tensorsHeld } from "./stacks.ts";
+export type { StoredTensor, Tensors } from "./tensors.ts";
 export {
   type LoadedWeights,
   type LoadOptions,

@@ -9,7 +9,7 @@ import { openRegularFile } from "./regularFile.ts";
 const CHUNK_BYTES = 64 * 2 ** 20;
 
 /** Reads exactly `into.length` bytes from `position`; throws CheckpointError when the file ends before. */
-async function readFully(handle: FileHandle, into: Uint8Array, position: number, where: string): Promise<void> {
+export async function readFully(handle: FileHandle, into: Uint8Array, position: number, where: string): Promise<void> {
   for (let done = 0; done < into.length; ) {
     const { bytesRead } = await handle.read(into, done, Math.min(CHUNK_BYTES, into.length - done), position + done);
     if (bytesRead === 0)

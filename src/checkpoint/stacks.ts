@@ -1,8 +1,9 @@
 /** Experts in stacks: transformers 5 can save a layer's experts as two tensors (`save_original_format=False`) instead of three an expert. */
 import { CheckpointError } from "../errors.ts";
 import { type ModelConfig, mixtureOf } from "../model/index.ts";
-import { type DType, sizeOf } from "../tensor/index.ts";
+import { sizeOf } from "../tensor/index.ts";
 import { quoted } from "./header.ts";
+import type { Tensors } from "./tensors.ts";
 
 const EXPERT = /^(.*\.mlp\.experts\.)(\d+)\.(gate|up|down)_proj\.weight$/;
 const STACK = /\.mlp\.experts\.(gate_up|down)_proj$/;
@@ -11,14 +12,6 @@ const STACK = /\.mlp\.experts\.(gate_up|down)_proj$/;
 export interface Place {
   key: string;
   start?: number;
-}
-
-/** What of an open folder is looked at here. */
-interface Tensors {
-  readonly dir: string;
-  keys(): string[];
-  has(key: string): boolean;
-  info(key: string): { shape: readonly number[]; dtype: DType };
 }
 
 /** How many tensors a folder holds, a stack counted as the experts' own where it has as many as config.json says. */

@@ -1,6 +1,7 @@
 /** A checkpoint's tensors as the weights of a model: all that its config asks for, nothing else in its layers, finite numbers. */
 import { CheckpointError } from "../errors.ts";
 import {
+  type BlockWeight,
   checkGraphSize,
   isLatent,
   listParameters,
@@ -12,10 +13,11 @@ import {
 } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { type HostTensor, sizeOf } from "../tensor/index.ts";
-import { openCheckpoint, type TensorFolder } from "./checkpoint.ts";
+import { openCheckpoint } from "./checkpoint.ts";
 import { decodeBf16, firstNotFinite, firstNotFiniteBf16 } from "./floats.ts";
 import { quoted } from "./header.ts";
 import { type Place, placeInStack, tensorsHeld } from "./stacks.ts";
+import type { Tensors } from "./tensors.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
@@ -27,8 +29,11 @@ export interface WeightOptions {
   mtp?: boolean;
 }
 
-/** f32; bf16 where the file has it (f32 otherwise); blocks of 4 or 8 bits. */
-export type WeightForm = "f32" | "bf16" | 4 | 8;
+/**
+ * f32; blocks of 4 or 8 bits; "kept": blocks where the file has such as hold its numbers exactly (Q4_0, Q8_0), f32 otherwise; "bf16": those
+ * or bf16 where the file has it, f32 otherwise.
+ */
+export type WeightForm = "f32" | "bf16" | "kept" | 4 | 8;
 
 export interface LoadOptions extends WeightOptions {
   /** The form wanted of a tensor; f32 by default. */
@@ -64,12 +69,7 @@ export async function loadWeights(
     const weights = new Map<string, Weight>();
     let done = 0;
     for (const [key, shape] of wanted) {
-      const as = form(key, shape);
-      const tensor =
-        as === "bf16"
-          ? await model.readShort(key, () => into?.(key, shape))
-          : await model.read(key, into?.(key, shape));
-      weights.set(key, as === 4 || as === 8 ? toBlocks(tensor as HostTensor<Float32Array>, as) : tensor);
+      weights.set(key, await readAs(model, key, form(key, shape), () => into?.(key, shape)));
       done += 4 * sizeOf(shape);
       onProgress?.({ label: "loading", done, total, unit: "bytes" });
     }
@@ -79,10 +79,23 @@ export async function loadWeights(
   }
 }
 
-/** The weights of one model in an open folder. */
+async function readAs(
+  model: ModelWeights,
+  key: string,
+  form: WeightForm,
+  into: () => Float32Array | undefined,
+): Promise<Weight> {
+  const blocks = form === "f32" ? undefined : await model.readBlocks(key, form === 4 || form === 8 ? form : undefined);
+  if (blocks !== undefined) return blocks;
+  if (form === "bf16") return model.readShort(key, into);
+  const tensor = await model.read(key, into());
+  return form === 4 || form === 8 ? toBlocks(tensor, form) : tensor;
+}
+
+/** The weights of one model in an open folder or file. */
 export class ModelWeights {
   private constructor(
-    private readonly folder: TensorFolder,
+    private readonly folder: Tensors,
     /** The config, with `tie_word_embeddings` as the file has it. */
     readonly config: ModelConfig,
     /** Every wanted tensor by its key. */
@@ -98,12 +111,8 @@ export class ModelWeights {
    * Compares a folder with a config before any weight is read (a head that should be tied is). Throws CheckpointError naming what is
    * missing, what has another shape, and what nothing would read.
    */
-  static async of(
-    folder: TensorFolder,
-    given: ModelConfig,
-    { mtp = false }: WeightOptions = {},
-  ): Promise<ModelWeights> {
-    const notes: string[] = [];
+  static async of(folder: Tensors, given: ModelConfig, { mtp = false }: WeightOptions = {}): Promise<ModelWeights> {
+    const notes = [...(folder.notes ?? [])];
     const sources = new Map<string, Place>();
     let config = given;
     if (config.tie_word_embeddings && folder.has(HEAD)) {
@@ -168,6 +177,16 @@ export class ModelWeights {
     return tensor;
   }
 
+  /** The blocks that the file has, of that many bits if given; undefined where it has none, or others. */
+  async readBlocks(key: string, bits?: 4 | 8): Promise<BlockWeight | undefined> {
+    const { key: source } = this.sources.get(key) ?? { key };
+    const held = this.folder.info(source).dtype === "Q4_0" ? 4 : 8;
+    if (this.folder.readBlocks === undefined || (bits ?? held) !== held) return undefined;
+    const blocks = await this.folder.readBlocks(source);
+    if (blocks !== undefined) this.#checkFinite(source, firstNotFinite(blocks.scales), blocks.scales);
+    return blocks;
+  }
+
   #checkFinite(source: string, at: number, { [at]: value, length }: ArrayLike<number>): void {
     if (at >= 0)
       throw new CheckpointError(
@@ -180,7 +199,7 @@ const missing = (key: string, shape: readonly number[]): string =>
   `expected a tensor ${key} of [${shape.join(", ")}], found none`;
 
 /** Compares counts before any tensor is listed, since a config.json may mean millions; then names the first that the files lack, which comes soon. */
-function refuseFew(folder: TensorFolder, config: ModelConfig, sources: ReadonlyMap<string, Place>): void {
+function refuseFew(folder: Tensors, config: ModelConfig, sources: ReadonlyMap<string, Place>): void {
   const expected = tensorCount(config),
     held = tensorsHeld(folder, config);
   if (held >= expected) return;
@@ -195,7 +214,7 @@ const withoutMtp = (config: ModelConfig): ModelConfig =>
   mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig);
 
 /** How many tensors of MTP modules stand unread; an error when there are others. `read` modules are wanted whole. */
-function refuseUnread(folder: TensorFolder, config: ModelConfig, wanted: ReadonlySet<string>, read: number): number {
+function refuseUnread(folder: Tensors, config: ModelConfig, wanted: ReadonlySet<string>, read: number): number {
   let modules = 0;
   const unread: string[] = [];
   for (const key of folder.keys()) {
@@ -212,13 +231,13 @@ function refuseUnread(folder: TensorFolder, config: ModelConfig, wanted: Readonl
 }
 
 /** Whether a tensor belongs to an MTP module that is not read; V3's files have one even where config.json does not count it. */
-function isUnreadMtp(folder: TensorFolder, config: ModelConfig, key: string, read: number): boolean {
+function isUnreadMtp(folder: Tensors, config: ModelConfig, key: string, read: number): boolean {
   const layer = Number(/^model\.layers\.(\d+)\./.exec(key)?.[1] ?? -1);
   if (!isLatent(config) || layer < config.num_hidden_layers + read) return false;
   return layer < config.num_hidden_layers + mtpDepth(config) || folder.has(`model.layers.${layer}.eh_proj.weight`);
 }
 
-async function sameValues(folder: TensorFolder, one: string, other: string): Promise<boolean> {
+async function sameValues(folder: Tensors, one: string, other: string): Promise<boolean> {
   if (folder.info(one).shape.join() !== folder.info(other).shape.join()) return false;
   const a = (await folder.readF32(one)).data;
   const b = (await folder.readF32(other)).data;

@@ -31,7 +31,7 @@ export function register(program: Command): void {
   program
     .command("chat")
     .description("talk to a model in the terminal; with piped stdin, one question per line")
-    .argument("<model>", "a Hugging Face folder, or the name of a bundled model")
+    .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model")
     .option("--system <text>", "what the model is told beforehand")
     .option("--temperature <number>", "0: always the likeliest token", number("temperature"))
     .option("--top-p <share>", "draw only from the likeliest tokens that hold this share", number("top-p"))

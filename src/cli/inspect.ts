@@ -3,7 +3,7 @@ import { readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
-import { openCheckpoint, tensorsHeld } from "../checkpoint/index.ts";
+import { isGguf, openCheckpoint, readGguf, tensorsHeld } from "../checkpoint/index.ts";
 import { SumbiError, UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import {
@@ -90,8 +90,7 @@ async function tensorsOf(
   files: FileSize[] | undefined,
 ): Promise<{ expected: number; withMtp: number; inFiles?: number; problem?: string }> {
   const counted = { expected: tensorCount(config, { mtp: false }), withMtp: tensorCount(config) };
-  if (!files?.some(({ name }) => name.endsWith(".safetensors") || name.endsWith(".safetensors.index.json")))
-    return counted;
+  if (!isGguf(dir) && !files?.some(({ name }) => /\.safetensors(?:\.index\.json)?$/.test(name))) return counted;
   try {
     const checkpoint = await openCheckpoint(dir);
     await checkpoint.close();
@@ -131,12 +130,15 @@ function shapeOf(config: ModelConfig): Record<string, number | string> {
   return shape;
 }
 
-/** A folder's files, largest first. */
-const filesOf = (dir: string): FileSize[] =>
-  readdirSync(dir, { withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ name }) => ({ name, bytes: statSync(join(dir, name)).size }))
-    .sort((a, b) => b.bytes - a.bytes);
+/** A folder's files, largest first; or the GGUF file, with the others that it is split into. */
+function filesOf(path: string): FileSize[] {
+  const paths = isGguf(path)
+    ? [...new Set([path, ...readGguf(path).fileOf.values()])]
+    : readdirSync(path, { withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => join(path, name));
+  return paths.map((file) => ({ name: basename(file), bytes: statSync(file).size })).sort((a, b) => b.bytes - a.bytes);
+}
 
 function draw(report: Inspection): string {
   const lines: string[] = [];

@@ -46,7 +46,7 @@ export function register(program: Command): void {
   program
     .command("serve")
     .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
-    .argument("<model>", "a Hugging Face folder, or the name of a bundled model")
+    .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model")
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
     .option(
       "--port <number>",

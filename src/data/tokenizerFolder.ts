@@ -1,7 +1,7 @@
 /** The tokenizer of a Hugging Face folder, read from its files. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { readRegularText } from "../checkpoint/index.ts";
+import { ggufTexts, isGguf, readRegularText } from "../checkpoint/index.ts";
 import { ConfigError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
@@ -21,11 +21,12 @@ export interface TokenizerFiles {
   texts: Partial<Record<Name, string>>;
 }
 
-/** Reads them, all of one moment. Throws ConfigError for what is no ordinary file, or too large. */
+/** Reads them, all of one moment, of a folder or a GGUF file. Throws ConfigError for what is no ordinary file, or too large. */
 export function readTokenizerFiles(dir: string): TokenizerFiles {
   const texts: TokenizerFiles["texts"] = {};
+  const made: Partial<Record<string, string>> | undefined = isGguf(dir) ? ggufTexts(dir) : undefined;
   for (const name of Object.keys(LIMIT_BYTES) as Name[]) {
-    const text = readRegularText(join(dir, name), LIMIT_BYTES[name]);
+    const text = made ? made[name] : readRegularText(join(dir, name), LIMIT_BYTES[name]);
     if (text !== undefined) texts[name] = text;
   }
   return { dir, texts };
@@ -59,7 +60,7 @@ export function tokenizerOf({ dir, texts }: TokenizerFiles, options: { lazy?: bo
   }
 }
 
-/** The tokenizer of a Hugging Face folder: tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json. Throws ConfigError naming the file. */
+/** The tokenizer of a GGUF file or a Hugging Face folder: tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json. Throws ConfigError naming the file. */
 export const loadTokenizer = (dir: string): Tokenizer => tokenizerOf(readTokenizerFiles(dir));
 
 /** Changes when the tokenizer of a folder does: the SHA-256 of its files. */

@@ -1,5 +1,5 @@
 /** A model that decodes: the prefill and decode graphs, their weights and their caches. */
-import { loadWeights } from "../checkpoint/index.ts";
+import { isGguf, loadWeights } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import {
   cacheSpec,
@@ -220,12 +220,13 @@ async function pass(
 }
 
 /**
- * Reads the weights of a checkpoint folder that generation needs (no MTP modules) and compiles its graphs. Throws CheckpointError for
+ * Reads the weights of a checkpoint that generation needs (no MTP modules) and compiles its graphs; a GGUF file's blocks stay blocks. Throws CheckpointError for
  * tensors that are missing, of another shape, not finite, or that nothing reads.
  */
 export async function openDecoder(dir: string, given: ModelConfig, onProgress?: OnProgress): Promise<Decoder> {
+  const plain = isGguf(dir) ? "kept" : "f32";
   const { config, weights, notes } = await loadWeights(dir, given, {
-    form: (key) => (key === "model.embed_tokens.weight" ? "bf16" : "f32"),
+    form: (key) => (key === "model.embed_tokens.weight" ? "bf16" : plain),
     into: (_, shape) => returnable(sizeOf(shape)),
     onProgress,
   });

@@ -1,11 +1,11 @@
 /** A model folder opened for serving: tokenizer, weights, engine, what the page is told of them. */
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { readJsonFile, readRegularFile, resolveModel, settleFolder } from "../checkpoint/index.ts";
+import { isGguf, readGguf, readJsonFile, readRegularFile, resolveModel, settleFolder } from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
-import { parseJson } from "../json.ts";
+import { isRecord, parseJson } from "../json.ts";
 import {
   cacheBytesPerToken,
   eosTokenIds,
@@ -31,14 +31,13 @@ export interface LoadOptions extends ModelEngineOptions {
 /** A model with the process that encodes for it; `engine.close()` ends both. */
 export type LoadedModel = ServedModel & { encoder: Encoder };
 
-/** Loads a Hugging Face folder for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */
+/** Loads a Hugging Face folder or a GGUF file for serving. Throws ConfigError or CheckpointError naming what is wrong in it. */
 export async function loadServed(
   dir: string,
   open: OpenLanguageModel,
   options: LoadOptions = {},
 ): Promise<LoadedModel> {
-  await settleFolder(dir);
-  const config = parseConfig(await readJsonFile(join(dir, "config.json")), join(dir, "config.json"));
+  const config = await configOf(dir);
   const files = readTokenizerFiles(dir);
   // only decodes: its process encodes
   const tokenizer = tokenizerOf(files, { lazy: true });
@@ -47,7 +46,8 @@ export async function loadServed(
       `${dir}: the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`,
     );
   for (const id of eosTokenIds(config)) if (!tokenizer.eosIds.includes(id)) tokenizer.eosIds.push(id);
-  const defaults = samplingDefaults(await optionalJson(dir, "generation_config.json"));
+  const generation = parseJson(files.texts["generation_config.json"] ?? "{}");
+  const defaults = samplingDefaults(isRecord(generation) ? generation : {});
   const [opened, started] = await Promise.allSettled([
     open(dir, config, options.onProgress),
     startEncoder(files, { keepIds: config.max_position_embeddings }),
@@ -67,12 +67,19 @@ export async function loadServed(
   };
 }
 
+async function configOf(path: string): Promise<ModelConfig> {
+  if (isGguf(path)) return parseConfig(readGguf(path).json, path);
+  await settleFolder(path);
+  const file = join(path, "config.json");
+  return parseConfig(await readJsonFile(file), file);
+}
+
 function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTemplate: string | undefined): ModelInfo {
   const config = model.config ?? given;
   const sequence = Math.min(config.max_position_embeddings, model.contextTokens);
   return {
-    id: basename(resolve(dir)),
-    createdSeconds: Math.floor(statSync(join(dir, "config.json")).mtimeMs / 1000),
+    id: basename(resolve(dir)).replace(/\.gguf$/i, ""),
+    createdSeconds: Math.floor(statSync(isGguf(dir) ? dir : join(dir, "config.json")).mtimeMs / 1000),
     architecture: config.model_type,
     parameters: summarizeParameters(config),
     layers: config.num_hidden_layers,
@@ -97,11 +104,6 @@ function examplesOf(dir: string): { examples?: string[] } {
   } catch {
     return {};
   }
-}
-
-async function optionalJson(dir: string, name: string): Promise<Record<string, unknown>> {
-  const path = join(dir, name);
-  return existsSync(path) ? readJsonFile(path) : {};
 }
 
 /** The model's own sampling from generation_config.json; `do_sample: false` is temperature 0. */

@@ -1,7 +1,9 @@
 // Everything that reads what somebody else wrote: its valid files, and how the program takes them in.
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openCheckpoint, TensorFolder } from "../../src/checkpoint/index.ts";
+import { dequantize } from "../../src/checkpoint/gguf/dequantize.ts";
+import { readGgufHeader } from "../../src/checkpoint/gguf/header.ts";
+import { openCheckpoint, TensorFolder, type Tensors } from "../../src/checkpoint/index.ts";
 import { main } from "../../src/cli/main.ts";
 import { loadTokenizer, openDataset, readDocuments } from "../../src/data/index.ts";
 import { SumbiError } from "../../src/errors.ts";
@@ -18,6 +20,7 @@ import {
   configSeeds,
   datasetSeeds,
   documentSeeds,
+  ggufSeeds,
   modelSeeds,
   recipeSeeds,
   runSeeds,
@@ -68,7 +71,7 @@ const TEXT =
   "Hello, World! It's 1234567 o'clock — naïve café \u{1F600}\n\n\tEND <｜User｜> aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!";
 
 /** All tensors, as numbers. */
-async function readAll(folder: TensorFolder): Promise<void> {
+async function readAll(folder: Tensors): Promise<void> {
   try {
     for (const key of folder.keys())
       await (folder.info(key).dtype.startsWith("i") || ["u8", "bool"].includes(folder.info(key).dtype)
@@ -77,6 +80,13 @@ async function readAll(folder: TensorFolder): Promise<void> {
   } finally {
     await folder.close();
   }
+}
+
+/** The tensors of a GGUF file that is no model, as numbers. */
+function decodeAll(path: string): void {
+  const file = readFileSync(path);
+  for (const { begin, bytes, type, shape } of readGgufHeader(path).tensors.values())
+    dequantize(type.name, file.subarray(begin, begin + bytes), new Float32Array(shape.reduce((a, b) => a * b, 1)));
 }
 
 /** A server before a model that babbles, started when first asked. */
@@ -126,6 +136,21 @@ export const LOADERS: Loader[] = [
     seeds: weightSeeds,
     async load(dir) {
       await readAll(existsSync(join(dir, "config.json")) ? await openCheckpoint(dir) : await TensorFolder.open(dir));
+    },
+  },
+  {
+    name: "gguf",
+    share: 6,
+    seeds: ggufSeeds,
+    async load(dir) {
+      const [name = ""] = readdirSync(dir);
+      const path = join(dir, name);
+      if (name === "types.gguf") return decodeAll(path);
+      if (name === "tokenizer.gguf") loadTokenizer(path).encode(TEXT);
+      else {
+        await readAll(await openCheckpoint(path));
+        await sumbi("inspect", path);
+      }
     },
   },
   {

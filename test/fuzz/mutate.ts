@@ -5,7 +5,7 @@ import { mutateJson } from "./json.ts";
 import type { Random } from "./random.ts";
 
 /** What a file is, as far as mutations know it. */
-export type FileKind = "json" | "sealed" | "jsonl" | "safetensors" | "template" | "bytes";
+export type FileKind = "json" | "sealed" | "jsonl" | "safetensors" | "gguf" | "template" | "bytes";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -98,6 +98,34 @@ function mutateSafetensors(bytes: Uint8Array, random: Random): Uint8Array {
   new DataView(first.buffer).setBigUint64(0, said, true);
   const data = bytes.subarray(8 + length);
   return joined(first, header, random.oneIn(8) ? data.subarray(0, random.below(data.length + 1)) : data);
+}
+
+/** Counts, lengths, types, places and numbers of the header, which has the first few thousand bytes, changed where they stand. */
+function mutateGguf(bytes: Uint8Array, random: Random): Uint8Array {
+  if (random.oneIn(4)) return mutateBytes(bytes, random);
+  const out = Uint8Array.from(bytes);
+  const view = new DataView(out.buffer);
+  for (let times = 1 + random.below(3); times > 0; times--) {
+    const at = random.below(Math.min(out.length - 8, random.pick([64, 1_500, 6_000, 40_000])));
+    switch (random.below(4)) {
+      case 0:
+        out[at] = (out[at] as number) ^ (1 << random.below(8));
+        break;
+      case 1:
+        out[at] = random.pick(EDGES);
+        break;
+      case 2:
+        view.setUint32(at, random.pick([0, 1, 9, 64, 65_536, 2 ** 31, 2 ** 32 - 1]), true);
+        break;
+      default:
+        view.setBigUint64(
+          at,
+          random.pick([0n, 1n, 33n, 4_000_000n, 2n ** 32n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n]),
+          true,
+        );
+    }
+  }
+  return out;
 }
 
 function mutateLines(bytes: Uint8Array, random: Random): Uint8Array {
@@ -254,6 +282,7 @@ export function mutate(bytes: Uint8Array, kind: FileKind, random: Random): Uint8
   if (kind === "bytes" || random.oneIn(6) || ((kind === "json" || kind === "sealed") && bytes.length > TREE_MAX))
     return mutateBytes(bytes, random);
   if (kind === "safetensors") return mutateSafetensors(bytes, random);
+  if (kind === "gguf") return mutateGguf(bytes, random);
   if (kind === "jsonl") return mutateLines(bytes, random);
   if (kind === "sealed") return encoder.encode(mutateSealed(decoder.decode(bytes), random));
   if (kind === "template") return encoder.encode(mutateTemplate(decoder.decode(bytes), random));

@@ -72,6 +72,14 @@ export function weightSeeds(): Seed[] {
   ];
 }
 
+/** Models, and a file whose tokenizer is taken in too. */
+export const ggufSeeds = (): Seed[] =>
+  ["deepseek_v3", "tokenizer-qwen2", "llama-llama3-rope", "qwen3", "types"].map((name): Seed => {
+    const file = readFileSync(join(ROOT, "test/fixtures/gguf", `${name}.gguf`));
+    const as = name.startsWith("tokenizer") ? "tokenizer.gguf" : name === "types" ? "types.gguf" : "model.gguf";
+    return { files: { [as]: file }, changed: [[as, "gguf"]] };
+  });
+
 export function configSeeds(): Seed[] {
   const published = Object.values(PRESETS).map(({ config }) => json(config));
   const tested = readdirSync(join(ROOT, "test/fixtures/parity")).map((name) =>

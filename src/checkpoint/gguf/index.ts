@@ -1,0 +1,2 @@
+export { GgufCheckpoint, type GgufModel, isGguf, readGguf } from "./file.ts";
+export { ggufTexts } from "./tokenizer.ts";
