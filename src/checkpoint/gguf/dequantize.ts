@@ -1,7 +1,4 @@
-/**
- * ggml's blocks as the numbers that they stand for, every step rounded to f32 in the order of gguf's Python package (quants.py), which is the
- * reference: the same bits. Types whose blocks are a scale times whole numbers can also stay blocks.
- */
+/** ggml's blocks as the numbers that they stand for, to the bit: each step is rounded to f32 in the order of gguf's quants.py. */
 import { BLOCK, type BlockWeight } from "../../model/index.ts";
 import { decodeBf16, decodeF16 } from "../floats.ts";
 import type { GgmlTypeName } from "./types.ts";
