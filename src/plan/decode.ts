@@ -4,6 +4,7 @@ import { chipOf } from "./chips.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import type { Constants } from "./constants.ts";
 import { opSeconds, sustainedClock } from "./efficiency.ts";
+import { UNSPREAD } from "./layouts.ts";
 import { FP8, HALF } from "./operations.ts";
 import type { Cluster, Job, Layout, Op, Precision, Source } from "./types.ts";
 import { parametersPerGpu } from "./work.ts";
@@ -40,15 +41,12 @@ export interface ServingLayout {
 }
 
 export const layoutOf = ({ gpus, tp, ep }: ServingLayout, microBatch = 1): Layout => ({
+  ...UNSPREAD,
   dp: gpus / tp,
   tp,
-  cp: 1,
-  pp: 1,
-  vp: 1,
   ep,
   zero: 0,
   microBatch,
-  recompute: "none",
 });
 
 /** Numbers cached per token and layer on one GPU; TP splits key heads, MLA's latent has none to split. */

@@ -42,6 +42,7 @@ export {
   toUsd,
 } from "./prices.ts";
 export { jobOf, questionArchitecture, SCHEDULES } from "./question.ts";
+export { type Asked, RefusedError } from "./refusal.ts";
 export type * from "./result.ts";
 export { type Rollout, type RolloutQuestion, rollout } from "./rollouts.ts";
 export { simulate } from "./schedule/index.ts";

@@ -7,11 +7,12 @@ import { networkSource } from "./cluster.ts";
 import { CONSTANTS } from "./constants.ts";
 import { energy } from "./energy.ts";
 import { GOODPUT_SOURCES, goodput } from "./goodput.ts";
-import { divisors, layoutProblem, layoutText } from "./layouts.ts";
+import { divisors, layoutRefusal, layoutText, UNSPREAD } from "./layouts.ts";
 import { lines } from "./money.ts";
 import { PART_NAMES } from "./partNames.ts";
 import { rentalRate } from "./prices.ts";
 import { checkQuestion, jobOf, questionArchitecture } from "./question.ts";
+import { type Asked, RefusedError } from "./refusal.ts";
 import type { PlanResult, Runner } from "./result.ts";
 import { SearchEnded, searchLayouts } from "./search.ts";
 import { usableBytes } from "./step.ts";
@@ -36,7 +37,10 @@ const TRIED: Record<"dense" | "mixture", ScheduleName[]> = {
 export function plan(question: PlanQuestion, options: PlanOptions = {}): PlanResult {
   checkQuestion(question);
   if (question.precision === "fp8" && !question.chip.fp8)
-    throw new ConfigError(`plan: ${question.chip.name} does not compute in FP8; nearest that works: --precision bf16`);
+    throw new RefusedError(
+      `plan: ${question.chip.name} does not compute in FP8; nearest that works: --precision bf16`,
+      ["precision"],
+    );
   if (question.gpus !== undefined) return onGpus(question, question.gpus);
   return solve(question, options);
 }
@@ -52,44 +56,42 @@ function onGpus(question: PlanQuestion, gpus: number): PlanResult {
 
 /** What the question fixes of the layout, complete enough to be judged: then a fault is named rather than searched around. */
 function checkFixed(job: Job, fixed: Partial<Layout> = {}): void {
+  checkSizes(fixed);
+  const { gpus } = job.cluster;
   const { tp = 1, cp = 1, pp = 1 } = fixed;
   const inner = tp * cp * pp;
-  for (const [name, n] of Object.entries(fixed))
-    if (
-      name !== "recompute" &&
-      n !== undefined &&
-      !(Number.isSafeInteger(n) && (n as number) >= (name === "zero" ? 0 : 1))
-    )
-      throw new ConfigError(
-        `layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, got ${String(n)}`,
-      );
-  const { gpus } = job.cluster;
   if (gpus % inner !== 0) {
     const below = Math.floor(gpus / inner) * inner;
-    throw new ConfigError(
+    throw new RefusedError(
       `layout: tp ${tp} · cp ${cp} · pp ${pp} = ${inner} does not divide ${gpus} GPUs; nearest that works: ${below > 0 ? `${below} or ` : ""}${below + inner} GPUs`,
+      [...(["tp", "cp", "pp"] as const).filter((part) => fixed[part] !== undefined), "gpus"],
     );
   }
   if (fixed.tp === undefined && fixed.cp === undefined && fixed.pp === undefined && fixed.dp === undefined) {
-    if (fixed.ep !== undefined && fixed.ep > 1) {
-      const problem = layoutProblem(job, { ...COMPLETE, dp: gpus, ep: fixed.ep, microBatch: 1 });
-      if (problem?.startsWith("layout: ep")) throw new ConfigError(problem);
-    }
+    if (fixed.ep === undefined || fixed.ep <= 1) return;
+    const refusal = layoutRefusal(job, { ...UNSPREAD, dp: gpus, ep: fixed.ep });
+    if (refusal?.about[0] === "ep") throw refusal;
     return;
   }
-  const dp = fixed.dp ?? gpus / inner;
-  const problem = layoutProblem(job, { ...COMPLETE, ...defined(fixed), tp, cp, pp, dp });
-  // What only follows from a size that the question left open is no fault of it.
-  if (
-    problem === undefined ||
-    (fixed.dp === undefined && (fixed.cp === undefined || fixed.tp === undefined) && problem.startsWith("batch"))
-  )
-    return;
-  if (problem.startsWith("layout") || problem.startsWith("batch") || problem.startsWith("sequence"))
-    throw new ConfigError(problem);
+  const refusal = layoutRefusal(job, { ...UNSPREAD, ...defined(fixed), tp, cp, pp, dp: fixed.dp ?? gpus / inner });
+  const [part] = refusal?.about ?? [];
+  // What only follows from a size that the question left open is no fault of it; nor is a schedule, of which others are tried.
+  const open = fixed.dp === undefined && (fixed.cp === undefined || fixed.tp === undefined);
+  if (refusal && part !== "schedule" && !(open && part === "batch")) throw refusal;
 }
 
-const COMPLETE: Layout = { dp: 1, tp: 1, cp: 1, pp: 1, vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "none" };
+/** Parts of a layout that are no numbers of that kind. */
+function checkSizes(fixed: Partial<Layout>): void {
+  for (const name of ["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch"] as const) {
+    const n = fixed[name];
+    if (n !== undefined && !(Number.isSafeInteger(n) && n >= (name === "zero" ? 0 : 1)))
+      throw new RefusedError(
+        `layout: ${name}: expected a ${name === "zero" ? "" : "positive "}whole number, got ${String(n)}`,
+        [name],
+      );
+  }
+}
+
 const defined = <T extends object>(value: T): Partial<T> =>
   Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as Partial<T>;
 
@@ -97,7 +99,7 @@ interface Found {
   best?: StepEstimate;
   runnersUp: Runner[];
   /** Why the last schedule tried has no layout, where none has. */
-  problem?: string;
+  problem?: ConfigError;
 }
 
 /** The best over the schedules that come into question; runners-up of all of them, measured against that best. */
@@ -109,33 +111,26 @@ function bestOf(question: PlanQuestion, job: Job): Found {
       ? (["1f1b"] as const)
       : TRIED[mixture ? "mixture" : "dense"];
   const found: Found = { runnersUp: [] };
-  const others: Runner[] = [];
+  /** Steps under schedules that are not the best one's. */
+  const others: StepEstimate[] = [];
   for (const schedule of names) {
     try {
       const { best, runnersUp } = searchLayouts({ ...job, schedule }, defined(question.layout ?? {}), { runnersUp: 6 });
       if (!found.best || best.stepSeconds < found.best.stepSeconds) {
-        if (found.best) others.push({ step: found.best, slower: 0, why: "" });
-        others.push(...found.runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })));
+        if (found.best) others.push(found.best);
+        others.push(...fittingSteps(found.runnersUp));
         found.best = best;
         found.runnersUp = runnersUp;
-      } else
-        others.push(
-          { step: best, slower: 0, why: "" },
-          ...runnersUp.filter(({ step }) => step.fits).map((runner) => ({ ...runner, why: "" })),
-        );
+      } else others.push(best, ...fittingSteps(runnersUp));
     } catch (error) {
       if (!(error instanceof ConfigError) || (error instanceof SearchEnded && !found.best)) throw error;
-      found.problem = error.message;
+      found.problem = error;
     }
   }
   const { best } = found;
   if (!best) return found;
   const seen = new Set([key(best)]);
-  const measured = others.map(({ step }) => ({
-    step,
-    slower: step.stepSeconds / best.stepSeconds - 1,
-    why: whyOther(best, step),
-  }));
+  const measured = others.map((step) => otherRunner(best, step));
   found.runnersUp = [...found.runnersUp, ...measured]
     .sort((a, b) => Number(b.step.fits) - Number(a.step.fits) || a.slower - b.slower)
     .filter(({ step }) => !seen.has(key(step)) && seen.add(key(step)));
@@ -144,10 +139,13 @@ function bestOf(question: PlanQuestion, job: Job): Found {
   return found;
 }
 
+const fittingSteps = (runners: readonly Runner[]): StepEstimate[] =>
+  runners.filter(({ step }) => step.fits).map(({ step }) => step);
+
 const key = ({ schedule, layout }: StepEstimate) => `${layout.pp > 1 ? schedule : ""} ${JSON.stringify(layout)}`;
 
-/** Where a step under another schedule spends more than the best: its two largest excesses. */
-function whyOther(best: StepEstimate, other: StepEstimate): string {
+/** A step under another schedule than the best, with where it spends more: its two largest excesses. */
+function otherRunner(best: StepEstimate, other: StepEstimate): Runner {
   const more = (Object.keys(PART_NAMES) as (keyof StepEstimate["parts"])[])
     .map((part) => ({ part, seconds: other.parts[part] - best.parts[part] }))
     .filter(({ seconds }) => seconds > 0.002 * best.stepSeconds)
@@ -155,11 +153,12 @@ function whyOther(best: StepEstimate, other: StepEstimate): string {
     .slice(0, 2)
     .map(({ part, seconds }) => `${PART_NAMES[part]} ${seconds.toFixed(2)} s more`);
   const slower = other.stepSeconds / best.stepSeconds - 1;
-  return `${other.schedule}, ${layoutText(other.layout)}, takes ${other.stepSeconds.toFixed(2)} s, ${(slower * 100).toFixed(1)} % more: ${more.join(", ") || "as fast within the model's error"}.`;
+  const reason = `takes ${other.stepSeconds.toFixed(2)} s, ${(slower * 100).toFixed(1)} % more: ${more.join(", ") || "as fast within the model's error"}.`;
+  return { step: other, slower, why: `${other.schedule}, ${layoutText(other.layout)}, ${reason}`, reason };
 }
 
 /** What does not fit, by how much, and the nearest layout that does: the question's wishes are let go one by one. */
-function noFit(question: PlanQuestion, job: Job, problem?: string): ConfigError {
+function noFit(question: PlanQuestion, job: Job, problem?: ConfigError): ConfigError {
   const { chip, gpus } = job.cluster;
   const where = `${gpus} × ${chip.name} (${gb(chip.hbmBytes)})`;
   const fixed = question.layout ?? {};
@@ -168,20 +167,28 @@ function noFit(question: PlanQuestion, job: Job, problem?: string): ConfigError 
     if (job.batch % multiple !== 0) {
       const batch = Math.max(1, Math.round(job.batch / multiple)) * multiple;
       if (bestOf({ ...question, batch }, { ...job, batch }).best)
-        return new ConfigError(
+        return new RefusedError(
           `batch: ${job.batch} sequences can be shared by at most ${divisors(job.batch)
             .filter((d) => d <= gpus)
             .at(
               -1,
             )} of ${gpus} replicas, and ${job.architecture.name} does not fit ${where} so; nearest that works: --batch ${batch}`,
+          ["batch"],
         );
     }
-  const attempts: { without: string; question: PlanQuestion }[] = [];
+  const attempts: { without: string; about: Asked[]; question: PlanQuestion }[] = [];
+  const parts = Object.keys(defined(fixed)) as (keyof Layout)[];
   for (const name of ["recompute", "microBatch", "zero", "vp", "cp", "ep", "tp", "pp", "dp"] as const)
     if (fixed[name] !== undefined)
-      attempts.push({ without: name, question: { ...question, layout: { ...fixed, [name]: undefined } } });
-  if (attempts.length > 1) attempts.push({ without: "the layout", question: { ...question, layout: undefined } });
-  if (question.schedule) attempts.push({ without: "the schedule", question: { ...question, schedule: undefined } });
+      attempts.push({
+        without: name,
+        about: [name],
+        question: { ...question, layout: { ...fixed, [name]: undefined } },
+      });
+  if (attempts.length > 1)
+    attempts.push({ without: "the layout", about: parts, question: { ...question, layout: undefined } });
+  if (question.schedule)
+    attempts.push({ without: "the schedule", about: ["schedule"], question: { ...question, schedule: undefined } });
   for (const attempt of attempts) {
     const { best } = bestOf(attempt.question, job);
     if (best) {
@@ -191,13 +198,18 @@ function noFit(question: PlanQuestion, job: Job, problem?: string): ConfigError 
               .map(([k, v]) => `${k}=${String(v)}`)
               .join(",")} `
           : "";
-      return new ConfigError(
+      return new RefusedError(
         `plan: ${job.architecture.name} ${wish}does not fit ${where}; nearest that works, leaving ${attempt.without} open: ${layoutText(best.layout)} (${gb(best.memoryBytes.total)})`,
+        attempt.about,
       );
     }
   }
-  return new ConfigError(
-    problem ?? `plan: no layout of ${job.architecture.name} fits ${where} with sequences of ${job.sequence}`,
+  return (
+    problem ??
+    new RefusedError(`plan: no layout of ${job.architecture.name} fits ${where} with sequences of ${job.sequence}`, [
+      "gpus",
+      "sequence",
+    ])
   );
 }
 
@@ -222,8 +234,9 @@ function checkRoom(job: Job): void {
   const least = Math.ceil(states / usableBytes(job));
   if (gpus >= least) return;
   const works = sensibleCounts(chip).find((n) => n >= 1.5 * least) ?? least;
-  throw new ConfigError(
+  throw new RefusedError(
     `plan: the states of ${job.architecture.name} alone (weights, gradients, optimizer) are ${short(states)}B, more than ${gpus} × ${gb(chip.hbmBytes)} (${chip.name}) hold; nearest that may work: about ${works} GPUs`,
+    ["gpus"],
   );
 }
 
@@ -267,7 +280,10 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   while (i < counts.length && at(i) === undefined && i < start + 4) i++;
   if (at(i) === undefined) for (i = start - 1; i >= 0 && at(i) === undefined; ) i--;
   if (at(i) === undefined)
-    throw problem ?? new ConfigError(`plan: ${job.architecture.name} does not fit any number of ${question.chip.name}`);
+    throw (
+      problem ??
+      new RefusedError(`plan: ${job.architecture.name} does not fit any number of ${question.chip.name}`, ["chip"])
+    );
   const holds = (r: PlanResult | undefined) =>
     r !== undefined && (days !== undefined ? r.days <= days : r.usd <= budgetUsd!);
   // Towards fewer where days are kept, or where the budget is exceeded; else towards more. A count that cannot run may stand between two that can.
@@ -296,13 +312,15 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   }
   if (days !== undefined) {
     const best = all.reduce((a, b) => (b.days < a.days ? b : a));
-    throw new ConfigError(
+    throw new RefusedError(
       `plan: ${short(days)} days are too few on ${question.chip.name}: ${best.gpus} of them still take ${short(best.days)}; nearest that works: --days ${Math.ceil(best.days)}, or a larger --batch to spread over more`,
+      ["days", "batch"],
     );
   }
   const least = all.reduce((a, b) => (b.usd < a.usd ? b : a));
-  throw new ConfigError(
+  throw new RefusedError(
     `plan: $${short(budgetUsd!)} do not pay for ${short(question.tokens)} tokens on ${question.chip.name}, which cost $${short(least.usd)} on ${least.gpus} of them; nearest that works: --tokens ${short((0.99 * question.tokens * budgetUsd!) / least.usd)} or --budget ${short(least.usd * 1.01)}`,
+    ["budgetUsd", "tokens"],
   );
 }
 

@@ -1,9 +1,9 @@
 /** A question to the planner: its defaults and limits, and the job it means on so many GPUs. */
-import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { type Architecture, architectureOf } from "./architecture.ts";
 import { clusterOf } from "./cluster.ts";
 import { DEEPSEEK, MIXED } from "./memory.ts";
+import { type Asked, RefusedError } from "./refusal.ts";
 import type { Cluster, Job, PlanQuestion, ScheduleName } from "./types.ts";
 
 export const SCHEDULES: readonly ScheduleName[] = ["1f1b", "interleaved", "zero-bubble", "dualpipe", "dualpipev"];
@@ -66,26 +66,34 @@ export const MOST = {
   imbalance: 1000,
 } as const;
 
-/** Numbers that are wrong whatever the layout. Throws ConfigError listing every fault. */
+/** Numbers that are wrong whatever the layout. Throws RefusedError listing every fault. */
 export function checkQuestion(question: PlanQuestion): void {
   const faults: string[] = [];
+  const about: Asked[] = [];
+  const wrong = (name: Asked, what: string): void => {
+    about.push(name);
+    faults.push(`${name}: ${what}`);
+  };
   const within = (name: keyof typeof MOST, what: string, good: (n: number) => boolean) => {
     const n = question[name];
     if (n === undefined) return;
-    if (!good(n)) faults.push(`${name}: expected a positive ${what}, got ${show(n)}`);
-    else if (n > MOST[name]) faults.push(`${name}: expected at most ${MOST[name]}, got ${show(n)}`);
+    if (!good(n)) wrong(name, `expected a positive ${what}, got ${show(n)}`);
+    else if (n > MOST[name]) wrong(name, `expected at most ${MOST[name]}, got ${show(n)}`);
   };
   for (const name of ["tokens", "budgetUsd", "days", "usdPerGpuHour", "networkBytesPerSec"] as const)
     within(name, "number", (n) => Number.isFinite(n) && n > 0);
   for (const name of ["gpus", "sequence", "batch"] as const)
     within(name, "whole number", (n) => Number.isSafeInteger(n) && n > 0);
   if (question.imbalance !== undefined && !(question.imbalance >= 1 && question.imbalance < MOST.imbalance))
-    faults.push(`imbalance: expected 1 (even) or more, got ${show(question.imbalance)}`);
+    wrong("imbalance", `expected 1 (even) or more, got ${show(question.imbalance)}`);
   if (question.goodput !== undefined && !(question.goodput > 0 && question.goodput <= 1))
-    faults.push(`goodput: expected a share above 0 and up to 1, got ${show(question.goodput)}`);
+    wrong("goodput", `expected a share above 0 and up to 1, got ${show(question.goodput)}`);
   if (question.schedule !== undefined && !SCHEDULES.includes(question.schedule))
-    faults.push(`schedule: expected one of ${SCHEDULES.join(", ")}, got ${show(question.schedule)}`);
-  if (question.gpus === undefined && question.budgetUsd === undefined && question.days === undefined)
+    wrong("schedule", `expected one of ${SCHEDULES.join(", ")}, got ${show(question.schedule)}`);
+  if (question.gpus === undefined && question.budgetUsd === undefined && question.days === undefined) {
+    about.push("gpus");
     faults.push("expected gpus, a budget or days, got none of them");
-  if (faults.length > 0) throw new ConfigError(`plan: ${faults.join("\n  ")}`);
+  }
+
+  if (faults.length > 0) throw new RefusedError(`plan: ${faults.join("\n  ")}`, about);
 }

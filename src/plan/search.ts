@@ -1,9 +1,9 @@
 /** The search for the fastest layout that fits, from the least bound up. */
-import { ConfigError } from "../errors.ts";
 import { layerCount } from "./architecture.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
-import { divisors, layoutProblem, layoutRuns, layoutText, MOST_STAGES } from "./layouts.ts";
+import { divisors, layoutRefusal, layoutRuns, layoutText, MOST_STAGES, UNSPREAD } from "./layouts.ts";
 import { PART_NAMES } from "./partNames.ts";
+import { type Asked, RefusedError } from "./refusal.ts";
 import type { Runner } from "./result.ts";
 import { stageCount } from "./stages.ts";
 import { busiestRankSeconds, estimateStep, stepMemory, type TimedWorks, usableBytes } from "./step.ts";
@@ -19,7 +19,7 @@ export interface Searched {
 }
 
 /** A search that looked at all it may and found nothing: asking again with other schedules or counts would take as long. */
-export class SearchEnded extends ConfigError {}
+export class SearchEnded extends RefusedError {}
 
 export interface SearchOptions {
   constants?: Constants;
@@ -37,7 +37,7 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
   const cache: TimedWorks = new Map();
   const kinds = candidates(job, fixed);
   const count = kinds.reduce((sum, { dps }) => sum + dps.length, 0);
-  if (count === 0) throw new ConfigError(noCandidate(job, fixed));
+  if (count === 0) throw noCandidate(job, fixed);
   // Millions of them in a large question: numbers in arrays, not objects.
   const kindOf = new Int32Array(count),
     dpOf = new Int32Array(count),
@@ -71,6 +71,7 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
       if (!best)
         throw new SearchEnded(
           `${nothingFits(job, least)}. Thousands of the fastest of ${count.toLocaleString("en-US")} layouts were looked at; fix a part of it, such as --layout pp=8`,
+          TOO_LARGE,
         );
       break;
     }
@@ -85,7 +86,7 @@ export function searchLayouts(job: Job, fixed: Partial<Layout> = {}, options: Se
     fitting.push(step);
     if (!best || step.stepSeconds < best.stepSeconds) best = step;
   }
-  if (!best) throw new ConfigError(nothingFits(job, least));
+  if (!best) throw new RefusedError(nothingFits(job, least), [...partsOf(fixed), ...TOO_LARGE]);
   return {
     best,
     runnersUp: losers(job, best, fitting, over, constants, cache, runnersUp),
@@ -160,7 +161,7 @@ function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: nu
           for (const ep of eps)
             for (const vp of vps)
               for (const zero of zeros) {
-                const shape: Layout = { dp: 1, tp, cp, pp, vp, ep, zero, microBatch, recompute: "none" };
+                const shape: Layout = { ...UNSPREAD, tp, cp, pp, vp, ep, zero, microBatch };
                 const valid = fitting.filter((dp) => layoutRuns(job, { ...shape, dp }));
                 if (valid.length > 0)
                   for (const recompute of recomputes) found.push({ layout: { ...shape, recompute }, dps: valid });
@@ -173,6 +174,13 @@ function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: nu
 const GB = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
 const seconds = (s: number) => `${s >= 0.1 ? s.toFixed(2) : s.toPrecision(2)} s`;
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+
+const runner = (step: StepEstimate, best: StepEstimate, reason: string): Runner => ({
+  step,
+  slower: step.stepSeconds / best.stepSeconds - 1,
+  why: `${layoutText(step.layout)} ${reason}`,
+  reason,
+});
 
 /** The best of each kind (tp, cp, pp, vp, ep, recomputation), and the fastest that do not fit. */
 function losers(
@@ -190,7 +198,7 @@ function losers(
   for (const step of [...fitting].sort((a, b) => a.stepSeconds - b.stepSeconds)) {
     if (seen.has(kind(step.layout)) || runners.length >= most) continue;
     seen.add(kind(step.layout));
-    runners.push({ step, slower: step.stepSeconds / best.stepSeconds - 1, why: whySlower(step, best) });
+    runners.push(runner(step, best, whySlower(step, best)));
   }
   const { chip } = job.cluster;
   let shown = 0;
@@ -201,12 +209,10 @@ function losers(
     const step = estimateStep(job, layout, constants, cache);
     if (step.stepSeconds >= best.stepSeconds) continue;
     shown++;
-    const slower = step.stepSeconds / best.stepSeconds - 1;
-    runners.push({
-      step,
-      slower,
-      why: `${layoutText(layout)} would take ${seconds(step.stepSeconds)} (${percent(-slower)} less) but needs ${GB(memory.total)} of the ${GB(chip.hbmBytes)} a ${chip.name} has: ${GB(memory.total - chip.hbmBytes)} too much, ${GB(memory.activations)} of it activations.`,
-    });
+    const less = 1 - step.stepSeconds / best.stepSeconds;
+    const needs = `${GB(memory.total)} of the ${GB(chip.hbmBytes)} a ${chip.name} has: ${GB(memory.total - chip.hbmBytes)} too much, ${GB(memory.activations)} of it activations`;
+    const reason = `would take ${seconds(step.stepSeconds)} (${percent(less)} less) but needs ${needs}.`;
+    runners.push(runner(step, best, reason));
   }
   return runners;
 }
@@ -227,25 +233,23 @@ function whySlower(step: StepEstimate, best: StepEstimate): string {
         `${PART_NAMES[key]} ${seconds(step.parts[key])}${share(key, step)} against ${seconds(best.parts[key])}`,
     )
     .join(", ");
-  return `${layoutText(step.layout)} takes ${seconds(step.stepSeconds)}, ${percent(step.stepSeconds / best.stepSeconds - 1)} more: ${text || "the same work on fewer GPUs"}.`;
+  return `takes ${seconds(step.stepSeconds)}, ${percent(step.stepSeconds / best.stepSeconds - 1)} more: ${text || "the same work on fewer GPUs"}.`;
 }
 
-function noCandidate(job: Job, fixed: Partial<Layout>): string {
-  const whole: Layout = {
-    dp: 1,
-    tp: 1,
-    cp: 1,
-    pp: 1,
-    vp: 1,
-    ep: 1,
-    zero: 1,
-    microBatch: 1,
-    recompute: "none",
-    ...fixed,
-  };
+/** What a question fixes of a layout. */
+const partsOf = (fixed: Partial<Layout>): (keyof Layout)[] =>
+  (Object.keys(fixed) as (keyof Layout)[]).filter((key) => fixed[key] !== undefined);
+
+/** What to change where a model is too large for the GPUs. */
+const TOO_LARGE: readonly Asked[] = ["gpus", "chip"];
+
+function noCandidate(job: Job, fixed: Partial<Layout>): RefusedError {
   return (
-    layoutProblem(job, whole) ??
-    `layout: no layout of ${job.cluster.gpus} GPUs divides a batch of ${job.batch} as asked; leave out some of ${Object.keys(fixed).join(", ")}`
+    layoutRefusal(job, { ...UNSPREAD, ...fixed }) ??
+    new RefusedError(
+      `layout: no layout of ${job.cluster.gpus} GPUs divides a batch of ${job.batch} as asked; leave out some of ${Object.keys(fixed).join(", ")}`,
+      [...partsOf(fixed), "batch"],
+    )
   );
 }
 

@@ -1,10 +1,9 @@
 /** One training step timed: compute, communication, pipeline, optimizer. */
-import { ConfigError } from "../errors.ts";
 import { flopsPerToken, headWidths } from "./architecture.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import { opSeconds } from "./efficiency.ts";
-import { layoutProblem } from "./layouts.ts";
+import { layoutRefusal } from "./layouts.ts";
 import { heldByFormula, memoryOf } from "./memory.ts";
 import { HALF } from "./operations.ts";
 import { activationBytes, chunksOf, rankOf, simulate } from "./schedule/index.ts";
@@ -104,8 +103,8 @@ export function stepDetails(
   constants: Constants = CONSTANTS,
   cache?: TimedWorks,
 ): StepDetails {
-  const problem = layoutProblem(job, layout);
-  if (problem !== undefined) throw new ConfigError(problem);
+  const refusal = layoutRefusal(job, layout);
+  if (refusal) throw refusal;
   const { work, passes } = timedWork(job, layout, constants, cache);
   const stages = stagesOf(job, layout);
   const seconds = stageSeconds(job, stages, work, passes);

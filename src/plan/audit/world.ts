@@ -2,7 +2,7 @@
 import { ConfigError } from "../../errors.ts";
 import { mtpDepth } from "../../model/config.ts";
 import { chipOf } from "../chips.ts";
-import { layoutProblem, layoutText } from "../layouts.ts";
+import { layoutProblem, layoutText, UNSPREAD } from "../layouts.ts";
 import { planPhases } from "../phases.ts";
 import { plan } from "../plan.ts";
 import { purchasePrice, rentalRate } from "../prices.ts";
@@ -153,7 +153,7 @@ function memory(subject: Subject): MemoryBytes | undefined {
   if (!claim.layout || !subject.pretrain || !claim.gpus) return undefined;
   const job = jobOf({ ...questionOf(subject, subject.chip, claim.gpus), schedule: claim.schedule }, claim.gpus);
   const { tp = 1, cp = 1, pp = 1, dp = claim.gpus / (tp * cp * pp) } = claim.layout;
-  const layout: Layout = { vp: 1, ep: 1, zero: 1, microBatch: 1, recompute: "full", ...claim.layout, tp, cp, pp, dp };
+  const layout: Layout = { ...UNSPREAD, recompute: "full", ...claim.layout, tp, cp, pp, dp };
   if (layoutProblem(job, layout) !== undefined) return undefined;
   const least = stepMemory(job, layout);
   return least.total > job.cluster.chip.hbmBytes ? least : (predict(subject, subject.chip)?.memoryBytes ?? least);

@@ -7,7 +7,7 @@ import { frontier, Scatter } from "./figures/Scatter.tsx";
 import { Stack } from "./figures/Stack.tsx";
 import { Timeline } from "./figures/Timeline.tsx";
 import type { Form } from "./form.ts";
-import { count, days, gigabytes, layoutText, type Money, money, seconds, whyText } from "./format.ts";
+import { count, days, gigabytes, layoutText, type Money, money, reasonText, seconds } from "./format.ts";
 import type { Answer, Drawn, Point, Undrawn } from "./messages.ts";
 import { Phases } from "./Phases.tsx";
 import { SourceList, Sources } from "./Sources.tsx";
@@ -278,7 +278,7 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
                   <td class="number" data-name="memory">
                     {gigabytes(runner.step.memoryBytes.total)}
                   </td>
-                  <td>{whyText(runner.why)}</td>
+                  <td>{reasonText(runner)}</td>
                 </tr>
               ))}
             </tbody>

@@ -27,7 +27,7 @@ import {
 } from "../../plan/index.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
 import type { Form } from "./form.ts";
-import { count, days, layoutText, whyText } from "./format.ts";
+import { count, days, layoutText, reasonText } from "./format.ts";
 import { lawful, lawOf } from "./law.ts";
 import type { Answer, Catalogue, Drawn, MoneyLine, Point, Undrawn } from "./messages.ts";
 import { FormError, ownedHours, questionOf } from "./question.ts";
@@ -239,7 +239,7 @@ export function* points({ form, result, chip }: Answer): Generator<{ points: Poi
   yield {
     points: [
       here(result.layout, 0, "The answer: the fastest layout that fits."),
-      ...result.runnersUp.filter((r) => r.step.fits).map((r) => here(r.step.layout, r.slower, whyText(r.why))),
+      ...result.runnersUp.filter((r) => r.step.fits).map((r) => here(r.step.layout, r.slower, reasonText(r))),
     ],
     left: ways.length,
   };

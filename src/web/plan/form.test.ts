@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { amount, BLANK, FIELDS, type Field, type Form, fieldOf, fromQuery, plainly, read, toQuery } from "./form.ts";
+import { amount, BLANK, FIELDS, type Field, type Form, fromQuery, plainly, read, toQuery } from "./form.ts";
 
 const form = (part: Partial<Form> = {}): Form => ({ ...BLANK, ...part });
 
@@ -54,26 +54,7 @@ describe("a question's form", () => {
     expect(faults[0]!.message).toContain("0 to 3");
   });
 
-  it("finds the control that the planner complains about", () => {
-    expect(
-      fieldOf(
-        "layout: tp 1 · cp 1 · pp 7 = 7 does not divide 64 GPUs; nearest that works: 63 or 70 GPUs",
-        form({ pp: "7" }),
-      ),
-    ).toBe("pp");
-    expect(fieldOf("layout: ep 7 must divide 256 experts; nearest that works: ep=8")).toBe("ep");
-    expect(fieldOf("batch: expected a multiple of 128, got 100")).toBe("batch");
-    expect(fieldOf("plan: no layout of x fits 8 × H100 (80 GB) in batches of 64; nearest that works: 16 GPUs")).toBe(
-      "gpus",
-    );
-    expect(
-      fieldOf(
-        "plan: $5M do not pay for 15T tokens; nearest that works: --tokens 9T or --budget 8M",
-        form({ goal: "budget" }),
-      ),
-    ).toBe("budget");
-    expect(fieldOf("plan: A100 does not compute in FP8; nearest that works: --precision bf16")).toBe("precision");
-    expect(fieldOf("something else entirely")).toBe("");
+  it("says a planner's complaint without the verb and flags of a command line", () => {
     expect(plainly("plan: A100 does not; nearest that works: --precision bf16")).toBe(
       "A100 does not; nearest that works: precision bf16",
     );

@@ -187,42 +187,6 @@ export function read(form: Form): { asked?: Asked; faults: Fault[] } {
   return faults.length > 0 ? { faults } : { asked, faults };
 }
 
-const WORDS: [RegExp, Field][] = [
-  [/\bconfig|model_type/, "config"],
-  [/\bbatch\b/, "batch"],
-  [/\bsequences?\b|\bcontext/, "sequence"],
-  [/\bschedule/, "schedule"],
-  [/\bprecision|\bfp8/, "precision"],
-  [/\bbudget/, "budget"],
-  [/\bdays\b/, "days"],
-  [/\bgpus?\b/, "gpus"],
-  [/\bnetwork/, "network"],
-  [/\bprice|\busdper/, "price"],
-  [/\bimbalance/, "imbalance"],
-  [/\bgoodput/, "goodput"],
-  [/\btokens/, "tokens"],
-  [/\bchip/, "chip"],
-  [/\bmodel/, "model"],
-];
-
-/**
- * The control that a planner's complaint is about: a part of the layout that the form fixes and the complaint names, what it
- * would have changed ("nearest that works: ..."), or a control named before its first colon or within it; "" where none is.
- */
-export function fieldOf(message: string, form: Form = BLANK): Field | "" {
-  const text = message.toLowerCase();
-  const named = (field: string) => new RegExp(`\\b${field.toLowerCase()}\\b`).test(text);
-  const layout = LAYOUT_FIELDS.filter(named);
-  const fixed = layout.find((field) => form[field] !== "");
-  if (fixed) return fixed;
-  if (text.startsWith("layout") && layout.length > 0) return layout[0]!;
-  const [head, better] = [text.split(":", 1)[0], /nearest that works: (.*)/s.exec(text)?.[1] ?? ""];
-  if (form.goal !== "gpus" && better && named(form.goal)) return form.goal as Field;
-  for (const place of [head, better, text])
-    for (const [pattern, field] of WORDS) if (pattern.test(place!)) return field;
-  return "";
-}
-
 /** A planner's complaint as the page says it: without the verb that a command line would name, and its flags as words. */
 export const plainly = (message: string): string =>
   message

@@ -1,5 +1,5 @@
 /** Numbers of the planner's pages as text. */
-import type { Layout } from "../../plan/index.ts";
+import type { Layout, Runner } from "../../plan/index.ts";
 
 /** 19.926 -> "19.9 s", 0.0121 -> "12.1 ms". */
 export function seconds(s: number): string {
@@ -72,8 +72,6 @@ export function layoutText(layout: Layout): string {
   return parts.filter(Boolean).join(" · ");
 }
 
-/** A runner-up's reason without the layout that it begins with, where the layout stands beside it anyway. */
-export function whyText(why: string): string {
-  const rest = why.replace(/^.*? (?=(?:takes|would take) \d)/, "");
-  return rest.charAt(0).toUpperCase() + rest.slice(1);
-}
+/** A runner-up's reason as a sentence, for places where the layout stands beside it. */
+export const reasonText = ({ reason }: Pick<Runner, "reason">): string =>
+  reason.charAt(0).toUpperCase() + reason.slice(1);

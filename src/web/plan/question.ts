@@ -2,6 +2,7 @@
 import { parseJson } from "../../json.ts";
 import { parseConfig } from "../../model/config.ts";
 import {
+  type Asked,
   CHIPS,
   type Chip,
   type Owned,
@@ -12,11 +13,12 @@ import {
   parseCurrency,
   planModel,
   purchasePrice,
+  RefusedError,
   rentalRate,
   type Source,
   toUsd,
 } from "../../plan/index.ts";
-import { type Fault, type Field, type Form, read } from "./form.ts";
+import { BLANK, type Fault, type Field, type Form, LAYOUT_FIELDS, read } from "./form.ts";
 
 /** Faults of single controls, thrown where a question is read. */
 export class FormError extends Error {
@@ -32,6 +34,22 @@ function at<T>(field: Field, make: () => T): T {
   } catch (error) {
     throw new FormError([{ field, message: (error as Error).message }]);
   }
+}
+
+/** Parts of a question that have a control of another name. */
+const CONTROLS: Partial<Record<Asked, Field>> = {
+  budgetUsd: "budget",
+  usdPerGpuHour: "price",
+  networkBytesPerSec: "network",
+  modelName: "model",
+};
+
+/** The control that a refusal is about: a part of the layout that the form fixes, the form's goal, else the likeliest; "" where none is. */
+export function fieldOf(error: unknown, form: Form = BLANK): Field | "" {
+  if (!(error instanceof RefusedError)) return "";
+  const fields = error.about.map((part) => CONTROLS[part] ?? (part as Field));
+  const fixed = fields.find((field) => LAYOUT_FIELDS.some((name) => name === field) && form[field] !== "");
+  return fixed ?? fields.find((field) => field === form.goal) ?? fields[0] ?? "";
 }
 
 /** What an hour is taken to cost, how that was found, and where it is from. */

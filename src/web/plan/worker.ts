@@ -1,9 +1,9 @@
 /** The worker in which the pages' planner runs. */
 import { z } from "zod";
 import { ask, catalogue, phases, points, report, timeline } from "./answer.ts";
-import { fieldOf, plainly } from "./form.ts";
+import { plainly } from "./form.ts";
 import type { Reply, Request } from "./messages.ts";
-import { FormError } from "./question.ts";
+import { FormError, fieldOf } from "./question.ts";
 
 // The pages' policy forbids making code from text, which zod would otherwise try.
 z.config({ jitless: true });
@@ -34,8 +34,7 @@ addEventListener("message", ({ data }: MessageEvent<Request>) => {
     post({
       id,
       kind: "faults",
-      faults:
-        error instanceof FormError ? error.faults : [{ field: fieldOf(message, form), message: plainly(message) }],
+      faults: error instanceof FormError ? error.faults : [{ field: fieldOf(error, form), message: plainly(message) }],
     });
   }
   post({ id, kind: "done" });
