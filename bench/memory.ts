@@ -3,7 +3,7 @@
 // `peak` is the most while it was opened, `steady` what is left after 64 tokens of prompt and 60 more. Both without what Node.js takes by itself.
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { openDecoder } from "../src/infer/index.ts";
+import { ModelEngine, openDecoder } from "../src/infer/index.ts";
 import { parseConfig } from "../src/model/index.ts";
 import { setThreads } from "../src/runtime/index.ts";
 
@@ -21,16 +21,13 @@ async function main(): Promise<void> {
   const config = parseConfig(JSON.parse(readFileSync(join(dir, "config.json"), "utf8")));
   const decoder = await openDecoder(dir, config);
   const peak = (held("VmHWM") - before) / fileBytes;
-  const cache = decoder.newCache();
-  await decoder.forward(
-    Array.from({ length: 64 }, (_, i) => i + 1),
-    cache,
-  );
-  for (let i = 0; i < 60; i++) await decoder.forward([i + 1], cache);
+  const engine = new ModelEngine(decoder);
+  const prompt = Array.from({ length: 64 }, (_, i) => i + 1);
+  await engine.sample({ prompts: [prompt], maxTokens: 60, seed: 1 });
   const steady = (held("VmRSS") - before) / fileBytes;
   const shown = { fileBytes, peak: Number(peak.toFixed(2)), steady: Number(steady.toFixed(2)) };
   process.stdout.write(`${JSON.stringify(shown)}\n`);
-  decoder.dispose();
+  await engine.close();
 }
 
 void main();

@@ -7,6 +7,7 @@ import { inspect } from "../src/cli/inspect.ts";
 import { loadTokenizer } from "../src/data/index.ts";
 import { openDecoder } from "../src/infer/index.ts";
 import { parseConfig } from "../src/model/index.ts";
+import { OneSequence } from "./support/sequence.ts";
 
 const ROOT = "test/fixtures/gguf";
 const scratch = mkdtempSync(join(tmpdir(), "sumbi-gguf-"));
@@ -28,10 +29,8 @@ describe.each([
     await reference.close();
     const T = ids.shape[1]!;
     const decoder = await openDecoder(path, parseConfig(readGguf(path).json, path));
-    const cache = decoder.newCache();
-    const got = await decoder.forward(Array.from(ids.data.slice(0, T) as BigInt64Array, Number), cache, {
-      all: true,
-    });
+    const tokens = Array.from(ids.data.slice(0, T) as BigInt64Array, Number);
+    const got = await new OneSequence(decoder).forward(tokens, { all: true });
     const expected = (logits.data as Float32Array).subarray(0, got.length);
     const scale = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const worst = got.reduce((most, x, i) => Math.max(most, Math.abs(x - expected[i]!)), 0);

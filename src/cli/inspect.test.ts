@@ -78,8 +78,11 @@ describe("sumbi inspect", () => {
     const language = {
       vocabSize: 1024,
       contextTokens: 64,
-      newCache: () => ({ length: 0, release: () => undefined }),
-      forward: async () => new Float32Array(1024),
+      blockBytes: 1,
+      reserve: () => undefined,
+      copyBlock: () => undefined,
+      clearBlock: () => undefined,
+      run: () => Promise.reject(new Error("nobody asks it")),
     };
     const served = await loadServed(resolveModel("nano"), async () => language);
     expect(parametersInWords(served.info.parameters)).toBe(said);

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { OneSequence } from "../../test/support/sequence.ts";
 import { openCheckpoint, SafetensorsFile } from "../checkpoint/index.ts";
 import { parseConfig, tensorCount } from "../model/index.ts";
 import type { HostTensor } from "../tensor/index.ts";
@@ -42,17 +43,17 @@ describe.each(["deepseek_v3", "deepseek_v2", "qwen3"])("%s", (name) => {
   test("logits are those of transformers, for any cut into passes, alone and beside another sequence", async () => {
     const { dir, config, tokens, row, V, T } = await fixture(name);
     const decoder = await openDecoder(dir, config);
-    const one = decoder.newCache();
-    const two = decoder.newCache();
+    const one = new OneSequence(decoder);
+    const two = new OneSequence(decoder);
     // token by token, with passes of another sequence in between
     for (let t = 0; t < T; t++) {
-      close(await decoder.forward([tokens[t]!], one), row(t));
-      if (t % 4 === 0) await decoder.forward(tokens.slice(t, t + 4).reverse(), two);
+      close(await one.forward([tokens[t]!]), row(t));
+      if (t % 4 === 0) await two.forward(tokens.slice(t, t + 4).reverse());
     }
     expect(one.length).toBe(T);
-    const three = decoder.newCache();
-    close(await decoder.forward(tokens.slice(0, 5), three), row(4));
-    const rest = await decoder.forward(tokens.slice(5), three, { all: true });
+    const three = new OneSequence(decoder);
+    close(await three.forward(tokens.slice(0, 5)), row(4));
+    const rest = await three.forward(tokens.slice(5), { all: true });
     for (let t = 5; t < T; t++) close(rest.subarray((t - 5) * V, (t - 4) * V), row(t));
     decoder.dispose();
   });
@@ -78,16 +79,16 @@ test("caches grow, and hold as much as the context", async () => {
   await checkpoint.close();
   const decoder = await Decoder.create(config, weights, { contextTokens: 100 });
   const long = Array.from({ length: 99 }, (_, i) => tokens[i % tokens.length]!);
-  const whole = decoder.newCache();
-  const expected = (await decoder.forward([...long, 1], whole)).slice();
-  const parts = decoder.newCache();
-  await decoder.forward(long.slice(0, 40), parts);
-  await decoder.forward(long.slice(40), parts);
-  close(await decoder.forward([1], parts), expected);
-  await expect(decoder.forward([1], parts)).rejects.toThrow(/after 100, got 1/);
+  const whole = new OneSequence(decoder);
+  const expected = (await whole.forward([...long, 1])).slice();
+  const parts = new OneSequence(decoder);
+  await parts.forward(long.slice(0, 40));
+  await parts.forward(long.slice(40));
+  close(await parts.forward([1]), expected);
+  await expect(parts.forward([1])).rejects.toThrow(/after 100, got 1/);
   // weights are used in place
   (weights.get("model.norm.weight")!.data as Float32Array).fill(0);
-  const zero = await decoder.forward([1, 2], decoder.newCache());
+  const zero = await new OneSequence(decoder).forward([1, 2]);
   expect(zero.every((x) => x === 0)).toBe(true);
   decoder.dispose();
   weights.delete("model.norm.weight");

@@ -1,20 +1,14 @@
-/** A model that decodes: the prefill and decode graphs, their weights and their caches. */
+/** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
 import { isGguf, loadWeights } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
-import {
-  cacheSpec,
-  isLatent,
-  languageModel,
-  type ModelConfig,
-  modelBuilder,
-  ropeAt,
-  type Weights,
-} from "../model/index.ts";
+import { cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
-import { type Binding, compile, type Executable, type PackedWeights, packedWeights } from "../runtime/index.ts";
-import { f32, type HostTensor, hostTensor, i64, input, sizeOf, toOnnx } from "../tensor/index.ts";
-import type { LanguageModel, SequenceCache } from "./engine.ts";
-import { Feed, type FeedOptions, packedByRuntime } from "./feed.ts";
+import { packedWeights } from "../runtime/index.ts";
+import { type HostTensor, sizeOf } from "../tensor/index.ts";
+import { BLOCK_TOKENS, type LanguageModel, type Line, type Pass, RUN, type Scores } from "./engine.ts";
+import { Feed, type FeedOptions } from "./feed.ts";
+import { alikeIn, compileGraph, type Graph, type GraphName, graphNames, Slot } from "./graphs.ts";
+import { Pools } from "./pools.ts";
 import { giveBack, returnable } from "./returnable.ts";
 
 export interface DecoderOptions {
@@ -30,74 +24,30 @@ export interface DecoderOptions {
 
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
 const DEFAULT_CONTEXT_MAX = 32_768;
-const FIRST_CAPACITY = 64;
 
-interface Rows {
-  width: number;
-  data: Float32Array;
-}
-
-/** The rows that every layer keeps of a sequence; room for them doubles when it runs out. */
-class RowCache implements SequenceCache {
-  length = 0;
-  #capacity = 0;
-  readonly rows: Map<string, Rows>;
-
-  constructor(spec: readonly { name: string; width: number }[]) {
-    this.rows = new Map(spec.map(({ name, width }) => [name, { width, data: new Float32Array() }]));
-  }
-
-  reserve(length: number, limit: number): void {
-    if (length <= this.#capacity) return;
-    this.#capacity = Math.min(limit, Math.max(length, 2 * this.#capacity, FIRST_CAPACITY));
-    for (const rows of this.rows.values()) {
-      const grown = new Float32Array(this.#capacity * rows.width);
-      grown.set(rows.data.subarray(0, this.length * rows.width));
-      rows.data = grown;
-    }
-  }
-
-  release(): void {
-    this.rows.clear();
-  }
-}
-
-/** One graph with its weights bound; ids, positions and cache views are bound anew for every pass. */
-interface Pass {
-  executable: Executable;
-  binding: Binding;
-  /** Whether it is fed the rows of a past, and the rows whose logits are wanted. */
-  takesPast: boolean;
-  takesRows: boolean;
-  /** Constants that it has packed copies of, and those that it reads as they lie. */
-  packed: string[];
-  kept: string[];
-}
+/** Stands for nobody: what a pass is filled up with. */
+const NOBODY: Line = { ids: [0], start: 0, table: [], wants: "none", temperature: 1 };
 
 /**
- * decode: one token after a past (MLA absorbed). prefill: any number (MLA expanded). start: any number after none; MLA's prefill does that
- * too, heads that lie side by side in rows need at least one row.
- */
-type PassName = "decode" | "prefill" | "start";
-
-/**
- * A model for generation, over weights in host memory (f32, by checkpoint key) that are used in place: whoever changes
- * them changes the model. Graphs of the same layers, by `PassName`: the past is fed as views of the cache and new rows are
- * written behind it, so nothing is copied.
+ * Over weights in host memory (by checkpoint key) that are used in place: whoever changes them changes the model. With `frozen` a sequence gets
+ * the same bits in any company and however its prompt is cut (docs/decisions/050-engine.md).
  */
 export class Decoder implements LanguageModel {
   readonly vocabSize: number;
-  readonly #logits = new Map<number, Float32Array>();
+  readonly #pools: Pools;
+  readonly #slots = new Map<string, Slot>();
 
   private constructor(
     readonly config: ModelConfig,
     readonly contextTokens: number,
-    private readonly passes: Readonly<Record<PassName, Pass>>,
+    private readonly graphs: ReadonlyMap<GraphName, Graph>,
+    private readonly weights: Weights,
     readonly notes: readonly string[],
     /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
     readonly released: readonly string[],
   ) {
     this.vocabSize = config.vocab_size;
+    this.#pools = new Pools(cacheSpec(config));
   }
 
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
@@ -105,118 +55,159 @@ export class Decoder implements LanguageModel {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
     const packed = options.frozen ? packedWeights() : undefined;
     const feed = new Feed(config, weights, options.products);
-    const compiled = (name: PassName) => pass(name, config, feed, contextTokens, packed);
-    const decode = await compiled("decode");
-    const prefill = await compiled("prefill");
-    const start = isLatent(config) ? prefill : await compiled("start");
-    const passes = [...new Set([decode, prefill, start])];
-    const kept = new Set(passes.flatMap((pass) => pass.kept));
-    const released = [...new Set(passes.flatMap((pass) => pass.packed))].filter((name) => !kept.has(name));
-    for (const { executable } of passes) executable.release(released);
+    const graphs = new Map<GraphName, Graph>();
+    for (const name of graphNames(config))
+      graphs.set(name, await compileGraph(name, config, feed, contextTokens, packed));
+    const all = [...graphs.values()];
+    const kept = new Set(all.flatMap((graph) => graph.kept));
+    const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
+    for (const { executable } of all) executable.release(released);
     for (const name of released) feed.discard(name);
-    return new Decoder(config, contextTokens, { decode, prefill, start }, options.notes ?? [], released);
+    return new Decoder(config, contextTokens, graphs, weights, options.notes ?? [], released);
   }
 
-  newCache(): SequenceCache {
-    return new RowCache(cacheSpec(this.config));
+  get version(): number | undefined {
+    return this.weights.version;
   }
 
-  async forward(
-    tokens: readonly number[],
-    cache: SequenceCache,
-    { all = false }: { all?: boolean } = {},
-  ): Promise<Float32Array> {
-    if (!(cache instanceof RowCache)) throw new ShapeError("decoder: expected a cache of its own");
-    const T = tokens.length;
-    const S = cache.length;
-    if (T === 0 || S + T > this.contextTokens)
-      throw new ShapeError(`decoder: expected 1 to ${this.contextTokens - S} tokens after ${S}, got ${T}`);
-    cache.reserve(S + T, this.contextTokens);
+  get blockBytes(): number {
+    return this.#pools.blockBytes;
+  }
+
+  reserve(blocks: number): void {
+    // block 0 besides, and as many as a view may reach beyond a sequence's last
+    this.#pools.reserve(1 + blocks + 3);
+  }
+
+  copyBlock(from: number, to: number): void {
+    this.#pools.copy(from, to);
+  }
+
+  clearBlock(block: number): void {
+    this.#pools.clear(block);
+  }
+
+  async run({ kind, lines }: Pass): Promise<Scores> {
+    for (const { ids, start } of lines)
+      if (ids.length === 0 || start + ids.length > this.contextTokens)
+        throw new ShapeError(
+          `decoder: expected 1 to ${this.contextTokens - start} tokens after ${start}, got ${ids.length}`,
+        );
+    const one = lines.length === 1 ? lines[0] : undefined;
+    const views = kind === "step" && one ? this.#views(one) : undefined;
+    const graph = this.graphs.get(views ? "alone" : kind);
+    if (graph === undefined) throw new Error(`decoder: no graph ${kind}`);
+    const { sequences, positions } = alikeIn(this.config, views ? "alone" : kind);
+    const least = Math.max(sequences, kind === "step" && !views && this.graphs.has("alone") ? 2 : 1);
+    const all = lines.length >= least ? lines : [...lines, ...Array<Line>(least - lines.length).fill(NOBODY)];
+    const B = all.length;
+    // a single token would take other kernels
+    const T = kind === "step" ? 1 : all.reduce((most, { ids }) => Math.max(most, ids.length), 2);
+    const reach = all.reduce((most, { start }) => Math.max(most, start), 0) + (kind === "read" ? T : 0);
+    const S = positions * Math.max(1, Math.ceil(reach / positions));
     const inputs: Record<string, HostTensor> = {
-      ids: i64([1, T], tokens),
-      positions: i64(
-        [1, T],
-        Array.from({ length: T }, (_, i) => S + i),
-      ),
+      ids: this.#ids("ids", [B, T], all, ({ ids }, t) => ids[Math.min(t, ids.length - 1)] ?? 0),
+      positions: this.#ids("positions", [B, T], all, ({ start }, t) => start + t),
+      ...(views ?? this.#tables(all, S / BLOCK_TOKENS)),
     };
-    const outputs: Record<string, HostTensor> = {};
-    const { binding, takesPast, takesRows } = this.passes[S === 0 ? "start" : T === 1 ? "decode" : "prefill"];
-    for (const [name, { width, data }] of cache.rows) {
-      if (takesPast) inputs[name] = f32([1, S, width], data.subarray(0, S * width));
-      outputs[`new.${name}`] = f32([1, T, width], data.subarray(S * width, (S + T) * width));
-    }
-    if (takesRows) inputs.rows = i64([all ? T : 1], all ? Array.from({ length: T }, (_, i) => i) : [T - 1]);
-    const count = all ? T : 1;
-    const logits = this.#logitsOf(count);
-    outputs.logits = f32([count, this.vocabSize], logits);
-    binding.rebind(inputs, outputs);
-    await binding.run();
-    cache.length += T;
-    return logits;
+    const rows = kind === "read" ? wanted(lines, T) : lines.map((_, b) => b);
+    const L = kind === "read" ? Math.max(2, rows.length) : B;
+    if (kind === "read")
+      inputs.rows = this.#ids(
+        "rows",
+        [L],
+        Array.from({ length: L }, (_, l) => rows[l] ?? 0),
+        Number,
+      );
+    const sharpness = this.#slot("sharpness", "f32");
+    inputs.sharpness = sharpness.shaped(L, 1);
+    let l = 0;
+    for (const { wants, temperature, ids } of kind === "read" ? lines : all)
+      for (let n = kind === "step" ? 1 : wants === "all" ? ids.length : wants === "last" ? 1 : 0; n > 0; n--)
+        sharpness.numbers[l++] = temperature === 0 ? 1 : 1 / temperature;
+    sharpness.numbers.fill(1, l, L);
+    const runs = Math.ceil(this.vocabSize / RUN);
+    const f32 = {
+      logits: this.#slot("logits", "f32").shaped(L, this.vocabSize),
+      weights: this.#slot("weights", "f32").shaped(L, runs * RUN),
+      sums: this.#slot("sums", "f32").shaped(L, runs),
+      largest: this.#slot("largest", "f32").shaped(L, 1),
+      totals: this.#slot("totals", "f32").shaped(L, 1),
+    };
+    const { pools } = this.#pools;
+    const outputs: Record<string, HostTensor> = { ...f32 };
+    for (const { name, heads, width } of pools)
+      outputs[`new.${name}`] = this.#slot(`new.${name}`, "f32").shaped(B, heads, T, width);
+    graph.binding.rebind(inputs, outputs);
+    await graph.binding.run();
+    for (const [i, { name }] of pools.entries())
+      for (const [b, { ids, start, table }] of lines.entries())
+        this.#pools.write(i, this.#slot(`new.${name}`, "f32").numbers, b, T, ids.length, start, table);
+    const [largest, totals] = [f32.largest.data as Float32Array, f32.totals.data as Float32Array];
+    return {
+      logits: f32.logits.data as Float32Array,
+      weights: f32.weights.data as Float32Array,
+      sums: f32.sums.data as Float32Array,
+      logSums: Float64Array.from(totals, (total, l) => largest[l]! + Math.log(total)),
+    };
   }
 
-  /** A buffer for `count` rows of logits; the one for a single row is kept. */
-  #logitsOf(count: number): Float32Array {
-    let data = this.#logits.get(count);
-    if (!data) {
-      data = new Float32Array(count * this.vocabSize);
-      if (count === 1) this.#logits.set(count, data);
+  #slot(name: string, dtype: "f32" | "i64"): Slot {
+    let slot = this.#slots.get(name);
+    if (slot === undefined) this.#slots.set(name, (slot = new Slot(dtype)));
+    return slot;
+  }
+
+  /** Whole numbers [items…, n] or [items]. */
+  #ids<A>(name: string, shape: number[], items: readonly A[], numberOf: (item: A, i: number) => number): HostTensor {
+    const slot = this.#slot(name, "i64");
+    const tensor = slot.shaped(...shape);
+    const n = shape[1] ?? 1;
+    for (let b = 0; b < items.length; b++) for (let i = 0; i < n; i++) slot.put(b * n + i, numberOf(items[b] as A, i));
+    return tensor;
+  }
+
+  /** What the graphs gather by: pools, and tables that end with block 0. */
+  #tables(lines: readonly Line[], N: number): Record<string, HostTensor> {
+    const inputs: Record<string, HostTensor> = {
+      table: this.#ids("table", [lines.length, N], lines, ({ table }, n) => table[n] ?? 0),
+    };
+    for (const { name, tensor } of this.#pools.pools) inputs[name] = tensor;
+    return inputs;
+  }
+
+  /** The past of a sequence in place, where its blocks lie in a row. */
+  #views({ start, table }: Line): Record<string, HostTensor> | undefined {
+    const first = table[0];
+    if (!this.graphs.has("alone") || first === undefined) return undefined;
+    for (let n = 1; n * BLOCK_TOKENS < start; n++) if (table[n] !== first + n) return undefined;
+    const { positions } = alikeIn(this.config, "alone");
+    const S = positions * Math.max(1, Math.ceil(start / positions));
+    const views: Record<string, HostTensor> = {};
+    for (const [i, { name }] of this.#pools.pools.entries()) {
+      const view = this.#pools.view(i, first, S);
+      if (view === undefined) return undefined;
+      views[name] = view;
     }
-    return data;
+    return views;
   }
 
   dispose(): void {
-    for (const { binding, executable } of new Set(Object.values(this.passes))) {
+    for (const { binding, executable } of this.graphs.values()) {
       binding.dispose();
       executable.dispose();
     }
   }
 }
 
-async function pass(
-  name: PassName,
-  config: ModelConfig,
-  feed: Feed,
-  contextTokens: number,
-  packed?: PackedWeights,
-): Promise<Pass> {
-  const model = modelBuilder(config, feed.options);
-  const many = name !== "decode";
-  const T = many ? "T" : 1;
-  const spec = cacheSpec(config);
-  const rope = ropeAt(config, input("positions", "i64", [1, T]), contextTokens);
-  const past = name === "start" ? undefined : spec.map(({ name, width }) => input(name, "f32", [1, "S", width]));
-  const ids = input("ids", "i64", [1, T]);
-  const rows_L = many ? input("rows", "i64", ["L"]) : undefined;
-  const out = languageModel(model, ids, rope, { past, expanded: many, rows_L });
-  const isConstant = (name: string) => feed.constant.has(name) || (packed !== undefined && feed.of(name) !== undefined);
-  const graph = toOnnx(
-    { logits: out.logits, ...Object.fromEntries(out.rows.map((row, i) => [`new.${spec[i]!.name}`, row])) },
-    { name, external: isConstant },
-  );
-  const copied = packedByRuntime(Object.values(graph.outputs));
-  const packedNames = packed ? [...copied] : [];
-  const kept = Object.keys(graph.inputs).filter((input) => !packed || !copied.has(input));
-  const constants: Record<string, HostTensor> = {};
-  const inputs: Record<string, HostTensor> = {};
-  for (const [name, { dtype, shape }] of Object.entries(graph.inputs)) {
-    const tensor =
-      feed.of(name) ??
-      hostTensor(
-        dtype,
-        shape.map((d) => (typeof d === "number" ? d : 1)),
-      );
-    (isConstant(name) ? constants : inputs)[name] = tensor;
+/** Which rows of [B, T] the lines want. */
+function wanted(lines: readonly Line[], T: number): number[] {
+  const rows: number[] = [];
+  for (const [b, { ids, wants }] of lines.entries()) {
+    const from = wants === "all" ? 0 : wants === "last" ? ids.length - 1 : ids.length;
+    for (let t = from; t < ids.length; t++) rows.push(b * T + t);
   }
-  const executable = await compile(graph.bytes, { name, constants, packed });
-  return {
-    executable,
-    binding: executable.bind(inputs),
-    takesPast: past !== undefined,
-    takesRows: many,
-    packed: packedNames,
-    kept,
-  };
+  return rows;
 }
 
 /**

@@ -52,6 +52,8 @@ export interface GeneratedToken {
   /** Present when `GenerateRequest.logprobs` was given. */
   logprob?: number;
   top?: ScoredId[];
+  /** On the first token only: how many of the prompt's tokens were not read, since a prompt before began alike. */
+  cachedTokens?: number;
   /** On the last token only: an end-of-text id was drawn ("stop"; it is this token) or the limit was reached. */
   finish?: "stop" | "length";
 }
@@ -71,7 +73,7 @@ export interface GenerateRequest {
 }
 
 /**
- * One model that turns token ids into token ids. Requests may overlap: they take turns, a step each.
+ * One model that turns token ids into token ids. Requests may overlap: those under way share each step.
  * Every stream ends when its consumer stops reading (`return`) or `signal` aborts (it then throws the signal's reason).
  */
 export interface Engine {
@@ -86,16 +88,47 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** The keys and values (or latents) of one sequence. */
-export interface SequenceCache {
-  /** Positions held so far. */
-  readonly length: number;
-  release(): void;
+/** Positions in a block of the cache. */
+export const BLOCK_TOKENS = 16;
+
+/** Tokens of the vocabulary whose weights are summed together, for drawing. */
+export const RUN = 64;
+
+/** What one pass adds to one sequence. */
+export interface Line {
+  /** The ids that it reads, at least one; exactly one in a step. */
+  ids: ArrayLike<number>;
+  /** How many positions stand before them. A step has at least one. */
+  start: number;
+  /** The blocks of its positions, old and new, in their order; those that new positions fall in are its own. */
+  table: ArrayLike<number>;
+  /** The rows whose scores are wanted. */
+  wants: "none" | "last" | "all";
+  /** 0 counts as 1 here: who takes the likeliest reads the logits. */
+  temperature: number;
+}
+
+/** One run of the model: prompts are read, or each sequence makes a step. */
+export interface Pass {
+  kind: "read" | "step";
+  lines: readonly Line[];
+}
+
+/** Scores of L rows, as the lines wanted them, in their order. Valid until the next pass. */
+export interface Scores {
+  /** [L, V]. */
+  logits: Float32Array;
+  /** [L, ⌈V / RUN⌉ · RUN]: e^((logit − largest) / temperature), 0 after the vocabulary's end. */
+  weights: Float32Array;
+  /** [L, ⌈V / RUN⌉]: the weights of RUN tokens in a row, added up. */
+  sums: Float32Array;
+  /** [L]: log Σ e^logit. */
+  logSums: Float64Array;
 }
 
 /**
- * What the generation engine needs of a model. One `forward` runs at a time; the array it returns may be
- * reused by the next call.
+ * What the engine needs of a model. One `run` at a time. The model holds blocks of BLOCK_TOKENS positions each, numbered from 1; who holds which is
+ * the engine's business.
  */
 export interface LanguageModel {
   readonly vocabSize: number;
@@ -104,9 +137,16 @@ export interface LanguageModel {
   readonly config?: ModelConfig;
   /** What a person should know about its weights. */
   readonly notes?: readonly string[];
-  newCache(): SequenceCache;
-  /** Appends tokens to the cache. Returns logits [V] of the last position, or [T, V] of all when `all`. */
-  forward(tokens: readonly number[], cache: SequenceCache, options?: { all?: boolean }): Promise<Float32Array>;
+  /** Moves when weights change: what was read before is then read anew. */
+  readonly version?: number;
+  /** Bytes that a block takes. */
+  readonly blockBytes: number;
+  /** Makes room for blocks 1 to `blocks`; what they hold stays. */
+  reserve(blocks: number): void;
+  copyBlock(from: number, to: number): void;
+  /** Forgets what a block holds, where that may not be finite. */
+  clearBlock(block: number): void;
+  run(pass: Pass): Promise<Scores>;
   dispose?(): Promise<void> | void;
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { OneSequence } from "../../test/support/sequence.ts";
 import { decodeBf16, encodeBf16, loadWeights, SafetensorsFile } from "../checkpoint/index.ts";
 import { fromBlocks, parseConfig, type Weight } from "../model/index.ts";
 import { f32, type HostTensor } from "../tensor/index.ts";
@@ -20,11 +21,11 @@ async function fixture(name: string) {
 
 /** Logits of every token: the first few in one pass, the next one by one, the rest in one pass. */
 async function logitsOf(decoder: Decoder, tokens: readonly number[]): Promise<number[]> {
-  const cache = decoder.newCache();
+  const sequence = new OneSequence(decoder);
   const out: number[] = [];
   const cuts = [0, 4, 5, 6, 8, tokens.length];
   for (const [i, from] of cuts.slice(0, -1).entries())
-    out.push(...(await decoder.forward(tokens.slice(from, cuts[i + 1]), cache, { all: true })));
+    out.push(...(await sequence.forward(tokens.slice(from, cuts[i + 1]), { all: true })));
   return out;
 }
 

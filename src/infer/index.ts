@@ -1,19 +1,24 @@
-/** Inference: decoding graphs, sequences and their cache, sampling. Knows no HTTP. */
+/** Inference: one engine for many sequences: graphs, cache, schedule, sampling. Knows no HTTP. */
 export { Decoder, type DecoderOptions, openDecoder } from "./decoder.ts";
 export {
+  BLOCK_TOKENS,
   BusyError,
   type Engine,
   EngineClosedError,
   type GeneratedToken,
   type GenerateRequest,
   type LanguageModel,
+  type Line,
+  type Pass,
+  RUN,
   SAMPLING_DEFAULTS,
   type Sampling,
   type ScoredId,
-  type SequenceCache,
+  type Scores,
   type TokenScore,
 } from "./engine.ts";
 export { Gate } from "./gate.ts";
 export { ModelEngine, type ModelEngineOptions, shareOf } from "./model-engine.ts";
 export { type Random, random } from "./random.ts";
-export { argmax, logprobOf, logSumExp, Sampler, topLogprobs } from "./sampling.ts";
+export type { Sampled, SampleRequest } from "./sample.ts";
+export { argmax, logprobOf, logSumExp, Sampler, scoresOf, topLogprobs } from "./sampling.ts";

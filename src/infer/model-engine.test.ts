@@ -34,7 +34,7 @@ test("tokens are those of the model, however the prompt is cut into passes", asy
       expect(tokens.map((t) => t.id)).toEqual(greedy(prompt, 8));
       expect(tokens.map((t) => t.finish)).toEqual([...new Array(7).fill(undefined), "length"]);
       expect(tokens[0]!.top![0]).toEqual({ id: tokens[0]!.id, logprob: tokens[0]!.logprob });
-      expect(model.counts.caches).toBe(0);
+      expect(engine.blocks.held).toBe(0);
       expect(model.counts.tokens).toBe(prompt.length + 7);
     }),
     { numRuns: 40 },
@@ -59,7 +59,7 @@ test("scores are the log probabilities of each token after those before it", asy
       const tokens = await all(engine.generate(request(prompt, { scorePrompt })));
       expect(received).toEqual(scores);
       expect(tokens.map((t) => t.id)).toEqual(greedy(prompt, 8));
-      expect(model.counts.caches).toBe(0);
+      expect(engine.blocks.held).toBe(0);
     }),
     { numRuns: 40 },
   );
@@ -74,7 +74,7 @@ test("an end token ends the text and is told", async () => {
 
 test("requests that run together give what each gives alone, and share the passes evenly", async () => {
   const model = fakeModel(hashLogits);
-  const engine = new ModelEngine(model, { maxActive: 3, prefillTokens: 4 });
+  const engine = new ModelEngine(model, { maxActive: 3, prefillTokens: 9 });
   const sampling = (seed: number) => ({ ...SAMPLING_DEFAULTS, seed });
   const order: number[] = [];
   const run = async (seed: number): Promise<number[]> => {
@@ -89,7 +89,12 @@ test("requests that run together give what each gives alone, and share the passe
   for (let seed = 0; seed < 6; seed++) alone.push(await run(seed));
   order.length = 0;
   expect(await Promise.all([0, 1, 2, 3, 4, 5].map(run))).toEqual(alone);
-  expect(order.slice(0, 9)).toEqual([0, 1, 2, 0, 1, 2, 0, 1, 2]);
+  // nobody is ahead by more than the pass in which it came first, and one token not yet taken
+  for (let n = 1; n <= 20; n++) {
+    const counts = [0, 1, 2].map((seed) => order.slice(0, n).filter((one) => one === seed).length);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(2);
+  }
+  expect(model.counts.widest).toBe(3);
   expect(engine.status()).toEqual({ active: 0, waiting: 0 });
 });
 
@@ -98,7 +103,9 @@ describe("leaving", () => {
     const model = fakeModel(hashLogits);
     const engine = new ModelEngine(model);
     for await (const _ of engine.generate(request([1], { maxTokens: 100 }))) break;
-    expect(model.counts).toMatchObject({ passes: 1, caches: 0 });
+    // it may be some tokens ahead, not more
+    expect(model.counts.passes).toBeLessThanOrEqual(4);
+    await until(() => engine.blocks.held === 0);
     expect(engine.status()).toEqual({ active: 0, waiting: 0 });
   });
 
@@ -111,8 +118,8 @@ describe("leaving", () => {
     left.abort(new Error("gone"));
     const passes = model.counts.passes;
     await expect(running).rejects.toThrow("gone");
+    await until(() => engine.blocks.held === 0);
     expect(model.counts.passes).toBeLessThanOrEqual(passes + 1);
-    expect(model.counts.caches).toBe(0);
   });
 
   test("a waiting request can leave the line, and the line moves on", async () => {
@@ -137,7 +144,7 @@ describe("leaving", () => {
     await until(() => model.counts.passes > 1);
     await Promise.all([expect(running).rejects.toThrow(/closed/), engine.close()]);
     await expect(all(engine.generate(request([1])))).rejects.toThrow(/closed/);
-    expect(model.counts.caches).toBe(0);
+    expect(engine.blocks.held).toBe(0);
   });
 });
 
@@ -149,7 +156,7 @@ test("a model that fails fails its request only", async () => {
   });
   const engine = new ModelEngine(model);
   await expect(all(engine.generate(request([1, 2])))).rejects.toThrow(/NaN/);
-  expect(model.counts.caches).toBe(0);
+  expect(engine.blocks.held).toBe(0);
   broken = false;
   expect((await all(engine.generate(request([1, 2])))).map((t) => t.id)).toEqual(greedy([1, 2], 8));
 });

@@ -1,33 +1,36 @@
-/** The engine: requests take turns on one model, are sampled and streamed. */
+/** The engine: sequences of all clients share the passes of one model. */
 import { SumbiError } from "../errors.ts";
+import { Blocks } from "./blocks.ts";
 import {
+  BLOCK_TOKENS,
   BusyError,
   type Engine,
   EngineClosedError,
   type GeneratedToken,
   type GenerateRequest,
   type LanguageModel,
-  type SequenceCache,
+  type Line,
+  type Scores,
   type TokenScore,
 } from "./engine.ts";
-import { Gate } from "./gate.ts";
-import { logprobOf, logSumExp, Sampler, topLogprobs } from "./sampling.ts";
+import { Prefixes } from "./prefixes.ts";
+import { type Sampled, type SampleRequest, SampleSink, samplingOf } from "./sample.ts";
+import { logprobOf, topLogprobs } from "./sampling.ts";
+import { admit, schedule } from "./schedule.ts";
+import { type Scoring, Sequence, type Sink } from "./sequence.ts";
+import { TokenStream } from "./stream.ts";
 
 export interface ModelEngineOptions {
-  /** Sequences that hold a cache at once; more wait in line. */
+  /** Sequences under way at once; more wait in line. Default 256. */
   maxActive?: number;
   /** Requests that may wait; the next one gets a BusyError. */
   maxWaiting?: number;
-  /** Prompt tokens per forward pass, so that a long prompt neither blocks the others nor outlives its client. */
+  /** Prompt tokens read beside each step, so that a long prompt neither blocks the others nor outlives its client. Default 512. */
   prefillTokens?: number;
+  /** Memory for keys and values (or latents). Default 1 GiB, and at least what a whole context takes. */
+  cacheBytes?: number;
   /** Closed with the engine. */
   onClose?: () => Promise<void>;
-}
-
-/** For whom a sequence is, and what stops it. */
-interface Caller {
-  stop: AbortSignal;
-  client?: string;
 }
 
 /** How many of so many places one client may have: some are left for others. */
@@ -36,85 +39,103 @@ export const shareOf = (places: number): number => Math.max(1, places - Math.cei
 /** Largest [T, V] block of logits asked of the model at once when a prompt is scored. */
 const SCORE_BYTES = 64 * 2 ** 20;
 
-/** The generation engine over one LanguageModel: sequences take turns, one forward pass each, clients in turn, each first come first served. */
+/**
+ * Over one LanguageModel. Prompts are read in chunks beside the others' steps; who has the same prompt as one that is being read waits for it and takes its blocks; prompts
+ * that begin as an earlier one did are read from there on. Where blocks run out the youngest waits again and repeats its steps, to the bit.
+ */
 export class ModelEngine implements Engine {
   readonly limits: { contextTokens: number; vocabSize: number };
   readonly #model: LanguageModel;
-  readonly #prefillTokens: number;
-  readonly #places: Gate;
-  readonly #turn = new Gate(1);
-  readonly #closing = new AbortController();
-  readonly #maxWaiting: number;
+  readonly #options: Required<Omit<ModelEngineOptions, "onClose">>;
   readonly #onClose: (() => Promise<void>) | undefined;
+  readonly #blocks: Blocks;
+  readonly #prefixes: Prefixes;
+  #waiting: Sequence[] = [];
+  #running: Sequence[] = [];
+  /** When each client that has sequences here was let in last. */
+  readonly #clients = new Map<string, { turn: number; sequences: number }>();
+  readonly #closing = new AbortController();
+  #version: number | undefined;
+  #clock = 0;
+  #born = 0;
+  #working: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
 
   constructor(model: LanguageModel, options: ModelEngineOptions = {}) {
     this.#model = model;
     this.limits = { contextTokens: model.contextTokens, vocabSize: model.vocabSize };
-    const places = options.maxActive ?? 8;
-    this.#places = new Gate(places, shareOf(places));
-    this.#maxWaiting = options.maxWaiting ?? 4096;
-    this.#prefillTokens = options.prefillTokens ?? 256;
+    const { maxActive = 256, maxWaiting = 4096, prefillTokens = 512, cacheBytes = 2 ** 30 } = options;
+    this.#options = { maxActive, maxWaiting, prefillTokens, cacheBytes };
     this.#onClose = options.onClose;
+    // one more than a context: a block that others hold too is copied before it is written
+    const least = Math.ceil(model.contextTokens / BLOCK_TOKENS) + 1;
+    const most = Math.max(least, Math.floor(cacheBytes / model.blockBytes));
+    this.#blocks = new Blocks(most, (blocks) => model.reserve(blocks));
+    this.#prefixes = new Prefixes(this.#blocks);
+    this.#version = model.version;
   }
 
   status(): { active: number; waiting: number } {
-    return { active: this.#places.taken, waiting: this.#places.waiting };
+    return { active: this.#running.length, waiting: this.#waiting.length };
+  }
+
+  /** Blocks that sequences hold, and those that only the memory of earlier prompts holds. */
+  get blocks(): { held: number; remembered: number } {
+    return { held: this.#blocks.used - this.#blocks.idle, remembered: this.#blocks.idle };
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new EngineClosedError());
-    const leave = await this.#turn.enter();
-    leave();
+    for (const sequence of [...this.#running, ...this.#waiting]) this.#end(sequence, this.#closing.signal.reason);
+    this.#wake?.();
+    await this.#working;
     await Promise.all([this.#model.dispose?.(), this.#onClose?.()]);
   }
 
-  async *generate(
-    request: GenerateRequest,
-    signal?: AbortSignal,
-    client?: string,
-  ): AsyncGenerator<GeneratedToken, void> {
-    const { prompt, maxTokens, logprobs } = request;
+  async *generate(request: GenerateRequest, signal?: AbortSignal, client = ""): AsyncGenerator<GeneratedToken, void> {
+    const { prompt, maxTokens, scorePrompt } = request;
     this.#check(prompt, maxTokens);
     if (maxTokens === 0) return;
-    const by: Caller = { stop: this.#signal(signal), client };
-    const stopIds = new Set(request.stopIds);
-    const sampler = new Sampler(request.sampling);
-    const leave = await this.#enter(by);
-    const cache = this.#model.newCache();
-    try {
-      const first = (logits: Float32Array): GeneratedToken => draw(logits, sampler, logprobs);
-      let token = request.scorePrompt
-        ? await this.#scorePrompt(prompt, request.scorePrompt, cache, by, first)
-        : await this.#prefill(prompt, cache, by, first);
-      for (let n = 1; ; n++) {
-        if (stopIds.has(token.id)) token.finish = "stop";
-        else if (n === maxTokens) token.finish = "length";
-        yield token;
-        if (token.finish) return;
-        const last = token.id;
-        token = await this.#forward([last], cache, by, false, (logits) => draw(logits, sampler, logprobs));
-      }
-    } finally {
-      cache.release();
-      leave();
-    }
+    const stream = new TokenStream(request.logprobs, this.limits.vocabSize, () => this.#wake?.());
+    const scoring: Scoring | undefined = scorePrompt && { ...scorePrompt, ids: prompt, scores: [first(prompt)] };
+    yield* this.#during(signal, stream, () => this.#add(client, request, stream, scoring), stream.tokens());
   }
 
-  async score(tokens: readonly number[], top: number, signal?: AbortSignal, client?: string): Promise<TokenScore[]> {
+  async score(tokens: readonly number[], top: number, signal?: AbortSignal, client = ""): Promise<TokenScore[]> {
     this.#check(tokens, 0);
-    const by: Caller = { stop: this.#signal(signal), client };
-    const leave = await this.#enter(by);
-    const cache = this.#model.newCache();
-    let scores: TokenScore[] = [];
-    try {
-      // the last token is scored by the one before it and needs no forward pass of its own
-      const ask = { top, receive: (all: TokenScore[]) => void (scores = all) };
-      await this.#scorePrompt(tokens, ask, cache, by, undefined);
-      return scores;
-    } finally {
-      cache.release();
-      leave();
-    }
+    let scores: TokenScore[] = [first(tokens)];
+    if (tokens.length === 1) return scores;
+    // the last token is scored by the one before it and needs no pass of its own
+    const prompt = tokens.slice(0, -1);
+    const receive = (all: TokenScore[]) => void (scores = all);
+    const request = { prompt, maxTokens: 0, sampling: samplingOf({ temperature: 0 }, 0), stopIds: [] };
+    const stream = new TokenStream(undefined, this.limits.vocabSize, () => undefined);
+    const add = () => this.#add(client, request, stream, { top, ids: tokens, scores, receive });
+    for await (const _ of this.#during(signal, stream, add, stream.tokens()));
+    return scores;
+  }
+
+  /**
+   * Answers to many prompts, `n` to each, in the order of prompts, each with seed + index · 2³² for its own: the same whatever else runs. All share the engine's
+   * places with whoever else asks. Rejects with the signal's reason when aborted.
+   */
+  async sample(request: SampleRequest, signal?: AbortSignal, client = ""): Promise<Sampled[]> {
+    const { prompts, n = 1, maxTokens, stopIds = [] } = request;
+    for (const prompt of prompts) this.#check(prompt, maxTokens);
+    const sink = new SampleSink(request, prompts.length * n);
+    if (maxTokens === 0 || prompts.length * n === 0) return sink.results;
+    const add = (): Sequence[] =>
+      prompts.flatMap((prompt, p) =>
+        Array.from({ length: n }, (_, i) => {
+          const index = p * n + i;
+          const sampling = samplingOf(request.sampling ?? {}, request.seed + index * 2 ** 32);
+          return this.#enter(
+            new Sequence(this.#born++, client, { prompt, maxTokens, sampling, stopIds }, sink.of(index)),
+          );
+        }),
+      );
+    for await (const _ of this.#during(signal, sink, add, sink.whole()));
+    return sink.results;
   }
 
   #check(prompt: readonly number[], maxTokens: number): void {
@@ -129,81 +150,290 @@ export class ModelEngine implements Engine {
         throw new SumbiError(`engine: expected token ids from 0 to ${vocabSize - 1}, got ${id}`);
   }
 
-  #signal(signal: AbortSignal | undefined): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
-  }
-
-  #enter({ stop, client }: Caller): Promise<() => void> {
-    if (this.#places.waiting >= this.#maxWaiting)
-      throw new BusyError(`engine: ${this.#maxWaiting} requests are waiting already; try again later`);
-    return this.#places.enter(stop, client);
-  }
-
-  async #prefill<T>(
-    prompt: readonly number[],
-    cache: SequenceCache,
-    by: Caller,
-    use: (logits: Float32Array) => T,
-  ): Promise<T> {
-    let start = 0;
-    for (; prompt.length - start > this.#prefillTokens; start += this.#prefillTokens)
-      await this.#forward(prompt.slice(start, start + this.#prefillTokens), cache, by, false, () => undefined);
-    return this.#forward(prompt.slice(start), cache, by, false, use);
-  }
-
-  /** Scores the prompt; runs its last token too, and returns what `use` makes of those logits, when `use` is given. */
-  async #scorePrompt<T>(
-    prompt: readonly number[],
-    ask: NonNullable<GenerateRequest["scorePrompt"]>,
-    cache: SequenceCache,
-    by: Caller,
-    use: ((logits: Float32Array) => T) | undefined,
-  ): Promise<T> {
-    const { vocabSize } = this.limits;
-    const size = Math.max(1, Math.min(this.#prefillTokens, Math.floor(SCORE_BYTES / (4 * vocabSize))));
-    const scores: TokenScore[] = [{ id: prompt[0]!, logprob: null, top: null }];
-    const end = use ? prompt.length : prompt.length - 1;
-    let result: T | undefined;
-    for (let start = 0; start < end; start += size) {
-      const chunk = prompt.slice(start, Math.min(start + size, end));
-      await this.#forward(chunk, cache, by, true, (all) => {
-        for (let t = 0; t < chunk.length; t++) {
-          const logits = all.subarray(t * vocabSize, (t + 1) * vocabSize);
-          const id = prompt[start + t + 1];
-          if (id === undefined) result = use?.(logits);
-          else {
-            const logSum = logSumExp(logits);
-            scores.push({ id, logprob: logprobOf(logits, id, logSum), top: topLogprobs(logits, ask.top, logSum) });
-          }
-        }
-      });
-    }
-    ask.receive(scores);
-    return result as T;
-  }
-
-  /** One turn: the logits are used before the next forward pass may overwrite them. */
-  async #forward<T>(
-    tokens: readonly number[],
-    cache: SequenceCache,
-    { stop, client }: Caller,
-    all: boolean,
-    use: (logits: Float32Array) => T,
-  ): Promise<T> {
-    const leave = await this.#turn.enter(stop, client);
+  /** Lets sequences in, passes on what comes of them, and sees them out however that ends. */
+  async *#during<T>(
+    signal: AbortSignal | undefined,
+    sink: { end(error?: unknown): void },
+    add: () => Sequence[],
+    items: AsyncIterable<T>,
+  ): AsyncGenerator<T, void> {
+    const stop = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
+    stop.throwIfAborted();
+    const sequences = add();
+    const leave = (error?: unknown) => {
+      sink.end(error);
+      for (const sequence of sequences) this.#end(sequence, error);
+    };
+    const abort = () => leave(stop.reason);
+    stop.addEventListener("abort", abort, { once: true });
     try {
-      const logits = await this.#model.forward(tokens, cache, { all });
-      stop.throwIfAborted();
-      return use(logits);
+      yield* items;
     } finally {
+      stop.removeEventListener("abort", abort);
       leave();
     }
   }
+
+  #add(client: string, request: Sequence["request"], sink: Sink, scoring?: Scoring): Sequence[] {
+    if (this.#waiting.length >= this.#options.maxWaiting)
+      throw new BusyError(`engine: ${this.#options.maxWaiting} requests are waiting already; try again later`);
+    return [this.#enter(new Sequence(this.#born++, client, request, sink, scoring))];
+  }
+
+  #enter(sequence: Sequence): Sequence {
+    this.#waiting.push(sequence);
+    // a newcomer comes before whoever was let in last, but not before those who wait longer
+    const client = this.#clients.get(sequence.client) ?? { turn: this.#clock - 0.5, sequences: 0 };
+    client.sequences++;
+    this.#clients.set(sequence.client, client);
+    this.#wake?.();
+    this.#working ??= this.#work().finally(() => (this.#working = undefined));
+    return sequence;
+  }
+
+  /** Ends a sequence; what it holds is given back when no pass writes there any more. */
+  #end(sequence: Sequence, error?: unknown): void {
+    if (sequence.ended) return;
+    sequence.ended = { error };
+    sequence.sink.end(error);
+    if (!sequence.busy) this.#remove(sequence);
+    this.#wake?.();
+  }
+
+  #remove(sequence: Sequence): void {
+    this.#handOver(sequence);
+    this.#release(sequence);
+    this.#running = this.#running.filter((one) => one !== sequence);
+    this.#waiting = this.#waiting.filter((one) => one !== sequence);
+    if (sequence.leader) sequence.leader.followers = sequence.leader.followers.filter((one) => one !== sequence);
+    const client = this.#clients.get(sequence.client);
+    if (client && --client.sequences === 0) this.#clients.delete(sequence.client);
+  }
+
+  /** Who waited for this one's reading goes on from where it was. */
+  #handOver(sequence: Sequence): void {
+    const [heir, ...others] = sequence.followers;
+    if (!heir) return;
+    heir.leader = undefined;
+    heir.followers = others;
+    for (const one of others) one.leader = heir;
+    this.#fork(sequence, heir);
+    sequence.followers = [];
+  }
+
+  #release(sequence: Sequence): void {
+    const broken = sequence.ended?.error !== undefined;
+    for (const block of sequence.table.splice(0))
+      if (this.#blocks.release(block) && broken) this.#model.clearBlock(block);
+    sequence.length = 0;
+  }
+
+  /** `to` comes to hold all that `from` holds. */
+  #fork(from: Sequence, to: Sequence): void {
+    for (const block of from.table) this.#blocks.share(block);
+    to.table.push(...from.table);
+    to.length = from.length;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#running.length + this.#waiting.length > 0) {
+      if (this.#model.version !== this.#version) {
+        this.#version = this.#model.version;
+        this.#prefixes.clear();
+      }
+      this.#admit();
+      for (const one of this.#running) {
+        one.own = 0;
+        for (const block of one.table) if (this.#blocks.holders(block) === 1) one.own++;
+        one.copies = this.#isShared(one);
+      }
+      const blocks = this.#blocks.most - this.#blocks.used + this.#blocks.idle;
+      const { preempt, steps, reads } = schedule(this.#running, { tokens: this.#options.prefillTokens, blocks });
+      for (const one of preempt) this.#preempt(one);
+      for (const pass of steps) await this.#step(pass);
+      for (const pass of reads) await this.#read(pass);
+      if (steps.length + reads.length + preempt.length > 0) continue;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+      this.#wake = undefined;
+    }
+  }
+
+  #admit(): void {
+    const { maxActive } = this.#options;
+    const admitted = admit(this.#waiting, this.#running, {
+      free: maxActive - this.#running.length,
+      share: shareOf(maxActive),
+      blocks: this.#blocks.most - this.#blocks.used + this.#blocks.idle,
+      turnOf: (client) => this.#clients.get(client)?.turn ?? 0,
+    });
+    if (admitted.length === 0) return;
+    const inside = new Set(admitted);
+    this.#waiting = this.#waiting.filter((one) => !inside.has(one));
+    const reading = new Map<string, Sequence>();
+    for (const one of this.#running)
+      if (one.left > 0 && !one.leader && !one.scoring) reading.set(one.request.prompt.join(), one);
+    for (const one of admitted) {
+      const client = this.#clients.get(one.client);
+      if (client) client.turn = ++this.#clock;
+      this.#running.push(one);
+      if (one.scoring) continue;
+      const key = one.request.prompt.join();
+      one.leader = reading.get(key);
+      if (one.leader) one.leader.followers.push(one);
+      else {
+        one.table.push(...this.#prefixes.find(one.request.prompt));
+        one.length = one.table.length * BLOCK_TOKENS;
+        one.cached = one.length;
+        reading.set(key, one);
+      }
+    }
+  }
+
+  #preempt(one: Sequence): void {
+    this.#release(one);
+    this.#running = this.#running.filter((other) => other !== one);
+    this.#waiting.unshift(one);
+  }
+
+  /** Whether the next position falls in a block that others hold too. */
+  #isShared({ length, table }: Sequence): boolean {
+    const block = table[Math.floor(length / BLOCK_TOKENS)];
+    return block !== undefined && length % BLOCK_TOKENS > 0 && this.#blocks.holders(block) > 1;
+  }
+
+  /** Makes blocks for `count` more positions. */
+  #extend(one: Sequence, count: number): void {
+    const { table } = one;
+    if (this.#isShared(one)) {
+      const at = Math.floor(one.length / BLOCK_TOKENS);
+      const old = table[at] as number;
+      const block = this.#take(table[at - 1], 1);
+      this.#model.copyBlock(old, block);
+      this.#blocks.release(old);
+      table[at] = block;
+    }
+    const ahead = Math.min(LOOK_AHEAD, Math.ceil((one.request.prompt.length + one.request.maxTokens) / BLOCK_TOKENS));
+    while (table.length * BLOCK_TOKENS < one.length + count)
+      table.push(this.#take(table.at(-1), Math.max(1, ahead - table.length)));
+  }
+
+  #take(after: number | undefined, run: number): number {
+    for (;;) {
+      const block = this.#blocks.take(after, run);
+      if (block !== undefined) return block;
+      if (!this.#prefixes.evict()) throw new Error("engine: no block is free, though the schedule counted on one");
+    }
+  }
+
+  async #step(pass: readonly Sequence[]): Promise<void> {
+    const going = pass.filter((one) => !one.ended);
+    const lines = going.map((one): Line => {
+      this.#extend(one, 1);
+      const { temperature } = one.request.sampling;
+      return { ids: [one.ids[one.length] ?? 0], start: one.length, table: one.table, wants: "last", temperature };
+    });
+    await this.#run("step", going, lines, (scores) => {
+      for (const [row, one] of going.entries()) {
+        one.length++;
+        if (one.length === one.ids.length) this.#draw(one, scores, row);
+      }
+    });
+  }
+
+  async #read(pass: readonly { who: Sequence; tokens: number }[]): Promise<void> {
+    const going = pass.filter(({ who }) => !who.ended);
+    const rowsMost = Math.max(1, Math.floor(SCORE_BYTES / (4 * this.limits.vocabSize)));
+    const lines = going.map(({ who, tokens }): Line => {
+      const count = who.scoring ? Math.min(tokens, rowsMost) : tokens;
+      this.#extend(who, count);
+      const wants = who.scoring ? "all" : count === who.left ? "last" : "none";
+      const { temperature } = who.request.sampling;
+      const ids = who.ids.slice(who.length, who.length + count);
+      return { ids, start: who.length, table: who.table, wants, temperature };
+    });
+    await this.#run(
+      "read",
+      going.map(({ who }) => who),
+      lines,
+      (scores) => {
+        let row = 0;
+        for (const [i, { who }] of going.entries()) {
+          const { ids, wants } = lines[i] as Line;
+          who.turn = ++this.#clock;
+          if (wants === "all") this.#score(who, ids.length, scores, row);
+          who.length += ids.length;
+          row += wants === "all" ? ids.length : wants === "last" ? 1 : 0;
+          if (who.left === 0) this.#haveRead(who, scores, row - 1);
+        }
+      },
+    );
+  }
+
+  /** One pass: what it gives is used before the next may overwrite it. */
+  async #run(
+    kind: "read" | "step",
+    going: readonly Sequence[],
+    lines: Line[],
+    use: (scores: Scores) => void,
+  ): Promise<void> {
+    if (going.length === 0) return;
+    for (const one of going) one.busy = true;
+    let failure: { error: unknown } | undefined;
+    try {
+      const scores = await this.#model.run({ kind, lines });
+      use(scores);
+    } catch (error) {
+      failure = { error };
+    }
+    for (const one of going) {
+      one.busy = false;
+      if (failure) this.#end(one, failure.error);
+      if (one.ended) this.#remove(one);
+    }
+  }
+
+  /** A prompt was read: its first token is drawn, and those of all who waited for it. */
+  #haveRead(who: Sequence, scores: Scores, row: number): void {
+    who.scoring?.receive(who.scoring.scores);
+    const followers = who.followers.splice(0);
+    for (const one of followers) {
+      one.leader = undefined;
+      one.cached = who.promptLength;
+      this.#fork(who, one);
+    }
+    for (const one of [who, ...followers]) {
+      if (one.ended) continue;
+      if (one.request.maxTokens === 0) this.#end(one);
+      else if (one.ids.length === one.promptLength) this.#draw(one, scores, row);
+    }
+    if (!who.ended?.error) this.#prefixes.add(who.request.prompt, who.table);
+  }
+
+  #draw(one: Sequence, scores: Scores, row: number): void {
+    if (one.ended) return;
+    try {
+      one.sampler.next(scores, row, this.limits.vocabSize);
+      if (one.take(scores, row)) this.#end(one);
+    } catch (error) {
+      this.#end(one, error);
+    }
+  }
+
+  /** Scores the tokens after those of `count` rows. */
+  #score({ scoring, length }: Sequence, count: number, { logits, logSums }: Scores, row: number): void {
+    if (!scoring) return;
+    const V = this.limits.vocabSize;
+    for (let t = 0; t < count; t++) {
+      const id = scoring.ids[length + t + 1];
+      if (id === undefined) continue;
+      const own = logits.subarray((row + t) * V, (row + t + 1) * V);
+      const logSum = logSums[row + t] ?? 0;
+      scoring.scores.push({ id, logprob: logprobOf(own, id, logSum), top: topLogprobs(own, scoring.top, logSum) });
+    }
+  }
 }
 
-function draw(logits: Float32Array, sampler: Sampler, logprobs: number | undefined): GeneratedToken {
-  if (logprobs === undefined) return { id: sampler.next(logits) };
-  const id = sampler.next(logits);
-  const logSum = logSumExp(logits);
-  return { id, logprob: logprobOf(logits, id, logSum), top: topLogprobs(logits, logprobs, logSum) };
-}
+/** Blocks in a row that a sequence looks for when it begins somewhere new. */
+const LOOK_AHEAD = 32;
+
+const first = (ids: readonly number[]): TokenScore => ({ id: ids[0] ?? 0, logprob: null, top: null });

@@ -2,12 +2,13 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SAMPLING_DEFAULTS, type Sampling } from "./engine.ts";
 import { random } from "./random.ts";
-import { argmax, logSumExp, Sampler, topLogprobs } from "./sampling.ts";
+import { argmax, logSumExp, Sampler, scoresOf, topLogprobs } from "./sampling.ts";
 
 const sampling = (options: Partial<Sampling>): Sampling => ({ ...SAMPLING_DEFAULTS, seed: 1, ...options });
 const draws = (logits: number[], n: number, options: Partial<Sampling>): number[] => {
   const sampler = new Sampler(sampling(options));
-  return Array.from({ length: n }, () => sampler.next(Float32Array.from(logits)));
+  const scores = scoresOf(Float32Array.from(logits), logits.length, [options.temperature ?? 1]);
+  return Array.from({ length: n }, () => sampler.next(scores, 0, logits.length));
 };
 const shares = (ids: number[], size: number): number[] =>
   Array.from({ length: size }, (_, id) => ids.filter((x) => x === id).length / ids.length);

@@ -1,6 +1,6 @@
 /** From logits to the next token: temperature, top-k, top-p, penalties, log-probabilities. */
 import { RuntimeError } from "../errors.ts";
-import type { Sampling, ScoredId } from "./engine.ts";
+import { RUN, type Sampling, type ScoredId, type Scores } from "./engine.ts";
 import { type Random, random } from "./random.ts";
 
 /** Index of the largest logit, the first of equals. Throws RuntimeError when a logit is NaN or all are -Infinity. */
@@ -48,102 +48,193 @@ export function topLogprobs(logits: Float32Array, n: number, logSum: number = lo
   return top.map((id) => ({ id, logprob: logprobOf(logits, id, logSum) }));
 }
 
-/** Draws tokens for one sequence; keeps its random stream and what it drew. */
+/** Scores of rows of logits [L, V], as a graph makes them: for models that are none. */
+export function scoresOf(logits: Float32Array, vocabSize: number, temperatures: readonly number[]): Scores {
+  const L = temperatures.length;
+  const runs = Math.ceil(vocabSize / RUN);
+  const scores = {
+    logits,
+    weights: new Float32Array(L * runs * RUN),
+    sums: new Float32Array(L * runs),
+    logSums: new Float64Array(L),
+  };
+  for (const [l, temperature] of temperatures.entries()) {
+    const row = logits.subarray(l * vocabSize, (l + 1) * vocabSize);
+    let max = -Infinity;
+    for (const x of row) max = x > max || x !== x ? x : max;
+    let total = 0;
+    for (const [i, x] of row.entries()) {
+      const weight = Math.fround(Math.exp((x - max) / (temperature || 1)));
+      scores.weights[l * runs * RUN + i] = weight;
+      scores.sums[l * runs + Math.floor(i / RUN)]! += weight;
+      total += Math.exp(x - max);
+    }
+    scores.logSums[l] = max + Math.log(total);
+  }
+  return scores;
+}
+
+/** Never below what JSON can hold. */
+const bounded = (logprob: number): number => Math.max(-9999, logprob);
+
+/** Draws tokens for one sequence; keeps its random stream and, where there are penalties, what it drew. */
 export class Sampler {
+  /** What was drawn last, and its natural-log probability: under the model itself, and in the distribution that it was drawn from. */
+  id = 0;
+  logprob = 0;
+  drawnLogprob = 0;
   readonly #sampling: Sampling;
   readonly #random: Random;
   readonly #counts = new Map<number, number>();
+  readonly #penalizes: boolean;
+  /** Whether logits are changed or tokens cut before the draw; otherwise the graph's own sums are walked. */
+  readonly #plain: boolean;
 
   constructor(sampling: Sampling) {
     this.#sampling = sampling;
     this.#random = random(sampling.seed);
+    const { frequencyPenalty, presencePenalty, logitBias, topP, topK, minP } = sampling;
+    this.#penalizes = frequencyPenalty !== 0 || presencePenalty !== 0;
+    this.#plain = !this.#penalizes && logitBias.size === 0 && topP >= 1 && topK === 0 && minP === 0;
   }
 
-  /** The next token id. `logits` [V] is left as it is. */
-  next(logits: Float32Array): number {
-    const adjusted = this.#adjust(logits);
-    const id = this.#sampling.temperature === 0 ? argmax(adjusted) : this.#draw(adjusted);
-    this.#counts.set(id, (this.#counts.get(id) ?? 0) + 1);
-    return id;
+  /** Draws from row `l` of scores, made with this sampling's temperature. Throws RuntimeError for logits that are not finite. */
+  next(scores: Scores, l: number, vocabSize: number): number {
+    const logits = scores.logits.subarray(l * vocabSize, (l + 1) * vocabSize);
+    const runs = Math.ceil(vocabSize / RUN);
+    let total = 0;
+    for (let g = l * runs; g < (l + 1) * runs; g++) total += scores.sums[g]!;
+    if (!(total >= 1 && total < Infinity)) argmax(logits); // says what is wrong
+    const { temperature } = this.#sampling;
+    if (this.#plain && temperature > 0) {
+      const id = walk(scores, l, vocabSize, this.#random() * total);
+      this.drawnLogprob = bounded(Math.log(scores.weights[l * runs * RUN + id]! / total));
+      this.id = id;
+    } else if (temperature === 0) {
+      this.drawnLogprob = 0;
+      this.id = argmax(this.#adjusted(logits));
+    } else this.#drawCut(logits);
+    if (this.#penalizes) this.#counts.set(this.id, (this.#counts.get(this.id) ?? 0) + 1);
+    this.logprob = bounded(logits[this.id]! - scores.logSums[l]!);
+    return this.id;
   }
 
-  #adjust(logits: Float32Array): Float32Array {
+  /** Logits with bias and penalties; the same array where there are none. */
+  #adjusted(logits: Float32Array): Float32Array {
     const { frequencyPenalty, presencePenalty, logitBias } = this.#sampling;
-    const penalties = (frequencyPenalty !== 0 || presencePenalty !== 0) && this.#counts.size > 0;
-    if (!penalties && logitBias.size === 0) return logits;
-    const out = logits.slice();
+    if (logitBias.size === 0 && this.#counts.size === 0) return logits;
+    const out = scratch(logits.length).logits.subarray(0, logits.length);
+    out.set(logits);
     for (const [id, bias] of logitBias) out[id]! += bias;
-    if (penalties) for (const [id, n] of this.#counts) out[id]! -= n * frequencyPenalty + presencePenalty;
+    for (const [id, n] of this.#counts) out[id]! -= n * frequencyPenalty + presencePenalty;
     return out;
   }
 
   /** Temperature, then top-k, top-p and min-p, each on what the one before left, then one draw. */
-  #draw(logits: Float32Array): number {
+  #drawCut(given: Float32Array): void {
     const { temperature, topP, topK, minP } = this.#sampling;
+    const logits = this.#adjusted(given);
+    const { weights, ids } = scratch(logits.length);
     const max = logits[argmax(logits)]!;
-    const weight = (id: number): number => Math.exp((logits[id]! - max) / temperature);
-    if (topP >= 1 && topK === 0 && minP === 0) return this.#pick(logits.length, (i) => i, weight);
-
-    let kept: number[] | undefined;
-    let limit = Infinity;
-    if (topK > 0) limit = topK;
-    if (topP < 1 || topK > 0) {
-      kept = likeliest(logits, temperature, topK > 0 ? topK : topP);
-      if (topP < 1) {
-        let total = 0;
-        if (topK > 0) for (const id of kept.slice(0, topK)) total += weight(id);
-        else for (let id = 0; id < logits.length; id++) total += weight(id);
-        let sum = 0;
-        let n = 0;
-        while (n < kept.length && n < limit && (n === 0 || sum < topP * total)) sum += weight(kept[n++]!);
-        limit = n;
-      }
-      kept = kept.slice(0, limit);
-    }
-    if (minP > 0) {
-      // weight(likeliest) is 1
-      kept ??= Array.from(logits.keys());
-      kept = kept.filter((id) => weight(id) >= minP);
-    }
-    const ids = kept ?? [];
-    return this.#pick(ids.length, (i) => ids[i]!, weight);
-  }
-
-  #pick(n: number, idAt: (i: number) => number, weight: (id: number) => number): number {
     let total = 0;
-    for (let i = 0; i < n; i++) total += weight(idAt(i));
-    let left = this.#random() * total;
-    let last = idAt(0);
-    for (let i = 0; i < n; i++) {
-      const id = idAt(i);
-      const w = weight(id);
-      if (w === 0) continue;
-      last = id;
-      left -= w;
-      if (left < 0) return id;
+    for (let i = 0; i < logits.length; i++) total += weights[i] = Math.exp((logits[i]! - max) / temperature);
+    const ordered = topK > 0 || topP < 1;
+    // less likely ones together have less than what top-p leaves out
+    const floor = !ordered ? minP : topK === 0 ? ((1 - topP) * total * 0.999) / logits.length : 0;
+    let n = 0;
+    for (let i = 0; i < logits.length; i++) if (weights[i]! >= floor) ids[n++] = i;
+    if (ordered) {
+      const most = topK > 0 ? Math.min(topK, n) : n;
+      const enough = topK > 0 ? Infinity : topP * total;
+      let taken = 0;
+      let sum = 0;
+      heapify(ids, n, weights);
+      while (taken < most && (taken === 0 || sum < enough)) sum += weights[takeLargest(ids, n - taken++, weights)]!;
+      // the taken stand at the end, the likeliest last: drop from the front what top-p and min-p leave out
+      let from = n - taken;
+      if (topK > 0 && topP < 1) {
+        let mass = 0;
+        for (from = n; from > n - taken && (from === n || mass < topP * sum); ) mass += weights[ids[--from]!]!;
+      }
+      while (weights[ids[from]!]! < minP) from++;
+      ids.copyWithin(0, from, n);
+      n -= from;
     }
-    return last;
+    let kept = 0;
+    for (let i = 0; i < n; i++) kept += weights[ids[i]!]!;
+    let left = this.#random() * kept;
+    let id = ids[n - 1]!;
+    for (let i = 0; i < n; i++) {
+      left -= weights[ids[i]!]!;
+      if (left >= 0) continue;
+      id = ids[i]!;
+      break;
+    }
+    this.id = id;
+    this.drawnLogprob = bounded(Math.log(weights[id]! / kept));
   }
 }
 
-/**
- * Ids by falling logit (lower id first among equals): enough of them to hold `need` tokens (need ≥ 1) or a share
- * `need` of the probability (need < 1). Sorts only what lies near the top, and widens until that suffices.
- */
-function likeliest(logits: Float32Array, temperature: number, need: number): number[] {
-  const max = logits[argmax(logits)]!;
-  let total = 0;
-  if (need < 1) for (let i = 0; i < logits.length; i++) total += Math.exp((logits[i]! - max) / temperature);
-  for (let depth = 4; ; depth *= 4) {
-    const floor = depth > 1000 ? -Infinity : max - depth * temperature;
-    const ids: number[] = [];
-    let mass = 0;
-    for (let i = 0; i < logits.length; i++)
-      if (logits[i]! >= floor) {
-        ids.push(i);
-        if (need < 1) mass += Math.exp((logits[i]! - max) / temperature);
-      }
-    const enough = need < 1 ? mass >= need * total : ids.length >= need;
-    if (enough || floor === -Infinity) return ids.sort((a, b) => logits[b]! - logits[a]! || a - b);
+/** The token at which the weights of row `l`, added up, first exceed `at`. */
+function walk({ weights, sums }: Scores, l: number, vocabSize: number, at: number): number {
+  const runs = Math.ceil(vocabSize / RUN);
+  let left = at;
+  let last = 0;
+  for (let g = 0; g < runs; g++) {
+    const sum = sums[l * runs + g]!;
+    if (sum === 0) continue;
+    last = g;
+    if (left < sum) break;
+    left -= sum;
   }
+  // a run's sum was rounded: its last token stands for what is left over
+  const from = (l * runs + last) * RUN;
+  let id = from;
+  for (let i = from; i < from + RUN; i++) {
+    const weight = weights[i]!;
+    if (weight === 0) continue;
+    id = i;
+    left -= weight;
+    if (left < 0) break;
+  }
+  return id - l * runs * RUN;
+}
+
+/** Room for one draw at a time, as large as the largest vocabulary so far. */
+let room = { logits: new Float32Array(0), weights: new Float64Array(0), ids: new Int32Array(0) };
+function scratch(size: number): typeof room {
+  if (room.ids.length < size)
+    room = { logits: new Float32Array(size), weights: new Float64Array(size), ids: new Int32Array(size) };
+  return room;
+}
+
+/** Likelier first, the lower id first among equals. */
+const comesFirst = (a: number, b: number, weights: Float64Array): boolean =>
+  weights[a]! > weights[b]! || (weights[a] === weights[b] && a < b);
+
+function heapify(ids: Int32Array, n: number, weights: Float64Array): void {
+  for (let i = (n >> 1) - 1; i >= 0; i--) sink(ids, i, n, weights);
+}
+
+/** Takes the largest of a heap of n to its end, and gives it. */
+function takeLargest(ids: Int32Array, n: number, weights: Float64Array): number {
+  const largest = ids[0]!;
+  ids[0] = ids[n - 1]!;
+  ids[n - 1] = largest;
+  sink(ids, 0, n - 1, weights);
+  return largest;
+}
+
+function sink(ids: Int32Array, start: number, n: number, weights: Float64Array): void {
+  const id = ids[start]!;
+  let at = start;
+  for (;;) {
+    let child = 2 * at + 1;
+    if (child >= n) break;
+    if (child + 1 < n && comesFirst(ids[child + 1]!, ids[child]!, weights)) child++;
+    if (!comesFirst(ids[child]!, id, weights)) break;
+    ids[at] = ids[child]!;
+    at = child;
+  }
+  ids[at] = id;
 }

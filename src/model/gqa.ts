@@ -3,6 +3,7 @@ import {
   attention,
   causalAttention,
   type Dim,
+  expand,
   reshape,
   rmsNorm,
   rope,
@@ -12,10 +13,10 @@ import {
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { type GroupedConfig, headDims } from "./config.ts";
 import { causalMask } from "./mask.ts";
-import { joinedAttention } from "./mla.ts";
+import { type Past, placeRows, stepAttention } from "./past.ts";
 import { softmaxScale } from "./rope.ts";
 
-/** Keys and values of all key heads side by side, as a cache keeps them: [B, T, J·R] each, keys rotated. */
+/** Keys and values by key head, as a cache keeps them: [B, J, T, R] each, keys rotated. */
 export interface HeadRows {
   k: Tensor;
   v: Tensor;
@@ -41,39 +42,38 @@ export function groupedAttention(
     typeof T === "number" && H === J
       ? causalAttention(q_BJYR, k_BJTR, v_BJTR, scale)
       : attention(q_BJYR, k_BJTR, v_BJTR, scale, causalMask(T, H / J));
-  return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows: rowsOf(k_BJTR, v_BTJR, tokens) };
+  return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows: { k: k_BJTR, v: v_BJTR } };
 }
 
-/**
- * The same for tokens that follow those whose rows `past` holds, [B, S, J·R] each. A single sequence's rows are read as they lie; of
- * several, heads are brought together first.
- */
+/** The same for tokens that follow those of `past`, keys and values [B, J, S, R]. */
 export function cachedGroupedAttention(
   model: ModelBuilder,
   x_XD: Tensor,
   at: string,
   angles: Rope,
   tokens: Tokens,
-  past: HeadRows,
+  past: Past,
 ): { out_XD: Tensor; rows: HeadRows } {
   const { B, T } = tokens;
   const { q_BHTR, k_BJTR, v_BTJR, H, J, R } = project(model, x_XD, at, angles, tokens);
-  const rows = rowsOf(k_BJTR, v_BTJR, tokens);
-  const S = past.k.dim(1);
-  const alone = B === 1;
-  const Y = times(H / J, T);
-  const heads = (row: Tensor, length: Dim) =>
-    alone ? reshape(row, [length, J, R]) : transpose(reshape(row, [B, length, J, R]), [0, 2, 1, 3]);
-  const o = joinedAttention(
-    reshape(q_BHTR, alone ? [J, Y, R] : [B, J, Y, R]),
-    [heads(past.k, S), heads(rows.k, T)],
-    [heads(past.v, S), heads(rows.v, T)],
-    softmaxScale(model.config),
-    causalMask(T, H / J),
-    [S, T],
-    alone,
-  );
-  return { out_XD: output(model, reshape(o, [B, H, T, R]), at, tokens), rows };
+  const rows = { k: k_BJTR, v: transpose(v_BTJR, [0, 2, 1, 3]) };
+  const S = past.rows[0]!.dim(-2);
+  const [k, v] = past.rows.map((rows) => reshape(rows, [B, J, S, R])) as [Tensor, Tensor];
+  const q_BJYR = reshape(q_BHTR, [B, J, times(H / J, T), R]);
+  const scale = softmaxScale(model.config);
+  const attend = () => {
+    if (past.mode !== "read")
+      return stepAttention(q_BJYR, { past: k, own: rows.k }, { past: v, own: rows.v }, scale, past);
+    const all = (kept: Tensor, added: Tensor) => placeRows(kept, added, past.places_BT);
+    return attention(q_BJYR, all(k, rows.k), all(v, rows.v), scale, repeated(past.mask, H / J));
+  };
+  return { out_XD: output(model, reshape(attend(), [B, H, T, R]), at, tokens), rows };
+}
+
+/** A mask [B, 1, T, S] for as many query heads stacked along the tokens. */
+function repeated(mask_B1TS: Tensor, heads: number): Tensor {
+  const [B, , T, S] = mask_B1TS.shape as [Dim, Dim, Dim, Dim];
+  return heads === 1 ? mask_B1TS : reshape(expand(mask_B1TS, [B, heads, T, S]), [B, 1, times(heads, T), S]);
 }
 
 const times = (n: number, T: Dim): Dim => (typeof T === "number" ? n * T : n === 1 ? T : `${n}*${T}`);
@@ -97,12 +97,6 @@ function project(
     return rope(transpose(normed, [0, 2, 1, 3]), positions_BT, cos, sin, interleaved);
   };
   return { q_BHTR: turned("q", H), k_BJTR: turned("k", J), v_BTJR: head("v", J), H, J, R };
-}
-
-function rowsOf(k_BJTR: Tensor, v_BTJR: Tensor, { B, T }: Tokens): HeadRows {
-  const width = (v_BTJR.dim(2) as number) * (v_BTJR.dim(3) as number);
-  const row = (x_BTJR: Tensor) => reshape(x_BTJR, [B, T, width]);
-  return { k: row(transpose(k_BJTR, [0, 2, 1, 3])), v: row(v_BTJR) };
 }
 
 function output(model: ModelBuilder, o_BHTR: Tensor, at: string, { X }: Tokens): Tensor {

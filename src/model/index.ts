@@ -81,9 +81,11 @@ export {
   tensorCount,
   trainableShapes,
 } from "./parameters.ts";
+export { type Past, pastMask, readMask } from "./past.ts";
 export { PRESETS, presetConfig } from "./presets.ts";
 export { type RopeFrequencies, ropeFrequencies, ropeInterleaved, ropeTable, softmaxScale } from "./rope.ts";
 export {
+  type CacheRows,
   cacheSpec,
   embed,
   type LayerOptions,

@@ -1,19 +1,17 @@
 /** Multi-head latent attention: expanded for training and prefill, absorbed over cached latents for decoding. */
 import {
-  add,
   attention,
   causalAttention,
   concat,
   type Dim,
+  dimMul,
   expand,
-  lengthOf,
   matmul,
   pad,
   reshape,
   rmsNorm,
   rope,
   slice,
-  softmax,
   split,
   type Tensor,
   transpose,
@@ -21,6 +19,7 @@ import {
 import type { LatentProducts, ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, type LatentConfig } from "./config.ts";
 import { causalMask } from "./mask.ts";
+import { type Past, placeRows, stepAttention } from "./past.ts";
 import { softmaxScale } from "./rope.ts";
 
 /** DeepSeek's latent norms keep this whatever rms_norm_eps says. */
@@ -48,9 +47,8 @@ export function latentAttention(
 }
 
 /**
- * The same for tokens that follow `past_BSW`, the rows kept of the tokens before them. Absorbed: the query is carried into the
- * latent space (W_ukᵀ q) and meets the rows themselves; W_uv comes after the weighted sum. `expanded` rebuilds
- * keys and values of the past instead; both agree.
+ * The same for tokens that follow those of `past`, one row [B, S, W] each. A step is absorbed: the query is carried into the latent space
+ * (W_ukᵀ q) and meets the rows themselves; W_uv comes after the weighted sum. Reading rebuilds keys and values of all rows; both agree.
  */
 export function cachedLatentAttention(
   model: ModelBuilder,
@@ -58,39 +56,41 @@ export function cachedLatentAttention(
   at: string,
   rope: Rope,
   tokens: Tokens,
-  past_BSW: Tensor,
-  expanded = false,
+  past: Past,
 ): { out_XD: Tensor; row_BTW: Tensor } {
   const config = model.config as LatentConfig;
   const { B, T, X } = tokens;
   const { kv_lora_rank: C, num_attention_heads: H } = config;
   const { nope: N, rope: R, value: P } = headDims(config);
   const W = C + R;
+  const past_BSW = past.rows[0]!;
   const S = past_BSW.dim(1);
   const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
   const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
   const row_BTW = rowOf(latent_XC, kRope_B1TR, tokens);
   const scale = softmaxScale(config);
 
-  if (expanded) {
-    const pastLatent = reshape(slice(past_BSW, 2, 0, C), [-1, C]);
-    const pastKey = reshape(slice(past_BSW, 2, C, W), [B, 1, S, R]);
-    const before = expandLatent(model, pastLatent, pastKey, at, { B, S });
-    const now = expandLatent(model, latent_XC, kRope_B1TR, at, { B, S: T });
-    const q = concat([qNope_BHTN, qRope_BHTR], 3);
-    const o_BHTP = joinedAttention(q, [before.k, now.k], [before.v, now.v], scale, causalMask(T), [S, T]);
+  if (past.mode === "read") {
+    const rows_BSW = placeRows(past_BSW, row_BTW, past.places_BT);
+    const latent = reshape(slice(rows_BSW, 2, 0, C), [dimMul(B, S), C]);
+    const { k, v } = expandLatent(model, latent, reshape(slice(rows_BSW, 2, C, W), [B, 1, S, R]), at, { B, S });
+    const o_BHTP = attention(concat([qNope_BHTN, qRope_BHTR], 3), k, v!, scale, past.mask);
     return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
   }
 
   const key = `${at}.kv_b_proj.weight`;
-  const { toLatent, fromLatent } = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
-  const qLatent_HXC = toLatent(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]));
-  const qLatent_BHTC = transpose(reshape(qLatent_HXC, [H, B, T, C]), [1, 0, 2, 3]);
-  const q = reshape(concat([qLatent_BHTC, qRope_BHTR], 3), [B, heads(H, T), W]);
-  const o = joinedAttention(q, [past_BSW, row_BTW], [past_BSW, row_BTW], scale, causalMask(T, H), [S, T]);
-  const oLatent_BHTC = reshape(slice(o, 2, 0, C), [B, H, T, C]);
-  const oLatent_HXC = reshape(transpose(oLatent_BHTC, [1, 0, 2, 3]), [H, X, C]);
-  const o_BHTP = transpose(reshape(fromLatent(oLatent_HXC), [H, B, T, P]), [1, 0, 2, 3]);
+  const products = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
+  // a product of one row has a kernel of its own: a sequence alone goes twice
+  const twice = past.mode === "alone";
+  const through = (x_HXN: Tensor, product: (x: Tensor) => Tensor) =>
+    twice ? slice(product(concat([x_HXN, x_HXN], 1)), 1, 0, 1) : product(x_HXN);
+  const qLatent_HXC = through(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]), products.toLatent);
+  const qLatent_BHC = transpose(qLatent_HXC, [1, 0, 2]);
+  const q_BHW = concat([qLatent_BHC, reshape(qRope_BHTR, [B, H, R])], 2);
+  const rows = { past: past_BSW, own: row_BTW };
+  const o_BHW = stepAttention(q_BHW, rows, rows, scale, past);
+  const oLatent_HXC = transpose(slice(o_BHW, 2, 0, C), [1, 0, 2]);
+  const o_BHTP = reshape(transpose(through(oLatent_HXC, products.fromLatent), [1, 0, 2]), [B, H, T, P]);
   return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
 }
 
@@ -101,29 +101,6 @@ function wholeProducts(weight: Tensor, [H, N, P, C]: [number, number, number, nu
     toLatent: (q_HXN) => matmul(pad(q_HXN, 2, 0, P), up_HEC),
     fromLatent: (o_HXC) => slice(matmul(o_HXC, up_HEC, { transB: true }), 2, N, N + P),
   };
-}
-
-const heads = (H: number, T: Dim): Dim => (typeof T === "number" ? H * T : `${H}*${T}`);
-
-/**
- * softmax over keys that lie in two places, past and present; `mask` hides present keys. The parts' scores are joined, not the keys.
- * Keys and values are [batch…, S, R], or with `rowsB` [S, batch…, R].
- */
-export function joinedAttention(
-  q: Tensor,
-  keys: [Tensor, Tensor],
-  values: [Tensor, Tensor],
-  scale: number,
-  mask: Tensor,
-  lengths: [Dim, Dim],
-  rowsB = false,
-): Tensor {
-  const past = matmul(q, keys[0], { transB: true, alpha: scale, rowsB });
-  const present = add(matmul(q, keys[1], { transB: true, alpha: scale, rowsB }), mask);
-  const p = softmax(concat([past, present], -1));
-  const sizes = concat([lengthOf(lengths[0]), lengthOf(lengths[1])], 0);
-  const [pPast, pPresent] = split(p, -1, sizes, lengths);
-  return add(matmul(pPast!, values[0], { rowsB }), matmul(pPresent!, values[1], { rowsB }));
 }
 
 /** The normed latent and the rotated key that all heads share. */

@@ -2,6 +2,7 @@
 import { concat, reshape, rmsNorm, scope, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
 import type { Routing } from "./moe.ts";
+import type { Past } from "./past.ts";
 import { layer } from "./transformer.ts";
 
 /**
@@ -16,7 +17,7 @@ export function mtpModule(
   hidden_XD: Tensor,
   rope: Rope,
   tokens: Tokens,
-  past?: Tensor[],
+  past?: Past,
 ): { hidden_XD: Tensor; rows: Tensor[]; routing?: Routing } {
   const { num_hidden_layers, rms_norm_eps, hidden_size: D } = model.config;
   const i = num_hidden_layers + k - 1;

@@ -8,27 +8,33 @@ import { isMoeLayer } from "./mixture.ts";
 import { cachedLatentAttention, latentAttention } from "./mla.ts";
 import { mixture, type Routing } from "./moe.ts";
 import { headKey } from "./parameters.ts";
+import type { Past } from "./past.ts";
 
-/** The tensors in which a sequence's past is kept, one row per token, in the order of the layers. */
-export function cacheSpec(config: ModelConfig): { name: string; width: number }[] {
+/** A tensor in which a sequence's past is kept: for each token `heads` rows of `width` numbers. */
+export interface CacheRows {
+  name: string;
+  heads: number;
+  width: number;
+}
+
+/** The tensors in which a sequence's past is kept, in the order of the layers. */
+export function cacheSpec(config: ModelConfig): CacheRows[] {
   return Array.from({ length: config.num_hidden_layers }, (_, i) => layerCacheSpec(config, i)).flat();
 }
 
-/** MLA: one row of latent and rope key. Grouped-query attention: a row of all heads' keys and one of their values. */
-export function layerCacheSpec(config: ModelConfig, i: number): { name: string; width: number }[] {
-  if (isLatent(config)) return [{ name: `cache.${i}`, width: config.kv_lora_rank + config.qk_rope_head_dim }];
-  const width = config.num_key_value_heads * headDims(config).value;
+/** MLA: one row of latent and rope key. Grouped-query attention: each key head's key and value. */
+export function layerCacheSpec(config: ModelConfig, i: number): CacheRows[] {
+  if (isLatent(config)) return [{ name: `cache.${i}`, heads: 1, width: config.kv_lora_rank + config.qk_rope_head_dim }];
+  const [heads, width] = [config.num_key_value_heads, headDims(config).value];
   return [
-    { name: `cache.${i}.k`, width },
-    { name: `cache.${i}.v`, width },
+    { name: `cache.${i}.k`, heads, width },
+    { name: `cache.${i}.v`, heads, width },
   ];
 }
 
 export interface LayerOptions {
-  /** The past of this layer, tensors as in `layerCacheSpec`, each [B, S, width]. */
-  past?: Tensor[];
-  /** MLA with a past: rebuild keys and values instead of the absorbed form. */
-  expanded?: boolean;
+  /** What a cache holds, of this layer alone or of all where the whole model is meant. */
+  past?: Past;
 }
 
 /** One transformer layer: x_XD -> out_XD, the rows its cache gains, and what its experts decided if it has any. */
@@ -38,15 +44,13 @@ export function layer(
   i: number,
   rope: Rope,
   tokens: Tokens,
-  { past, expanded }: LayerOptions = {},
+  { past }: LayerOptions = {},
 ) {
   const { config } = model;
   const at = `model.layers.${i}`;
   return scope(`layers.${i}`, () => {
     const normed = rmsNorm(x_XD, model.weight(`${at}.input_layernorm.weight`), config.rms_norm_eps);
-    const { out_XD, rows } = scope("self_attn", () =>
-      attend(model, normed, `${at}.self_attn`, rope, tokens, past, expanded),
-    );
+    const { out_XD, rows } = scope("self_attn", () => attend(model, normed, `${at}.self_attn`, rope, tokens, past));
     const middle_XD = add(x_XD, out_XD);
     const normed2 = rmsNorm(middle_XD, model.weight(`${at}.post_attention_layernorm.weight`), config.rms_norm_eps);
     const mlp: { out_XD: Tensor; routing?: Routing } = scope("mlp", () =>
@@ -64,17 +68,16 @@ function attend(
   at: string,
   rope: Rope,
   tokens: Tokens,
-  past: Tensor[] | undefined,
-  expanded?: boolean,
+  past: Past | undefined,
 ): { out_XD: Tensor; rows: Tensor[] } {
   if (isLatent(model.config)) {
     const { out_XD, row_BTW } = past
-      ? cachedLatentAttention(model, x_XD, at, rope, tokens, past[0]!, expanded)
+      ? cachedLatentAttention(model, x_XD, at, rope, tokens, past)
       : latentAttention(model, x_XD, at, rope, tokens);
     return { out_XD, rows: [row_BTW] };
   }
   const { out_XD, rows } = past
-    ? cachedGroupedAttention(model, x_XD, at, rope, tokens, { k: past[0]!, v: past[1]! })
+    ? cachedGroupedAttention(model, x_XD, at, rope, tokens, past)
     : groupedAttention(model, x_XD, at, rope, tokens);
   return { out_XD, rows: [rows.k, rows.v] };
 }
@@ -97,16 +100,16 @@ export function transformer(
   embedded_XD: Tensor,
   rope: Rope,
   tokens: Tokens,
-  { past, expanded }: LayerOptions = {},
+  { past }: LayerOptions = {},
 ): { hidden_XD: Tensor; rows: Tensor[]; routings: Routing[] } {
   const { config } = model;
   const rows: Tensor[] = [];
   const routings: Routing[] = [];
-  const perLayer = past && past.length / config.num_hidden_layers;
+  const perLayer = past ? past.rows.length / config.num_hidden_layers : 0;
   let x_XD = embedded_XD;
   for (let i = 0; i < config.num_hidden_layers; i++) {
-    const own = past?.slice(i * perLayer!, (i + 1) * perLayer!);
-    const out = layer(model, x_XD, i, rope, tokens, { past: own, expanded });
+    const own = past && { ...past, rows: past.rows.slice(i * perLayer, (i + 1) * perLayer) };
+    const out = layer(model, x_XD, i, rope, tokens, { past: own });
     x_XD = out.out_XD;
     rows.push(...out.rows);
     if (out.routing) routings.push(out.routing);

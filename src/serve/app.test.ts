@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ASSISTANT, END_THINK, EOS, fakeModel, hashLogits, served, THINK } from "../../test/support/fake-model.ts";
+import {
+  ASSISTANT,
+  END_THINK,
+  EOS,
+  fakeModel,
+  hashLogits,
+  served,
+  THINK,
+  underWay,
+} from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
 
 const model = fakeModel(hashLogits, { contextTokens: 64 });
@@ -269,7 +278,7 @@ test("no body makes the server fail", async () => {
     { numRuns: 400 },
   );
   expect(faults).toEqual([]);
-  expect(model.counts.caches).toBe(0);
+  expect(underWay(model)).toBe(0);
 });
 
 describe("foreign pages", () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { bytesTokenizer, EOS, fakeModel, hashLogits, served } from "../../test/support/fake-model.ts";
+import { bytesTokenizer, EOS, fakeModel, hashLogits, served, underWay } from "../../test/support/fake-model.ts";
 import { argmax, logSumExp } from "../infer/index.ts";
 import { Tokenizer } from "../tokenizer/index.ts";
 import { createApp } from "./app.ts";
@@ -162,7 +162,9 @@ test("stop strings end the text, its tokens and the work", async () => {
   expect(choices[0]!.logprobs.tokens.join("")).toBe("one\ntwo");
   expect(choices[0]!.logprobs.text_offset).toEqual([0, 1, 2, 3, 4, 5, 6]);
   expect(usage).toMatchObject({ completion_tokens: 7 });
-  expect(model.counts).toMatchObject({ passes: 10, caches: 0 });
+  // the model is two tokens ahead of the text at most
+  expect(model.counts.passes).toBeLessThanOrEqual(12);
+  expect(underWay(model)).toBe(0);
 });
 
 test("a list of prompts is refused at the first that does not fit: those behind it are not encoded, and none at once with too many", async () => {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { scriptModel, served, until } from "../../test/support/fake-model.ts";
+import { scriptModel, served, underWay, until } from "../../test/support/fake-model.ts";
 import { chunkedBytes, raw, requestBytes } from "../../test/support/raw.ts";
 import { createApp } from "./app.ts";
 import { listen, type RunningServer } from "./server.ts";
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server.close();
   expect(faults).toEqual([]);
-  expect(model.counts.caches).toBe(0);
+  expect(underWay(model)).toBe(0);
 });
 
 const ask = (content: string, more: object = {}): string =>
@@ -146,10 +146,10 @@ describe("a client that closes its half when it has sent all", () => {
         socket.write(requestBytes("POST", CHAT, ask("sing", { n: 8 }))),
       );
       socket.on("error", () => undefined);
-      await until(() => model.counts.caches > 0);
+      await until(() => underWay(model) > 0);
       if (gone === "end") socket.destroy();
       else socket.resetAndDestroy();
-      await until(() => model.counts.caches === 0);
+      await until(() => underWay(model) === 0);
     }
   });
 });
@@ -173,7 +173,7 @@ describe("a client that sends byte by byte", () => {
     expect(other.json).toMatchObject(hello);
     const answer = await dripping;
     expect(answer).toMatchObject({ statuses: [408], json: error("request_timeout") });
-    expect(model.counts.caches).toBe(0);
+    expect(underWay(model)).toBe(0);
   });
 });
 
@@ -197,7 +197,7 @@ test("clients that are killed in the middle of a request leave their places to o
       child.kill("SIGKILL");
       await once(child, "exit");
     }
-    await until(() => model.counts.caches === 0);
+    await until(() => underWay(model) === 0);
     for (let i = 0; i < 4; i++)
       expect((await raw(small.port, requestBytes("POST", CHAT, ask("hi")))).json).toMatchObject(hello);
   } finally {

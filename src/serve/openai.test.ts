@@ -7,6 +7,7 @@ import {
   hashLogits,
   scriptModel,
   served,
+  underWay,
   until,
 } from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
@@ -190,7 +191,7 @@ describe("the official client", () => {
     const stream = await client.chat.completions.create({ ...ask("endless"), stream: true });
     let seen = 0;
     for await (const _ of stream) if (++seen === 5) break;
-    await until(() => model.counts.caches === 0);
+    await until(() => underWay(model) === 0);
     const { passes } = model.counts;
     await new Promise((resolve) => setTimeout(resolve, 40));
     expect(model.counts.passes).toBe(passes);
@@ -203,7 +204,7 @@ describe("the official client", () => {
     await until(() => model.counts.passes > before + 5);
     left.abort();
     await expect(answer).rejects.toThrow(/abort/i);
-    await until(() => model.counts.caches === 0);
+    await until(() => underWay(model) === 0);
     const { passes } = model.counts;
     expect(passes - before).toBeLessThan(400);
     await new Promise((resolve) => setTimeout(resolve, 40));
@@ -238,7 +239,7 @@ describe("a model that breaks", () => {
     expect(heard.map(String)).toEqual(["Error: secret detail", "Error: secret detail"]);
     const fine = await api.completions.create({ model: "fake", prompt: [67] });
     expect(fine.choices[0]).toMatchObject({ text: "", finish_reason: "stop" });
-    expect(broken.counts.caches).toBe(0);
+    expect(underWay(broken)).toBe(0);
     await other.close();
   });
 });

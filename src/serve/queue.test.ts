@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ASSISTANT, EOS, fakeModel, served, until } from "../../test/support/fake-model.ts";
+import { ASSISTANT, EOS, fakeModel, served, underWay, until } from "../../test/support/fake-model.ts";
 import { ApiError } from "../errors.ts";
 import { createApp } from "./app.ts";
 import { BodyMemory } from "./body.ts";
@@ -137,7 +137,7 @@ describe("over HTTP", () => {
       (await (await fetch(`${server.url}/health`)).json()) as { active: number; waiting: number };
     const end = async (): Promise<void> => {
       left.abort();
-      await until(() => model.counts.caches === 0);
+      await until(() => underWay(model) === 0);
       expect(await health()).toMatchObject({ active: 0, waiting: 0 });
       await server.close();
     };
@@ -163,7 +163,7 @@ describe("over HTTP", () => {
   test("who waits too long is told when to come again, whole or as a stream", async () => {
     const { model, post, end } = await serve({ places: 1, waitMs: 50 });
     const endless = post("alice-key", "endless").catch(() => undefined);
-    await until(() => model.counts.caches === 1);
+    await until(() => underWay(model) === 1);
     for (const stream of [false, true]) {
       const late = await post("bob-key", "hi", { stream });
       expect([late.status, Number(late.headers.get("retry-after")) > 0]).toEqual([503, true]);
@@ -192,7 +192,7 @@ describe("over HTTP", () => {
       headers: { authorization: "Bearer a-key" },
       body: JSON.stringify({ prompt: new Array(512).fill("x"), max_tokens: 400 }),
     }).catch(() => undefined);
-    await until(() => other.counts.caches > 0);
+    await until(() => underWay(other) > 0);
     const before = other.counts.passes;
     const one = await send("b-key", { prompt: "y", max_tokens: 20 });
     expect(((await one.json()) as { usage: { completion_tokens: number } }).usage.completion_tokens).toBe(20);
@@ -200,7 +200,7 @@ describe("over HTTP", () => {
     expect(other.counts.passes - before).toBeLessThan(60);
     left.abort();
     await many;
-    await until(() => other.counts.caches === 0);
+    await until(() => underWay(other) === 0);
     await api.close();
   });
 });

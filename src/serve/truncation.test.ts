@@ -3,14 +3,15 @@ import { scriptModel, served } from "../../test/support/fake-model.ts";
 import { createApp } from "./app.ts";
 
 /** Says how many questions it read, and which was the first. */
-const model = scriptModel(
-  (prompt) => {
-    const questions = prompt.split("\n").filter((line) => line.startsWith("user: "));
-    return `${questions.length} from ${questions[0]?.slice(6, 8)}`;
-  },
-  { contextTokens: 400 },
-);
-const app = createApp({ model: served(model) });
+const model = () =>
+  scriptModel(
+    (prompt) => {
+      const questions = prompt.split("\n").filter((line) => line.startsWith("user: "));
+      return `${questions.length} from ${questions[0]?.slice(6, 8)}`;
+    },
+    { contextTokens: 400 },
+  );
+const app = createApp({ model: served(model()) });
 
 interface Body {
   choices: { message: { content: string } }[];
@@ -52,7 +53,7 @@ test("truncation auto leaves out the oldest turns so that there is room for an a
 
 test("a past of any length is left out without being rendered or cut into tokens", async () => {
   let longest = 0;
-  const watched = served(model);
+  const watched = served(model());
   const watching = createApp({
     model: {
       ...watched,

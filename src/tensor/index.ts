@@ -72,6 +72,7 @@ export {
   iota,
   nonZero,
   scatterElements,
+  setRows,
   takeRows,
   topK,
 } from "./ops/indexing.ts";

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type RawTensor, SafetensorsFile, writeSafetensors } from "../../src/checkpoint/index.ts";
 import { openDecoder } from "../../src/infer/index.ts";
 import { parseConfig } from "../../src/model/index.ts";
+import { OneSequence } from "./sequence.ts";
 
 export const FIXTURES = fileURLToPath(new URL("../fixtures/", import.meta.url));
 
@@ -60,7 +61,7 @@ export async function logitsOf(
   const where = join(dir, "config.json");
   const decoder = await openDecoder(dir, parseConfig(JSON.parse(readFileSync(where, "utf8")), where));
   try {
-    return { logits: (await decoder.forward(tokens, decoder.newCache(), { all: true })).slice(), notes: decoder.notes };
+    return { logits: (await new OneSequence(decoder).forward(tokens, { all: true })).slice(), notes: decoder.notes };
   } finally {
     decoder.dispose();
   }

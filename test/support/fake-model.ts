@@ -1,6 +1,5 @@
 import { DataError } from "../../src/errors.ts";
-import type { LanguageModel, SequenceCache } from "../../src/infer/index.ts";
-import { ModelEngine, type ModelEngineOptions } from "../../src/infer/index.ts";
+import { type LanguageModel, ModelEngine, type ModelEngineOptions, scoresOf } from "../../src/infer/index.ts";
 import type { ServedModel } from "../../src/serve/served.ts";
 import type { ServeTokenizer } from "../../src/serve/tokens.ts";
 import type { ChatMessage } from "../../src/tokenizer/index.ts";
@@ -47,18 +46,14 @@ export const bytesTokenizer: ServeTokenizer = {
   },
 };
 
-interface FakeCache extends SequenceCache {
-  tokens: number[];
-  released: boolean;
-}
-
 export interface FakeModel extends LanguageModel {
-  /** Forward passes, tokens run and caches alive so far. */
-  readonly counts: { passes: number; tokens: number; caches: number };
+  version: number;
+  /** Passes and tokens run so far, and how many sequences shared the largest. */
+  readonly counts: { passes: number; tokens: number; widest: number };
 }
 
 /**
- * A model whose logits at a place depend on every token before it. `next(tokens)` names the likely next token, or
+ * A model whose logits at a place depend on every token before it, which it finds by the blocks alone. `next(tokens)` names the likely next token, or
  * gives all logits; `delayMs` makes a pass take time. It checks that it is called as the seam allows.
  */
 export function fakeModel(
@@ -67,56 +62,71 @@ export function fakeModel(
 ): FakeModel {
   const vocabSize = options.vocabSize ?? VOCAB;
   const contextTokens = options.contextTokens ?? 512;
-  const counts = { passes: 0, tokens: 0, caches: 0 };
-  const shared = new Float32Array(vocabSize * 512);
+  const counts = { passes: 0, tokens: 0, widest: 0 };
+  const blocks: number[][] = [[]];
   let running = false;
+  const blockOf = (block: number | undefined): number[] => {
+    const held = block === undefined || block === 0 ? undefined : blocks[block];
+    if (held === undefined) throw new Error(`fake model: no block ${block}`);
+    return held;
+  };
   return {
     vocabSize,
     contextTokens,
+    version: 0,
+    blockBytes: 1024,
     counts,
-    newCache() {
-      counts.caches++;
-      const cache: FakeCache = {
-        tokens: [],
-        released: false,
-        get length() {
-          return this.tokens.length;
-        },
-        release() {
-          if (this.released) throw new Error("fake model: cache released twice");
-          this.released = true;
-          counts.caches--;
-        },
-      };
-      return cache;
+    reserve(count) {
+      while (blocks.length <= count) blocks.push([]);
     },
-    async forward(tokens, cache, { all = false } = {}) {
-      const { released, tokens: held } = cache as FakeCache;
-      if (running) throw new Error("fake model: two forward passes at once");
-      if (released) throw new Error("fake model: the cache was released");
-      if (tokens.length === 0 || held.length + tokens.length > contextTokens)
-        throw new Error("fake model: no tokens, or too many");
+    copyBlock(from, to) {
+      blocks[to] = [...blockOf(from)];
+    },
+    clearBlock(block) {
+      blocks[block] = [];
+    },
+    async run({ kind, lines }) {
+      if (running) throw new Error("fake model: two passes at once");
+      if (lines.length === 0) throw new Error("fake model: nobody in a pass");
       running = true;
+      counts.passes++;
+      counts.widest = Math.max(counts.widest, lines.length);
       try {
-        counts.passes++;
-        counts.tokens += tokens.length;
-        shared.fill(NaN);
         if (options.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.delayMs));
         else await null;
-        for (let t = 0; t < tokens.length; t++) {
-          held.push(tokens[t]!);
-          if (!all && t < tokens.length - 1) continue;
-          const row = shared.subarray(all ? t * vocabSize : 0, (all ? t + 1 : 1) * vocabSize);
-          const answer = next(held);
-          if (typeof answer === "number") {
-            row.fill(0);
-            row[answer] = 30;
-          } else row.set(answer);
+        const rows: Float32Array[] = [];
+        const temperatures: number[] = [];
+        for (const { ids, start, table, wants, temperature } of lines) {
+          if (
+            ids.length === 0 ||
+            start + ids.length > contextTokens ||
+            (kind === "step" && (ids.length > 1 || start === 0))
+          )
+            throw new Error("fake model: no tokens, or too many");
+          counts.tokens += ids.length;
+          const held = Array.from({ length: start }, (_, at) => {
+            const id = blockOf(table[at >> 4])[at & 15];
+            if (id === undefined) throw new Error(`fake model: nothing at position ${at}`);
+            return id;
+          });
+          for (let t = 0; t < ids.length; t++) {
+            blockOf(table[(start + t) >> 4])[(start + t) & 15] = ids[t]!;
+            held.push(ids[t]!);
+            if (wants === "none" || (wants === "last" && t < ids.length - 1)) continue;
+            const answer = next(held);
+            const row = new Float32Array(vocabSize);
+            if (typeof answer === "number") row[answer] = 30;
+            else row.set(answer);
+            rows.push(row);
+            temperatures.push(temperature);
+          }
         }
+        const logits = new Float32Array(rows.length * vocabSize);
+        for (const [l, row] of rows.entries()) logits.set(row, l * vocabSize);
+        return scoresOf(logits, vocabSize, temperatures);
       } finally {
         running = false;
       }
-      return shared.subarray(0, (all ? tokens.length : 1) * vocabSize);
     },
   };
 }
@@ -147,9 +157,16 @@ export function scriptModel(
   }, options);
 }
 
+const engines = new WeakMap<LanguageModel, ModelEngine>();
+
+/** Sequences that a served model's engine has under way. */
+export const underWay = (model: LanguageModel): number => engines.get(model)?.status().active ?? 0;
+
 export function served(model: LanguageModel, options?: ModelEngineOptions): ServedModel {
+  const engine = new ModelEngine(model, options);
+  engines.set(model, engine);
   return {
-    engine: new ModelEngine(model, options),
+    engine,
     tokenizer: bytesTokenizer,
     info: {
       id: "fake",

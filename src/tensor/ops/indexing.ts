@@ -117,6 +117,22 @@ const addRows_: Primitive<null> = {
 export const addRows = (x_XD: Tensor, ids_n1: Tensor, rows_nD: Tensor): Tensor =>
   apply(addRows_, [x_XD, ids_n1, rows_nD], null)[0]!;
 
+const setRows_: Primitive<null> = {
+  name: "setRows",
+  infer: ([x, ids, rows]) => {
+    if (ids!.dtype !== "i64" || ids!.rank !== 2 || !sameShape(rows!.shape, [ids!.dim(0), x!.dim(1)]))
+      throw new ShapeError(
+        `${place("setRows")}: expected x_XD, i64 ids_n1 and rows_nD, got ${show(x!.shape)}, ${ids!.dtype}${show(ids!.shape)} and ${show(rows!.shape)}`,
+      );
+    return [{ dtype: x!.dtype, shape: [...x!.shape] }];
+  },
+  emit: (emitter, _, inputs) => emitter.node("ScatterND", inputs),
+};
+
+/** x_XD with rows_nD in the places that ids_n1 (i64) names, each at most once. No gradient. */
+export const setRows = (x_XD: Tensor, ids_n1: Tensor, rows_nD: Tensor): Tensor =>
+  apply(setRows_, [x_XD, ids_n1, rows_nD], null)[0]!;
+
 const topK_: Primitive<{ k: number; axis: number }> = {
   name: "topK",
   infer: ([x], { k, axis }) => {
@@ -199,4 +215,5 @@ export const all: Primitive[] = [
   iota_,
   takeRows_,
   addRows_,
+  setRows_,
 ];

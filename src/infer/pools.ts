@@ -1,0 +1,92 @@
+/** The memory of the cache: for every tensor of `cacheSpec` one pool of blocks of 16 positions, each [heads, 16, width]. */
+import type { CacheRows } from "../model/index.ts";
+import { f32, type HostTensor } from "../tensor/index.ts";
+import { BLOCK_TOKENS } from "./engine.ts";
+
+interface Pool extends CacheRows {
+  data: Float32Array;
+  /** [blocks · heads, 16 · width]: what a graph gathers from. */
+  tensor: HostTensor;
+  /** The last view that was asked for. */
+  view: HostTensor;
+}
+
+/** Pools of one capacity, which grows; block 0 is never written. */
+export class Pools {
+  readonly pools: readonly Pool[];
+  #blocks = 0;
+
+  constructor(spec: readonly CacheRows[]) {
+    const empty = f32([0], []);
+    this.pools = spec.map((rows) => ({ ...rows, data: new Float32Array(), tensor: empty, view: empty }));
+    this.reserve(1);
+  }
+
+  /** Bytes that one block takes in all pools. */
+  get blockBytes(): number {
+    return this.pools.reduce((sum, { heads, width }) => sum + 4 * heads * width * BLOCK_TOKENS, 0);
+  }
+
+  /** Makes room for so many blocks, those in use included. */
+  reserve(blocks: number): void {
+    if (blocks <= this.#blocks) return;
+    this.#blocks = blocks;
+    for (const pool of this.pools) {
+      const grown = new Float32Array(blocks * sizeOf(pool));
+      grown.set(pool.data);
+      pool.data = grown;
+      pool.tensor = f32([blocks * pool.heads, BLOCK_TOKENS * pool.width], grown);
+    }
+  }
+
+  /** Copies what a block holds to another. */
+  copy(from: number, to: number): void {
+    for (const pool of this.pools) {
+      const size = sizeOf(pool);
+      pool.data.copyWithin(to * size, from * size, (from + 1) * size);
+    }
+  }
+
+  /** Zeros, so that nobody reads what is not finite. */
+  clear(block: number): void {
+    for (const pool of this.pools) pool.data.fill(0, block * sizeOf(pool), (block + 1) * sizeOf(pool));
+  }
+
+  /** The first S positions from a block on as they lie, [1, S, width], of a pool without heads; undefined where the pool ends before. */
+  view(i: number, first: number, S: number): HostTensor | undefined {
+    const pool = this.pools[i];
+    if (pool === undefined || first + S / BLOCK_TOKENS > this.#blocks) return undefined;
+    const from = first * sizeOf(pool);
+    const { data, shape } = pool.view;
+    const same = data.buffer === pool.data.buffer && data.byteOffset === 4 * from && shape[1] === S;
+    if (!same) pool.view = f32([1, S, pool.width], pool.data.subarray(from, from + S * pool.width));
+    return pool.view;
+  }
+
+  /** Writes rows [·, heads, T, width] of line `b` for its first `count` tokens, at `start` and after, by its table. */
+  write(
+    i: number,
+    rows: Float32Array,
+    b: number,
+    T: number,
+    count: number,
+    start: number,
+    table: ArrayLike<number>,
+  ): void {
+    const pool = this.pools[i];
+    if (pool === undefined) return;
+    const { heads, width, data } = pool;
+    for (let t = 0; t < count; ) {
+      const at = (start + t) % BLOCK_TOKENS;
+      const run = Math.min(BLOCK_TOKENS - at, count - t);
+      const block = table[Math.floor((start + t) / BLOCK_TOKENS)] ?? 0;
+      for (let h = 0; h < heads; h++) {
+        const from = ((b * heads + h) * T + t) * width;
+        data.set(rows.subarray(from, from + run * width), ((block * heads + h) * BLOCK_TOKENS + at) * width);
+      }
+      t += run;
+    }
+  }
+}
+
+const sizeOf = ({ heads, width }: CacheRows): number => heads * width * BLOCK_TOKENS;

@@ -1,0 +1,89 @@
+/** What attention sees of the tokens before: rows kept in a cache, in sums that do not depend on who else is in the batch. */
+import {
+  add,
+  concat,
+  type Dim,
+  dimMul,
+  HIDDEN_SCORE,
+  iota,
+  lengthOf,
+  less,
+  lessEqual,
+  matmul,
+  mul,
+  reshape,
+  setRows,
+  softmax,
+  split,
+  type Tensor,
+  transpose,
+  where,
+} from "../tensor/index.ts";
+
+/**
+ * Rows that a cache holds, by `cacheSpec`: [B, S, width], or [B, J, S, width] of several heads. S is the longest sequence's
+ * length or more; what lies beyond a sequence's own positions may be any finite numbers.
+ */
+export interface Past {
+  rows: Tensor[];
+  /**
+   * step: one token after the past, MLA absorbed. alone: the same for a single sequence, to the bit. read: T tokens whose rows take
+   * their places among the past's, by position, MLA expanded; S reaches as far.
+   */
+  mode: "step" | "alone" | "read";
+  /** Added to scores, 0 or −10⁹: [B, 1, S] for a step (`pastMask`), [B, 1, T, S] for reading (`readMask`). */
+  mask: Tensor;
+  /** Where rows take their places when read, i64. */
+  places_BT: Tensor;
+  /** The weighted sum of rows is taken column by column: slower, but regrouped by no number of threads where rows are narrow. */
+  turned?: boolean;
+}
+
+/** A step's mask: of S positions, those below lengths_B (i64) are seen. */
+export function pastMask(lengths_B: Tensor, S: Dim): Tensor {
+  const lengths_B11 = reshape(lengths_B, [lengths_B.dim(0), 1, 1]);
+  return where(less(reshape(iota(S), [1, 1, S]), lengths_B11), 0, HIDDEN_SCORE);
+}
+
+/** Reading's mask: of S positions, a token sees those up to its own. */
+export function readMask(positions_BT: Tensor, S: Dim): Tensor {
+  const [B, T] = positions_BT.shape as [Dim, Dim];
+  return where(lessEqual(reshape(iota(S), [1, 1, 1, S]), reshape(positions_BT, [B, 1, T, 1])), 0, HIDDEN_SCORE);
+}
+
+/** past [B, (J,) S, R] with new rows [B, (J,) T, R] in their places. */
+export function placeRows(past: Tensor, rows: Tensor, places_BT: Tensor): Tensor {
+  const [B, T] = places_BT.shape as [Dim, Dim];
+  const J = past.rank === 4 ? past.dim(1) : 1;
+  const [S, R] = [past.dim(-2), past.dim(-1)];
+  const lines = dimMul(B, J);
+  const from = reshape(mul(iota(lines), lengthOf(S)), [B, J, 1]);
+  const places = reshape(add(from, reshape(places_BT, [B, 1, T])), [dimMul(lines, T), 1]);
+  const flat = setRows(reshape(past, [dimMul(lines, S), R]), places, reshape(rows, [dimMul(lines, T), R]));
+  return reshape(flat, past.shape);
+}
+
+/**
+ * Attention of one token over its past and itself: q [batch…, Y, R], keys and values as past [batch…, S, ·] and own [batch…, 1, ·]. Past rows are
+ * left operands of the scores, so that nothing but Y groups their sums; the token's own score stands after them all.
+ */
+export function stepAttention(
+  q: Tensor,
+  keys: { past: Tensor; own: Tensor },
+  values: { past: Tensor; own: Tensor },
+  scale: number,
+  { mask, turned }: Past,
+): Tensor {
+  const S = keys.past.dim(-2);
+  const swap = [...Array(q.rank - 2).keys(), q.rank - 1, q.rank - 2];
+  const scores = transpose(matmul(keys.past, q, { transB: true, alpha: scale }), swap);
+  const own = matmul(q, keys.own, { transB: true, alpha: scale });
+  const hidden = q.rank === 4 ? reshape(mask, [mask.dim(0), 1, 1, S]) : mask;
+  const p = softmax(concat([add(scores, hidden), own], -1));
+  const sizes = concat([lengthOf(S), lengthOf(1)], 0);
+  const [pPast, pOwn] = split(p, -1, sizes, [S, 1]) as [Tensor, Tensor];
+  const before = turned
+    ? transpose(matmul(values.past, pPast, { transA: true, transB: true }), swap)
+    : matmul(pPast, values.past);
+  return add(before, mul(pOwn, values.own));
+}
