@@ -14,7 +14,7 @@ export { type Broken, type Document, type Fault, type OnBroken, type ReadOptions
 export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 export { encodeDocument } from "./prepareUnit.ts";
-export { hashText, Random } from "./random.ts";
+export { hashText, permute, Random } from "./random.ts";
 export {
   checkIsText,
   type DataReport,

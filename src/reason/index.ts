@@ -1,5 +1,6 @@
 /** Teaching a model to reason: tasks, rewards by rule, the arithmetic of GRPO, statistics of samples. */
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
+export { type Checked, checkWorking } from "./countdown/working.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
 export {
   type Aggregation,
@@ -16,6 +17,7 @@ export {
   surrogate,
   tokenWeights,
 } from "./policy.ts";
+export { type Format, type Reward, type RewardOptions, Rewards } from "./rewards.ts";
 export {
   type Comparison,
   comparePaired,
@@ -39,6 +41,9 @@ export {
   splitOf,
   type Task,
   type TaskText,
+  type TextOptions,
   taskText,
 } from "./task.ts";
+export { openTask, TASK_NAMES } from "./tasks/named.ts";
+export type { OwnOptions } from "./tasks/own.ts";
 export { isLong, type Parted, partReply } from "./thought.ts";

@@ -14,8 +14,10 @@ const RL_SHARE = 0.3;
 
 /** One question. `data` is what its task needs to score a reply: plain JSON. */
 export interface Problem<Data = unknown> {
-  /** Hash of the content that makes it this problem and no other; its split follows from it. 16 hex digits. */
+  /** Hash of the content that makes it this problem and no other. 16 hex digits. */
   id: string;
+  /** Hash of what must not be divided between splits: the content, or the numbers of it whatever is asked of them. */
+  group: string;
   /** What is asked, the user's message last. */
   prompt: ChatMessage[];
   /** The right answer, or one of them, as people write it. */
@@ -74,15 +76,17 @@ export interface Task<Data = unknown> {
   /** Whether two answers to a problem are the same. */
   same(a: string, b: string): boolean;
   /** A right reply to learn from. */
-  solve?(problem: Problem<Data>, random: Random, form: Form): Solution;
+  solve?(problem: Problem<Data>, random: Random, form: Form): Solution | Promise<Solution>;
   baselines?(problems: readonly Problem<Data>[]): Baselines;
   close?(): Promise<void>;
 }
 
 /** What a problem is before its split is known. */
-export interface Draft<Data> extends Omit<Problem<Data>, "id"> {
-  /** What makes it this problem: parts that do not matter (names, order of a sum) are left out or sorted. */
+export interface Draft<Data> extends Omit<Problem<Data>, "id" | "group"> {
+  /** What makes it this problem. */
   content: unknown;
+  /** What decides its split: parts that do not matter (names, order of a sum) are left out or sorted. The content when left out. */
+  group?: unknown;
 }
 
 /** The hash of a content within a task's family: 16 hex digits of SHA-256. */
@@ -92,9 +96,9 @@ export const contentId = (family: string, content: unknown): string =>
     .digest("hex")
     .slice(0, 16);
 
-/** The one split in which a problem may appear. */
-export function splitOf(id: string): Split {
-  const place = Number.parseInt(id.slice(0, 8), 16) / 2 ** 32;
+/** The one split in which problems of a group may appear. */
+export function splitOf(group: string): Split {
+  const place = Number.parseInt(group.slice(0, 8), 16) / 2 ** 32;
   return place < TEST_SHARE ? "test" : place < TEST_SHARE + RL_SHARE ? "rl" : "train";
 }
 
@@ -110,9 +114,9 @@ export function drawProblem<Data>(
 ): Problem<Data> {
   const random = new Random(hashText(family), seed, SPLITS.indexOf(split), index);
   for (let draws = 0; draws < DRAWS_MAX; draws++) {
-    const { content, ...problem } = draft(random);
-    const id = contentId(family, content);
-    if (splitOf(id) === split) return { id, ...problem };
+    const { content, group: kept = content, ...problem } = draft(random);
+    const group = contentId(family, kept);
+    if (splitOf(group) === split) return { id: contentId(family, content), group, ...problem };
   }
   throw new DataError(
     `task ${family}: expected problems for "${split}", got none in ${DRAWS_MAX} draws; it has too few`,
@@ -120,8 +124,13 @@ export function drawProblem<Data>(
 }
 
 /** Up to `count` different problems of a split, in the order of its list; fewer when the task has no more. */
-export async function distinctProblems(task: Task, seed: number, split: Split, count: number): Promise<Problem[]> {
-  const found = new Map<string, Problem>();
+export async function distinctProblems<Data>(
+  task: Task<Data>,
+  seed: number,
+  split: Split,
+  count: number,
+): Promise<Problem<Data>[]> {
+  const found = new Map<string, Problem<Data>>();
   const most = Math.min(count, task.size?.(split) ?? count);
   for (let index = 0, misses = 0; found.size < most && misses < 1000 + count; index++) {
     const problem = await task.problem(seed, split, index);
@@ -149,7 +158,7 @@ export async function taskText(task: Task, index: number, options: TextOptions):
   if (!task.solve) throw new DataError(`task ${task.name}: has no solutions to train on; only RL can use it`);
   const problem = await task.problem(options.seed, "train", index);
   const random = new Random(hashText(task.name), options.seed, 0x7e47, index);
-  const { thought, answer } = task.solve(problem, random, random.chance(options.longShare) ? "long" : "short");
+  const { thought, answer } = await task.solve(problem, random, random.chance(options.longShare) ? "long" : "short");
   const content = thought === "" ? answer : `<think>${thought}</think>${answer}`;
   return { messages: [...problem.prompt, { role: "assistant", content }] };
 }

@@ -8,18 +8,24 @@ const LINE_CHARS = 400;
  * The last `\boxed{…}`, within the last `<answer>…</answer>` if there is one; else what follows `####`, or "answer is" / "answer:"; else the
  * last line, of which what follows the last `=`, or its last number if it says more. Undefined for a blank, or an empty box.
  */
-export function finalAnswer(said: string): string | undefined {
+export const finalAnswer = (said: string): string | undefined => {
+  const { answer, marked } = answerPart(said);
+  return blankToNone(marked ? answer : ofLine(answer));
+};
+
+/** The same place, as it is written: also the whole last line. `marked`: it stood in a box, tags or behind a mark. */
+export function answerPart(said: string): { answer: string; marked: boolean } {
   const text = said.slice(-LOOK_CHARS);
   const tag = text.lastIndexOf("<answer>");
   const tagged = tag < 0 ? undefined : text.slice(tag + "<answer>".length).split("</answer>")[0];
   const where = tagged ?? text;
   const box = lastBox(where);
-  if (box !== undefined) return blankToNone(box);
+  if (box !== undefined) return { answer: box.trim(), marked: true };
   const marked = lastMatch(where, /####|\banswer(?:\s{1,3}is\b|\s?:|\s?=):?/gi);
-  if (marked !== undefined && marked.trim() !== "") return blankToNone(sentence(marked));
-  if (tagged !== undefined) return blankToNone(tagged);
+  if (marked !== undefined && marked.trim() !== "") return { answer: sentence(marked), marked: true };
+  if (tagged !== undefined) return { answer: tagged.trim(), marked: true };
   const line = where.trim().split("\n").at(-1)?.slice(-LINE_CHARS) ?? "";
-  return blankToNone(ofLine(line.trim()));
+  return { answer: line.trim(), marked: false };
 }
 
 /** The rest of the line after the last place that matches. */

@@ -1,3 +1,3 @@
 /** Answers: found in a reply, and compared by value. */
-export { finalAnswer } from "./final.ts";
+export { answerPart, finalAnswer } from "./final.ts";
 export { sameAnswer } from "./same.ts";
