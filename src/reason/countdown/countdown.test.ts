@@ -129,15 +129,16 @@ it("workings: true facts apart from right answers", () => {
 });
 
 it("no fixed expression is right in over 5 %", async () => {
-  for (const [count, problems] of [
-    [3, 1000],
-    [4, 100],
+  const full = process.env["SUMBI_TEST"] === "full";
+  // of so few problems the best of 384 and of 15,360 expressions has luck besides: hence the room above 5 %
+  for (const [count, problems, most] of [
+    [3, full ? 4000 : 400, full ? 0.05 : 0.075],
+    [4, full ? 400 : 60, full ? 0.05 : 0.1],
   ] as const) {
     const task = countdown(count);
-    const list = await Promise.all(Array.from({ length: problems }, (_, i) => task.problem(7, "rl", i)));
+    const list = await Promise.all(Array.from({ length: problems }, (_, i) => task.problem(7, "train", i)));
     const { bestConstant, randomDraw } = task.baselines!(list);
-    // the best of 384 and of 15,360 expressions on so few problems, hence the room above 5 % for 4 numbers
-    expect(bestConstant.share).toBeLessThan(count === 3 ? 0.055 : 0.08);
+    expect(bestConstant.share).toBeLessThan(most);
     expect(randomDraw).toBeLessThan(count === 3 ? 0.03 : 0.005);
     expect(randomDraw).toBeGreaterThan(0);
   }

@@ -25,11 +25,13 @@ function orders(places: readonly number[]): number[][] {
   return places.flatMap((place, i) => orders(places.filter((_, j) => j !== i)).map((rest) => [place, ...rest]));
 }
 
-export function valueAt(shape: Shape, numbers: readonly number[]): number {
-  if (typeof shape === "number") return numbers[shape]!;
-  const [a, b] = [valueAt(shape.left, numbers), valueAt(shape.right, numbers)];
-  return shape.operator === "+" ? a + b : shape.operator === "-" ? a - b : shape.operator === "*" ? a * b : a / b;
-}
+const applied = (operator: Operator, a: number, b: number): number =>
+  operator === "+" ? a + b : operator === "-" ? a - b : operator === "*" ? a * b : a / b;
+
+export const valueAt = (shape: Shape, numbers: readonly number[]): number =>
+  typeof shape === "number"
+    ? numbers[shape]!
+    : applied(shape.operator, valueAt(shape.left, numbers), valueAt(shape.right, numbers));
 
 export const textOf = (shape: Shape): string =>
   typeof shape === "number" ? LETTERS[shape]! : `(${textOf(shape.left)}${shape.operator}${textOf(shape.right)})`;
@@ -50,11 +52,9 @@ export function kindsOf(n: number): Shape[] {
   return [...seen.values()];
 }
 
-/** What a form gives when every step on the way is whole and over 0, as in `stepsOf`; undefined when one is not. */
-export function wholeValueAt(shape: Shape, numbers: readonly number[]): number | undefined {
-  if (typeof shape === "number") return numbers[shape];
-  const [a, b] = [wholeValueAt(shape.left, numbers), wholeValueAt(shape.right, numbers)];
-  if (a === undefined || b === undefined) return undefined;
-  const value = valueAt({ operator: shape.operator, left: 0, right: 1 }, [a, b]);
-  return Number.isInteger(value) && value > 0 ? value : undefined;
+/** What a form gives when every step on the way is whole and over 0, as in `stepsOf`; NaN when one is not. */
+export function wholeValueAt(shape: Shape, numbers: readonly number[]): number {
+  if (typeof shape === "number") return numbers[shape]!;
+  const value = applied(shape.operator, wholeValueAt(shape.left, numbers), wholeValueAt(shape.right, numbers));
+  return Number.isInteger(value) && value > 0 ? value : Number.NaN;
 }

@@ -54,12 +54,12 @@ function draft(random: Random, count: 3 | 4): Draft<CountdownData> {
   kinds.set(count, all);
   for (;;) {
     const kind = random.pick(all);
+    const numbers = new Array<number>(count).fill(0);
     for (let tries = 0; tries < TRIES[count]; tries++) {
-      const numbers = Array.from({ length: count }, () => random.int(NUMBERS.least, NUMBERS.most));
-      if (new Set(numbers).size < count) continue;
-      const sorted = [...numbers].sort((a, b) => b - a);
+      for (let i = 0; i < count; i++) numbers[i] = random.int(NUMBERS.least, NUMBERS.most);
+      const sorted = numbers.toSorted((a, b) => b - a);
       const target = wholeValueAt(kind, sorted);
-      if (target === undefined || target < TARGETS.least || target > TARGETS.most) continue;
+      if (!(target >= TARGETS.least && target <= TARGETS.most) || new Set(numbers).size < count) continue;
       const alike = all.filter((other) => Math.abs(valueAt(other, sorted) - target) < 1e-9).length;
       if (!random.chance(1 / alike)) continue;
       const ways = reachable(numbers);

@@ -1,8 +1,7 @@
-/**
- * The same question answered with its working or at a glance: parity, sums, products. The working is laid out so that a tiny model can learn
- * it: a fixed number of operands, each restated where it is used, question and working advancing by the same stride, one digit a token
- * (docs/decisions/080).
- */
+/** The same question answered with its working or at a glance: parity, sums, products. */
+
+// The working is laid out so that a tiny model can learn it: a fixed number of operands, each restated where it is used, question and working
+// advancing by the same stride, one digit a token (docs/decisions/080).
 import { multiplyWorking, type Random } from "../../data/index.ts";
 import type { Task } from "../task.ts";
 import { answerTask, ask } from "./answerTask.ts";
