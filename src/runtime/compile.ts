@@ -1,7 +1,5 @@
 /** A graph compiled: an ONNX Runtime session with its provider, threads, constants and packed weights. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { RuntimeError, ShapeError } from "../errors.ts";
 import { DTYPES, type HostTensor } from "../tensor/index.ts";
 import { explainCompile, plain } from "./messages.ts";
@@ -88,7 +86,7 @@ function configure(name: string, native: Pointer, options: CompileOptions): void
   if (options.arena === false) call("DisableCpuMemArena", native);
   else if (options.arena !== "own") config["session.use_env_allocators"] = "1";
   if (options.disablePrepacking) config["session.disable_prepacking"] = "1";
-  if (options.constants) config["session.model_external_initializers_file_folder_path"] = constantsFolder();
+  if (options.constants) config["session.model_external_initializers_file_folder_path"] = CONSTANTS_FOLDER;
   for (const [key, value] of Object.entries({ ...config, ...options.config }))
     call("AddSessionConfigEntry", native, key, value);
   if (options.provider === "webgpu") {
@@ -147,16 +145,8 @@ function addConstants(
 }
 const SHOWN_BYTES = 4096;
 
-let folder: string | undefined;
-
 /**
- * A model's external initializers must lie in an existing file, though ours never reads them: this folder holds an
- * empty one named `constants`, the location that models with constants have to declare.
+ * A model's external initializers must lie in an existing file, though ours never reads them: this folder of the package holds an empty
+ * one named `constants`, the location that models with constants have to declare. One made for each process would outlive a killed one.
  */
-function constantsFolder(): string {
-  if (folder) return folder;
-  const made = mkdtempSync(join(tmpdir(), "sumbi-"));
-  process.on("exit", () => rmSync(made, { recursive: true, force: true }));
-  writeFileSync(join(made, "constants"), "");
-  return (folder = made);
-}
+const CONSTANTS_FOLDER = fileURLToPath(new URL("../../data", import.meta.url));

@@ -42,6 +42,7 @@ describe("the package", () => {
       "examples/train.mjs",
       "examples/plan-page/index.html",
       "data/README.md",
+      "data/constants",
       "data/moby-dick.json.br",
       "data/state-of-the-union.json.br",
     ])
