@@ -8,8 +8,6 @@ export default defineConfig(({ mode }) => ({
     maxWorkers: 2,
     // What a child process prints is read without colours: CI asks for them.
     env: { NO_COLOR: "1", ...(mode === "full" ? { SUMBI_TEST: "full" } : {}) },
-    // A browser and many processes share two cores there; what fails twice more has failed. A test that needed another try says so.
-    retry: process.env["CI"] ? 2 : 0,
     // Only a hang takes so long, also on one slow core that others use too.
     testTimeout: 600_000,
     hookTimeout: 600_000,

@@ -258,6 +258,21 @@ test("requests sent one behind the other are answered in order", async () => {
   expect(answer.json).toMatchObject({ object: "list" });
 });
 
+test("what is still sent of a refused request is dropped, however slowly it comes, and the next one on its connection is answered", async () => {
+  const keep = { Connection: "keep-alive" };
+  const start = "[".repeat(1000);
+  for (const path of [CHAT, "/nothing"]) {
+    const head = requestBytes("POST", path, start, { ...keep, "Content-Length": String(start.length + 8_000) });
+    const rest = new Array<string>(8).fill(" ".repeat(1000));
+    const answer = await raw(server.port, [head, ...rest, requestBytes("GET", "/health", "", keep), ""], {
+      gapMs: 100,
+      half: true,
+    });
+    expect([path, answer.statuses]).toEqual([path, [path === CHAT ? 400 : 404, 200]]);
+    expect(answer.headers["keep-alive"]).toBe("timeout=60");
+  }
+});
+
 test("a client that waits for leave to send is given it", async () => {
   const [head = "", body = ""] = requestBytes("POST", CHAT, ask("hi"), { Expect: "100-continue" }).split(
     /(?<=\r\n\r\n)/,

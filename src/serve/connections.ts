@@ -17,6 +17,10 @@ const LATER_PROBES_MS = 15_000;
 /** How long a refused client may take to read why. */
 const LINGER_MS = 1_000;
 
+/** What a client may still send of a request that is answered, and how long. */
+const DRAIN_BYTES = 2 ** 26;
+const DRAIN_MS = 30_000;
+
 interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
@@ -58,6 +62,9 @@ export function tendConnections(server: Server): void {
       cutOff(exchange);
     });
     response.once("close", () => void exchanges?.splice(exchanges.indexOf(exchange), 1));
+    response.once("finish", () => {
+      if (!request.readableEnded && !cut.has(request.socket)) drain(request);
+    });
   });
 
   // a client may close its half once it has sent all: it still waits for the answer (RFC 9112, 9.6)
@@ -109,6 +116,8 @@ export function tendConnections(server: Server): void {
     );
   });
 
+  // Node's five seconds are as long as clients keep one (httpx) or nearly (undici): their next request would meet its end
+  server.keepAliveTimeout = STALLED_MS;
   // idle for long: either we have nothing to say (it rests, or we compute), or the client does not read
   server.timeout = STALLED_MS;
   server.on("timeout", (socket: Socket) => {
@@ -133,6 +142,17 @@ function stillThere(exchanges: readonly Exchange[]): void {
     first.response.once("close", () => clearTimeout(timer));
   };
   ask(0);
+}
+
+/** Drops what a client still sends of a request that is answered, so that its next one is read; who sends on for long, or much, is cut off. */
+function drain(request: IncomingMessage): void {
+  const { socket } = request;
+  const end = (): void => socket.destroySoon();
+  const timer = setTimeout(end, DRAIN_MS).unref();
+  let dropped = 0;
+  request.on("data", (piece: Buffer) => void ((dropped += piece.length) > DRAIN_BYTES && end()));
+  for (const over of ["end", "close", "error"]) request.once(over, () => clearTimeout(timer));
+  request.resume();
 }
 
 /** Takes a request no further: what still comes is dropped before it is parsed, and the connection ends with the answer, once the client could read it. */

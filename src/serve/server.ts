@@ -31,6 +31,8 @@ export async function listen(app: Hono, options: ListenOptions): Promise<Running
   const { headersMs = 30_000 } = options;
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
+    // it would end a connection half a second after an answer, whatever is still being sent on it; connections.ts has patience
+    autoCleanupIncoming: false,
     errorHandler: (error) => unroutable(error),
   });
   const server = createServer(
