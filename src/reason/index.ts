@@ -2,6 +2,7 @@
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
 export { type Checked, checkWorking } from "./countdown/working.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
+export { mixture } from "./mixture.ts";
 export {
   type Aggregation,
   advantages,
@@ -46,4 +47,5 @@ export {
 } from "./task.ts";
 export { openTask, TASK_NAMES } from "./tasks/named.ts";
 export type { OwnOptions } from "./tasks/own.ts";
+export { writeTaskTexts } from "./texts.ts";
 export { isLong, type Parted, partReply } from "./thought.ts";

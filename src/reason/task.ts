@@ -29,6 +29,7 @@ export interface Problem<Data = unknown> {
 
 /** What a model said. */
 export interface Reply {
+  /** All that it said, `<think>` and `</think>` too; without the mark that ends it. */
   text: string;
   /** The prompt ended within an open thought: `text` begins inside it. */
   opened?: boolean;

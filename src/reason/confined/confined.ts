@@ -17,6 +17,8 @@ export interface ConfinedOptions {
   setup: unknown;
   /** Resident memory of the process. */
   memoryMiB: number;
+  /** What it prints is shown among this program's messages. */
+  prints?: boolean;
 }
 
 /** What a process is sent, and what it answers. */
@@ -60,8 +62,8 @@ export class Confined {
   }
 
   async #start(): Promise<Child> {
-    const { name, program, setup, memoryMiB } = this.options;
-    const child = new Child(program, memoryMiB);
+    const { name, setup } = this.options;
+    const child = new Child(this.options);
     void child.gone.then(() => {
       this.#child = undefined;
     });
@@ -82,7 +84,7 @@ class Child {
   #settle: ((outcome: Outcome<unknown>) => void) | undefined;
   #reason: { fault: Fault; message: string } | undefined;
 
-  constructor(program: string, memoryMiB: number) {
+  constructor({ program, memoryMiB, prints = false }: ConfinedOptions) {
     // compiled, or TypeScript when this file runs as such (tests, tsx)
     const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const loader =
@@ -91,7 +93,8 @@ class Child {
       execArgv: [`--max-old-space-size=${memoryMiB}`, ...loader],
       env: { ...process.env, NODE_OPTIONS: undefined, SUMBI_API_KEY: undefined, SUMBI_CONFINED_MIB: `${memoryMiB}` },
       serialization: "advanced",
-      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      // its standard output beside our messages; its standard error has only what V8 says when it runs out of memory
+      stdio: ["ignore", prints ? 2 : "ignore", "ignore", "ipc"],
     });
     this.#process.on("message", (answer: Answered) =>
       this.#settle?.("done" in answer ? { result: answer.done } : { fault: "threw", message: answer.failed }),

@@ -1,4 +1,5 @@
 /** The process in which a user's task runs. */
+import { Console } from "node:console";
 import { register } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Random } from "../../data/index.ts";
@@ -37,6 +38,9 @@ export type OwnJob =
   | { kind: "solve"; data: unknown; seed: number };
 
 const TOOLS = { finalAnswer, sameAnswer };
+
+// warnings of a module go where its other lines go
+globalThis.console = new Console(process.stdout, process.stdout);
 
 serveConfined(async ({ path, name }: { path: string; name: string }) => {
   // Node from 22.18 on reads TypeScript itself; under tsx it is read already

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
@@ -15,20 +15,10 @@ const module = (name: string, source: string): string => {
   return path;
 };
 
-// The ten lines of docs/reason.md.
-const REVERSE = `
-import type { Random } from "sumbi/data";
-interface Word { prompt: string; answer: string }
-export function problem(random: Random): Word {
-  const word = Array.from({ length: random.int(3, 6) }, () => random.pick([..."abcdefgh"])).join("");
-  return { prompt: \`Write \${word} backwards.\`, answer: [...word].reverse().join("") };
-}
-export function score(problem: Word, reply: { answer: string }): number {
-  return reply.answer.trim() === problem.answer ? 1 : 0;
-}
-`;
+const documented = readFileSync(new URL("../../../docs/reason.md", import.meta.url), "utf8");
+const REVERSE = /```ts\n([\s\S]*?)```/.exec(documented)?.[1] ?? "";
 
-it("a task of ten lines, in TypeScript", async () => {
+it("the task of ten lines in docs/reason.md", async () => {
   const task = await openTask(module("reverse.ts", REVERSE));
   expect(task.name).toBe("reverse");
   for (const split of SPLITS) {

@@ -30,6 +30,7 @@ export async function ownTask(path: string, options: OwnOptions = {}): Promise<T
     program: "ownChild",
     setup: { path: file, name: basename(path) },
     memoryMiB,
+    prints: true,
   });
   const { weights = { answer: 1 }, about, solves } = (await confined.begin()) as OwnAbout;
   const call = <Result>(job: OwnJob, millis: number): Promise<Outcome<Result>> => confined.call<Result>(job, millis);
