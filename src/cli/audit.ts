@@ -111,7 +111,7 @@ export function draw(report: AuditReport, width = 118): string {
     ({ kind, grade, id }) => kind === "sums" && grade === "ok" && id !== "goodput" && id !== "covered",
   );
   if (sums.length > 0) {
-    const best = sums.find(({ id }) => id === "steps") ?? sums.find(({ id }) => id.startsWith("wall")) ?? sums[0];
+    const best = sums.find(({ topic }) => topic === "steps") ?? sums.find(({ topic }) => topic === "wall") ?? sums[0];
     row(
       `${sums.length} sum${sums.length === 1 ? "" : "s"}`,
       `${sums.length === 1 ? "holds" : "hold"} to 1.5 %: ${best!.short}`,
@@ -141,32 +141,30 @@ export function draw(report: AuditReport, width = 118): string {
   if (money.ownership)
     row("buying the cluster", `${three(money.ownership.usd, usd)}   another way to pay, not an addition`);
   lines.push("");
-  row("left out", `${report.leftOut.map((what) => what.replace(" (it says so)", "")).join("; ")}.`);
+  row("left out", `${report.leftOut.map(({ what }) => what).join("; ")}.`);
   for (const { name, fits, likelihoodRatio } of report.alternatives)
     lines.push(`   ${name.padEnd(44)} fits the details ${fits} (${odds(likelihoodRatio)})`);
   return `${lines.join("\n")}\n`;
 }
 
-/** The first words of a check's title, to stand in the left column. */
-const label = ({ id, title }: Check): string => {
-  const known: Record<string, string> = {
-    goodput: "lost time",
-    covered: "counted",
-    peak: "peak",
-    kernels: "kernels",
-    pairs: "pairs",
-    layout: "layout",
-    memory: "memory",
-    prediction: "prediction",
-    peers: "other runs",
-    calendar: "calendar",
-    law: "law",
-  };
-  if (id.startsWith("rollouts-")) return "answers sampled";
-  if (id.startsWith("prediction-")) return "prediction";
-  if (id.startsWith("clock-")) return "longest answer";
-  return known[id] ?? (title.length > 19 ? `${title.slice(0, 18)}…` : title);
+/** Topics as the left column says them, where their titles are too long for it. */
+const LABELS: Partial<Record<Check["topic"], string>> = {
+  goodput: "lost time",
+  covered: "counted",
+  peak: "peak",
+  kernels: "kernels",
+  pairs: "pairs",
+  layout: "layout",
+  memory: "memory",
+  prediction: "prediction",
+  peers: "other runs",
+  rollouts: "answers sampled",
+  clock: "longest answer",
+  calendar: "calendar",
+  law: "law",
 };
+const label = ({ topic, title }: Check): string =>
+  LABELS[topic] ?? (title.length > 19 ? `${title.slice(0, 18)}…` : title);
 
 function wrap(text: string, width: number): string[] {
   const lines: string[] = [];

@@ -6,16 +6,16 @@ import {
   type Chip,
   type Currency,
   clusterOf,
-  distillPhases,
   energy,
   jobOf,
   type NamedModel,
   owned,
   PHASES,
-  type PhaseSpec,
+  type Phased,
   type PlanQuestion,
   type PlanResult,
   parseCurrency,
+  phasesOf,
   plan,
   planPhases,
   purchasePrice,
@@ -92,7 +92,7 @@ function run(model: string, options: PlanCommandOptions): string {
     );
   const law = legal === undefined ? undefined : placeOf("plan", options, legal);
   if (law !== undefined && options.chip === undefined) return runLegal(named, options, law, currency);
-  const phased = phasesOf(named);
+  const phased = phasesOf(named.name);
   const chip = loadChip(options.chip ?? named.preset?.chip ?? "h100");
   if (law !== undefined) checkLegal(chip, law);
   const only = named.name === "deepseek-r1" || (phased !== undefined && named.preset === undefined);
@@ -159,19 +159,6 @@ function asked(question: PlanQuestion): PlanResult {
   } finally {
     line.end();
   }
-}
-
-interface Phased {
-  gpus?: number;
-  speculation?: { acceptance: number; drafted: number };
-  phases: PhaseSpec[];
-}
-
-function phasesOf({ name }: NamedModel): Phased | undefined {
-  if (Object.hasOwn(PHASES, name)) return PHASES[name];
-  return name.startsWith("r1-distill") || name.startsWith("r1-0528")
-    ? { gpus: 64, phases: distillPhases() }
-    : undefined;
 }
 
 /** `sumbi plan r1`: a model whose own training is its phases alone. */

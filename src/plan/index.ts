@@ -23,11 +23,12 @@ export { nearest } from "./nearest.ts";
 export { type PhaseOptions, type PhaseResult, type PhaseSpec, type PhasesResult, planPhases } from "./phases.ts";
 export { type PlanOptions, plan, sensibleCounts } from "./plan.ts";
 export {
-  distillPhases,
   type NamedModel,
   PHASES,
+  type Phased,
   PLAN_PRESETS,
   type PlanPreset,
+  phasesOf,
   planModel,
   planModelNames,
 } from "./presets.ts";

@@ -281,9 +281,30 @@ export const PHASES: Record<
 };
 
 /** A distill's only training: SFT on the 800K answers that R1 wrote. */
-export const distillPhases = (): PhaseSpec[] => [
-  { kind: "sft", name: "distillation", samples: 804_745, meanTokens: 5355, epochs: 2, sources: [r1] },
+const DISTILLATION: Phased = {
+  gpus: 64,
+  phases: [{ kind: "sft", name: "distillation", samples: 804_745, meanTokens: 5355, epochs: 2, sources: [r1] }],
+};
+const DISTILLS: readonly string[] = [
+  "r1-distill-qwen-1.5b",
+  "r1-distill-qwen-7b",
+  "r1-distill-qwen-14b",
+  "r1-distill-qwen-32b",
+  "r1-distill-llama-8b",
+  "r1-distill-llama-70b",
+  "r1-0528-qwen3-8b",
 ];
+
+/** What is known of a model's training in phases. */
+export interface Phased {
+  gpus?: number;
+  speculation?: { acceptance: number; drafted: number };
+  phases: PhaseSpec[];
+}
+
+/** The phases of a published model's training, of R1's distills too; undefined where none are known. */
+export const phasesOf = (name: string): Phased | undefined =>
+  Object.hasOwn(PHASES, name) ? PHASES[name] : DISTILLS.includes(name) ? DISTILLATION : undefined;
 
 /** Short names people type. */
 const ALIASES: Record<string, string> = {

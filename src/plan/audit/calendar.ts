@@ -22,6 +22,7 @@ export function checkCalendar(subject: Subject): Check[] {
   return [
     {
       id: "calendar",
+      topic: "calendar",
       kind: "calendar",
       title: "days on the calendar",
       grade: room < 0 ? "broken" : gradeUpTo(days / room, { ok: 0.7, aggressive: 0.95, unshown: 1.05 }),

@@ -23,6 +23,7 @@ export function checkLaw(subject: Subject, obtainable: Obtainable): Check[] {
   if (!claim.seat) return [];
   const base = {
     id: "law",
+    topic: "law",
     kind: "law",
     title: "lawfulness of the chips",
     numbers: {},

@@ -147,7 +147,10 @@ export function auditMarkdown(report: AuditReport, command?: string): string {
       ),
     );
   }
-  parts.push("## What it leaves out", report.leftOut.map((what) => `- ${what}`).join("\n"));
+  parts.push(
+    "## What it leaves out",
+    report.leftOut.map(({ what, said }) => `- ${what}${said ? " (it says so)" : ""}`).join("\n"),
+  );
   parts.push(
     table(
       ["line", "10 % · 50 % · 90 %", "how", ""],

@@ -195,6 +195,7 @@ export function checkPeers(subject: Subject): Check[] {
     return [
       {
         id: "peers",
+        topic: "peers",
         kind: "peers",
         title: "speed beside other runs",
         grade: "unknown",
@@ -212,6 +213,7 @@ export function checkPeers(subject: Subject): Check[] {
   return [
     {
       id: "peers",
+      topic: "peers",
       kind: "peers",
       title: "speed beside other runs",
       grade: gradeUpTo(faster, PEER_LIMITS, "unshown"),

@@ -34,6 +34,7 @@ export function checkPeak(subject: Subject): Check[] {
     return [
       {
         id: "peak",
+        topic: "peak",
         kind: "physics",
         title: "work against the chip's peak",
         grade: "unknown",
@@ -54,6 +55,7 @@ export function checkPeak(subject: Subject): Check[] {
   return [
     {
       id: "peak",
+      topic: "peak",
       kind: "physics",
       title: "work against the chip's peak",
       grade: gradeUpTo(share, PEAK_LIMITS),
@@ -90,6 +92,7 @@ export function checkKernels(subject: Subject): Check[] {
   return [
     {
       id: "kernels",
+      topic: "kernels",
       kind: "physics",
       title: "step against its own kernels",
       grade: used > 1.02 ? "broken" : used > 0.95 ? "unshown" : "ok",
@@ -118,6 +121,7 @@ export function checkPairs(subject: Subject): Check[] {
   return [
     {
       id: "pairs",
+      topic: "pairs",
       kind: "physics",
       title: "pairs in a step against the schedule",
       grade: pairs < 0.98 * least ? "broken" : pairs > 1.3 * most ? "aggressive" : "ok",
@@ -177,6 +181,7 @@ export function checkLayout(subject: Subject): Check[] {
   return [
     {
       id: "layout",
+      topic: "layout",
       kind: "physics",
       title: "batch and layout",
       grade: faults.length > 0 ? "broken" : "ok",
@@ -200,6 +205,7 @@ export function checkMemory(subject: Subject, memory: MemoryBytes | undefined): 
     return [
       {
         id: "memory",
+        topic: "memory",
         kind: "physics",
         title: "memory",
         grade: "broken",
@@ -215,6 +221,7 @@ export function checkMemory(subject: Subject, memory: MemoryBytes | undefined): 
   return [
     {
       id: "memory",
+      topic: "memory",
       kind: "physics",
       title: "memory",
       grade: gradeUpTo(share, { ok: 1, unshown: 1.2 }),

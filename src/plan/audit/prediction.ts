@@ -37,6 +37,7 @@ export function checkPrediction(subject: Subject, prediction: Prediction | undef
   return [
     {
       id: "prediction",
+      topic: "prediction",
       kind: "prediction",
       title: "hours beside the prediction",
       grade,

@@ -2,7 +2,7 @@
 import { owned, PROGRAMME_MULTIPLE } from "../money.ts";
 import type { Chip, Source } from "../types.ts";
 import { count, percent, trim, usd, whole } from "./figures.ts";
-import type { AuditReport, Band, MoneyLine } from "./report.ts";
+import type { AuditReport, Band, LeftOut, MoneyLine } from "./report.ts";
 import type { Subject } from "./subject.ts";
 
 /** How many times the final run's compute a whole programme took, where somebody measured or disclosed it. */
@@ -173,19 +173,17 @@ function ownership(chip: Chip, gpus: number, gpuHours: number, price: PurchaseBa
 }
 
 /** What no sum of the claim contains, whether or not it says so. */
-export function leftOut(subject: Subject): string[] {
-  const { claim } = subject;
-  const said = claim.excludes.map((what) => `${what} (it says so)`);
+export function leftOut({ claim }: Subject): LeftOut[] {
   const stands = claim.standsOn.map(
     ({ what, gpuHours, usd: money }) =>
       `${what}${gpuHours ? `: ${count(gpuHours)} GPU-hours` : ""}${money ? `, ${usd(money)}` : ""}`,
   );
+  const unsaid = (what: string): LeftOut => ({ what, said: false });
   return [
-    ...stands,
-    ...said,
-    "failed and restarted runs",
-    "data",
-    "staff",
-    "buying the hardware (its hours are priced as rented)",
+    ...stands.map(unsaid),
+    ...claim.excludes.map((what) => ({ what, said: true })),
+    ...["failed and restarted runs", "data", "staff", "buying the hardware (its hours are priced as rented)"].map(
+      unsaid,
+    ),
   ];
 }

@@ -71,6 +71,7 @@ export function checkRollouts(subject: Subject): Check[] {
     const limit = SERVED.perUser * MTP_SPEEDUP;
     return [
       {
+        topic: "rollouts",
         id: `rollouts-${r.phase}`,
         kind: "physics",
         title: `${r.phase}: answers against the hours`,
@@ -81,6 +82,7 @@ export function checkRollouts(subject: Subject): Check[] {
         sources: [serving],
       },
       {
+        topic: "clock",
         id: `clock-${r.phase}`,
         kind: "physics",
         title: `${r.phase}: longest answer against a round`,
@@ -109,6 +111,7 @@ export function checkAnswers(subject: Subject, predictions: AnswersPrediction[])
     const below = Math.log(p50 / stated) / (Math.log(p90 / p10) / 2.5632);
     const where = stated < p10 ? "below" : stated > p90 ? "above" : "inside";
     return {
+      topic: "prediction",
       id: `prediction-${phase}`,
       kind: "prediction",
       title: `${phase}: hours beside the prediction`,

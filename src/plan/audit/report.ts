@@ -13,11 +13,46 @@ export const VERDICTS = {
   broken: "does not add up",
 } as const;
 
+/** What is checked. */
+export type Topic =
+  | "phases-sum"
+  | "price"
+  | "dollars-sum"
+  | "wall"
+  | "per-trillion"
+  | "days"
+  | "steps"
+  | "step-parts"
+  | "rate"
+  | "flops"
+  | "mfu"
+  | "goodput"
+  | "covered"
+  | "peak"
+  | "kernels"
+  | "pairs"
+  | "layout"
+  | "memory"
+  | "prediction"
+  | "peers"
+  | "rollouts"
+  | "clock"
+  | "calendar"
+  | "law";
+
+/** Something that no sum of the claim contains; `said` where the claim itself says so. */
+export interface LeftOut {
+  what: string;
+  said: boolean;
+}
+
 export type CheckKind = "sums" | "physics" | "peers" | "prediction" | "calendar" | "law" | "price";
 
 /** One thing that was worked out again. */
 export interface Check {
+  /** The topic, with the phase where it is checked of one. */
   id: string;
+  topic: Topic;
   kind: CheckKind;
   title: string;
   /** "unknown": the claim does not say enough. Such a check counts neither way. */
@@ -119,6 +154,6 @@ export interface AuditReport {
     ownership?: MoneyLine;
     multiples: { what: string; times: number; source: Source }[];
   };
-  leftOut: string[];
+  leftOut: LeftOut[];
   sources: Source[];
 }

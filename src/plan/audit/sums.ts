@@ -1,7 +1,7 @@
 /** Checks of an audit: whether a claim's own numbers agree with each other. */
 import { GOODPUT_SOURCES } from "../goodput.ts";
 import { count, gradeUpTo, percent, signed, trim, usd, whole } from "./figures.ts";
-import type { Check, Grade } from "./report.ts";
+import type { Check, Grade, Topic } from "./report.ts";
 import { type Subject, stepsOf } from "./subject.ts";
 
 /**
@@ -13,7 +13,7 @@ export const SUM_LIMITS = { ok: 0.015, aggressive: 0.05, unshown: 0.15 } as cons
 const gradeOf = (worked: number, stated: number): Grade => gradeUpTo(Math.abs(worked / stated - 1), SUM_LIMITS);
 
 function compare(
-  id: string,
+  of: Topic | { topic: Topic; part: string | number },
   title: string,
   worked: number,
   stated: number,
@@ -22,8 +22,10 @@ function compare(
   subject: Subject,
 ): Check {
   const off = worked / stated - 1;
+  const topic = typeof of === "string" ? of : of.topic;
   return {
-    id,
+    id: typeof of === "string" ? of : `${of.topic}-${of.part}`,
+    topic,
     kind: "sums",
     title,
     grade: gradeOf(worked, stated),
@@ -93,7 +95,7 @@ export function checkSums(subject: Subject): Check[] {
     if (wall !== undefined && phase.gpuHours !== undefined && gpus !== undefined)
       checks.push(
         compare(
-          `wall-${i}`,
+          { topic: "wall", part: i },
           `${phase.name}: wall time × GPUs`,
           wall * gpus,
           phase.gpuHours,
@@ -184,7 +186,8 @@ export function checkSums(subject: Subject): Check[] {
         ),
       );
     const flops = (
-      id: string,
+      topic: "flops" | "mfu",
+      part: "causal" | "full",
       what: string,
       work: number,
       said: number | undefined,
@@ -194,7 +197,7 @@ export function checkSums(subject: Subject): Check[] {
       if (said !== undefined)
         checks.push(
           compare(
-            id,
+            { topic, part },
             `FLOPs, ${what}`,
             work / seconds / scale,
             said,
@@ -205,10 +208,26 @@ export function checkSums(subject: Subject): Check[] {
         );
     };
     const tera = (n: number) => `${trim(n / 1e12)} TFLOP/s`;
-    flops("flops-causal", "causal", pretrain.causal, stated.flopsPerSecCausal, 1, tera);
-    flops("flops-full", "whole attention square", pretrain.full, stated.flopsPerSecFull, 1, tera);
-    flops("mfu-causal", "causal, of the BF16 peak", pretrain.causal, stated.mfuCausal, chip.bf16FlopsPerSec, percent);
-    flops("mfu-full", "whole square, of the BF16 peak", pretrain.full, stated.mfuFull, chip.bf16FlopsPerSec, percent);
+    flops("flops", "causal", "causal", pretrain.causal, stated.flopsPerSecCausal, 1, tera);
+    flops("flops", "full", "whole attention square", pretrain.full, stated.flopsPerSecFull, 1, tera);
+    flops(
+      "mfu",
+      "causal",
+      "causal, of the BF16 peak",
+      pretrain.causal,
+      stated.mfuCausal,
+      chip.bf16FlopsPerSec,
+      percent,
+    );
+    flops(
+      "mfu",
+      "full",
+      "whole square, of the BF16 peak",
+      pretrain.full,
+      stated.mfuFull,
+      chip.bf16FlopsPerSec,
+      percent,
+    );
   }
   return checks;
 }
@@ -223,6 +242,7 @@ export function checkGoodput(subject: Subject): Check[] {
   return [
     {
       id: "goodput",
+      topic: "goodput",
       kind: "sums",
       title: "lost time",
       grade: none ? "aggressive" : "ok",
@@ -259,6 +279,7 @@ export function checkCovered(subject: Subject): Check[] {
   return [
     {
       id: "covered",
+      topic: "covered",
       kind: "sums",
       title: "share of the hours that can be counted",
       grade: share >= 0.6 ? "ok" : share >= 0.3 ? "aggressive" : "unshown",

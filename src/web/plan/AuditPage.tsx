@@ -366,8 +366,11 @@ function Report({ report }: { report: AuditReport }) {
         <section class="card">
           <h2>What the claim leaves out</h2>
           <ul>
-            {report.leftOut.map((item) => (
-              <li key={item}>{item}</li>
+            {report.leftOut.map(({ what, said }) => (
+              <li key={what}>
+                {what}
+                {said && " (it says so)"}
+              </li>
             ))}
           </ul>
           {cash.multiples.length > 0 && (
