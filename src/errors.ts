@@ -14,6 +14,18 @@ export class ShapeError extends SumbiError {}
 /** A config.json, recipe or option that cannot be used. */
 export class ConfigError extends SumbiError {}
 
+/** All that is wrong with one config.json or the like, fault by fault: `field: expected …, got …`. */
+export class FaultsError extends ConfigError {
+  constructor(
+    where: string,
+    readonly faults: readonly string[],
+  ) {
+    super(
+      faults.length === 1 ? `${where}: ${faults[0]}` : `${where}: ${faults.length} faults\n  ${faults.join("\n  ")}`,
+    );
+  }
+}
+
 /** A checkpoint folder or weight file that is broken, hostile or incomplete; names the file and the tensor. */
 export class CheckpointError extends SumbiError {}
 

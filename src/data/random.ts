@@ -1,4 +1,5 @@
-/** Small deterministic hashes and a permutation: everything random about data comes from these, never from Math.random. */
+/** Small deterministic hashes and a permutation: everything random about data comes from these, never from Math.random. Shards and resumed runs depend on their bits. */
+import { fnv1a } from "../random.ts";
 
 /** A 32-bit mix of two 32-bit numbers; any bit of either changes about half of the result's. */
 export function mix(a: number, b: number): number {
@@ -8,12 +9,8 @@ export function mix(a: number, b: number): number {
   return (h ^ (h >>> 16)) >>> 0;
 }
 
-/** A 32-bit hash of a text (FNV-1a over UTF-16 units, mixed at the end). The same on every machine. */
-export function hashText(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return mix(h >>> 0, text.length);
-}
+/** A 32-bit hash of a text. The same on every machine. */
+export const hashText = (text: string): number => mix(fnv1a(text), text.length);
 
 /** A stream of numbers from a seed and any further keys. */
 export class Random {

@@ -1,26 +1,16 @@
 /** Uniform random numbers from a seed, for sampling. */
+import { splitmix32 } from "../random.ts";
 
 /** A deterministic stream of uniform numbers in [0, 1). */
 export type Random = () => number;
-
-/** splitmix32: spreads a 32-bit state over all its bits. */
-function splitmix(state: number): () => number {
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let z = state;
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    return (z ^ (z >>> 15)) >>> 0;
-  };
-}
 
 /**
  * xoshiro128** (Blackman and Vigna, arXiv:1805.01407), state filled by splitmix32 from all bits of the seed.
  * The same seed gives the same numbers on every machine. Not for secrets.
  */
 export function random(seed: number): Random {
-  const low = splitmix(seed | 0);
-  const high = splitmix(Math.floor(seed / 2 ** 32) | 0);
+  const low = splitmix32(seed | 0);
+  const high = splitmix32(Math.floor(seed / 2 ** 32) | 0);
   let a = low() ^ high();
   let b = low() ^ Math.imul(high(), 3);
   let c = low() ^ Math.imul(high(), 5);

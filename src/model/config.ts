@@ -1,5 +1,5 @@
 /** config.json as Sumbi understands it, and the few questions that everybody asks of it. */
-import { ConfigError } from "../errors.ts";
+import { ConfigError, FaultsError } from "../errors.ts";
 import { briefJson } from "../json.ts";
 import { type GroupedConfig, isLatent, type LatentConfig, type ModelConfig } from "./configTypes.ts";
 import { FIELD_ALIASES, type ModelType, SCHEMAS, SIZES, TYPE_ALIASES } from "./fields.ts";
@@ -52,9 +52,9 @@ export function parseConfig(json: unknown, where = "config.json", { sizes }: Par
   const raw = json as Record<string, unknown>;
   const named = typeof raw.model_type === "string" ? (TYPE_ALIASES[raw.model_type] ?? raw.model_type) : raw.model_type;
   if (typeof named !== "string" || !Object.hasOwn(SCHEMAS, named))
-    throw new ConfigError(
-      `${where}: model_type: expected one of ${MODEL_TYPES.join(", ")}, got ${show(raw.model_type)}`,
-    );
+    throw new FaultsError(where, [
+      `model_type: expected one of ${MODEL_TYPES.join(", ")}, got ${show(raw.model_type)}`,
+    ]);
   const type = named as ModelType;
 
   const faults: string[] = [];
@@ -84,9 +84,7 @@ export function parseConfig(json: unknown, where = "config.json", { sizes }: Par
     crossCheck(config, raw, fault);
     if (faults.length === 0) return config;
   }
-  throw new ConfigError(
-    faults.length === 1 ? `${where}: ${faults[0]}` : `${where}: ${faults.length} faults\n  ${faults.join("\n  ")}`,
-  );
+  throw new FaultsError(where, faults);
 }
 
 /** The fields under the names that the schemas know; a field that is there under both names must say the same. */

@@ -21,11 +21,15 @@ export async function compile(onnx: Uint8Array, options: CompileOptions = {}): P
   try {
     return await createSession(name, onnx, options, SHOWN_BYTES);
   } catch (error) {
-    // Graph optimization wanted to compute with a large constant: once more, with all of them in its sight.
-    if (!/cannot compile: .*External initializer: .* out of bounds/s.test((error as Error).message)) throw error;
+    if (!(error instanceof UnseenConstantError)) throw error;
     return createSession(name, onnx, options, Infinity);
   }
 }
+
+/** Graph optimization wanted to compute with a constant that it was not shown: it takes another try, with all of them in its sight. */
+class UnseenConstantError extends RuntimeError {}
+/** How ONNX Runtime says that. */
+const UNSEEN = /External initializer: .* out of bounds/s;
 
 async function createSession(
   name: string,
@@ -54,7 +58,11 @@ async function createSession(
           out,
         )
       : callAsync("CreateSessionFromArray", environment, onnx, onnx.length, native, out));
-    check(status, (message) => explainCompile(name, message, onnx));
+    check(status, (message) => {
+      const says = explainCompile(name, message, onnx);
+      if (UNSEEN.test(message) && shownBytes < Infinity) throw new UnseenConstantError(says);
+      return says;
+    });
     return (session = new Session(name, out[0]!, values, { ...constants }, options.packed));
   } finally {
     ort().ReleaseSessionOptions(native);

@@ -1,6 +1,6 @@
 /** The recipe of a training run: its fields, all faults at once, settings, phases. */
 import { z } from "zod";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, FaultsError } from "../errors.ts";
 import { JSON_DEPTH, JsonBoundError, parseJson } from "../json.ts";
 import { type ModelConfig, parseConfig } from "../model/index.ts";
 import { divisorUpTo, pretrainingSteps } from "./ramp.ts";
@@ -200,11 +200,8 @@ function modelFaults(model: Record<string, unknown>): string[] {
     parseConfig(model, "model", { sizes: "stated" });
     return [];
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const lines = error.message.split("\n");
-    return lines.length === 1
-      ? [error.message.replace(/^model: /, "model.")]
-      : lines.slice(1).map((line) => `model.${line.trim()}`);
+    if (!(error instanceof FaultsError)) throw error;
+    return error.faults.map((fault) => `model.${fault}`);
   }
 }
 

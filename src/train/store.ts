@@ -1,6 +1,7 @@
 /** The parameters, gradients and moments of a training run, each in one flat array. */
 import { ConfigError } from "../errors.ts";
 import { listParameters } from "../model/index.ts";
+import { fnv1a, splitmix32 } from "../random.ts";
 import { f32, type HostTensor, sizeOf } from "../tensor/index.ts";
 import type { Phase } from "./recipe.ts";
 
@@ -112,7 +113,7 @@ export class ParameterStore {
     for (const key of this.views.keys()) {
       const { data, shape } = this.parameter(key);
       if (shape.length !== 2) data.fill(/bias$/.test(key) ? 0 : 1);
-      else fillNormal(data, std, hash(`${seed}/${key}`));
+      else fillNormal(data, std, fnv1a(`${seed}/${key}`));
     }
     this.changed();
   }
@@ -132,23 +133,10 @@ export function storeOf(
   );
 }
 
-/** FNV-1a of a text, 32 bits. */
-function hash(text: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
-  return h >>> 0;
-}
-
-/** Box–Muller over a counter hashed by splitmix-like mixing: the same values on every machine. */
+/** Box–Muller over splitmix32: the same values on every machine. */
 function fillNormal(data: Float32Array, std: number, seed: number): void {
-  let state = seed;
-  const uniform = () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let z = state;
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
-  };
+  const next = splitmix32(seed);
+  const uniform = () => next() / 2 ** 32;
   for (let i = 0; i < data.length; i += 2) {
     const radius = std * Math.sqrt(-2 * Math.log(1 - uniform()));
     const angle = 2 * Math.PI * uniform();
