@@ -157,14 +157,15 @@ export function toFault(status: number, body: unknown): Fault {
 /** Sends a request with the key, if there is one; throws Fault for every answer that is not well. */
 export async function send(path: string, init: RequestInit): Promise<Response> {
   let response: Response;
+  const headers = withKey(init.headers);
   try {
-    response = await fetch(path, { ...init, headers: withKey(init.headers) });
+    response = await fetch(path, { ...init, headers });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Fault("unreachable", "The server cannot be reached. Is it still running?");
   }
   if (response.ok) return response;
-  if (response.status === 401) keyRefused();
+  if (response.status === 401) keyRefused(headers);
   const text = await response.text().catch(() => "");
   let body: unknown = null;
   try {

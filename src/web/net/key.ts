@@ -26,8 +26,9 @@ export function withKey(headers: HeadersInit = {}): Headers {
   return all;
 }
 
-/** The server refused a request for want of a key, or for a wrong one. */
-export function keyRefused(): void {
+/** The server refused a request with these headers for want of a key, or for a wrong one. One that was sent before the present key says nothing of it. */
+export function keyRefused(sent: Headers): void {
+  if (sent.get("authorization") !== withKey().get("authorization")) return;
   if (asking.get() === "no") asking.set(key === "" ? "first" : "again");
 }
 

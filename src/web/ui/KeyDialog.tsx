@@ -18,7 +18,10 @@ export function KeyDialog() {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          setOdd(!enterKey(text.trim()));
+          const taken = enterKey(text.trim());
+          setOdd(!taken);
+          // the answer may come before this dialog is gone
+          if (taken) setText("");
         }}
       >
         <p>
