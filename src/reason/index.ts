@@ -1,6 +1,6 @@
 /** Teaching a model to reason: tasks, rewards by rule, the arithmetic of GRPO, statistics of samples. */
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
-export { type Checked, checkWorking } from "./countdown/working.ts";
+export { type Checked, checkWorking, type SelfCorrection, selfCorrection } from "./countdown/working.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
 export { mixture } from "./mixture.ts";
 export {

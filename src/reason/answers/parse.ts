@@ -25,7 +25,7 @@ export const LENGTH_MAX = 1000;
 const DEPTH_MAX = 40;
 const NODES_MAX = 400;
 
-const FUNCTIONS = new Set(["sin", "cos", "tan", "arcsin", "arccos", "arctan", "ln", "log", "exp"]);
+const FUNCTIONS = new Set("sin cos tan cot sec csc arcsin arccos arctan ln log exp".split(" "));
 const GREEK = /^(alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|rho|tau|epsilon|varepsilon|varphi)$/;
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
@@ -49,6 +49,7 @@ export function namesIn(node: Node, found = new Set<string>()): Set<string> {
 export function plain(text: string): string {
   return text
     .replace(/^\s*\$((?:[^$\\]|\\.)*)\$\s*\.?\s*$/s, "$1")
+    .replace(/\\begin\{([pbvBV]?)matrix\}(.*?)\\end\{\1matrix\}/gs, (_, __, cells: string) => matrix(cells))
     .replace(/(\d)\\,(?=\d{3}(?!\d))/g, "$1\u2063")
     .replace(/[\u2212\u2013]/g, "-")
     .replace(/[×·⋅∗]|\\(?:times|cdot|ast)(?![a-z])/g, "*")
@@ -61,6 +62,8 @@ export function plain(text: string): string {
     .replace(/\\[,;: ]|\\q?quad(?![a-z])|~|[\u00a0\u2009\u202f]/g, " ")
     .replace(/\^\s*(?:\{\s*)?(?:\\circ|°)(?:\s*\})?|°|\\degree(?![a-z])/g, "\\text{degrees}")
     .replace(/\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\s*\{/g, "\\text{")
+    .replace(/\^\s*\{?\s*\\text\{\s*(?:st|nd|rd|th)\s*\}\}?|(?<=\d)(?:st|nd|rd|th)\b/g, "")
+    .replace(/\\[lr]vert(?![A-Za-z])/g, "|")
     .replace(/\\(?:dollar|\$)/g, "$")
     .replace(/\*\*/g, "^")
     .trim()
@@ -68,10 +71,20 @@ export function plain(text: string): string {
     .trim();
 }
 
+/** A matrix as rows of its rows; a single column `(a, b)`, a single row `[a, b]`. */
+function matrix(cells: string): string {
+  const rows = cells.split("\\\\").filter((row) => row.trim() !== "");
+  const lists = rows.map((row) => row.split("&").join(","));
+  if (rows.length === 1) return `[${lists[0]}]`;
+  return rows.every((row) => !row.includes("&"))
+    ? `(${lists.join(",")})`
+    : `(${lists.map((row) => `(${row})`).join(",")})`;
+}
+
 type Token = { kind: "number" | "word" | "text" | "sign"; text: string; spaced: boolean };
 
 const TOKEN =
-  /(?<number>(?:\d+(?:\u2063\d{3})+|\d+)(?:\.\d+)?|\.\d+)|\\text\{(?<text>[^{}]*)\}|\\(?<command>[A-Za-z]+|[{}%])|(?<word>[A-Za-z]+)|(?<sign>[-+*/^_=(){}[\],;!%|<>∞√π∪±$])/y;
+  /(?<number>(?:\d+(?:\u2063\d{3})+|\d+)(?:\.\d+)?|\.\d+)|\\text\{(?<text>[^{}]*)\}|\\(?<command>[A-Za-z]+|[{}%])|(?<word>[A-Za-z]+)|(?<sign>[-+*/^_=(){}[\],;!%|<>∞√π∪±∈$])/y;
 
 /** A comma between digits that makes thousands: groups of exactly three, nothing but digits around. */
 const THOUSANDS = /(?<![\d.,\u2063])\d{1,3}(?:,\d{3})+(?![\d,])/g;
@@ -110,9 +123,10 @@ function numberTokens(text: string, spaced: boolean, before: Token | undefined):
 }
 
 function commandToken(command: string, spaced: boolean): Token {
-  const sign = { pi: "π", infty: "∞", cup: "∪", pm: "±", lbrace: "\\{", rbrace: "\\}" }[command];
+  const sign = { pi: "π", infty: "∞", cup: "∪", pm: "±", in: "∈", lbrace: "\\{", rbrace: "\\}" }[command];
   if (sign !== undefined) return { kind: "sign", text: sign, spaced };
-  if (["frac", "sqrt", "boxed", "fbox"].includes(command)) return { kind: "sign", text: `\\${command}`, spaced };
+  if (["frac", "binom", "sqrt", "boxed", "fbox"].includes(command))
+    return { kind: "sign", text: `\\${command}`, spaced };
   if (FUNCTIONS.has(command) || GREEK.test(command)) return { kind: "word", text: `\\${command}`, spaced };
   throw new UnreadableError(`unknown command \\${command}`);
 }
@@ -200,6 +214,8 @@ class Parser {
         this.#expect("}");
         return items;
       }
+      // x ∈ [1, 2) is [1, 2)
+      if (this.#peek()?.kind === "word" && this.#peek(1)?.text === "∈") this.#at += 2;
       const group = this.#group();
       if (group) return [group];
       if (!this.#plusMinus()) return [this.#value()];
@@ -325,7 +341,7 @@ class Parser {
   #isFactor(): boolean {
     const token = this.#peek();
     if (token?.kind === "word") return !isUnitWord(token.text) && !["and", "or"].includes(token.text);
-    return token?.kind === "sign" && ["(", "{", "\\frac", "\\sqrt", "√", "π", "∞"].includes(token.text);
+    return token?.kind === "sign" && ["(", "{", "\\frac", "\\binom", "\\sqrt", "√", "π", "∞"].includes(token.text);
   }
 
   /** `1/2` after a whole number and a space: 3 1/2. */
@@ -394,6 +410,17 @@ class Parser {
       }
       case "\\frac":
         return { kind: "div", a: this.#primary(), b: this.#primary() };
+      case "\\binom": {
+        const [n, k] = [this.#primary(), this.#primary()];
+        const rest: Node = { kind: "factorial", of: { kind: "add", a: n, b: { kind: "neg", of: k } } };
+        const below: Node = { kind: "mul", a: { kind: "factorial", of: k }, b: rest };
+        return { kind: "div", a: { kind: "factorial", of: n }, b: below };
+      }
+      case "|": {
+        const of = this.#sum();
+        this.#expect("|");
+        return { kind: "function", name: "abs", of };
+      }
       case "\\sqrt":
       case "√": {
         let degree: Node = { kind: "number", digits: "2", decimals: 0, exponent: 0 };

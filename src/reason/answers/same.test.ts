@@ -43,6 +43,16 @@ const equal: [string, string][] = [
   ["[1,2)\\cup(3,4)", "(3,4) \\cup [1,2)"],
   ["\\pm 2", "{-2, 2}"],
   ["1 \\pm \\sqrt{2}", "1+\\sqrt2, 1-\\sqrt2"],
+  ["\\begin{pmatrix} -1/3 \\\\ 2/3 \\end{pmatrix}", "\\begin{pmatrix}-\\frac13\\\\ \\frac23\\end{pmatrix}"],
+  ["\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{bmatrix}1&2\\\\3&\\frac82\\end{bmatrix}"],
+  ["x \\in [1,2)", "[1,2)"],
+  ["52_8", "52_{8}"],
+  ["k \\le 3", "k≤3"],
+  ["\\binom{5}{2}", "10"],
+  ["4^\\text{th}", "4"],
+  ["|-3|", "3"],
+  ["\\cot x", "\\frac{\\cos x}{\\sin x}"],
+  ["h(x)=2x", "h(x) = x+x"],
   ["2\\pi", "2π"],
   ["50\\%", "0.5"],
   ["50\\%", "50"],
@@ -87,6 +97,10 @@ const different: [string, string][] = [
   ["3", "3.0000000001"],
   ["10^{300}", "10^{300}+1"],
   ["1", "1=1"],
+  ["\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "\\begin{pmatrix}1&3\\\\2&4\\end{pmatrix}"],
+  ["\\begin{pmatrix}1&2\\end{pmatrix}", "\\begin{pmatrix}1\\\\2\\end{pmatrix}"],
+  ["k \\le 3", "k<3"],
+  ["52_8", "52"],
 ];
 
 describe("sameAnswer", () => {

@@ -32,6 +32,11 @@ function folded(text: string): string {
   return rest
     .replace(/\\text\{([^{}]*)\}/g, "$1")
     .replace(/\s+/g, "")
+    .replace(/_\{(\w+)\}/g, "_$1")
+    .replace(/\\leq(?:slant)?(?![a-z])|\\le(?![a-z])|≤/g, "<=")
+    .replace(/\\geq(?:slant)?(?![a-z])|\\ge(?![a-z])|≥/g, ">=")
+    .replace(/\\lt(?![a-z])/g, "<")
+    .replace(/\\gt(?![a-z])/g, ">")
     .replace(/^\(([a-z])\)$/, "$1");
 }
 

@@ -5,7 +5,7 @@ import type { Problem } from "../task.ts";
 import { readExpression } from "./expression.ts";
 import { expressionOf, findWay, reachable, searchTrace } from "./search.ts";
 import { type CountdownData, countdown } from "./task.ts";
-import { checkWorking } from "./working.ts";
+import { checkWorking, selfCorrection } from "./working.ts";
 
 const asked = (numbers: number[], target: number): Problem<CountdownData> => ({
   id: "",
@@ -126,6 +126,24 @@ it("workings: true facts apart from right answers", () => {
     accepted: false,
   });
   expect(check("first 25 - 7 = 18, then 18 * 3 = 54")).toMatchObject({ facts: 2, trueFacts: 2, lines: 0 });
+});
+
+it("self-correction: what a second try is worth", async () => {
+  const problem = asked([3, 7, 25], 54);
+  const said = [
+    "3 7 25: 25-7=18\n3 18: 18*3=54 yes</think>(25-7)*3",
+    "3 7 25: 25-7=18\n3 18: 18+3=21 no\n3 18: 18*3=54 yes</think>(25-7)*3",
+    "3 7 25: 25-7=18\n3 18: 18+3=21 no\n3 18: 18-3=15 no</think>25-7-3",
+    "I know.</think>(25-7)*3",
+  ];
+  const scores = await Promise.all(said.map((text) => task.score(problem, { text: `<think>${text}` })));
+  expect(selfCorrection(scores)).toEqual({
+    tried: 3,
+    firstTryRight: expect.closeTo(1 / 3, 12),
+    retried: 2 / 3,
+    rightAfterWrong: 0.5,
+  });
+  expect(selfCorrection([])).toEqual({ tried: 0, firstTryRight: 0, retried: 0, rightAfterWrong: 0 });
 });
 
 it("no fixed expression is right in over 5 %", async () => {

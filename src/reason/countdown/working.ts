@@ -1,4 +1,5 @@
 /** Looks through a Countdown thought line by line: which facts are true, and whether what it accepted follows from what it did. */
+import type { Score } from "../task.ts";
 import { type Operator, type Step, stepsOf } from "./search.ts";
 
 export interface Checked {
@@ -89,4 +90,35 @@ function leftBy(state: readonly number[], step: Step): number[] | undefined {
     ({ a, operator, result }) => a === step.a && operator === step.operator && result === step.result,
   );
   return allowed || isTrue(step.a, step.operator, step.b, step.result) ? [...rest, step.result] : undefined;
+}
+
+/** How a model corrects itself, over scored replies. */
+export interface SelfCorrection {
+  /** Replies in which a try came to an end. */
+  tried: number;
+  /** Shares of those: the first try was at the target; there was another try. */
+  firstTryRight: number;
+  retried: number;
+  /** Of those whose first try was not at the target, the share whose answer is right: what going on searching is worth. */
+  rightAfterWrong: number;
+}
+
+/** From Countdown's scores (`tries`, `retries` and `firstTryRight` among their facts). */
+export function selfCorrection(scores: readonly Pick<Score, "parts" | "facts">[]): SelfCorrection {
+  const tried = scores.filter(({ facts }) => (facts?.["tries"] ?? 0) > 0);
+  const wrongFirst = tried.filter(({ facts }) => facts?.["firstTryRight"] !== 1);
+  const share = (of: readonly unknown[], all: readonly unknown[]): number =>
+    all.length === 0 ? 0 : of.length / all.length;
+  return {
+    tried: tried.length,
+    firstTryRight: tried.length === 0 ? 0 : 1 - share(wrongFirst, tried),
+    retried: share(
+      tried.filter(({ facts }) => (facts?.["retries"] ?? 0) > 0),
+      tried,
+    ),
+    rightAfterWrong: share(
+      wrongFirst.filter(({ parts }) => parts["answer"] === 1),
+      wrongFirst,
+    ),
+  };
 }
