@@ -25,7 +25,12 @@ const BELOW: Record<string, readonly string[]> = {
   web: ["runs", "plan", "model"],
 };
 /** Doors besides a room's own index: parts that are rooms of their own, and what a browser or the planner takes of a larger room. */
-const DOORS = [/^src\/plan\/(audit|claims|rules|schedule)\/index\.ts$/, /^src\/model\/(config|flops|presets)\.ts$/];
+const DOORS = [
+  /^src\/plan\/(audit|claims|rules|schedule)\/index\.ts$/,
+  /^src\/model\/(config|flops|presets)\.ts$/,
+  /^src\/infer\/browser\.ts$/,
+  /^src\/runs\/id\.ts$/,
+];
 /** What "sumbi" is in Node and in a browser: made of rooms, imported by none. */
 const ENTRIES = ["src/index.ts", "src/browser.ts"];
 /** Where Node's own modules may be used in rooms that otherwise run in a browser. */

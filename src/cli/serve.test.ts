@@ -75,6 +75,29 @@ test("a port that is taken: an error when it was asked for, the next free one wh
   );
 });
 
+test("PORT of the environment: any free one, an error when it is taken or no number, and weaker than --port", async () => {
+  try {
+    process.env["PORT"] = "0";
+    const { server } = await start({});
+    expect(server.port).not.toBe(8080);
+    process.env["PORT"] = String(server.port);
+    await expect(start({})).rejects.toThrow(`serve: port ${server.port} is taken on 127.0.0.1`);
+    const other = await start({ port: 0 });
+    expect(other.server.port).not.toBe(server.port);
+    await other.server.close();
+    await server.close();
+    const load = (): never => expect.fail("the model was loaded");
+    for (const text of ["abc", "-1", "65536", "80 "]) {
+      process.env["PORT"] = text;
+      await expect(startServing(dir, options(), load, () => undefined)).rejects.toThrow(
+        `PORT: expected a number from 0 to 65535, got ${text}`,
+      );
+    }
+  } finally {
+    delete process.env["PORT"];
+  }
+});
+
 test("keys come from options and from the environment, and are asked for", async () => {
   process.env.SUMBI_API_KEY = " env-one,env-two ";
   const { server, printed } = await start({ port: 0, apiKey: ["own"] });

@@ -3,11 +3,12 @@ export { clearCache } from "./clear.ts";
 export type { Note } from "./describe.ts";
 export { exportRun } from "./exportRun.ts";
 export { type StartedRun, TrainError, type TrainRequest, type TrainResult, train } from "./frontDoor.ts";
+export { isRunId } from "./id.ts";
 export { prepareRun } from "./prepare.ts";
 export type { PreparedRun, TrainOptions } from "./prepared.ts";
 export { type FollowOptions, type NumberedRecord, RunReader } from "./reader.ts";
 export { type RecipeSource, readRecipe, recipeNames } from "./recipes.ts";
-export { isRunId, removeRepeats } from "./records.ts";
+export { removeRepeats } from "./records.ts";
 export type {
   CheckpointRecord,
   EndReason,

@@ -2,10 +2,11 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { isRunId } from "./id.ts";
 import { LineTail } from "./lineTail.ts";
 import { lockTimes, ownerOf } from "./lock.ts";
 import { livenessOf } from "./process.ts";
-import { checkRunId, isRunId, parseRecord, removeRepeats } from "./records.ts";
+import { checkRunId, parseRecord, removeRepeats } from "./records.ts";
 import { readRunInfo } from "./runInfo.ts";
 import type { EndReason, RunInfo, RunRecord, RunSummary, StepRecord } from "./schema.ts";
 import { type LogView, ThinLog } from "./thinLog.ts";

@@ -3,6 +3,7 @@
 import { quoted } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 import { isRecord, parseJson } from "../json.ts";
+import { isRunId } from "./id.ts";
 import { type RunRecord, runRecordSchema } from "./schema.ts";
 
 /** Parses one line of log.jsonl; undefined when it is no record (damaged, too long, or of a later version). */
@@ -54,9 +55,6 @@ function withoutGivenUp(records: readonly RunRecord[]): RunRecord[] {
   }
   return kept.reverse();
 }
-
-/** Whether a name could be a run's id. */
-export const isRunId = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id);
 
 /** Refuses a run id that could name anything but a folder in the runs folder. */
 export function checkRunId(id: string): string {

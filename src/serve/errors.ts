@@ -1,6 +1,6 @@
 /** Errors as OpenAI's clients expect them. */
 import { ApiError } from "../errors.ts";
-import { BusyError, EngineClosedError } from "../infer/index.ts";
+import { BusyError, EngineClosedError } from "../infer/browser.ts";
 
 /** The error as OpenAI's clients expect it. */
 export interface ErrorBody {

@@ -1,6 +1,6 @@
 /** The line before the model: how many requests a client and all clients may have under way, and how long one may wait. */
 import { ApiError } from "../errors.ts";
-import { Gate, shareOf } from "../infer/index.ts";
+import { Gate, shareOf } from "../infer/browser.ts";
 
 export interface QueueOptions {
   /** Requests that are answered at once; default 8. One client never has all of them. */

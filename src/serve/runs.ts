@@ -1,7 +1,8 @@
 /** The runs pages' API: lists, records and live streams of training runs. */
 import { Hono } from "hono";
 import { ApiError, CheckpointError, NoSuchRunError } from "../errors.ts";
-import { isRunId, type RunReader } from "../runs/index.ts";
+import { isRunId } from "../runs/id.ts";
+import type { RunReader } from "../runs/index.ts";
 import { clientOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
 import type { RequestQueue } from "./queue.ts";

@@ -1,6 +1,6 @@
 /** A served model, and what requests need of it: bounds, samplings, usage, ids. */
 import { ApiError } from "../errors.ts";
-import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/index.ts";
+import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/browser.ts";
 import type { RequestBounds } from "./bounds.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
 import type { CommonRequest } from "./schema.ts";

@@ -54,6 +54,14 @@ describe("the package", () => {
       for (const path of targetsOf(target)) expect(paths, entry).toContain(path.replace("./", ""));
   });
 
+  it("has its reference made of every entry", () => {
+    const { entryPoints } = JSON.parse(readFileSync(join(root, "typedoc.json"), "utf8")) as { entryPoints: string[] };
+    const sources = Object.values(manifest.exports)
+      .flatMap(targetsOf)
+      .flatMap((path) => (path.endsWith(".js") ? [path.replace("./dist/", "src/").replace(/js$/, "ts")] : []));
+    expect([...entryPoints].sort()).toEqual(sources.sort());
+  });
+
   it("holds no source, test, fixture, bench, source map, or anything of the checkout alone", () => {
     const strays = [...paths].filter(
       (path) =>
