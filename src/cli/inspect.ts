@@ -14,6 +14,7 @@ import {
   flopsPerToken,
   hasMoe,
   headDims,
+  isIndexed,
   isLatent,
   layerRuns,
   type ModelConfig,
@@ -117,6 +118,8 @@ function shapeOf(config: ModelConfig): Record<string, number | string> {
   if (isLatent(config)) {
     shape["head dims"] = `${nope} nope + ${rope} rope, ${value} value`;
     shape["latent ranks"] = `${config.kv_lora_rank} kv, ${config.q_lora_rank ?? "no"} query`;
+    if (isIndexed(config))
+      shape.indexer = `${config.index_topk} tokens attended to, found by ${config.index_n_heads} heads of ${config.index_head_dim}`;
   } else {
     shape["key heads"] = config.num_key_value_heads;
     shape["head dim"] = value;

@@ -39,7 +39,7 @@ function close(actual: Float32Array, expected: Float32Array): void {
   expect(worst / scale).toBeLessThan(1e-4);
 }
 
-describe.each(["deepseek_v3", "deepseek_v2", "qwen3"])("%s", (name) => {
+describe.each(["deepseek_v3", "deepseek_v32", "deepseek_v2", "deepseek", "qwen3", "qwen3_moe"])("%s", (name) => {
   test("logits are those of transformers, for any cut into passes, alone and beside another sequence", async () => {
     const { dir, config, tokens, row, V, T } = await fixture(name);
     const decoder = await openDecoder(dir, config);

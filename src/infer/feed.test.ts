@@ -40,7 +40,16 @@ const isBlocks = (key: string, shape: readonly number[]): boolean =>
   shape.length === 2 && !key.includes("mlp.gate.weight");
 
 // MLA absorbed and expanded with experts, sizes that are no multiples of 32, biases, a tied head
-const MODELS = ["deepseek_v3", "deepseek_v3-odd-sizes", "deepseek_v2", "qwen2-tied", "qwen3"];
+const MODELS = [
+  "deepseek_v3",
+  "deepseek_v3-odd-sizes",
+  "deepseek_v32",
+  "deepseek_v2",
+  "deepseek",
+  "qwen2-tied",
+  "qwen3",
+  "qwen3_moe",
+];
 
 describe.each(MODELS)("%s", (name) => {
   test.each([4, 8] as const)("blocks of %i bits compute what they stand for", async (bits) => {

@@ -66,12 +66,15 @@ describe("parseConfig", () => {
       "use_cache",
       "qk_head_dim",
     ];
+    /** Here null means: from another field. */
+    const DERIVED_LISTS = { mlp_layer_types: null };
     const WINDOWS = ["layer_types", "max_window_layers", "sliding_window", "use_sliding_window"];
     /** Fields that only DeepSeek's own code knows: their one value is what transformers computes. */
     const ONE_VALUE = {
       moe_layer_freq: 1,
-      scoring_func: { deepseek_v3: "sigmoid", deepseek_v2: "softmax" },
-      topk_method: { deepseek_v3: "noaux_tc" },
+      scoring_func: { deepseek_v3: "sigmoid", deepseek_v32: "sigmoid", deepseek_v2: "softmax" },
+      topk_method: { deepseek_v3: "noaux_tc", deepseek_v32: "noaux_tc" },
+      rope_interleave: { deepseek_v32: true },
     };
 
     it.each(Object.keys(defaults))("%s", (type) => {
@@ -84,7 +87,8 @@ describe("parseConfig", () => {
       const meaning: Record<string, unknown> = {
         rope_parameters: expect.objectContaining(theirs.rope_parameters as object),
         ...(type === "deepseek_v2" && { n_group: 1, topk_group: 1, num_experts_per_tok: 6 }),
-        ...(type === "deepseek_v3" && { num_nextn_predict_layers: 0 }),
+        ...(type.startsWith("deepseek_v3") && { num_nextn_predict_layers: 0 }),
+        ...(type === "deepseek_v32" && DERIVED_LISTS),
         ...(["llama", "qwen2", "qwen3_moe"].includes(type) && { head_dim: null }),
       };
       for (const field of [...NOT_COMPUTED, ...WINDOWS, ...(type.startsWith("deepseek") ? ["head_dim"] : [])])

@@ -1,7 +1,7 @@
 /** config.json as Sumbi understands it, and the few questions that everybody asks of it. */
 import { ConfigError, FaultsError } from "../errors.ts";
 import { briefJson } from "../json.ts";
-import { type GroupedConfig, isLatent, type LatentConfig, type ModelConfig } from "./configTypes.ts";
+import { type GroupedConfig, isIndexed, isLatent, type LatentConfig, type ModelConfig } from "./configTypes.ts";
 import { FIELD_ALIASES, type ModelType, SCHEMAS, SIZES, TYPE_ALIASES } from "./fields.ts";
 import { hasMoe, mixtureOf } from "./mixture.ts";
 import { refuseUnbuilt } from "./refused.ts";
@@ -11,7 +11,9 @@ export {
   type DeepseekMoeConfig,
   type DeepseekV2Config,
   type DeepseekV3Config,
+  type DeepseekV32Config,
   type GroupedConfig,
+  isIndexed,
   isLatent,
   type LatentConfig,
   type LlamaConfig,
@@ -115,6 +117,11 @@ function crossCheck(config: ModelConfig, raw: Record<string, unknown>, fault: Fa
   else checkHeads(config, fault);
   if (config.model_type === "deepseek" && !["default", "linear"].includes(config.rope_parameters.rope_type))
     fault("rope_scaling.type", '"linear", the one that deepseek knows', config.rope_parameters.rope_type);
+  if (isIndexed(config) && config.mlp_layer_types !== null) {
+    const { mlp_layer_types: types, num_hidden_layers: layers } = config;
+    if (types.length !== layers)
+      fault("mlp_layer_types", `one type for each of the ${layers} layers`, `${types.length} of them`);
+  }
   if (hasMoe(config)) checkExperts(config, fault);
 }
 
@@ -129,6 +136,8 @@ function checkHeads(config: GroupedConfig, fault: Fault): void {
 
 function checkLatentHeads(config: LatentConfig, raw: Record<string, unknown>, fault: Fault): void {
   if (config.qk_rope_head_dim % 2 !== 0) fault("qk_rope_head_dim", "an even number", config.qk_rope_head_dim);
+  if (isIndexed(config) && config.index_head_dim < config.qk_rope_head_dim)
+    fault("index_head_dim", `at least qk_rope_head_dim ${config.qk_rope_head_dim}`, config.index_head_dim);
   const { num_attention_heads: heads, num_key_value_heads: keyHeads } = config;
   if (keyHeads === heads) return;
   const absent = raw.num_key_value_heads === undefined ? ` (absent means ${keyHeads})` : "";
@@ -174,11 +183,10 @@ export function headDims(config: ModelConfig): { nope: number; rope: number; que
   return { nope: 0, rope: dim, query: dim, value: dim };
 }
 
-/** Numbers cached per token and layer: the latent and the shared rope key, or keys and values of every key head. */
+/** Numbers cached per token and layer: the latent and the shared rope key (and the indexer's key), or keys and values of every key head. */
 export function cacheWidth(config: ModelConfig): number {
-  return isLatent(config)
-    ? config.kv_lora_rank + config.qk_rope_head_dim
-    : 2 * config.num_key_value_heads * headDims(config).value;
+  if (!isLatent(config)) return 2 * config.num_key_value_heads * headDims(config).value;
+  return config.kv_lora_rank + config.qk_rope_head_dim + (isIndexed(config) ? config.index_head_dim : 0);
 }
 
 /** Which attention projections carry a bias: qwen2 has q, k, v always; elsewhere attention_bias decides. */

@@ -24,6 +24,8 @@ export const DIMS = {
   G: "groups of experts (n_group)",
   V: "vocabulary (vocab_size)",
   X: "tokens, B·T flattened",
+  U: "heads of the indexer (index_n_heads)",
+  Z: "head dim of the indexer (index_head_dim)",
 } as const;
 
 export type Dim = keyof typeof DIMS;

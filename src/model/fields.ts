@@ -21,7 +21,7 @@ const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((v
 const nullIs = <T extends z.ZodType>(schema: T, absent: z.output<T>, ofNull: z.output<T>) =>
   schema.nullish().transform((value) => (value === undefined ? absent : (value ?? ofNull)));
 /** A field that transformers does not know: one value is built. */
-const only = <T extends string | number>(value: T) =>
+const only = <T extends string | number | boolean>(value: T) =>
   z
     .literal(value, { error: JSON.stringify(value) })
     .nullish()
@@ -111,6 +111,25 @@ const deepseekV3 = z.object({
   norm_topk_prob: nullIs(flag, true, false),
   rope_interleave: nullIs(flag, true, false),
   num_nextn_predict_layers: nullIs(natural.max(64, { error: "at most 64 modules" }), 0, 0),
+});
+
+const mlpTypes = z.array(z.enum(["dense", "sparse"], { error: 'a list of "dense" and "sparse"' }), {
+  error: 'a list of "dense" and "sparse"',
+});
+
+/** MLA always through a query latent, which the indexer reads too. `mlp_layer_types`, where given, says which layers are mixtures. */
+const deepseekV32 = z.object({
+  ...deepseekV3.shape,
+  model_type: z.literal("deepseek_v32"),
+  max_position_embeddings: size.default(163840),
+  q_lora_rank: size.default(1536),
+  norm_topk_prob: flag.default(true),
+  rope_interleave: only(true),
+  mlp_bias: no("the blocks of deepseek_v32 have no biases"),
+  mlp_layer_types: orNull(mlpTypes.max(MAX_LAYERS, { error: `at most ${MAX_LAYERS} layers` })),
+  index_topk: size.default(2048),
+  index_n_heads: size.default(64),
+  index_head_dim: size.default(128),
 });
 
 const deepseekV2 = z.object({
@@ -232,6 +251,7 @@ const qwen3Moe = z.object({
 
 export const SCHEMAS = {
   deepseek_v3: deepseekV3,
+  deepseek_v32: deepseekV32,
   deepseek_v2: deepseekV2,
   deepseek,
   llama,
@@ -248,6 +268,7 @@ export const TYPE_ALIASES: Record<string, ModelType> = { kimi_k2: "deepseek_v3" 
 /** Other names of fields that transformers takes, by architecture. */
 export const FIELD_ALIASES: Record<ModelType, Record<string, string>> = {
   deepseek_v3: { num_local_experts: "n_routed_experts", num_mtp_layers: "num_nextn_predict_layers" },
+  deepseek_v32: { num_local_experts: "n_routed_experts", num_experts: "n_routed_experts" },
   deepseek_v2: { num_experts: "n_routed_experts" },
   deepseek: {},
   llama: {},
@@ -262,6 +283,7 @@ const LATENT_SIZES = [...DENSE_SIZES, "kv_lora_rank", "qk_nope_head_dim", "qk_ro
 /** The fields without which nobody means a model: what is written by hand must state them. */
 export const SIZES: Record<ModelType, readonly string[]> = {
   deepseek_v3: LATENT_SIZES,
+  deepseek_v32: [...LATENT_SIZES, "index_topk", "index_n_heads", "index_head_dim"],
   deepseek_v2: LATENT_SIZES,
   deepseek: DENSE_SIZES,
   llama: DENSE_SIZES,

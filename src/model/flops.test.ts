@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseConfig } from "./config.ts";
+import { type ModelConfig, parseConfig } from "./config.ts";
 import {
   cacheBytesPerToken,
   countParameters,
@@ -26,6 +26,7 @@ describe("countParameters", () => {
   // totals and active parameters as published: arXiv:2412.19437, 2405.04434, 2401.02954, model cards
   it.each([
     ["deepseek-v3", "671.0", "36.6"],
+    ["deepseek-v3.2", "671.9", "37.5"],
     ["deepseek-v2", "235.7", "20.9"],
     ["deepseek-v2-lite", "15.7", "2.5"],
     ["deepseek-moe-16b", "16.4", "2.6"],
@@ -107,6 +108,21 @@ describe("flopsPerToken", () => {
     expect(flopsPerToken(config, { sequence: 3 }).forward).toBe(2 * weights + scores(2));
     expect(flopsPerToken(config, { sequence: 3, causal: false }).forward).toBe(2 * weights + scores(3));
     expect(flopsPerDecodedToken(config, { context: 4 })).toBe(2 * weights + scores(5));
+  });
+  it("lets an indexer's model attend to its topk tokens, and look at all", () => {
+    const v32 = { ...presetConfig("deepseek-v3.2"), index_topk: 3 } as ModelConfig;
+    const dense = { ...v32, index_topk: 8 } as ModelConfig;
+    const scores = (config: ModelConfig, part: string, causal: boolean) =>
+      flopsPerToken(config, { sequence: 8, causal }).parts.find((entry) => entry.part === part)?.forward ?? 0;
+    // the k-th token sees k, and attends to min(k, 3)
+    const attended = [1, 2, 3, 3, 3, 3, 3, 3].reduce((a, b) => a + b) / 8;
+    expect(scores(v32, "scores", true)).toBeCloseTo(2 * 128 * (192 + 128) * attended * 61, 0);
+    expect(scores(v32, "scores", false)).toBe(2 * 128 * (192 + 128) * 3 * 61);
+    for (const config of [v32, dense]) expect(scores(config, "index scores", true)).toBe(2 * 64 * 129 * 4.5 * 61);
+    expect(scores(dense, "scores", true)).toBe(2 * 128 * (192 + 128) * 4.5 * 61);
+    const step = (config: ModelConfig) => flopsPerDecodedToken(config, { context: 7 });
+    expect(step(dense) - step(v32)).toBe(2 * 128 * (2 * 512 + 64) * (8 - 3) * 61);
+    expect(cacheBytesPerToken(v32)).toBe(61 * (512 + 64 + 128) * 2);
   });
   it("adds up its parts", () => {
     for (const name of Object.keys(PRESETS)) {

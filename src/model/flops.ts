@@ -1,5 +1,14 @@
 /** Counts from a config alone: parameters, FLOPs of a token in training and decoding, bytes of cache and weights. */
-import { cacheWidth, headDims, isLatent, type ModelConfig, mixtureOf, mtpDepth } from "./config.ts";
+import {
+  cacheWidth,
+  type DeepseekV32Config,
+  headDims,
+  isIndexed,
+  isLatent,
+  type ModelConfig,
+  mixtureOf,
+  mtpDepth,
+} from "./config.ts";
 import { type Part, parameterKinds } from "./parameters.ts";
 
 export interface ParameterCount {
@@ -61,7 +70,7 @@ export interface Flops {
   forward: number;
   /** Forward and backward: three times the forward. Recomputation, if any, comes on top. */
   training: number;
-  /** Forward, by part; `scores` are the two products between tokens, the rest weights times activations. */
+  /** Forward, by part; `scores` are the two products between tokens, `index scores` the indexer's, the rest weights times activations. */
   parts: { part: string; forward: number }[];
 }
 
@@ -74,16 +83,28 @@ export function flopsPerToken(config: ModelConfig, { sequence, causal = true, mt
   const { hidden_size: D, vocab_size: V, num_hidden_layers: layers, num_attention_heads: H } = config;
   const depth = mtp ? mtpDepth(config) : 0;
   const { query, value } = headDims(config);
-  const attended = causal ? (sequence + 1) / 2 : sequence;
+  const seen = causal ? (sequence + 1) / 2 : sequence;
+  const attended = meanAttended(sequence, { causal, limit: isIndexed(config) ? config.index_topk : Infinity });
   const parts = new Map<string, number>();
   const add = (part: string, flops: number) => parts.set(part, (parts.get(part) ?? 0) + flops);
   for (const { part, active } of countMatrices(config, mtp)) add(part, 2 * active);
   add("scores", 2 * H * (query + value) * attended * (layers + depth));
+  if (isIndexed(config)) add("index scores", indexFlopsPerPair(config) * seen * (layers + depth));
   if (depth > 0) add("MTP", 2 * V * D * depth);
   const list = Array.from(parts, ([part, forward]) => ({ part, forward }));
   const forward = list.reduce((a, entry) => a + entry.forward, 0);
   return { forward, training: 3 * forward, parts: list };
 }
+
+/** Keys that a token of a sequence attends to in the mean, where it attends to `limit` at most. */
+export function meanAttended(sequence: number, { causal = true, limit = Infinity } = {}): number {
+  if (!causal) return Math.min(sequence, limit);
+  const full = Math.min(sequence, limit);
+  return (full * (full + 1)) / 2 / sequence + (full * (sequence - full)) / sequence;
+}
+
+/** FLOPs of the indexer for a query and a key: a product a head, and the heads' weighted sum. */
+const indexFlopsPerPair = ({ index_n_heads: U, index_head_dim: Z }: DeepseekV32Config): number => 2 * U * (Z + 1);
 
 /** Active parameters of the matrices alone, by part. */
 function countMatrices(config: ModelConfig, mtp: boolean): { part: Part; active: number }[] {
@@ -107,14 +128,18 @@ function vectorSizes(config: ModelConfig, mtp: boolean): Map<Part, number> {
 
 /**
  * FLOPs of decoding one token when `context` tokens are cached. MLA in its absorbed form: queries meet the latent
- * itself, so a cached token costs (2C + R) products a head instead of N + R + P (arXiv:2405.04434 §2.1).
+ * itself, so a cached token costs (2C + R) products a head instead of N + R + P (arXiv:2405.04434 §2.1). With an indexer only the
+ * chosen tokens do; the indexer itself looks at all.
  */
 export function flopsPerDecodedToken(config: ModelConfig, { context }: { context: number }): number {
   const { num_hidden_layers: layers, num_attention_heads: H } = config;
   const matrices = countMatrices(config, false).reduce((a, { active }) => a + 2 * active, 0);
   const { query, value } = headDims(config);
   const perPair = isLatent(config) ? 2 * config.kv_lora_rank + config.qk_rope_head_dim : query + value;
-  return matrices + 2 * H * perPair * (context + 1) * layers;
+  const [attended, index] = isIndexed(config)
+    ? [Math.min(context + 1, config.index_topk), indexFlopsPerPair(config) * (context + 1)]
+    : [context + 1, 0];
+  return matrices + (2 * H * perPair * attended + index) * layers;
 }
 
 /** Bytes that every cached token takes over all layers; `bytesPerNumber` 2 is bf16. V3: 70,272. */

@@ -57,7 +57,7 @@ export function mixtureOf(config: ModelConfig): Mixture {
 
 /** Number of multi-token-prediction modules. */
 export const mtpDepth = (config: ModelConfig): number =>
-  config.model_type === "deepseek_v3" ? config.num_nextn_predict_layers : 0;
+  "num_nextn_predict_layers" in config ? config.num_nextn_predict_layers : 0;
 
 /** Layers with their MTP modules, which count on from num_hidden_layers. */
 export const layersWithMtp = (config: ModelConfig): number => config.num_hidden_layers + mtpDepth(config);
@@ -67,7 +67,10 @@ export function isMoeLayer(config: ModelConfig, i: number): boolean {
   if (!("num_experts_per_tok" in config)) return false;
   if (config.model_type === "qwen3_moe")
     return config.num_experts > 0 && (i + 1) % config.decoder_sparse_step === 0 && !config.mlp_only_layers.includes(i);
-  if (config.n_routed_experts === 0 || i < config.first_k_dense_replace) return false;
+  if (config.n_routed_experts === 0) return false;
+  const types = "mlp_layer_types" in config ? config.mlp_layer_types : null;
+  if (types !== null) return i >= types.length || types[i] === "sparse";
+  if (i < config.first_k_dense_replace) return false;
   return config.model_type !== "deepseek" || i % config.moe_layer_freq === 0;
 }
 

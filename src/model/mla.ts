@@ -1,11 +1,14 @@
 /** Multi-head latent attention: expanded for training and prefill, absorbed over cached latents for decoding. */
 import {
+  add,
   attention,
   causalAttention,
   concat,
+  constant,
   type Dim,
   dimMul,
   expand,
+  f32,
   matmul,
   pad,
   reshape,
@@ -17,7 +20,8 @@ import {
   transpose,
 } from "../tensor/index.ts";
 import type { LatentProducts, ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { headDims, type LatentConfig } from "./config.ts";
+import { headDims, isIndexed, type LatentConfig } from "./config.ts";
+import { indexer } from "./indexer.ts";
 import { causalMask } from "./mask.ts";
 import { type Past, placeRows, stepAttention } from "./past.ts";
 import { softmaxScale } from "./rope.ts";
@@ -27,7 +31,8 @@ const LATENT_EPSILON = 1e-6;
 
 /**
  * Multi-head latent attention within the given tokens, in its expanded form: x_XD -> out_XD. Training and prefill.
- * arXiv:2405.04434 §2.1, arXiv:2412.19437 §2.1.1. `row_BTW` is what a cache keeps: the normed latent, then the rotated key.
+ * arXiv:2405.04434 §2.1, arXiv:2412.19437 §2.1.1. `rows` are what a cache keeps: the normed latent with the rotated key behind
+ * it, and the indexer's key where there is one.
  */
 export function latentAttention(
   model: ModelBuilder,
@@ -35,19 +40,27 @@ export function latentAttention(
   at: string,
   rope: Rope,
   tokens: Tokens,
-): { out_XD: Tensor; row_BTW: Tensor } {
+): { out_XD: Tensor; rows: Tensor[] } {
   const { B, T } = tokens;
   const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
-  const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
+  const { qNope_BHTN, qRope_BHTR, q_XQ } = queries(model, x_XD, at, rope, tokens);
   const q = concat([qNope_BHTN, qRope_BHTR], 3);
   const { k, v } = expandLatent(model, latent_XC, kRope_B1TR, at, { B, S: T });
   const scale = softmaxScale(model.config);
-  const o_BHTP = typeof T === "number" ? causalAttention(q, k, v!, scale) : attention(q, k, v!, scale, causalMask(T));
-  return { out_XD: output(model, o_BHTP, at, tokens), row_BTW: rowOf(latent_XC, kRope_B1TR, tokens) };
+  const rows = [rowOf(latent_XC, kRope_B1TR, tokens)];
+  let o_BHTP: Tensor;
+  if (isIndexed(model.config)) {
+    const mask = causalMask(T);
+    const { key_BTZ, chosen } = indexer(model, x_XD, q_XQ, `${at}.indexer`, rope, tokens);
+    o_BHTP = attention(q, k, v!, scale, add(reshape(chosen([key_BTZ], mask), [B, 1, T, T]), mask));
+    rows.push(key_BTZ);
+  } else if (typeof T === "number") o_BHTP = causalAttention(q, k, v!, scale);
+  else o_BHTP = attention(q, k, v!, scale, causalMask(T));
+  return { out_XD: output(model, o_BHTP, at, tokens), rows };
 }
 
 /**
- * The same for tokens that follow those of `past`, one row [B, S, W] each. A step is absorbed: the query is carried into the latent space
+ * The same for tokens that follow those of `past`, rows [B, S, W] (and the indexer's [B, S, Z]). A step is absorbed: the query is carried into the latent space
  * (W_ukᵀ q) and meets the rows themselves; W_uv comes after the weighted sum. Reading rebuilds keys and values of all rows; both agree.
  */
 export function cachedLatentAttention(
@@ -57,25 +70,32 @@ export function cachedLatentAttention(
   rope: Rope,
   tokens: Tokens,
   past: Past,
-): { out_XD: Tensor; row_BTW: Tensor } {
+): { out_XD: Tensor; rows: Tensor[] } {
   const config = model.config as LatentConfig;
   const { B, T, X } = tokens;
   const { kv_lora_rank: C, num_attention_heads: H } = config;
   const { nope: N, rope: R, value: P } = headDims(config);
   const W = C + R;
-  const past_BSW = past.rows[0]!;
+  const [past_BSW, past_BSZ] = past.rows as [Tensor, Tensor?];
   const S = past_BSW.dim(1);
   const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
-  const { qNope_BHTN, qRope_BHTR } = queries(model, x_XD, at, rope, tokens);
+  const { qNope_BHTN, qRope_BHTR, q_XQ } = queries(model, x_XD, at, rope, tokens);
   const row_BTW = rowOf(latent_XC, kRope_B1TR, tokens);
   const scale = softmaxScale(config);
+  const index = past_BSZ && indexer(model, x_XD, q_XQ, `${at}.indexer`, rope, tokens);
+  const gained = index ? [row_BTW, index.key_BTZ] : [row_BTW];
 
   if (past.mode === "read") {
     const rows_BSW = placeRows(past_BSW, row_BTW, past.places_BT);
     const latent = reshape(slice(rows_BSW, 2, 0, C), [dimMul(B, S), C]);
     const { k, v } = expandLatent(model, latent, reshape(slice(rows_BSW, 2, C, W), [B, 1, S, R]), at, { B, S });
-    const o_BHTP = attention(concat([qNope_BHTN, qRope_BHTR], 3), k, v!, scale, past.mask);
-    return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
+    let { mask } = past;
+    if (index) {
+      const keys_BSZ = placeRows(past_BSZ, index.key_BTZ, past.places_BT);
+      mask = add(mask, reshape(index.chosen([keys_BSZ], reshape(mask, [B, T, S])), [B, 1, T, S]));
+    }
+    const o_BHTP = attention(concat([qNope_BHTN, qRope_BHTR], 3), k, v!, scale, mask);
+    return { out_XD: output(model, o_BHTP, at, tokens), rows: gained };
   }
 
   const key = `${at}.kv_b_proj.weight`;
@@ -88,10 +108,15 @@ export function cachedLatentAttention(
   const qLatent_BHC = transpose(qLatent_HXC, [1, 0, 2]);
   const q_BHW = concat([qLatent_BHC, reshape(qRope_BHTR, [B, H, R])], 2);
   const rows = { past: past_BSW, own: row_BTW };
-  const o_BHW = stepAttention(q_BHW, rows, rows, scale, past);
+  const chosen = () => {
+    if (!index || !past_BSZ) return undefined;
+    const own = expand(constant(f32([1, 1, 1], [0])), [B, 1, 1]);
+    return index.chosen([past_BSZ, index.key_BTZ], concat([past.mask, own], 2));
+  };
+  const o_BHW = stepAttention(q_BHW, rows, rows, scale, past, chosen());
   const oLatent_HXC = transpose(slice(o_BHW, 2, 0, C), [1, 0, 2]);
   const o_BHTP = reshape(transpose(through(oLatent_HXC, products.fromLatent), [1, 0, 2]), [B, H, T, P]);
-  return { out_XD: output(model, o_BHTP, at, tokens), row_BTW };
+  return { out_XD: output(model, o_BHTP, at, tokens), rows: gained };
 }
 
 /** kv_b_proj has N key rows, then P value rows per head. Padding the narrow operands with zeros uses it as it lies. */
@@ -119,10 +144,11 @@ function queries(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { 
   const rank = config.q_lora_rank;
   const latent = () =>
     rmsNorm(model.linear(x_XD, `${at}.q_a_proj`), model.weight(`${at}.q_a_layernorm.weight`), LATENT_EPSILON);
-  const q = rank === null ? model.linear(x_XD, `${at}.q_proj`) : model.linear(latent(), `${at}.q_b_proj`);
+  const q_XQ = rank === null ? x_XD : latent();
+  const q = model.linear(q_XQ, `${at}.${rank === null ? "q_proj" : "q_b_proj"}`);
   const q_BHTE = transpose(reshape(q, [B, T, config.num_attention_heads, N + R]), [0, 2, 1, 3]);
   const [qNope_BHTN, qRope_BHTR] = split(q_BHTE, 3, [N, R]);
-  return { qNope_BHTN, qRope_BHTR: turn(qRope_BHTR!, angles) };
+  return { qNope_BHTN, qRope_BHTR: turn(qRope_BHTR!, angles), q_XQ };
 }
 
 const turn = (x_BHTR: Tensor, { positions_BT, cos, sin, interleaved }: Rope): Tensor =>

@@ -30,7 +30,7 @@ function countOneByOne(config: ModelConfig, mtp: boolean): ParameterCount {
 const small = (max: number, min = 1) => fc.integer({ min, max });
 const deepseek = fc
   .record({
-    model_type: fc.constantFrom("deepseek_v3", "deepseek_v2"),
+    model_type: fc.constantFrom("deepseek_v3", "deepseek_v32", "deepseek_v2"),
     vocab_size: small(50),
     hidden_size: small(20),
     intermediate_size: small(30),
@@ -51,6 +51,11 @@ const deepseek = fc
   })
   .map(({ experts, ...config }) => ({
     ...config,
+    ...(config.model_type === "deepseek_v32" && {
+      q_lora_rank: config.q_lora_rank ?? 7,
+      index_head_dim: config.qk_rope_head_dim + config.kv_lora_rank,
+      index_n_heads: config.v_head_dim,
+    }),
     num_key_value_heads: config.num_attention_heads,
     n_routed_experts: experts ?? 0,
     num_experts_per_tok: Math.min(experts ?? 0, 3),

@@ -3,6 +3,7 @@ import {
   attentionBias,
   type GroupedConfig,
   headDims,
+  isIndexed,
   isLatent,
   isMoeLayer,
   type LatentConfig,
@@ -17,6 +18,7 @@ import {
 export type Part =
   | "embedding"
   | "attention"
+  | "indexer"
   | "dense FFN"
   | "router"
   | "routed experts"
@@ -31,7 +33,7 @@ export interface Parameter {
   part: Part;
   /** The layer it sits in; MTP modules count on from num_hidden_layers. */
   layer?: number;
-  /** Not trained by gradient: the correction bias of the router, moved by the balance rule. */
+  /** Not trained by the loss's gradient: the correction bias of the router, moved by the balance rule, and the indexer. */
   buffer?: true;
   /** The same tensor as this key, written again for tools that expect it (MTP's embedding and head). */
   sameAs?: string;
@@ -180,6 +182,17 @@ function layerTensors(config: ModelConfig, moe: boolean): LayerTensor[] {
   put("input_layernorm.weight", [D], "norms");
   for (const [name, shape] of isLatent(config) ? latentAttention(config) : groupedAttention(config))
     put(`self_attn.${name}`, shape, name.includes("norm") ? "norms" : "attention");
+  if (isIndexed(config)) {
+    const { index_n_heads: U, index_head_dim: Z, q_lora_rank: Q } = config;
+    for (const [name, shape] of [
+      ["wq_b.weight", [U * Z, Q]],
+      ["wk.weight", [Z, D]],
+      ["k_norm.weight", [Z]],
+      ["k_norm.bias", [Z]],
+      ["weights_proj.weight", [U, D]],
+    ] as const)
+      put(`self_attn.indexer.${name}`, [...shape], "indexer", { buffer: true });
+  }
   put("post_attention_layernorm.weight", [D], "norms");
   if (!moe) {
     for (const [name, shape] of feedForward(D, config.intermediate_size, mlpBias(config)))

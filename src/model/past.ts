@@ -65,7 +65,7 @@ export function placeRows(past: Tensor, rows: Tensor, places_BT: Tensor): Tensor
 
 /**
  * Attention of one token over its past and itself: q [batch…, Y, R], keys and values as past [batch…, S, ·] and own [batch…, 1, ·]. Past rows are
- * left operands of the scores, so that nothing but Y groups their sums; the token's own score stands after them all.
+ * left operands of the scores, so that nothing but Y groups their sums; the token's own score stands after them all. `chosen` is added to all of them.
  */
 export function stepAttention(
   q: Tensor,
@@ -73,13 +73,15 @@ export function stepAttention(
   values: { past: Tensor; own: Tensor },
   scale: number,
   { mask, turned }: Past,
+  chosen?: Tensor,
 ): Tensor {
   const S = keys.past.dim(-2);
   const swap = [...Array(q.rank - 2).keys(), q.rank - 1, q.rank - 2];
   const scores = transpose(matmul(keys.past, q, { transB: true, alpha: scale }), swap);
   const own = matmul(q, keys.own, { transB: true, alpha: scale });
   const hidden = q.rank === 4 ? reshape(mask, [mask.dim(0), 1, 1, S]) : mask;
-  const p = softmax(concat([add(scores, hidden), own], -1));
+  const all = concat([add(scores, hidden), own], -1);
+  const p = softmax(chosen ? add(all, chosen) : all);
   const sizes = concat([lengthOf(S), lengthOf(1)], 0);
   const [pPast, pOwn] = split(p, -1, sizes, [S, 1]) as [Tensor, Tensor];
   const before = turned

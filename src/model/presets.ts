@@ -181,6 +181,10 @@ interface Preset {
 export const PRESETS: Record<string, Preset> = {
   "deepseek-v3": { repository: "deepseek-ai/DeepSeek-V3", config: v3 },
   "deepseek-r1": { repository: "deepseek-ai/DeepSeek-R1", config: v3 },
+  "deepseek-v3.2": {
+    repository: "deepseek-ai/DeepSeek-V3.2",
+    config: { ...v3, model_type: "deepseek_v32", index_n_heads: 64, index_head_dim: 128, index_topk: 2048 },
+  },
   "deepseek-v2": { repository: "deepseek-ai/DeepSeek-V2", config: v2 },
   "deepseek-v2-lite": {
     repository: "deepseek-ai/DeepSeek-V2-Lite",

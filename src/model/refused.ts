@@ -16,15 +16,15 @@ export function refuseUnbuilt(
   if (isRecord(raw.per_layer_config) && Object.keys(raw.per_layer_config).length > 0)
     fault("per_layer_config", "nothing: layers that differ from each other are not built", raw.per_layer_config);
   none("attention_chunk_size", "nothing: chunked attention is not built");
-  if (type.startsWith("deepseek"))
+  if (type.startsWith("deepseek") && type !== "deepseek_v32")
     for (const field of ["index_topk", "index_n_heads", "index_head_dim"])
-      none(field, `nothing: ${type} has no indexer, and sparse attention (DeepSeek-V3.2's) is not built`);
+      none(field, `nothing: ${type} has no indexer; DeepSeek-V3.2's model_type is deepseek_v32`);
   if (type === "qwen3_moe") {
     if (raw.use_sliding_window && raw.sliding_window !== null)
       fault("use_sliding_window", "false: sliding windows are not built", raw.use_sliding_window);
   } else if (type.startsWith("qwen")) qwenWindows(raw, layers, fault);
   else none("sliding_window", "nothing: sliding windows are not built");
-  layerTypes(raw.layer_types, layers, fault);
+  layerTypes(raw.layer_types, type === "deepseek_v32" ? ["indexed_attention"] : FULL, layers, fault);
 }
 
 /** Qwen's windows hold from layer max_window_layers (28 unless given) on, where layer_types does not say otherwise. */
@@ -36,12 +36,18 @@ function qwenWindows(raw: Record<string, unknown>, layers: number | undefined, f
   if (used !== true || anywhere) fault("use_sliding_window", "false: sliding windows are not built", used);
 }
 
-function layerTypes(types: unknown, layers: number | undefined, fault: Fault): void {
+const FULL = ["full_attention", "attention"];
+
+function layerTypes(types: unknown, built: readonly string[], layers: number | undefined, fault: Fault): void {
   if (types == null) return;
   if (!Array.isArray(types)) return fault("layer_types", "a list of one type a layer", types);
-  const other = types.findIndex((type) => type !== "full_attention" && type !== "attention");
+  const other = types.findIndex((type) => !built.includes(type as string));
   if (other >= 0)
-    fault(`layer_types[${other}]`, '"full_attention": sliding, chunked and other attention is not built', types[other]);
+    fault(
+      `layer_types[${other}]`,
+      `${JSON.stringify(built[0])}: sliding, chunked and other attention is not built`,
+      types[other],
+    );
   else if (layers !== undefined && types.length !== layers)
     fault("layer_types", `one type for each of the ${layers} layers`, `${types.length} of them`);
 }

@@ -94,4 +94,4 @@ export const positionsFrom = (start: number, length: number): number[] => Array.
 
 /** Whether rope pairs are neighbours (0,1),(2,3),… as DeepSeek stores them, or halves (i, i + R/2). */
 export const ropeInterleaved = (config: ModelConfig): boolean =>
-  config.model_type === "deepseek_v2" || (config.model_type === "deepseek_v3" && config.rope_interleave);
+  config.model_type === "deepseek_v2" || ("rope_interleave" in config && config.rope_interleave);

@@ -1,7 +1,7 @@
 /** The transformer: embedding, layers, head; over a whole sequence or behind a cache. */
 import { add, type Dim, dimMul, gather, reshape, rmsNorm, scope, type Tensor } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { headDims, isLatent, type ModelConfig } from "./config.ts";
+import { headDims, isIndexed, isLatent, type ModelConfig } from "./config.ts";
 import { feedForward } from "./ffn.ts";
 import { cachedGroupedAttention, groupedAttention } from "./gqa.ts";
 import { isMoeLayer } from "./mixture.ts";
@@ -22,9 +22,12 @@ export function cacheSpec(config: ModelConfig): CacheRows[] {
   return Array.from({ length: config.num_hidden_layers }, (_, i) => layerCacheSpec(config, i)).flat();
 }
 
-/** MLA: one row of latent and rope key. Grouped-query attention: each key head's key and value. */
+/** MLA: one row of latent and rope key, and one of the indexer's key where there is one. Grouped-query attention: each key head's key and value. */
 export function layerCacheSpec(config: ModelConfig, i: number): CacheRows[] {
-  if (isLatent(config)) return [{ name: `cache.${i}`, heads: 1, width: config.kv_lora_rank + config.qk_rope_head_dim }];
+  if (isLatent(config)) {
+    const row = { name: `cache.${i}`, heads: 1, width: config.kv_lora_rank + config.qk_rope_head_dim };
+    return isIndexed(config) ? [row, { name: `cache.${i}.index`, heads: 1, width: config.index_head_dim }] : [row];
+  }
   const [heads, width] = [config.num_key_value_heads, headDims(config).value];
   return [
     { name: `cache.${i}.k`, heads, width },
@@ -70,12 +73,10 @@ function attend(
   tokens: Tokens,
   past: Past | undefined,
 ): { out_XD: Tensor; rows: Tensor[] } {
-  if (isLatent(model.config)) {
-    const { out_XD, row_BTW } = past
+  if (isLatent(model.config))
+    return past
       ? cachedLatentAttention(model, x_XD, at, rope, tokens, past)
       : latentAttention(model, x_XD, at, rope, tokens);
-    return { out_XD, rows: [row_BTW] };
-  }
   const { out_XD, rows } = past
     ? cachedGroupedAttention(model, x_XD, at, rope, tokens, past)
     : groupedAttention(model, x_XD, at, rope, tokens);

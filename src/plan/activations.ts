@@ -67,6 +67,7 @@ function attentionTensors(job: Job, layout: Layout, a: Attention, s: Sizes): Kep
     keep("latents normed", s.tokens * latent * s.input, cheap);
     keep("queries", s.tokens * heads * query * HALF, cheap);
     keep("keys and values", s.tokens * heads * (query + value) * HALF, cheap);
+    if (a.indexer) keep("indexer", s.tokens * (a.indexer.heads + 1) * (a.indexer.width + 1) * HALF, cheap);
   } else {
     const kvHeads = Math.max(1, a.kvHeads / layout.tp);
     if (a.qkNorm) keep("queries and keys before norm", s.tokens * (heads + kvHeads) * query * HALF, alternate);

@@ -2,6 +2,7 @@
 import {
   attentionBias,
   headDims,
+  isIndexed,
   isLatent,
   layerRuns,
   type ModelConfig,
@@ -10,6 +11,7 @@ import {
   mtpDepth,
   qkNorm,
 } from "../model/config.ts";
+import { meanAttended } from "../model/flops.ts";
 
 /** How a layer's tokens meet. Head dims as in model/dims: gqa's queries, keys and values are `headDim` wide. */
 export type Attention =
@@ -31,6 +33,8 @@ export type Attention =
       rope: number;
       value: number;
       bias: boolean;
+      /** Chooses the `keys` that a token attends to (V3.2): heads of `width` against one key a token. Copied by tensor parallelism. */
+      indexer?: { heads: number; width: number; keys: number };
     };
 
 /** A layer's feed-forward part. `gated` has three matrices (SwiGLU), else two. */
@@ -104,6 +108,9 @@ function attentionOf(config: ModelConfig): Attention {
       rope,
       value,
       bias: config.attention_bias,
+      ...(isIndexed(config) && {
+        indexer: { heads: config.index_n_heads, width: config.index_head_dim, keys: config.index_topk },
+      }),
     };
   const bias = attentionBias(config);
   return {
@@ -186,13 +193,15 @@ export const layerCount = (architecture: Architecture): number =>
 export const headWidths = (a: Attention): { query: number; value: number } =>
   a.kind === "mla" ? { query: a.nope + a.rope, value: a.value } : { query: a.headDim, value: a.headDim };
 
-/** Parameters of the attention's matrices; those of MLA's down-projections apart, since tensor parallelism copies them. */
+/** Parameters of the attention's matrices; those of MLA's down-projections and of the indexer apart, since tensor parallelism copies them. */
 export function attentionMatrices(a: Attention, hidden: number): { split: number; copied: number } {
   if (a.kind === "gqa") return { split: hidden * a.headDim * (2 * a.heads + 2 * a.kvHeads), copied: 0 };
   const { query } = headWidths(a);
   const up =
     (a.qRank ?? hidden) * a.heads * query + a.kvRank * a.heads * (a.nope + a.value) + a.heads * a.value * hidden;
-  return { split: up, copied: hidden * ((a.qRank ?? 0) + a.kvRank + a.rope) };
+  const { heads = 0, width = 0 } = a.indexer ?? {};
+  const index = (a.qRank ?? hidden) * heads * width + hidden * (heads + width);
+  return { split: up, copied: hidden * ((a.qRank ?? 0) + a.kvRank + a.rope) + index };
 }
 
 /** Norms' gains and biases of the attention. */
@@ -203,7 +212,9 @@ export function attentionVectors(a: Attention, hidden: number): number {
       (a.outBias ? hidden : 0) +
       (a.qkNorm ? 2 * a.headDim : 0)
     );
-  return (a.qRank ?? 0) + a.kvRank + (a.bias ? (a.qRank ?? 0) + a.kvRank + a.rope + hidden : 0);
+  return (
+    (a.qRank ?? 0) + a.kvRank + 2 * (a.indexer?.width ?? 0) + (a.bias ? (a.qRank ?? 0) + a.kvRank + a.rope + hidden : 0)
+  );
 }
 
 export const normSize = (architecture: Pick<Architecture, "hidden" | "norm">): number =>
@@ -255,16 +266,36 @@ export function parameterCount(architecture: Architecture, { mtp = false } = {})
   return { total, active };
 }
 
-/** Forward FLOPs per token of one layer's products; `attended` is the mean number of keys a query meets. */
-export function layerFlops({ attention, ffn }: LayerRun, hidden: number, attended: number): number {
+/** Multiply-adds of the indexer for a query and a key: a product a head, and the heads' weighted sum. */
+const indexPairs = (a: Attention): number =>
+  a.kind === "mla" && a.indexer ? a.indexer.heads * (a.indexer.width + 1) : 0;
+
+/** FLOPs of a token's scores and values over the keys it attends to, and of the indexer over all it sees, in the mean of a sequence; `heads` of them. */
+export function coreFlops(
+  a: Attention,
+  { sequence, causal = true }: Pick<FlopOptions, "sequence" | "causal">,
+  heads = a.heads,
+): { attention: number; scores: number; index: number } {
+  const { query, value } = headWidths(a);
+  const limit = a.kind === "mla" ? a.indexer?.keys : undefined;
+  const attended = meanAttended(sequence, { causal, limit });
+  const index = 2 * indexPairs(a) * meanAttended(sequence, { causal });
+  return { attention: 2 * heads * (query + value) * attended, scores: 2 * heads * query * attended, index };
+}
+
+/** Forward FLOPs per token of one layer's products, in the mean of a sequence. */
+export function layerFlops(
+  { attention, ffn }: LayerRun,
+  hidden: number,
+  at: Pick<FlopOptions, "sequence" | "causal">,
+): number {
   const matrices = attentionMatrices(attention, hidden);
-  const { query, value } = headWidths(attention);
-  const core = attention.heads * (query + value) * attended;
+  const core = coreFlops(attention, at);
   const feed =
     ffn.kind === "dense"
       ? (ffn.gated ? 3 : 2) * hidden * ffn.width
       : hidden * ffn.experts + 3 * hidden * ffn.width * (ffn.perToken + ffn.shared);
-  return 2 * (matrices.split + matrices.copied + core + feed);
+  return 2 * (matrices.split + matrices.copied + feed) + core.attention + core.index;
 }
 
 export interface FlopOptions {
@@ -280,10 +311,9 @@ export function flopsPerToken(
   { sequence, causal = true, mtp = false }: FlopOptions,
 ): { forward: number; training: number } {
   const { hidden: D, vocab } = architecture;
-  const attended = causal ? (sequence + 1) / 2 : sequence;
+  const at = { sequence, causal };
   let forward = 2 * D * vocab;
-  for (const run of architecture.layers) forward += run.count * layerFlops(run, D, attended);
-  if (mtp)
-    forward += architecture.mtpDepth * (layerFlops(mtpLayer(architecture), D, attended) + 2 * D * vocab + 4 * D * D);
+  for (const run of architecture.layers) forward += run.count * layerFlops(run, D, at);
+  if (mtp) forward += architecture.mtpDepth * (layerFlops(mtpLayer(architecture), D, at) + 2 * D * vocab + 4 * D * D);
   return { forward, training: 3 * forward };
 }

@@ -49,9 +49,9 @@ export const layoutOf = ({ gpus, tp, ep }: ServingLayout, microBatch = 1): Layou
   microBatch,
 });
 
-/** Numbers cached per token and layer on one GPU; TP splits key heads, MLA's latent has none to split. */
+/** Numbers cached per token and layer on one GPU; TP splits key heads, MLA's latent and the indexer's key have none to split. */
 export const cachedNumbers = (a: Attention, tp: number): number =>
-  a.kind === "mla" ? a.kvRank + a.rope : 2 * a.headDim * Math.max(1, a.kvHeads / tp);
+  a.kind === "mla" ? a.kvRank + a.rope + (a.indexer?.width ?? 0) : 2 * a.headDim * Math.max(1, a.kvHeads / tp);
 
 /** Bytes a cached token takes on one GPU over all layers, in 16 bits unless said otherwise. */
 export const cacheBytesPerToken = (architecture: Architecture, tp = 1, bytesPerNumber = 2): number =>
@@ -124,11 +124,24 @@ function attentionOps(
     gemm("query into latent", a.kvRank, a.nope, heads, "bf16");
   } else gemm("qkv", (heads + 2 * Math.max(1, a.kvHeads / tp)) * a.headDim, D);
   const perPair = a.kind === "mla" ? 2 * a.kvRank + a.rope : query + value;
+  const indexer = a.kind === "mla" ? a.indexer : undefined;
+  const keys = Math.min(context, indexer?.keys ?? context);
+  const indexed = indexer?.width ?? 0;
+  if (a.kind === "mla" && indexer) {
+    gemm("index queries", indexer.heads * indexed, a.qRank ?? D);
+    gemm("index keys and weights", indexed + indexer.heads, D);
+    ops.push({
+      kind: "attention",
+      name: "index scores",
+      flops: 2 * T * indexer.heads * (indexed + 1) * context,
+      bytes: sequences * context * indexed * HALF,
+    });
+  }
   ops.push({
     kind: "attention",
     name: "attention",
-    flops: 2 * T * heads * perPair * context,
-    bytes: sequences * context * cachedNumbers(a, tp) * HALF,
+    flops: 2 * T * heads * perPair * keys,
+    bytes: sequences * keys * (cachedNumbers(a, tp) - indexed) * HALF,
   });
   if (a.kind === "mla") gemm("latent into value", a.value, a.kvRank, heads, "bf16");
   gemm("o", D, heads * (a.kind === "mla" ? a.value : a.headDim));

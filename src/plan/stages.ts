@@ -58,20 +58,19 @@ export function stageLayers(
 
 function split(architecture: Architecture, stages: number, sequence: number, mtp: boolean): Stage[] {
   const { hidden, vocab } = architecture;
-  const attended = (sequence + 1) / 2;
   const headFlops = 2 * hidden * vocab;
   const runOf: number[] = [];
   const flops: number[] = [];
   architecture.layers.forEach((run, r) => {
     for (let i = 0; i < run.count; i++) {
       runOf.push(r);
-      flops.push(layerFlops(run, hidden, attended));
+      flops.push(layerFlops(run, hidden, { sequence }));
     }
   });
   const tail =
     headFlops +
     (mtp
-      ? architecture.mtpDepth * (layerFlops(mtpLayer(architecture), hidden, attended) + headFlops + 4 * hidden ** 2)
+      ? architecture.mtpDepth * (layerFlops(mtpLayer(architecture), hidden, { sequence }) + headFlops + 4 * hidden ** 2)
       : 0);
   const ends = partition(flops, stages, tail);
   return ends.map((end, i) => {

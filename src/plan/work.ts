@@ -4,6 +4,7 @@ import {
   type Attention,
   attentionMatrices,
   attentionVectors,
+  coreFlops,
   type Ffn,
   headWidths,
   type LayerRun,
@@ -69,7 +70,7 @@ export function layerWork(job: Job, layout: Layout, run: LayerRun): LayerWork {
   return finish(job, layout, ops, run.ffn.kind === "moe" ? "moe" : "dense", {
     activationBytes: keptBytes(job, layout, run),
     ...parametersPerGpu(job, layout, run),
-    forwardFlops: (tokensPerGpu(job, layout) / layout.tp) * layerFlops(run, hidden, (job.sequence + 1) / 2),
+    forwardFlops: (tokensPerGpu(job, layout) / layout.tp) * layerFlops(run, hidden, job),
   });
 }
 
@@ -176,7 +177,7 @@ function groupedOperations(ops: Operations, job: Job, layout: Layout, a: Extract
   const turned = T * (heads + kvHeads) * a.headDim * HALF;
   if (job.architecture.positions === undefined) ops.memory("rope", 2 * turned, 2 * turned, ["alternate"]);
   if (a.qkNorm) ops.memory("qk norm", 2 * turned, 3 * turned);
-  coreOperations(ops, job, layout, { heads, kvHeads, query: a.headDim, value: a.headDim });
+  coreOperations(ops, job, layout, a, { heads, kvHeads });
   ops.linear("o", T, D, heads * a.headDim, { redo: ["alternate"], free: ["gradient"] });
   scatter(ops, job, layout, "attention", D);
 }
@@ -204,21 +205,40 @@ function latentOperations(ops: Operations, job: Job, layout: Layout, a: Extract<
     T * heads * HALF * (2 * a.rope + a.nope + query),
     T * heads * HALF * (2 * a.rope + a.nope + query),
   );
-  coreOperations(ops, job, layout, { heads, kvHeads: heads, query, value });
+  if (a.indexer) indexOperations(ops, job, layout, a, a.indexer);
+  coreOperations(ops, job, layout, a, { heads, kvHeads: heads });
   ops.linear("o", T, D, heads * value, { redo: ["alternate"], free: ["gradient"] });
   scatter(ops, job, layout, "attention", D);
 }
 
+/** The indexer: queries from their latent, keys and weights from the tokens, scores over all keys seen; its choice of keys is not counted. */
+function indexOperations(
+  ops: Operations,
+  job: Job,
+  layout: Layout,
+  a: Extract<Attention, { kind: "mla" }>,
+  { heads, width }: NonNullable<Extract<Attention, { kind: "mla" }>["indexer"]>,
+): void {
+  const { hidden: D } = job.architecture;
+  const T = tokensPerGpu(job, layout);
+  ops.linear("index queries", T, heads * width, a.qRank ?? D, { redo: ["cheap", "alternate"], free: ["input"] });
+  ops.linear("index keys and weights", T, width + heads, D, { redo: ["cheap", "alternate"], free: ["input"] });
+  const flops = T * coreFlops(a, job).index;
+  const bytes = T * (heads * width + width * layout.cp) * HALF;
+  ops.forward.push({ op: { kind: "attention", name: "index scores", flops, bytes }, redo: ["core"] });
+  ops.backwardInput.push({ kind: "attention", name: "index scores back", flops: 2 * flops, bytes: 2 * bytes });
+}
+
+/** Heads of one GPU. */
 interface Core {
   heads: number;
   kvHeads: number;
-  query: number;
-  value: number;
 }
 
 /** Scores, softmax, values. Fused: half the pairs, no scores in memory, scores once more backward. Else all pairs, each touched several times. */
-function coreOperations(ops: Operations, job: Job, layout: Layout, { heads, kvHeads, query, value }: Core): void {
+function coreOperations(ops: Operations, job: Job, layout: Layout, a: Attention, { heads, kvHeads }: Core): void {
   const T = tokensPerGpu(job, layout);
+  const { query, value } = headWidths(a);
   const keysAndValues = T * kvHeads * (query + value) * HALF;
   const queriesAndOutputs = T * heads * (query + value) * HALF;
   // cp: keys and values pass round the ring behind the computation; their gradients come back the same way
@@ -233,8 +253,8 @@ function coreOperations(ops: Operations, job: Job, layout: Layout, { heads, kvHe
   );
   const redo: Redo[] = ["core"];
   if (fusedAttention(job)) {
-    const attended = (job.sequence + 1) / 2;
-    const flops = 2 * T * heads * (query + value) * attended;
+    const core = coreFlops(a, job, heads);
+    const flops = T * core.attention;
     const bytes = keysAndValues * layout.cp + queriesAndOutputs;
     ops.forward.push({ op: { kind: "attention", name: "attention", flops, bytes }, redo });
     ops.backwardInput.push({
@@ -243,7 +263,7 @@ function coreOperations(ops: Operations, job: Job, layout: Layout, { heads, kvHe
       flops: 2 * flops,
       bytes: 2 * bytes + queriesAndOutputs,
     });
-    ops.again.push({ kind: "attention", name: "scores again", flops: 2 * T * heads * query * attended, bytes: 0 });
+    ops.again.push({ kind: "attention", name: "scores again", flops: T * core.scores, bytes: 0 });
     return;
   }
   const flops = 2 * T * heads * (query + value) * job.sequence;
@@ -429,9 +449,7 @@ function mtpWork(job: Job, layout: Layout): LayerWork {
       held * 2 * D * (HALF + (job.precision === "fp8" ? FP8 : HALF)),
     sharedParameters: own.sharedParameters + 2 * D * D + 3 * normSize(architecture),
     expertParameters: own.expertParameters,
-    forwardFlops:
-      (tokensPerGpu(job, layout) / layout.tp) *
-      (layerFlops(run, D, (job.sequence + 1) / 2) + 4 * D * D + 2 * D * vocab),
+    forwardFlops: (tokensPerGpu(job, layout) / layout.tp) * (layerFlops(run, D, job) + 4 * D * D + 2 * D * vocab),
   });
 }
 

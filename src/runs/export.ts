@@ -91,6 +91,7 @@ function portable({ data, tokenizer, model, ...recipe }: Recipe): Recipe {
 
 const ARCHITECTURES: Record<string, string> = {
   deepseek_v3: "DeepseekV3ForCausalLM",
+  deepseek_v32: "DeepseekV32ForCausalLM",
   deepseek_v2: "DeepseekV2ForCausalLM",
   deepseek: "DeepseekForCausalLM",
   llama: "LlamaForCausalLM",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ConfigError, FaultsError } from "../errors.ts";
 import { JSON_DEPTH, JsonBoundError, parseJson } from "../json.ts";
-import { type ModelConfig, parseConfig } from "../model/index.ts";
+import { isIndexed, type ModelConfig, parseConfig } from "../model/index.ts";
 import { divisorUpTo, pretrainingSteps } from "./ramp.ts";
 
 const positive = z.number().positive();
@@ -197,8 +197,11 @@ export function parseRecipe(json: unknown, where = "recipe"): Recipe {
 
 function modelFaults(model: Record<string, unknown>): string[] {
   try {
-    parseConfig(model, "model", { sizes: "stated" });
-    return [];
+    const config = parseConfig(model, "model", { sizes: "stated" });
+    if (!isIndexed(config)) return [];
+    return [
+      `model.model_type: expected an architecture of which all can be trained, got "${config.model_type}", whose indexer learns by a loss of its own that is not built. Train deepseek_v3, or start from a checkpoint: its indexer stays as it is`,
+    ];
   } catch (error) {
     if (!(error instanceof FaultsError)) throw error;
     return error.faults.map((fault) => `model.${fault}`);

@@ -119,16 +119,17 @@ export class ParameterStore {
   }
 }
 
-/** A store for the model of a run's phases, not yet initialized; what `frozen` names is kept and not trained, besides the balance biases. */
+/** A store for the model of a run's phases, not yet initialized; what `frozen` names is kept and not trained, besides the balance biases and indexers. */
 export function storeOf(
   phases: readonly Pick<Phase, "config" | "lanes">[],
   frozen: (key: string) => boolean = () => false,
 ): ParameterStore {
   const parameters = Array.from(listParameters(phases[0]!.config)).filter((p) => !p.sameAs);
+  const buffers = new Set(parameters.filter((p) => p.buffer).map((p) => p.key));
   const lanes = Math.max(...phases.map((phase) => phase.lanes));
   return new ParameterStore(
     new Map(parameters.map((p) => [p.key, p.shape])),
-    (key) => key.endsWith("e_score_correction_bias") || frozen(key),
+    (key) => buffers.has(key) || frozen(key),
     lanes,
   );
 }

@@ -18,6 +18,8 @@ const NAMES = [
   "parity/deepseek_v3-odd-sizes",
   "parity/deepseek_v3-no-q-rank",
   "parity/deepseek_v2",
+  "parity/deepseek_v32",
+  "parity/deepseek_v32-yarn",
   "parity/deepseek",
   "parity/deepseek-every-second",
   "parity/llama-llama3-rope",

@@ -134,6 +134,48 @@ describe("what would compute something else is refused by name", () => {
       /index_topk: expected nothing: deepseek_v3 has no indexer/,
     ],
     [
+      "V3.2 with pairs turned by halves",
+      "deepseek_v32",
+      { set: { rope_interleave: false } },
+      /rope_interleave: expected true/,
+    ],
+    [
+      "V3.2 without a query latent",
+      "deepseek_v32",
+      { set: { q_lora_rank: null } },
+      /q_lora_rank: expected a positive whole number, got null/,
+    ],
+    [
+      "V3.2 read as V3",
+      "deepseek_v32",
+      { set: { model_type: "deepseek_v3" } },
+      /index_topk: expected nothing: deepseek_v3 has no indexer/,
+    ],
+    [
+      "layers of V3.2 that attend otherwise",
+      "deepseek_v32",
+      { set: { layer_types: ["indexed_attention", "full_attention"] } },
+      /layer_types\[1\]: expected "indexed_attention".*"full_attention"/,
+    ],
+    [
+      "blocks of V3.2 for other layers",
+      "deepseek_v32",
+      { set: { mlp_layer_types: ["dense"] } },
+      /mlp_layer_types: expected one type for each of the 2 layers/,
+    ],
+    [
+      "mixtures of V3.2 where the file has dense blocks",
+      "deepseek_v32",
+      { set: { mlp_layer_types: ["sparse", "sparse"] } },
+      /expected a tensor model\.layers\.0\.mlp\.gate\.weight/,
+    ],
+    [
+      "heads of the indexer narrower than what is turned",
+      "deepseek_v32",
+      { set: { index_head_dim: 2 } },
+      /index_head_dim: expected at least qk_rope_head_dim 4, got 2/,
+    ],
+    [
       "angles that DeepSeekMoE's own code does not know",
       "deepseek",
       { set: { rope_scaling: yarn } },

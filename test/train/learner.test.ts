@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Learner, phasesOf, pretraining, type Recipe, supervised } from "../../src/train/index.ts";
+import { Learner, phasesOf, pretraining, type Recipe, storeOf, supervised } from "../../src/train/index.ts";
 import { MODEL, newRun, newStore, recipeOf, source } from "./fixture.ts";
 import { modelStore } from "./objectiveSteps.ts";
 
@@ -62,6 +62,43 @@ describe("a learner", () => {
       expect(refused.store.version).toBe(version + 1);
     },
   );
+
+  it("trains a model with an indexer (V3.2, its MTP module too) but for the indexer, which stays as it was", async () => {
+    const model = {
+      ...MODEL,
+      model_type: "deepseek_v32",
+      q_lora_rank: 12,
+      index_topk: 3,
+      index_n_heads: 2,
+      index_head_dim: 6,
+    };
+    expect(() => recipeOf({ model })).toThrow(
+      /model\.model_type: expected an architecture of which all can be trained/,
+    );
+    const phase = phasesOf(recipe, model)[0]!;
+    const store = storeOf([phase]);
+    store.initialize(1, 0.05);
+    const learner = await Learner.create(store, phase.config, recipe);
+    await learner.prepare(phase, pretraining(recipe.balance), { precision: recipe.precision, accumulate: true });
+    const before = new Map(store.keys().map((key) => [key, store.parameter(key).data.slice()]));
+    const losses: number[] = [];
+    for (let step = 0; step < 8; step++) {
+      await learner.begin(1);
+      const share = 1 / phase.lanes;
+      await learner.accumulate({
+        ids: source.train(0, phase.microBatch, phase.sequence, 2),
+        inputs: { lambda: 0.3, share },
+      });
+      losses.push(learner.finish().loss);
+      await learner.apply(knobs(step));
+    }
+    expect(losses.at(-1)).toBeLessThan(losses[0]! * 0.9);
+    const moved = store.keys().filter((key) => !store.parameter(key).data.every((x, i) => x === before.get(key)![i]));
+    const still = store.keys().filter((key) => !moved.includes(key));
+    expect(still.filter((key) => !key.includes(".indexer."))).toEqual([]);
+    expect(still.length).toBe(5 * 3);
+    learner.dispose();
+  });
 
   it("says what is missing where its steps are called in another order", async () => {
     const { learner, batch } = await pretrainer();

@@ -136,18 +136,25 @@ export const setRows = (x_XD: Tensor, ids_n1: Tensor, rows_nD: Tensor): Tensor =
 const topK_: Primitive<{ k: number; axis: number }> = {
   name: "topK",
   infer: ([x], { k, axis }) => {
-    const shape = x!.shape.map((d, i) => (i === axis ? k : d));
+    const shape = x!.shape.map((d, i) => (i !== axis ? d : typeof d === "number" ? k : `min(${k},${d})`));
     return [
       { dtype: x!.dtype, shape },
       { dtype: "i64", shape },
     ];
   },
-  emit: (emitter, node, [x]) =>
-    emitter.node("TopK", [x!, emitter.ints([node.params.k])], { attributes: { axis: node.params.axis }, outputs: 2 }),
+  emit: (emitter, node, [x]) => {
+    const { k, axis } = node.params;
+    let count = emitter.ints([k]);
+    if (typeof node.inputs[0]!.dim(axis) !== "number") {
+      const [length] = emitter.node("Shape", [x!], { attributes: { start: axis, end: axis + 1 } });
+      count = emitter.node("Min", [count, length!])[0]!;
+    }
+    return emitter.node("TopK", [x!, count], { attributes: { axis }, outputs: 2 });
+  },
   grad: (node, [g]) => [g && scatterElements(zerosLike(node.inputs[0]!), node.outputs[1]!, g, node.params.axis)],
 };
 
-/** The k largest along the last axis, sorted, with their i64 indices. */
+/** The k largest along the last axis, sorted, with their i64 indices; all there are where a symbolic axis turns out shorter. Of equal ones the first. */
 export function topK(x: Tensor, k: number): { values: Tensor; indices: Tensor } {
   const last = x.dim(-1);
   if (typeof last === "number" && k > last)
