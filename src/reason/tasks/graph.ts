@@ -22,7 +22,7 @@ export function graph(nodes: number): Task<GraphData> {
     weights: { answer: 1, shortest: 0 },
     problem: (seed, split, index) => drawProblem("graph", (random) => draft(random, nodes), seed, split, index),
     score,
-    answer: (_, reply) => pathIn(reply)?.join("-"),
+    answer: (_, reply) => pathIn(reply)?.join(" "),
     same: (a, b) => a === b,
     solve({ data, reference }, _, form) {
       return { thought: form === "long" ? search(data).lines.join("\n") : "", answer: reference };
@@ -39,7 +39,7 @@ function draft(random: Random, nodes: number): Draft<GraphData> {
     const to = LETTERS[random.int(0, nodes - 1)]!;
     const { path } = search({ edges, from, to });
     if (path === undefined || path.length < 3) continue;
-    const written = edges.map(([a, b]) => `${a}-${b}`);
+    const written = edges.map(([a, b]) => `${a} ${b}`);
     for (let i = written.length - 1; i > 0; i--) {
       const j = random.int(0, i);
       [written[i], written[j]] = [written[j]!, written[i]!];
@@ -47,15 +47,15 @@ function draft(random: Random, nodes: number): Draft<GraphData> {
     return {
       content: [edges, from, to],
       group: edges,
-      prompt: ask(`Ways: ${written.join(" ")}. From ${from} to ${to}?`),
-      reference: path.join("-"),
+      prompt: ask(`Ways: ${written.join(", ")}. From ${from} to ${to}?`),
+      reference: path.join(" "),
       data: { edges, from, to },
       facts: { nodes, edges: edges.length, steps: path.length - 1 },
     };
   }
 }
 
-/** Breadth first: a line says which new places are next to one, the last line goes back along the path. */
+/** Breadth first, with a blank before every letter, so that a place is one token wherever it stands: a line says which new places are next to one, the last line goes back along the path. */
 function search({ edges, from, to }: GraphData): { path: string[] | undefined; lines: string[] } {
   const before = new Map<string, string>([[from, ""]]);
   const lines: string[] = [];
@@ -65,7 +65,7 @@ function search({ edges, from, to }: GraphData): { path: string[] | undefined; l
       .filter((other) => !before.has(other))
       .sort();
     for (const other of found) before.set(other, place);
-    if (found.length > 0) lines.push(`${place}: ${found.join(" ")}`);
+    if (found.length > 0) lines.push(`at ${place}: ${found.join(" ")}`);
     if (before.has(to)) break;
   }
   if (!before.has(to)) return { path: undefined, lines };
@@ -75,7 +75,7 @@ function search({ edges, from, to }: GraphData): { path: string[] | undefined; l
   return { path: back.reverse(), lines };
 }
 
-/** The places of a path as it is written: `A-B-C`, `A -> B -> C`, `A, B, C`. */
+/** The places of a path as it is written: `A B C`, `A-B-C`, `A -> B -> C`, `A, B, C`. */
 function pathIn(reply: Reply): string[] | undefined {
   const said = answerPart(partReply(reply).answer).answer.slice(-400).trim().replace(/\.$/, "");
   return /^[A-Z](?:\s*(?:-+>?|→|,|\s)\s*[A-Z])*$/.test(said) ? (said.match(/[A-Z]/g) ?? undefined) : undefined;
@@ -88,6 +88,6 @@ function score({ data, reference }: Problem<GraphData>, reply: Reply): Score {
     path[0] === data.from &&
     path.at(-1) === data.to &&
     path.every((place, i) => i === 0 || ways.has(`${path[i - 1]}${place}`));
-  const shortest = right && path.length === reference.split("-").length;
+  const shortest = right && path.length === reference.split(" ").length;
   return { parts: { answer: right ? 1 : 0, shortest: shortest ? 1 : 0 } };
 }

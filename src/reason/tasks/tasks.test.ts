@@ -4,6 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../data/index.ts";
+import { Tokenizer, trainTokenizer } from "../../tokenizer/index.ts";
 import { contentId, distinctProblems, SPLITS, splitOf, type Task, taskText } from "../task.ts";
 import { jsonlTask } from "./jsonl.ts";
 import { lastDigit, parity, product, sum } from "./longShort.ts";
@@ -160,6 +161,30 @@ it("writes workings at a fixed stride", async () => {
   expect(await working(lastDigit(3), [7, 5, 9])).toBe("775291");
   expect(await working(sum(2), [47, 38])).toBe("4774038580");
   expect(await working(product(2, 1), [23, 4])).toBe("23*4\n3*4=12 +0=12 carry 1\n2*4=08 +1=09 carry 0\n=092");
+});
+
+it("advances question and working by the same stride, in tokens of a tokenizer that is trained on the texts", async () => {
+  for (const [task, digits, prefix, block] of [
+    [parity(16), 16, 0, 1],
+    [lastDigit(10), 10, 0, 2],
+    [sum(5), 5, 2, 5],
+  ] as const) {
+    const texts = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => taskText(task as Task, i, { seed: 1, longShare: 1 })),
+    );
+    const said = texts.flatMap(({ messages }) => messages.map(({ content }) => content));
+    const { tokenizerJson, tokenizerConfig } = await trainTokenizer(said, { vocabSize: 400, digits: 1 });
+    const tokenizer = new Tokenizer(tokenizerJson, tokenizerConfig);
+    for (const { messages } of texts.slice(0, 20)) {
+      const tokens = tokenizer.encodeChat(messages, { keepThoughts: true }).ids.map((id) => tokenizer.decode([id]));
+      const asked = tokens.findIndex((token) => /^\d$/.test(token));
+      const thought = tokens.indexOf("<think>") + 1;
+      expect(tokens.indexOf("</think>") - thought).toBe(digits * block);
+      // parities are not restated: there every token of the working stands for one of the question
+      if (task.name.startsWith("parity")) continue;
+      for (let i = 0; i < digits; i++) expect(tokens[thought + i * block]).toBe(tokens[asked + i * block + prefix]);
+    }
+  }
 });
 
 describe("files of problems", () => {
