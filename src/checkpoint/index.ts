@@ -10,6 +10,13 @@ export {
   writeError,
 } from "./atomic.ts";
 export { type Checkpoint, openCheckpoint, readJsonFile, TensorFolder, type TensorInfo } from "./checkpoint.ts";
+export {
+  CONVERTED_TYPES,
+  type Converted,
+  type ConvertedType,
+  type ConvertOptions,
+  convertModel,
+} from "./convert.ts";
 export { tokenizerFiles } from "./files.ts";
 export { bundledModels, findModel, resolveModel } from "./find.ts";
 export {

@@ -29,7 +29,19 @@ describe("sumbi", () => {
   it("lists every verb in its help, and where a word is none", async () => {
     const help = await run("--help");
     expect(help.status).toBe(0);
-    for (const verb of ["train", "runs", "chat", "serve", "inspect", "plan", "compare", "audit", "chips", "tokenizer"])
+    for (const verb of [
+      "train",
+      "runs",
+      "chat",
+      "serve",
+      "inspect",
+      "plan",
+      "compare",
+      "audit",
+      "chips",
+      "tokenizer",
+      "convert",
+    ])
       expect(help.text).toMatch(new RegExp(`^  ${verb} `, "m"));
     const wrong = await run("chps");
     expect(wrong.status).toBe(2);

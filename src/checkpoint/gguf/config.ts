@@ -1,7 +1,7 @@
 /** config.json's fields from a GGUF's metadata. What is not understood is refused by name: ignoring it would compute another model. */
 import { CheckpointError } from "../../errors.ts";
 import { quoted } from "../header.ts";
-import { ARCHITECTURES, type Architecture, Fields, shortest } from "./fields.ts";
+import { ARCHITECTURES, type Architecture, Fields, GATING, shortest } from "./fields.ts";
 import type { GgufHeader } from "./header.ts";
 import { ropeOf } from "./rope.ts";
 
@@ -114,9 +114,6 @@ function expertFields(fields: Fields, json: Record<string, unknown>): void {
   fields.only("expert_shared_count", [0], "shared experts of qwen3moe are not built");
   fields.only("expert_gating_func", [1], "scores other than softmax are not built");
 }
-
-/** llama.cpp's numbers of the functions that make scores of router logits. */
-export const GATING = { softmax: 1, sigmoid: 2 } as const;
 
 /** Groups of experts that files from before llama.cpp knew them do not mention, by layers and experts: V3 and R1, V2 and V2.5. */
 const PUBLISHED_GROUPS = [

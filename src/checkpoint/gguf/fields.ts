@@ -12,6 +12,9 @@ export const ARCHITECTURES = {
   deepseek2: { model_type: "deepseek_v3", class: "DeepseekV3ForCausalLM" },
 } as const;
 
+/** llama.cpp's numbers of the functions that make scores of router logits. */
+export const GATING = { softmax: 1, sigmoid: 2 } as const;
+
 export type Architecture = keyof typeof ARCHITECTURES;
 
 /** Metadata under `<architecture>.`, each looked at once at most; what nobody asked for is refused at the end. */

@@ -93,18 +93,40 @@ export const PRE_NAMES = Object.keys(PRE_TOKENIZERS);
 export const preTokenizerOf = (name: string): PreTokenizer | undefined =>
   Object.hasOwn(PRE_TOKENIZERS, name) ? PRE_TOKENIZERS[name] : undefined;
 
-/** llama.cpp's name of a tokenizer.json's way of cutting; undefined when it has none. */
-export function preNameOf(pre: unknown, normalizer: unknown, ignoreMerges: boolean): string | undefined {
+/**
+ * llama.cpp's name of a tokenizer.json's way of cutting; undefined when it has none. V3's with digits one by one is V3's: `merges` join no
+ * digits then, so that cutting three off together changes nothing.
+ */
+export function preNameOf(
+  pre: unknown,
+  normalizer: unknown,
+  ignoreMerges: boolean,
+  merges: readonly string[],
+): string | undefined {
   const cut = cutOf(pre);
-  return PRE_NAMES.find((name) => {
+  const named = PRE_NAMES.find((name) => {
     const known = preTokenizerOf(name);
     return (
       known !== undefined &&
       cutOf(known.pre_tokenizer) === cut &&
       known.ignoreMerges === ignoreMerges &&
-      JSON.stringify(known.normalizer) === JSON.stringify(normalizer ?? null)
+      normalizerOf(known.normalizer) === normalizerOf(normalizer)
     );
   });
+  if (named !== undefined) return named;
+  const single = sequence(split("\\p{N}"), ...V3.slice(1).map(split), BYTES);
+  const joinsDigits = merges.some((merge) => /^\d+ \d+$/.test(merge));
+  return cut === cutOf(single) && normalizerOf(normalizer) === "null" && !ignoreMerges && !joinsDigits
+    ? "deepseek-v3"
+    : undefined;
+}
+
+/** A normalizer as text; one that does nothing is null. */
+function normalizerOf(normalizer: unknown): string {
+  const { type, normalizers } = (normalizer ?? {}) as { type?: unknown; normalizers?: unknown };
+  return JSON.stringify(
+    type === "Sequence" && Array.isArray(normalizers) && normalizers.length === 0 ? null : (normalizer ?? null),
+  );
 }
 
 /** The stages, without what does not change the cut. */

@@ -4,9 +4,7 @@ import { quoted } from "../header.ts";
 import { readGguf } from "./file.ts";
 import { type GgufHeader, type MetadataValue, readGgufHeader } from "./header.ts";
 import { PRE_NAMES, preTokenizerOf } from "./pretokenizers.ts";
-
-/** ggml's kinds of tokens. */
-export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+import { TOKEN_TYPE } from "./types.ts";
 
 /** Marks that end a turn whatever the metadata calls them, as far as the vocabulary has them as control tokens: llama.cpp's list. */
 const TURN_ENDS = new Set([
@@ -38,14 +36,20 @@ export function ggufTexts(path: string): GgufTexts {
   };
 }
 
-/** The tokenizer's files of a header alone, without config.json; for files whose model is not read. */
-export const ggufTokenizer = (path: string): ReturnType<typeof tokenizerTexts> => tokenizerTexts(readGgufHeader(path));
+/** Whether a file is meant to have a tokenizer. */
+export function hasWords(path: string): boolean {
+  const model = readGgufHeader(path).metadata.get("tokenizer.ggml.model");
+  return model !== undefined && model !== "no_vocab" && model !== "none";
+}
 
 class Vocabulary {
   readonly tokens: readonly string[];
   readonly types: readonly number[];
 
   constructor(readonly header: GgufHeader) {
+    const model = this.get("model");
+    if (model !== "gpt2")
+      throw this.fail("model", '"gpt2" (byte-level BPE; other kinds of tokenizers are not built)', model);
     const tokens = this.get("tokens");
     if (!isTexts(tokens) || tokens.length === 0) throw this.fail("tokens", "a list of texts", tokens);
     const types = this.get("token_type") ?? tokens.map(() => TOKEN_TYPE.normal);
@@ -87,9 +91,6 @@ const isNumbers = (value: unknown): value is number[] =>
 
 function tokenizerTexts(header: GgufHeader) {
   const vocabulary = new Vocabulary(header);
-  const model = vocabulary.get("model");
-  if (model !== "gpt2")
-    throw vocabulary.fail("model", '"gpt2" (byte-level BPE; other kinds of tokenizers are not built)', model);
   const pre = vocabulary.get("pre") ?? "default";
   const cut = typeof pre === "string" ? preTokenizerOf(pre) : undefined;
   if (cut === undefined) throw vocabulary.fail("pre", `one of ${PRE_NAMES.join(", ")}`, pre);

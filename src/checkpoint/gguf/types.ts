@@ -70,3 +70,6 @@ export function ggmlType(name: GgmlTypeName): GgmlType & { name: GgmlTypeName } 
   const [id, block, bytes] = TYPES[name];
   return { id, name, block, bytes };
 }
+
+/** ggml's kinds of tokens. */
+export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
