@@ -14,7 +14,7 @@ const BELOW: Record<string, readonly string[]> = {
   model: ["tensor"],
   tokenizer: [],
   plan: ["model"],
-  checkpoint: ["model", "tensor"],
+  checkpoint: ["tokenizer", "model", "tensor"],
   data: ["checkpoint", "tokenizer"],
   train: ["model", "runtime", "tensor"],
   infer: ["checkpoint", "model", "runtime", "tensor"],
