@@ -37,7 +37,7 @@ const ENTRIES = ["src/index.ts", "src/browser.ts"];
 const NODE_ROOMS = ["cli", "data", "checkpoint", "runs", "reason"];
 const NODE_FILES = [
   /^src\/thread\.ts$/,
-  /^src\/runtime\/(compile|library|ort|threads)\.ts$/,
+  /^src\/runtime\/(compile|library|mapped|ort|threads)\.ts$/,
   /^src\/serve\/(connections|encoderProcess|load|pages|parseWorker|requestReader|server)\.ts$/,
   /^src\/web\/(keepForeign|vite\.config|plan\/site\/vite\.config)\.ts$/,
 ];

@@ -36,6 +36,8 @@ export { quoted } from "./header.ts";
 export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 export { MANIFEST, type Manifest, type Origin, readManifest } from "./manifest.ts";
 export { checkTakeable, type Judgement, judgeFolder, type OwnedOptions, ownedFolder, settleFolder } from "./owned.ts";
+export type { MappedFile } from "./packed.ts";
+export { type KeptWeights, keptWeights } from "./packedPlaces.ts";
 export { kindOf, openRegularFile, openRegularSync, readRegularFile, readRegularText } from "./regularFile.ts";
 export { type RawTensor, SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 export {
@@ -53,7 +55,6 @@ export {
   type LoadOptions,
   loadWeights,
   ModelWeights,
-  type WeightForm,
   type WeightOptions,
 } from "./weights.ts";
 export { checkWritable } from "./writable.ts";

@@ -41,7 +41,8 @@ export class SafetensorsFile {
     readonly tensors: ReadonlyMap<string, TensorEntry>,
     readonly metadata: Readonly<Record<string, string>>,
     private readonly handle: FileHandle,
-    private readonly dataStart: number,
+    /** Where the data begins in the file. */
+    readonly dataStart: number,
   ) {}
 
   /** Opens a file and checks its header completely. Throws CheckpointError naming the file and the tensor at fault. */

@@ -3,12 +3,13 @@ import { CheckpointError } from "../errors.ts";
 import {
   type BlockWeight,
   checkGraphSize,
+  EMBEDDING,
   isLatent,
   listParameters,
   type ModelConfig,
   mtpDepth,
+  type TensorForm,
   tensorCount,
-  toBlocks,
   type Weight,
 } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
@@ -16,10 +17,10 @@ import { type HostTensor, sizeOf } from "../tensor/index.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { decodeBf16, firstNotFinite, firstNotFiniteBf16 } from "./floats.ts";
 import { quoted } from "./header.ts";
+import { packMatrix } from "./packMatrix.ts";
 import { type Place, placeInStack, tensorsHeld } from "./stacks.ts";
 import type { Tensors } from "./tensors.ts";
 
-const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
 /** What old releases of transformers saved of the angles and positions; its own loader passes over them too. */
 const DERIVED = /(?:\.rotary_emb\.(?:inv_freq|cos_cached|sin_cached)|(?:^|\.)position_ids)$/;
@@ -29,11 +30,8 @@ export interface WeightOptions {
   mtp?: boolean;
 }
 
-/**
- * f32; blocks of 4 or 8 bits; "kept": blocks where the file has such as hold its numbers exactly (Q4_0, Q8_0), f32 otherwise; "bf16": those
- * or bf16 where the file has it, f32 otherwise.
- */
-export type WeightForm = "f32" | "bf16" | "kept" | 4 | 8;
+/** Or as the file has it: blocks where it has such as hold its numbers exactly (Q4_0, Q8_0), f32 otherwise. */
+export type WeightForm = TensorForm | "kept";
 
 export interface LoadOptions extends WeightOptions {
   /** The form wanted of a tensor; f32 by default. */
@@ -89,7 +87,7 @@ async function readAs(
   if (blocks !== undefined) return blocks;
   if (form === "bf16") return model.readShort(key, into);
   const tensor = await model.read(key, into());
-  return form === 4 || form === 8 ? toBlocks(tensor, form) : tensor;
+  return form === 4 || form === 8 ? packMatrix(tensor, form) : tensor;
 }
 
 /** The weights of one model in an open folder or file. */

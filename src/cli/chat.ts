@@ -8,8 +8,9 @@ import { ApiError, SumbiError, UsageError } from "../errors.ts";
 import { type ChatRequest, loadModel, parseChat, planChat, type ServedModel } from "../serve/index.ts";
 
 import { progressLine } from "./print.ts";
+import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
-export interface ChatOptions {
+export interface ChatOptions extends WeightsFlags {
   system?: string;
   temperature?: number;
   topP?: number;
@@ -28,10 +29,12 @@ export function register(program: Command): void {
       throw new UsageError(`chat: --${name}: expected a number, got ${text}`);
     return value;
   };
-  program
-    .command("chat")
-    .description("talk to a model in the terminal; with piped stdin, one question per line")
-    .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model")
+  addWeightsOptions(
+    program
+      .command("chat")
+      .description("talk to a model in the terminal; with piped stdin, one question per line")
+      .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model"),
+  )
     .option("--system <text>", "what the model is told beforehand")
     .option("--temperature <number>", "0: always the likeliest token", number("temperature"))
     .option("--top-p <share>", "draw only from the likeliest tokens that hold this share", number("top-p"))
@@ -42,7 +45,7 @@ export function register(program: Command): void {
     .option("--json", "one JSON object per answer")
     .action(async (model: string, options: ChatOptions) => {
       const line = progressLine();
-      const served = await loadModel(resolveModel(model), { onProgress: line });
+      const served = await loadModel(resolveModel(model), { ...weightsOptions(options), onProgress: line });
       line.end();
       try {
         const tty = process.stdin.isTTY === true && process.stdout.isTTY === true && !options.json;
@@ -73,6 +76,7 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
   const { input, output, errors, tty } = terminal;
   const talk = new Conversation(served, options);
   talk.check();
+  if (tty && served.info.weights) output.write(`${pc.dim(weightsInWords(served.info.weights))}\n`);
   if (tty) for (const note of served.info.notes ?? []) output.write(`${pc.dim(note)}\n`);
   if (tty)
     output.write(
@@ -161,7 +165,7 @@ async function answer(
   if (options.json) {
     const seconds = Math.round(performance.now() - started) / 1000;
     const { full: _, ...figures } = result;
-    output.write(`${JSON.stringify({ question, ...figures, seconds })}\n`);
+    output.write(`${JSON.stringify({ question, ...figures, seconds, weights: talk.weights })}\n`);
   } else {
     if (result.finish === "stopped" && tty) output.write(pc.dim(" [stopped]"));
     if (result.finish === "length" && tty) output.write(pc.dim(" [cut off at the token limit]"));
@@ -197,6 +201,11 @@ class Conversation {
     private readonly served: ServedModel,
     private readonly options: ChatOptions,
   ) {}
+
+  /** The form of the weights that answer. */
+  get weights(): string | undefined {
+    return this.served.info.weights?.form;
+  }
 
   reset(): void {
     this.#messages = [];

@@ -22,8 +22,9 @@ import {
 } from "../serve/index.ts";
 import { printError, progressLine } from "./print.ts";
 import { portNumber, quantity, wholeQuantity } from "./quantities.ts";
+import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
-export interface ServeOptions {
+export interface ServeOptions extends WeightsFlags {
   host: string;
   /** As given; absent means 8080 or, when that is taken, the next free one. */
   port?: number;
@@ -43,10 +44,12 @@ const DEFAULT_PORT = 8080;
 
 /** `sumbi serve MODEL`: the OpenAI API and the chat page. */
 export function register(program: Command): void {
-  program
-    .command("serve")
-    .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
-    .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model")
+  addWeightsOptions(
+    program
+      .command("serve")
+      .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
+      .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model"),
+  )
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
     .option(
       "--port <number>",
@@ -76,7 +79,7 @@ export function register(program: Command): void {
       const running = await startServing(
         model,
         options,
-        (dir) => loadModel(dir, { onProgress: line }),
+        (dir) => loadModel(dir, { ...weightsOptions(options), onProgress: line }),
         (text) => process.stdout.write(text),
       );
       line.end();
@@ -130,13 +133,14 @@ export async function startServing(
     await served.engine.close();
     throw error;
   }
-  const { id, parameters, contextTokens } = served.info;
+  const { id, parameters, contextTokens, weights } = served.info;
   if (options.json)
     print(
-      `${JSON.stringify({ url: server.url, api: `${server.url}/v1`, model: id, host: server.host, port: server.port })}\n`,
+      `${JSON.stringify({ url: server.url, api: `${server.url}/v1`, model: id, host: server.host, port: server.port, weights })}\n`,
     );
   else {
     print(`${pc.bold(id)}: ${parametersInWords(parameters)}, context ${contextTokens}\n`);
+    if (weights) print(`${pc.dim(weightsInWords(weights))}\n`);
     for (const note of served.info.notes ?? []) print(`${pc.dim(note)}\n`);
     if (port === undefined && server.port !== DEFAULT_PORT)
       print(`port ${DEFAULT_PORT} is taken, so it is ${server.port}\n`);

@@ -1,15 +1,14 @@
 /** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
-import { isGguf, loadWeights } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import { cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
-import type { OnProgress } from "../progress.ts";
 import { packedWeights } from "../runtime/index.ts";
-import { type HostTensor, sizeOf } from "../tensor/index.ts";
+import type { HostTensor } from "../tensor/index.ts";
 import { BLOCK_TOKENS, type LanguageModel, type Line, type Pass, RUN, type Scores } from "./engine.ts";
 import { Feed, type FeedOptions } from "./feed.ts";
 import { alikeIn, compileGraph, type Graph, type GraphName, graphNames, Slot } from "./graphs.ts";
 import { Pools } from "./pools.ts";
-import { giveBack, returnable } from "./returnable.ts";
+import { giveBack } from "./returnable.ts";
+import { openWeights, type WeightsAbout, type WeightsOptions } from "./weights.ts";
 
 export interface DecoderOptions {
   /** Longest sequence; default `max_position_embeddings`, at most 32768. */
@@ -20,6 +19,8 @@ export interface DecoderOptions {
   products?: FeedOptions;
   /** What a person should know about where the weights came from. */
   notes?: readonly string[];
+  /** In what form the weights are. */
+  weightsAbout?: WeightsAbout;
 }
 
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
@@ -45,6 +46,7 @@ export class Decoder implements LanguageModel {
     readonly notes: readonly string[],
     /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
     readonly released: readonly string[],
+    readonly weightsAbout?: WeightsAbout,
   ) {
     this.vocabSize = config.vocab_size;
     this.#pools = new Pools(cacheSpec(config));
@@ -63,7 +65,7 @@ export class Decoder implements LanguageModel {
     const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
     for (const { executable } of all) executable.release(released);
     for (const name of released) feed.discard(name);
-    return new Decoder(config, contextTokens, graphs, weights, options.notes ?? [], released);
+    return new Decoder(config, contextTokens, graphs, weights, options.notes ?? [], released, options.weightsAbout);
   }
 
   get version(): number | undefined {
@@ -210,21 +212,37 @@ function wanted(lines: readonly Line[], T: number): number[] {
   return rows;
 }
 
+export interface OpenOptions extends WeightsOptions, Pick<DecoderOptions, "contextTokens" | "products"> {}
+
+/** How often memory is let go of that holds what the runtime has packed by then. */
+const DROP_MS = 20;
+
 /**
- * Reads the weights of a checkpoint that generation needs (no MTP modules) and compiles its graphs; a GGUF file's blocks stay blocks. Throws CheckpointError for
- * tensors that are missing, of another shape, not finite, or that nothing reads.
+ * Reads the weights of a checkpoint that generation needs (no MTP modules) and compiles its graphs. Throws CheckpointError for tensors that
+ * are missing, of another shape, not finite, or that nothing reads.
  */
-export async function openDecoder(dir: string, given: ModelConfig, onProgress?: OnProgress): Promise<Decoder> {
-  const plain = isGguf(dir) ? "kept" : "f32";
-  const { config, weights, notes } = await loadWeights(dir, given, {
-    form: (key) => (key === "model.embed_tokens.weight" ? "bf16" : plain),
-    into: (_, shape) => returnable(sizeOf(shape)),
-    onProgress,
-  });
-  const decoder = await Decoder.create(config, weights, { frozen: true, notes });
-  for (const key of decoder.released) {
-    const weight = weights.get(key);
-    if (weight?.dtype === "f32") giveBack(weight.data);
+export async function openDecoder(
+  path: string,
+  given: ModelConfig,
+  { contextTokens, products, ...options }: OpenOptions = {},
+): Promise<Decoder> {
+  const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
+  const dropping = setInterval(drop, DROP_MS);
+  try {
+    const decoder = await Decoder.create(config, weights, {
+      frozen: true,
+      notes,
+      weightsAbout,
+      contextTokens,
+      products,
+    });
+    for (const key of decoder.released) {
+      const weight = weights.get(key);
+      if (weight?.dtype === "f32") giveBack(weight.data);
+    }
+    return decoder;
+  } finally {
+    clearInterval(dropping);
+    drop();
   }
-  return decoder;
 }

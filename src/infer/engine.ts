@@ -1,6 +1,7 @@
 /** What an engine and a language model are: the interfaces between those who ask for tokens and those who compute them. */
 import { SumbiError } from "../errors.ts";
 import type { ModelConfig } from "../model/index.ts";
+import type { WeightsAbout } from "./weights.ts";
 
 /** How the next token is drawn. Defaults: see `SAMPLING_DEFAULTS`. */
 export interface Sampling {
@@ -137,6 +138,8 @@ export interface LanguageModel {
   readonly config?: ModelConfig;
   /** What a person should know about its weights. */
   readonly notes?: readonly string[];
+  /** In what form its weights are. */
+  readonly weightsAbout?: WeightsAbout;
   /** Moves when weights change: what was read before is then read anew. */
   readonly version?: number;
   /** Bytes that a block takes. */

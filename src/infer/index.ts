@@ -1,5 +1,5 @@
 /** Inference: one engine for many sequences: graphs, cache, schedule, sampling. Knows no HTTP. */
-export { Decoder, type DecoderOptions, openDecoder } from "./decoder.ts";
+export { Decoder, type DecoderOptions, type OpenOptions, openDecoder } from "./decoder.ts";
 export {
   BLOCK_TOKENS,
   BusyError,
@@ -22,3 +22,4 @@ export { ModelEngine, type ModelEngineOptions, shareOf } from "./model-engine.ts
 export { type Random, random } from "./random.ts";
 export type { Sampled, SampleRequest } from "./sample.ts";
 export { argmax, logprobOf, logSumExp, Sampler, scoresOf, topLogprobs } from "./sampling.ts";
+export { formThatFits, openingBytes, type WeightsAbout, type WeightsOptions } from "./weights.ts";

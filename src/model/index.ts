@@ -62,6 +62,7 @@ export {
   summarizeParameters,
   weightBytes,
 } from "./flops.ts";
+export { EMBEDDING, formBytes, type TensorForm, tensorForm, WEIGHTS_FORMS, type WeightsForm } from "./forms.ts";
 export {
   type LossOptions,
   type Predictions,

@@ -4,7 +4,13 @@ import { basename, join, resolve } from "node:path";
 import { isGguf, readGguf, readJsonFile, readRegularFile, resolveModel, settleFolder } from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
-import { type LanguageModel, ModelEngine, type ModelEngineOptions, openDecoder } from "../infer/index.ts";
+import {
+  type LanguageModel,
+  ModelEngine,
+  type ModelEngineOptions,
+  openDecoder,
+  type WeightsOptions,
+} from "../infer/index.ts";
 import { isRecord, parseJson } from "../json.ts";
 import {
   cacheBytesPerToken,
@@ -15,18 +21,15 @@ import {
   parseConfig,
   summarizeParameters,
 } from "../model/index.ts";
-import type { OnProgress } from "../progress.ts";
 import type { Encoder } from "./encoder.ts";
 import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 
 /** Opens the weights of a folder as something that computes. */
-export type OpenLanguageModel = (dir: string, config: ModelConfig, onProgress?: OnProgress) => Promise<LanguageModel>;
+export type OpenLanguageModel = (dir: string, config: ModelConfig, options?: WeightsOptions) => Promise<LanguageModel>;
 
-export interface LoadOptions extends ModelEngineOptions {
-  onProgress?: OnProgress;
-}
+export interface LoadOptions extends ModelEngineOptions, WeightsOptions {}
 
 /** A model with the process that encodes for it; `engine.close()` ends both. */
 export type LoadedModel = ServedModel & { encoder: Encoder };
@@ -49,7 +52,7 @@ export async function loadServed(
   const generation = parseJson(files.texts["generation_config.json"] ?? "{}");
   const defaults = samplingDefaults(isRecord(generation) ? generation : {});
   const [opened, started] = await Promise.allSettled([
-    open(dir, config, options.onProgress),
+    open(dir, config, options),
     startEncoder(files, { keepIds: config.max_position_embeddings }),
   ]);
   if (opened.status === "rejected" || started.status === "rejected") {
@@ -89,6 +92,7 @@ function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTem
     flopsPerToken: Math.round(flopsPerToken(config, { sequence }).forward),
     cacheBytesPerToken: cacheBytesPerToken(config, 4),
     reasons: chatTemplate?.includes(THINK_OPEN) === true || chatTemplate?.includes(THINK_CLOSE) === true,
+    ...(model.weightsAbout ? { weights: model.weightsAbout } : {}),
     ...(model.notes?.length ? { notes: model.notes } : {}),
     ...examplesOf(dir),
   };

@@ -1,6 +1,7 @@
 /** A served model, and what requests need of it: bounds, samplings, usage, ids. */
 import { ApiError } from "../errors.ts";
 import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/browser.ts";
+import type { WeightsAbout } from "../infer/index.ts";
 import type { RequestBounds } from "./bounds.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
 import type { CommonRequest } from "./schema.ts";
@@ -24,6 +25,8 @@ export interface ModelInfo {
   vocabSize: number;
   /** Whether the model thinks before it answers. */
   reasons: boolean;
+  /** In what form its weights are. */
+  weights?: WeightsAbout;
   /** What a person should know about its weights: what is not used, where config.json and the file disagree. */
   notes?: readonly string[];
   /** Prompts that show what it can do. */

@@ -1,0 +1,43 @@
+/** Which form weights are opened in, and that a model answers alike however its blocks came into memory. */
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { OneSequence } from "../../test/support/sequence.ts";
+import { parseConfig, presetConfig } from "../model/index.ts";
+import { openDecoder } from "./decoder.ts";
+import { formThatFits, openingBytes } from "./weights.ts";
+
+const FIXTURES = fileURLToPath(new URL("../../test/fixtures/parity/", import.meta.url));
+const root = mkdtempSync(join(tmpdir(), "sumbi-weights-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+test("the most exact form that memory has room for", () => {
+  const qwen = presetConfig("qwen2.5-1.5b");
+  // 1.54 B weights: 2 × 4 bytes each in f32, about 1.5 and 1 byte each in blocks of 8 and 4 bits
+  expect([32e9, 12e9, 2.4e9, 1e9].map((free) => formThatFits(qwen, free))).toEqual(["f32", "q8", "q4", "q4"]);
+  expect(openingBytes(qwen, "q4") / 1.54e9).toBeCloseTo(0.75 + 0.625 / 4, 1);
+});
+
+test.each(["deepseek_v3", "qwen2-tied"])("%s: packed weights answer alike, made, found and not kept", async (name) => {
+  const dir = join(root, name);
+  cpSync(FIXTURES + name, dir, { recursive: true });
+  const config = parseConfig(JSON.parse(readFileSync(join(dir, "config.json"), "utf8")));
+  const answers: number[][] = [];
+  for (const keepPacked of [true, true, false]) {
+    const decoder = await openDecoder(dir, config, { weights: "q8", keepPacked });
+    expect(decoder.weightsAbout).toMatchObject({ form: "q8", chosen: "asked" });
+    const sequence = new OneSequence(decoder);
+    answers.push([...(await sequence.forward([1, 2, 3])), ...(await sequence.forward([4]))]);
+    decoder.dispose();
+  }
+  expect(answers[1]).toEqual(answers[0]);
+  expect(answers[2]).toEqual(answers[0]);
+  const decoder = await openDecoder(dir, config);
+  expect(decoder.weightsAbout).toMatchObject({ form: "f32", chosen: "by memory" });
+  const exact = await new OneSequence(decoder).forward([1, 2, 3]);
+  const largest = Math.max(...exact.map(Math.abs));
+  exact.forEach((x, i) => expect(Math.abs(x - answers[0]![i]!)).toBeLessThan(0.05 * largest));
+  decoder.dispose();
+});

@@ -1,0 +1,40 @@
+/** In which form a model's weights are kept for generation: f32, or blocks of 8 or 4 bits where that costs little. */
+import { sizeOf } from "../tensor/index.ts";
+import type { ModelConfig } from "./config.ts";
+import { parameterKinds } from "./parameters.ts";
+import { BLOCK } from "./weights.ts";
+
+/** From the smallest to the most exact. */
+export const WEIGHTS_FORMS = ["q4", "q8", "f32"] as const;
+export type WeightsForm = (typeof WEIGHTS_FORMS)[number];
+
+/** f32; bf16 where the file has it (f32 otherwise); blocks of 4 or 8 bits. */
+export type TensorForm = "f32" | "bf16" | 4 | 8;
+
+export const EMBEDDING = "model.embed_tokens.weight";
+
+/** Matrices that decide between experts or tokens: small, and a rounded score may choose another. */
+const CHOOSING = /\.mlp\.gate\.weight$|\.indexer\./;
+
+/** The form of one tensor of a model whose weights are kept in `form`: norms, biases and routers are f32 always. */
+export function tensorForm(form: WeightsForm, key: string, shape: readonly number[]): TensorForm {
+  if (form === "f32") return key === EMBEDDING ? "bf16" : "f32";
+  if (shape.length !== 2 || CHOOSING.test(key)) return "f32";
+  return form === "q4" ? 4 : 8;
+}
+
+/** Bytes of a model's weights in a form, without MTP modules. `perBlock` are bytes of a block beside its codes: its f32 scale. */
+export function formBytes(config: ModelConfig, form: WeightsForm, perBlock = 4): number {
+  let bytes = 0;
+  for (const { key, shape, count, part } of parameterKinds(config)) {
+    if (part === "MTP") continue;
+    const as = tensorForm(form, key, shape);
+    const [rows = 1, columns = 1] = shape;
+    const each =
+      as === 4 || as === 8
+        ? rows * Math.ceil(columns / BLOCK) * (4 * as + perBlock)
+        : sizeOf(shape) * (as === "bf16" ? 2 : 4);
+    bytes += each * count;
+  }
+  return bytes;
+}
