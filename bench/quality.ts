@@ -41,7 +41,7 @@ const VARIANTS: Variant[] = [
   { name: "q8", dir, form: all("q8") },
   { name: "q4", dir, form: all("q4") },
   { name: "q4, rows not rounded", dir, form: all("q4"), exact: true },
-  { name: "q4, embedding and head q8", dir, form: (key, shape) => (isEnd(key) ? 8 : tensorForm("q4", key, shape)) },
+  { name: "q4, embedding and head too", dir, form: (key, shape) => (isEnd(key) ? 4 : tensorForm("q4", key, shape)) },
   ...values.beside.map((other) => ({ name: `${basename(other)} in f32`, dir: other, form: all("f32") })),
 ];
 

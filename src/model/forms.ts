@@ -12,15 +12,19 @@ export type WeightsForm = (typeof WEIGHTS_FORMS)[number];
 export type TensorForm = "f32" | "bf16" | 4 | 8;
 
 export const EMBEDDING = "model.embed_tokens.weight";
+const HEAD = "lm_head.weight";
 
 /** Matrices that decide between experts or tokens: small, and a rounded score may choose another. */
 const CHOOSING = /\.mlp\.gate\.weight$|\.indexer\./;
 
-/** The form of one tensor of a model whose weights are kept in `form`: norms, biases and routers are f32 always. */
+/**
+ * The form of one tensor of a model whose weights are kept in `form`: norms, biases and routers are f32 always, embedding and head never less than
+ * 8 bits (docs/quantized.md has what 4 would cost).
+ */
 export function tensorForm(form: WeightsForm, key: string, shape: readonly number[]): TensorForm {
   if (form === "f32") return key === EMBEDDING ? "bf16" : "f32";
   if (shape.length !== 2 || CHOOSING.test(key)) return "f32";
-  return form === "q4" ? 4 : 8;
+  return form === "q4" && key !== EMBEDDING && key !== HEAD ? 4 : 8;
 }
 
 /** Bytes of a model's weights in a form, without MTP modules. `perBlock` are bytes of a block beside its codes: its f32 scale. */
