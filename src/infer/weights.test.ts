@@ -17,7 +17,9 @@ test("the most exact form that memory has room for", () => {
   const qwen = presetConfig("qwen2.5-1.5b");
   // 1.54 B weights: 2 × 4 bytes each in f32, about 1.5 and 1 byte each in blocks of 8 and 4 bits
   expect([32e9, 12e9, 2.4e9, 1e9].map((free) => formThatFits(qwen, free))).toEqual(["f32", "q8", "q4", "q4"]);
-  expect(openingBytes(qwen, "q4") / 1.54e9).toBeCloseTo(0.75 + 0.625 / 4, 1);
+  // a block of 4 bits: 16 bytes, a scale and a sum, and a quarter of its 20 bytes in the file; embedding and head have 8
+  const [layers, ends] = [1.3106e9, 151_936 * 1536];
+  expect(openingBytes(qwen, "q4") / ((layers * (24 + 5) + ends * (40 + 9)) / 32)).toBeCloseTo(1, 2);
 });
 
 test.each(["deepseek_v3", "qwen2-tied"])("%s: packed weights answer alike, made, found and not kept", async (name) => {

@@ -52,9 +52,9 @@ export function toBlocks({ shape, data }: HostTensor<Float32Array>, bits: 4 | 8)
 }
 
 /**
- * Rounds rows [from, to) of a matrix into blocks. 8 bits: scale = largest magnitude / 127, error at most scale / 2. 4 bits: of Q4_0's scale
- * (the number of largest magnitude becomes −8) and some near it, each fitted to its codes, the one of least squared error, so never more
- * than Q4_0's. A block of zeros stays zeros.
+ * Rounds rows [from, to) of a matrix into blocks. 8 bits: scale = largest magnitude / 127, error at most scale / 2. 4 bits: Q4_0's codes (the
+ * number of largest magnitude becomes −8), a scale fitted to them by least squares, and the codes nearest by that: never a larger squared
+ * error than Q4_0's. A block of zeros stays zeros.
  */
 export function roundRows(data: Float32Array, { bits, shape, codes, scales }: BlockWeight, from: number, to: number) {
   const columns = shape[1];
@@ -72,7 +72,7 @@ export function roundRows(data: Float32Array, { bits, shape, codes, scales }: Bl
       if (Math.abs(x) > Math.abs(largest)) largest = x;
     }
     values.fill(0, count);
-    const scale = bits === 4 ? fittedScale(values, largest) : Math.fround(Math.abs(largest) / 127);
+    const scale = largest === 0 || bits === 8 ? Math.fround(Math.abs(largest) / 127) : fittedScale(values, largest);
     scales[at] = scale;
     const inverse = scale === 0 ? 0 : 1 / scale;
     if (bits === 8) for (let i = 0; i < BLOCK; i++) codes[at * bytes + i] = Math.round(values[i]! * inverse) + 128;
@@ -86,34 +86,17 @@ export function roundRows(data: Float32Array, { bits, shape, codes, scales }: Bl
 /** The nearest of −8 … 7. */
 const nibble = (steps: number): number => Math.max(-8, Math.min(7, Math.floor(steps + 0.5)));
 
-/** How many steps the number of largest magnitude is taken for, on its side: Q4_0's −8 first, then others. */
-const STEPS_OF_LARGEST = [-8, -7.6, -8.4, -7.2, -8.8, -6.8, 7.2];
-
-/**
- * The scale of least squared error among those of `STEPS_OF_LARGEST`, for 4 bits: each rounds to codes, whose own best scale is
- * Σ x·code / Σ code² with the error Σ x² − (Σ x·code)² / Σ code².
- */
+/** Q4_0's scale, by which the number of largest magnitude becomes −8, fitted to the codes that it gives: Σ x·code / Σ code². */
 function fittedScale(values: Float32Array, largest: number): number {
-  if (largest === 0) return 0;
-  let best = 0;
-  let bestGain = 0;
-  for (const steps of STEPS_OF_LARGEST) {
-    const inverse = steps / largest;
-    let products = 0;
-    let squares = 0;
-    for (let i = 0; i < BLOCK; i++) {
-      const x = values[i]!;
-      const code = nibble(x * inverse);
-      products += x * code;
-      squares += code * code;
-    }
-    const gain = (products * products) / squares;
-    if (gain > bestGain) {
-      best = products / squares;
-      bestGain = gain;
-    }
+  const inverse = -8 / largest;
+  let products = 0;
+  let squares = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    const code = nibble(values[i]! * inverse);
+    products += values[i]! * code;
+    squares += code * code;
   }
-  return Math.fround(best);
+  return Math.fround(products / squares);
 }
 
 /** The numbers that blocks stand for, exactly. */
