@@ -59,7 +59,7 @@ function ask({ date, to: destination, headquarters }: ChipsOptions): Asked {
 }
 
 /** Every chip with what the rules measure, its verdict, and the verdict's reason. */
-export function listChips(asked: Asked) {
+function listChips(asked: Asked) {
   return Object.values(CHIP_FACTS).map((facts) => {
     const answer = legality({ chip: facts, ...asked });
     return {
@@ -91,7 +91,7 @@ const figures = (facts: ChipFacts) => ({
 });
 
 /** One chip in full. Throws UsageError naming the nearest chip. */
-export function chipDetail(name: string, asked: Asked) {
+function chipDetail(name: string, asked: Asked) {
   let facts: ChipFacts;
   try {
     facts = factsOf(name);

@@ -199,7 +199,7 @@ export function drawPhases({ phases, gpuHours, usd, p10, p90, restsOn }: PhasesR
   return `${lines.join("\n")}\n`;
 }
 
-export function drawServing(serving: Serving, currency: Currency): string {
+function drawServing(serving: Serving, currency: Currency): string {
   const { prefill, decode } = serving;
   const price = (usd: number | undefined) => (usd === undefined ? "" : `, ${money(usd, currency)} a million`);
   const unit = ({ gpus, tp, ep }: Serving["decode"]["unit"]) =>

@@ -34,7 +34,7 @@ export function encodingOf(path: string): Encoding {
 }
 
 /** The lines of a whole UTF-16 file, in UTF-8. What is no UTF-16 becomes U+FFFD's bytes cut short, which no reader takes for UTF-8. */
-export function* readUtf16Lines(path: string, encoding: Encoding): Generator<Line[]> {
+function* readUtf16Lines(path: string, encoding: Encoding): Generator<Line[]> {
   const decoder = new TextDecoder(encoding, { ignoreBOM: false });
   const encoder = new TextEncoder();
   const file = open(path);

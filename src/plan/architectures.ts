@@ -15,7 +15,7 @@ interface LlamaShape {
 }
 
 /** A Llama-like model: rotary, RMSNorm, SwiGLU, no biases, untied. Heads are hidden ÷ heads wide. */
-export function llamaArchitecture(
+function llamaArchitecture(
   name: string,
   { hidden, layers, heads, kvHeads = heads, width, vocab = 32000 }: LlamaShape,
 ): Architecture {

@@ -26,7 +26,7 @@ export const GOODPUT_SOURCES: readonly Source[] = [llama3, daly, restart];
 /** Hours one GPU of a cluster runs between unexpected interruptions of the job, whatever part failed: 16,384 × 54 d / 419 = 50,676. */
 export const MTBF_HOURS_PER_GPU = (16_384 * 54 * 24) / 419;
 /** Sustained storage rate a GPU has when all write: 2 TB/s over 16,384. */
-export const CHECKPOINT_BYTES_PER_SEC_PER_GPU = 2e12 / 16_384;
+const CHECKPOINT_BYTES_PER_SEC_PER_GPU = 2e12 / 16_384;
 const RESTART_SECONDS = 300;
 
 export interface GoodputQuestion {

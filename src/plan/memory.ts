@@ -24,7 +24,7 @@ export const DEEPSEEK: ParameterBytes = { weight: 2, gradient: 4, master: 4, mom
 export const FSDP: ParameterBytes = { weight: 4, gradient: 4, master: 0, moments: 8 };
 
 /** CUDA's context, its libraries' workspaces and NCCL's channels: outside any allocator, about what nvidia-smi shows above PyTorch's own figure. */
-export const CONTEXT_BYTES = 1.5e9;
+const CONTEXT_BYTES = 1.5e9;
 /**
  * What a caching allocator reserves above what is in use, as a share: blocks of unequal sizes leave gaps. Fitted on torchtitan's rows of 2024
  * (accuracy/memoryRows.ts), the only fitted number of the memory model. Expandable segments bring it near nothing.
@@ -117,12 +117,7 @@ function sum(
 }
 
 /** Parameters of a rank: those DP shares, and those of experts. A tied head beside its embedding is not counted again; MTP brings an embedding along. */
-export function rankParameters(
-  job: Job,
-  stages: Stage[],
-  work: ModelWork,
-  tp: number,
-): { shared: number; expert: number } {
+function rankParameters(job: Job, stages: Stage[], work: ModelWork, tp: number): { shared: number; expert: number } {
   const { architecture } = job;
   const table = (architecture.vocab * architecture.hidden) / tp;
   let shared = 0;
@@ -165,7 +160,7 @@ function bufferBytes(job: Job, layout: Layout, stages: Stage[]): number {
  * Bytes at the loss: the head's gathered input under TP, and logits. A fused loss has them and their gradient in 16 bits; else log-softmax, its gradient
  * and theirs in 32 bits, and one copy more where the vocabulary is split (PyTorch's own parallel loss).
  */
-export function logitBytes(job: Job, layout: Layout): number {
+function logitBytes(job: Job, layout: Layout): number {
   const tokens = tokensPerGpu(job, layout);
   const { hidden, vocab } = job.architecture;
   const perLogit = (job.fusedLoss ?? true) ? 2 * HALF : (layout.tp > 1 ? 4 : 3) * 4;
@@ -173,7 +168,7 @@ export function logitBytes(job: Job, layout: Layout): number {
 }
 
 /** Bytes a layer needs beside what it keeps: what recomputation brings back, and the largest gradients alive together. */
-export function workingBytes(job: Job, layout: Layout, run: LayerRun): number {
+function workingBytes(job: Job, layout: Layout, run: LayerRun): number {
   const { hidden } = job.architecture;
   const { tp } = layout;
   const all = keptTensors(job, layout, run).reduce((a, { bytes }) => a + bytes, 0);

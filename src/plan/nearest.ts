@@ -19,7 +19,7 @@ export function nearest(
 }
 
 /** Insertions, deletions and substitutions between two strings. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];

@@ -156,7 +156,7 @@ const year = (date: string, yuan: number, won: number): ExchangeRate[] => [
   { currency: "RMB", date, perUsd: yuan, source: fed },
   { currency: "KRW", date, perUsd: won, source: fed },
 ];
-export const EXCHANGE_RATES: readonly ExchangeRate[] = [
+const EXCHANGE_RATES: readonly ExchangeRate[] = [
   ...year("2020", 6.9042, 1180.56),
   ...year("2021", 6.4508, 1144.89),
   ...year("2022", 6.729, 1291.78),

@@ -111,61 +111,63 @@ const MOST_SEARCHED_PP = 256;
 /** Of many divisors of a batch the largest: fewer replicas leave most GPUs idle. */
 const MOST_DPS = 64;
 
-/** All layouts worth asking about, without and with their dp: powers of two and divisors within the cluster, each valid. */
-function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: number[] }[] {
-  const { cluster, architecture, schedule, batch } = job;
+const powers = (most: number): number[] =>
+  Array.from({ length: Math.floor(Math.log2(Math.max(1, most))) + 1 }, (_, i) => 2 ** i);
+
+/** What each part of a layout may be where the question leaves it open: powers of two and divisors within the cluster. */
+function choicesOf({ cluster, architecture, schedule, sequence }: Job) {
   const { gpus } = cluster;
   const node = cluster.tiers[0]!.chips;
   const layers = layerCount(architecture);
-  const powers = (most: number) =>
-    Array.from({ length: Math.floor(Math.log2(Math.max(1, most))) + 1 }, (_, i) => 2 ** i);
+  const moe = architecture.layers.find(({ ffn }) => ffn.kind === "moe")?.ffn;
+  const perRank = schedule === "dualpipev" ? 2 : 1;
+  const depths = new Set([
+    ...powers(Math.min(gpus, layers / perRank, MOST_SEARCHED_PP)),
+    ...divisors(layers).filter((d) => d * perRank <= layers && d <= gpus && d <= 128),
+  ]);
+  return {
+    tp: powers(Math.min(gpus, node, 16)),
+    cp: sequence > 16384 ? powers(Math.min(gpus, 64, sequence / 4096)) : [1],
+    pp: [...depths].sort((a, b) => a - b),
+    ep: moe?.kind === "moe" ? divisors(moe.experts).filter((d) => (d & (d - 1)) === 0 || d === moe.experts) : [1],
+    microBatch: [1, 2, 4, 8],
+    recompute: ["none", "selective", "full"] as Layout["recompute"][],
+    /** Interleaving and sharding of the weights, by the pipeline's length. */
+    vp: (pp: number) =>
+      schedule === "interleaved" && pp > 1
+        ? [1, 2, 3, 4, 6, 8].filter((v) => pp * v <= Math.min(layers, MOST_STAGES))
+        : [1],
+    zero: (pp: number): Layout["zero"][] => (pp === 1 ? [1, 3] : [1]),
+  };
+}
+
+/** All layouts worth asking about, without and with their dp, each valid: the question's parts as they are, the others as `choicesOf` has them. */
+function candidates(job: Job, fixed: Partial<Layout>): { layout: Layout; dps: number[] }[] {
+  const { cluster, batch } = job;
+  const choices = choicesOf(job);
   const pick = <K extends keyof Layout>(key: K, values: Layout[K][]): Layout[K][] =>
     fixed[key] !== undefined ? [fixed[key] as Layout[K]] : values;
-  const moe = architecture.layers.find(({ ffn }) => ffn.kind === "moe")?.ffn;
-  const tps = pick("tp", powers(Math.min(gpus, node, 16)));
-  const cps = pick("cp", job.sequence > 16384 ? powers(Math.min(gpus, 64, job.sequence / 4096)) : [1]);
-  const perRank = schedule === "dualpipev" ? 2 : 1;
-  const pps = pick(
-    "pp",
-    [
-      ...new Set([
-        ...powers(Math.min(gpus, layers / perRank, MOST_SEARCHED_PP)),
-        ...divisors(layers).filter((d) => d * perRank <= layers && d <= gpus && d <= 128),
-      ]),
-    ].sort((a, b) => a - b),
-  );
-  const eps = pick(
-    "ep",
-    moe?.kind === "moe" ? divisors(moe.experts).filter((d) => (d & (d - 1)) === 0 || d === moe.experts) : [1],
-  );
-  const microBatches = pick("microBatch", [1, 2, 4, 8]);
-  const recomputes = pick("recompute", ["none", "selective", "full"]);
+  const microBatches = pick("microBatch", choices.microBatch).filter((size) => batch % size === 0);
+  const dpsOf = new Map(microBatches.map((size) => [size, divisors(batch / size, cluster.gpus)]));
   const found: { layout: Layout; dps: number[] }[] = [];
-  const dps = new Map<number, number[]>();
-  for (const tp of tps)
-    for (const cp of cps)
-      for (const pp of pps) {
-        const room = Math.floor(gpus / (tp * cp * pp));
+  const add = (shape: Layout, dps: number[]): void => {
+    const valid = dps.filter((dp) => layoutRuns(job, { ...shape, dp }));
+    if (valid.length === 0) return;
+    for (const recompute of pick("recompute", choices.recompute))
+      found.push({ layout: { ...shape, recompute }, dps: valid });
+  };
+  for (const tp of pick("tp", choices.tp))
+    for (const cp of pick("cp", choices.cp))
+      for (const pp of pick("pp", choices.pp)) {
+        const room = Math.floor(cluster.gpus / (tp * cp * pp));
         if (room < 1) continue;
-        const vps = pick(
-          "vp",
-          schedule === "interleaved" && pp > 1
-            ? [1, 2, 3, 4, 6, 8].filter((v) => pp * v <= Math.min(layers, MOST_STAGES))
-            : [1],
-        );
-        const zeros = pick("zero", pp === 1 ? [1, 3] : [1]);
         for (const microBatch of microBatches) {
-          if (batch % microBatch !== 0) continue;
-          if (!dps.has(microBatch)) dps.set(microBatch, divisors(batch / microBatch, gpus));
-          const fitting = pick("dp", (dps.get(microBatch) ?? []).filter((d) => d <= room).slice(-MOST_DPS));
-          for (const ep of eps)
-            for (const vp of vps)
-              for (const zero of zeros) {
-                const shape: Layout = { ...UNSPREAD, tp, cp, pp, vp, ep, zero, microBatch };
-                const valid = fitting.filter((dp) => layoutRuns(job, { ...shape, dp }));
-                if (valid.length > 0)
-                  for (const recompute of recomputes) found.push({ layout: { ...shape, recompute }, dps: valid });
-              }
+          const fitting = (dpsOf.get(microBatch) ?? []).filter((d) => d <= room).slice(-MOST_DPS);
+          const dps = pick("dp", fitting);
+          for (const ep of pick("ep", choices.ep))
+            for (const vp of pick("vp", choices.vp(pp)))
+              for (const zero of pick("zero", choices.zero(pp)))
+                add({ ...UNSPREAD, tp, cp, pp, vp, ep, zero, microBatch }, dps);
         }
       }
   return found;

@@ -43,7 +43,7 @@ const addTo = (sum: PassSeconds, p: PassSeconds, times = 1): void => {
 };
 
 /** Streaming multiprocessors that DualPipe gives to communication: 20 of 132 (arXiv:2412.19437 §3.2.2). The rest compute. */
-export const DUALPIPE_COMPUTE_SHARE = 112 / 132;
+const DUALPIPE_COMPUTE_SHARE = 112 / 132;
 
 /** Of a stage: its three passes for one micro-batch, and what the schedule needs to know. */
 interface StageSeconds {

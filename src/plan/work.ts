@@ -63,7 +63,7 @@ export function stageWorks(job: Job, stage: Stage, work: ModelWork): { work: Lay
 const alternates = (job: Job) => redoOf(job) === "alternate";
 
 /** The work of one transformer layer. */
-export function layerWork(job: Job, layout: Layout, run: LayerRun): LayerWork {
+function layerWork(job: Job, layout: Layout, run: LayerRun): LayerWork {
   const ops = new Operations(job.precision);
   layerOperations(ops, job, layout, run);
   const { hidden } = job.architecture;

@@ -120,7 +120,7 @@ export function attention(q: Tensor, k: Tensor, v: Tensor, scale: number, mask?:
   return custom("attention", [q, k, v], [o], ([g]) => {
     if (g === undefined) return [undefined, undefined, undefined];
     // gᵀ·p transposed, not pᵀ·g: of the two the wide p, long out of the cache, is then read row by row.
-    const dv = transpose(matmul(g, p, { transA: true }), swapped(p.rank));
+    const dv = transpose(matmul(g, p, { transA: true }), transposed(p.rank));
     const dp = matmul(g, v, { transB: true });
     const ds = mul(p, sub(dp, sum(mul(g, o), -1, true)));
     return [matmul(ds, k, { alpha: scale }), matmul(ds, q, { transA: true, alpha: scale }), dv];
@@ -155,7 +155,7 @@ export function causalAttention(q: Tensor, k: Tensor, v: Tensor, scale: number):
 }
 
 /** The axes' order with the last two exchanged. */
-const swapped = (rank: number): number[] => [...Array(rank - 2).keys(), rank - 1, rank - 2];
+const transposed = (rank: number): number[] => [...Array(rank - 2).keys(), rank - 1, rank - 2];
 
 /** Added to a score that must not count. */
 export const HIDDEN_SCORE = -1e9;

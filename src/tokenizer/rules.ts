@@ -8,7 +8,7 @@ export type DigitGroup = 1 | 3;
  * The expressions by which DeepSeek-V3 cuts text before merging (tokenizer.json of deepseek-ai/DeepSeek-V3),
  * applied one after the other, each match a piece of its own: digits, CJK runs, then words and the rest.
  */
-export function splitPatterns(digits: DigitGroup): string[] {
+function splitPatterns(digits: DigitGroup): string[] {
   if (digits !== 1 && digits !== 3) throw new ConfigError(`tokenizer: expected digits 1 or 3, got ${String(digits)}`);
   const punctuationWord = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+";
   const word = "[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+";

@@ -13,9 +13,9 @@ export const USER = "<｜User｜>";
 export const ASSISTANT = "<｜Assistant｜>";
 export const THINK = "<think>";
 export const END_THINK = "</think>";
-export const FIM_BEGIN = "<｜fim▁begin｜>";
-export const FIM_HOLE = "<｜fim▁hole｜>";
-export const FIM_END = "<｜fim▁end｜>";
+const FIM_BEGIN = "<｜fim▁begin｜>";
+const FIM_HOLE = "<｜fim▁hole｜>";
+const FIM_END = "<｜fim▁end｜>";
 export const EOT = "<|EOT|>";
 
 /** V3's layout: three tokens at ids 0, 1 and 2, the others after the last merge. The spelling is DeepSeek's. */

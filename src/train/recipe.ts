@@ -19,7 +19,7 @@ const sequences = count.max(BATCH_MAX);
 /** Of a moving average: at 1 it would never take in anything. */
 const decay = z.number().min(0).lt(1);
 
-/** One stretch of the learning rate: V3 has constant, cosine, constant, constant (arXiv:2412.19437 §4.2). */
+/** One stage of the learning rate: V3 has constant, cosine, constant, constant (arXiv:2412.19437 §4.2). */
 const stage = z.strictObject({
   /** Tokens this stage lasts. The last stage may leave it out: it lasts to the end. */
   tokens: positive.optional(),
@@ -149,7 +149,6 @@ const recipeSchema = z.strictObject({
     .default({ usdPerHour: 0, watts: 65, usdPerKwh: 0.15 }),
 });
 
-export type RecipeInput = z.input<typeof recipeSchema>;
 type Parsed = z.output<typeof recipeSchema>;
 
 /** A recipe with nothing left open. `config` is the model to train; `start` the checkpoint folder to begin from, if any. */

@@ -16,7 +16,7 @@ const PRIOR = 0.04;
 const HUBER = 0.15;
 
 /** ln(predicted / measured). */
-export const residualOf = (settled: Settled, constants: Constants): number =>
+const residualOf = (settled: Settled, constants: Constants): number =>
   Math.log(predictSeconds(settled, constants) / settled.row.stepSeconds);
 
 /**

@@ -147,7 +147,7 @@ function titanRow(
 const MOMENTS_16: ParameterBytes = { weight: 2, gradient: 2, master: 4, moments: 4 };
 const GRADIENTS_16: ParameterBytes = { weight: 2, gradient: 2, master: 4, moments: 8 };
 
-export const MEMORY_ROWS: MemoryRow[] = [
+const MEMORY_ROWS: MemoryRow[] = [
   ...gptRows("megatron-22b", 1, 1, 4, 45.5625, 59.25, 9.5625),
   ...gptRows("gpt3-175b", 8, 3, 1, 45.5625, 66.84375, 12.3515625),
   ...gptRows("mt-nlg-530b", 35, 3, 1, 31.640625, 114.0234375, 23.076171875),
@@ -213,7 +213,7 @@ export const MEMORY_ROWS: MemoryRow[] = [
 ];
 
 /** What the memory model says of a row. */
-export function predictRow({ counts, job, layout, microBatches }: MemoryRow): number {
+function predictRow({ counts, job, layout, microBatches }: MemoryRow): number {
   const held = heldByFormula(job.schedule, layout, microBatches);
   if (counts === "states" || counts === "activations") {
     const [run] = modelWork(job, layout).runs;

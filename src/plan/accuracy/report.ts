@@ -28,7 +28,7 @@ export interface Bar {
 const errorOf = (rows: Scored[]): number => median(rows.map(({ error }) => Math.abs(error)));
 
 /** Parts of V3's step, predicted by constants that never saw it. */
-export function v3Parts(constants: Constants): { name: string; predicted: number; published: number; error: number }[] {
+function v3Parts(constants: Constants): { name: string; predicted: number; published: number; error: number }[] {
   const { kinds, dpSeconds, optimizerSeconds, estimate } = stepDetails(V3_JOB, V3_LAYOUT, constants);
   const predicted = {
     step: estimate.stepSeconds,

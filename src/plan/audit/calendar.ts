@@ -6,7 +6,6 @@ import type { Subject } from "./subject.ts";
 const DAY = 86_400_000;
 /** Date.parse of a date that may name only a year or a month. */
 export const dayOf = (date: string): number => Math.floor(Date.parse(date) / DAY);
-export const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10);
 
 /** Whether there was time: days the hours take on the stated GPUs, against days between the chip (or the last release) and publication. */
 export function checkCalendar(subject: Subject): Check[] {

@@ -139,7 +139,7 @@ const fp8Source: Source = {
 };
 
 /** Faster than the best comparable run by this much: what tuning brings in a year, and what nobody showed. */
-export const PEER_LIMITS = { ok: 1.05, aggressive: 1.35 } as const;
+const PEER_LIMITS = { ok: 1.05, aggressive: 1.35 } as const;
 
 const generationOf = (chip: Chip): Peer["generation"] | undefined =>
   near(chip.bf16FlopsPerSec, HOPPER) ? "hopper" : near(chip.bf16FlopsPerSec, AMPERE) ? "ampere" : undefined;

@@ -6,7 +6,7 @@ import type { AuditReport, Band, LeftOut, MoneyLine } from "./report.ts";
 import type { Subject } from "./subject.ts";
 
 /** How many times the final run's compute a whole programme took, where somebody measured or disclosed it. */
-export const MULTIPLES: { what: string; times: number; source: Source }[] = [
+const MULTIPLES: { what: string; times: number; source: Source }[] = [
   {
     what: "OLMo (2024): development took half as much again as training",
     times: 1.5,

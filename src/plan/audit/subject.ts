@@ -53,7 +53,7 @@ export function trainingFlops(config: ModelConfig, sequence: number): number {
 }
 
 /** Training work of `tokens` tokens in sequences of a length. */
-export function workOf(config: ModelConfig, tokens: number, sequence: number, mtp: boolean): Work {
+function workOf(config: ModelConfig, tokens: number, sequence: number, mtp: boolean): Work {
   const main = base(config, false);
   const all = mtp && mtpDepth(config) > 0 ? base(config, true) : main;
   const attended = (sequence + 1) / 2;

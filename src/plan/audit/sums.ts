@@ -8,7 +8,7 @@ import { type Subject, stepsOf } from "./subject.ts";
  * How far two numbers of one claim may differ: rounding, then sloppiness, then doubt. Published tables round to
  * two or three figures, so a hundredth and a half is nothing.
  */
-export const SUM_LIMITS = { ok: 0.015, aggressive: 0.05, unshown: 0.15 } as const;
+const SUM_LIMITS = { ok: 0.015, aggressive: 0.05, unshown: 0.15 } as const;
 
 const gradeOf = (worked: number, stated: number): Grade => gradeUpTo(Math.abs(worked / stated - 1), SUM_LIMITS);
 

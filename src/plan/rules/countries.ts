@@ -22,13 +22,13 @@ const D5 = set("AF BY MM KH CF CN CD CU CY ER HT IR IQ KP LB LY NI RU SO SS SD S
 /** Hong Kong is China to the rules since the end of 2020. */
 const asRuled = (code: string) => (code === "HK" ? "CN" : code);
 
-export const isAlly = (code: string): boolean => ALLIES.has(code);
+const isAlly = (code: string): boolean => ALLIES.has(code);
 export const isChina = (code: string): boolean => asRuled(code) === "CN";
 export const isMacau = (code: string): boolean => code === "MO";
 /** Under an arms embargo, or Macau: the strictest set, by seat as well as by destination. */
 export const isEmbargoedForArms = (code: string): boolean => !isAlly(code) && (D5.has(asRuled(code)) || isMacau(code));
 /** Of national security or missile concern: D:1 or D:4. */
-export const isOfConcern = (code: string): boolean => !isAlly(code) && (D1.has(asRuled(code)) || D4.has(asRuled(code)));
+const isOfConcern = (code: string): boolean => !isAlly(code) && (D1.has(asRuled(code)) || D4.has(asRuled(code)));
 
 const MIDDLE_EAST = set("AE BH EG IQ JO KW LB OM QA SA YE");
 export const isMiddleEast = (code: string): boolean => MIDDLE_EAST.has(code);

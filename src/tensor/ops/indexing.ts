@@ -46,8 +46,6 @@ export function gather(table: Tensor, ids: Tensor): Tensor {
   return apply(gather_, [table, ids], null)[0]!;
 }
 
-export const isGather = (tensor: Tensor): boolean => tensor.node.primitive === gather_;
-
 const gatherElements_: Primitive<{ axis: number; unique: boolean }> = {
   name: "gatherElements",
   infer: ([x, ids]) => {

@@ -9,7 +9,7 @@ import type { Conversation } from "./types.ts";
 const DAY = 86_400_000;
 
 /** Conversations by when they were last used, newest first. */
-export function groupByAge(all: Conversation[], now: number): [string, Conversation[]][] {
+function groupByAge(all: Conversation[], now: number): [string, Conversation[]][] {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
   const groups: [string, Conversation[]][] = [
     ["Today", []],

@@ -146,7 +146,7 @@ export function stopCurrent(): boolean {
 }
 
 /** The messages that lead up to a turn: thoughts are left out, as R1's own template does, and so are turns without an answer. */
-export function messagesFor(conversation: Conversation, turnId: string, system: string): ChatMessage[] {
+function messagesFor(conversation: Conversation, turnId: string, system: string): ChatMessage[] {
   const messages: ChatMessage[] = system.trim() ? [{ role: "system", content: system }] : [];
   for (const turn of conversation.turns) {
     const given = turn.answers[turn.shown];

@@ -3,7 +3,7 @@ import { useId, useRef } from "preact/hooks";
 import type { Source } from "../../plan/index.ts";
 import { Icon } from "../ui/icons.tsx";
 
-export const MARKS: Record<Source["mark"], string> = {
+const MARKS: Record<Source["mark"], string> = {
   primary: "seen in the original",
   secondary: "seen in a report about it",
   derived: "worked out from such",

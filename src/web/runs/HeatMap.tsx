@@ -7,14 +7,14 @@ import { loadColor } from "./colors.ts";
 import type { LoadRecord } from "./log.ts";
 
 /** The record at or before a step; the first where the step is before all. */
-export function loadAt(loads: readonly LoadRecord[], index: number | null): LoadRecord | undefined {
+function loadAt(loads: readonly LoadRecord[], index: number | null): LoadRecord | undefined {
   return loads.length === 0
     ? undefined
     : loads[index === null ? loads.length - 1 : Math.max(0, Math.min(loads.length - 1, index))];
 }
 
 /** Where the busiest expert of a record sits. */
-export function busiestOf(record: LoadRecord): { layer: number; expert: number; load: number } {
+function busiestOf(record: LoadRecord): { layer: number; expert: number; load: number } {
   let best = { layer: 0, expert: 0, load: -Infinity };
   record.load.forEach((row, layer) =>
     row.forEach((load, expert) => {

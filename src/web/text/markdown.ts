@@ -10,7 +10,7 @@ const MAX_DISPLAY_MATH_CHARS = 8_000;
 /** Tags without attributes that models write inside Markdown and mean as such; all other HTML is shown as text. */
 const PLAIN_TAG = /^<\/?(?:br|sub|sup|kbd|mark|u)\s*\/?>$/i;
 
-export function escapeHtml(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 }
 
