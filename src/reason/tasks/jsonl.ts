@@ -2,10 +2,12 @@
 import { readRegularFile } from "../../checkpoint/index.ts";
 import { hashText, permute } from "../../data/index.ts";
 import { DataError } from "../../errors.ts";
-import { briefJson, parseJson } from "../../json.ts";
-import { answerPart, sameAnswer } from "../answers/index.ts";
-import { contentId, type Problem, SPLITS, type Split, splitOf, type Task } from "../task.ts";
-import { answerIn, ask } from "./answerTask.ts";
+import { sameAnswer } from "../answers/index.ts";
+import { type Problem, SPLITS, type Split, splitOf, type Task } from "../task.ts";
+import { partReply } from "../thought.ts";
+import { answerIn } from "./answerTask.ts";
+import { CodeRunner, codeIn } from "./codeRunner.ts";
+import { type JsonlData, problemOf } from "./jsonlRow.ts";
 
 /** Larger files are refused: all problems are kept in memory. */
 const BYTES_MAX = 2 ** 28;
@@ -18,14 +20,10 @@ export interface JsonlOptions {
   instruction?: string;
 }
 
-export interface JsonlData {
-  /** How the file works it out; empty when it does not. */
-  working: string;
-}
-
 /**
  * A task of a file, or of a file and one with its tests. The right answer is what follows `####`, or the last \boxed, of `answer`, else of
- * `solution`; else `answer` as it stands. Problems of the same text are one. Throws DataError naming file and line.
+ * `solution`; else `answer` as it stands. A row with `entry` and `cases` asks for a JavaScript function, which is run. Problems of the same
+ * text are one. Throws DataError naming file and line.
  */
 export function jsonlTask(path: string, options: JsonlOptions = {}): Task<JsonlData> {
   const { testPath, instruction = INSTRUCTION } = options;
@@ -40,6 +38,7 @@ export function jsonlTask(path: string, options: JsonlOptions = {}): Task<JsonlD
     lists[split === "test" && testPath !== undefined ? "rl" : split].push(problem);
   }
   const has = SPLITS.map((split) => `${split} ${lists[split].length}`).join(", ");
+  const runner = new CodeRunner();
   return {
     name: path,
     about: `problems of ${path} (${has})`,
@@ -54,13 +53,21 @@ export function jsonlTask(path: string, options: JsonlOptions = {}): Task<JsonlD
         permute(index % list.length, list.length, hashText(`${seed} ${split} ${pass}`))
       ] as Problem<JsonlData>;
     },
-    score: (problem, reply) => ({ parts: { answer: sameAnswer(answerIn(reply) ?? "", problem.reference) ? 1 : 0 } }),
-    answer: (_, reply) => answerIn(reply),
+    async score({ data: { code }, reference }, reply) {
+      if (!code) return { parts: { answer: sameAnswer(answerIn(reply) ?? "", reference) ? 1 : 0 } };
+      const source = codeIn(partReply(reply).answer);
+      const { passed } = source === "" ? { passed: 0 } : await runner.run(source, code.entry, code.cases);
+      return { parts: { answer: passed === code.cases.length ? 1 : 0 } };
+    },
+    answer: ({ data }, reply) => (data.code ? codeIn(partReply(reply).answer) || undefined : answerIn(reply)),
     same: sameAnswer,
-    solve: ({ data, reference }, _, form) => ({
-      thought: form === "long" ? data.working : "",
-      answer: `\\boxed{${reference}}`,
-    }),
+    solve({ data, reference }, _, form) {
+      if (!data.code) return { thought: form === "long" ? data.working : "", answer: `\\boxed{${reference}}` };
+      if (reference === "")
+        throw new DataError(`${path}: expected a "solution" to learn from beside "cases", got none`);
+      return { thought: "", answer: `\`\`\`js\n${reference}\n\`\`\`` };
+    },
+    close: () => runner.close(),
   };
 }
 
@@ -75,51 +82,4 @@ function readProblems(path: string, instruction: string): Problem<JsonlData>[] {
   }
   if (found.size === 0) throw new DataError(`${path}: expected a problem on each line, got an empty file`);
   return [...found.values()];
-}
-
-function problemOf(line: string, where: string, instruction: string): Problem<JsonlData> {
-  const row = rowOf(line, where);
-  const textAt = (...keys: string[]): string | undefined => {
-    const value = keys.map((key) => row[key]).find((one) => one !== undefined && one !== null);
-    return typeof value === "number"
-      ? `${value}`
-      : typeof value === "string" && value.trim() !== ""
-        ? value
-        : undefined;
-  };
-  const question = textAt("question", "problem");
-  const answer = textAt("answer");
-  const solution = textAt("solution");
-  const given = answer ?? solution;
-  if (question === undefined || given === undefined)
-    throw new DataError(
-      `${where}: expected "question" or "problem" and "answer" or "solution", got ${Object.keys(row).slice(0, 8).join(", ") || "no fields"}`,
-    );
-  const { answer: found, marked } = answerPart(given);
-  if (answer === undefined && !marked)
-    throw new DataError(`${where}: expected \\boxed{…} or #### in "solution", got ${briefJson(given, 60)}`);
-  // an answer that works it out is a solution, too: GSM8K's
-  const working = (solution ?? (marked ? given : "")).replace(/<<[^<>]*>>/g, "").replace(/\n?####[^\n]*\s*$/, "");
-  const group = contentId("jsonl", question.toLowerCase().replace(/\s+/g, " ").trim());
-  const level = textAt("level", "subject", "type");
-  return {
-    id: group,
-    group,
-    prompt: ask(question + instruction),
-    reference: marked ? found : given.trim(),
-    data: { working: working.trim() },
-    facts: level === undefined ? {} : { level },
-  };
-}
-
-function rowOf(line: string, where: string): Record<string, unknown> {
-  let row: unknown;
-  try {
-    row = parseJson(line);
-  } catch (error) {
-    throw new DataError(`${where}: expected a line of JSON, got ${briefJson(line, 40)}: ${(error as Error).message}`);
-  }
-  if (typeof row !== "object" || row === null || Array.isArray(row))
-    throw new DataError(`${where}: expected an object, got ${briefJson(row, 40)}`);
-  return row as Record<string, unknown>;
 }

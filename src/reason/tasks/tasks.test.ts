@@ -221,6 +221,28 @@ describe("files of problems", () => {
     expect([held.size!("test"), held.size!("train") + held.size!("rl")]).toEqual([1, 2]);
   });
 
+  it("asks for functions, and runs them", async () => {
+    const row = {
+      question: "Write f, which adds.",
+      entry: "f",
+      cases: [{ args: [2, 3], result: 5 }],
+      solution: "const f = (a, b) => a + b;",
+    };
+    const task = jsonlTask(file("code.jsonl", row), {
+      testPath: file("code-tests.jsonl", { question: "?", answer: 1 }),
+    });
+    const [problem] = (
+      await Promise.all((["train", "rl"] as const).map((split) => distinctProblems(task, 1, split, 1)).filter(Boolean))
+    ).flat();
+    expect(problem!.prompt[0]!.content).toBe("Write f, which adds.");
+    expect(
+      (await task.score(problem!, { text: replyOf(await task.solve!(problem!, new Random(0), "short")) })).parts,
+    ).toEqual({ answer: 1 });
+    expect((await task.score(problem!, { text: "const f = (a, b) => a * b;" })).parts).toEqual({ answer: 0 });
+    await task.close?.();
+    expect(() => jsonlTask(file("wrong.jsonl", { ...row, entry: "f()" }))).toThrow(/wrong\.jsonl:1: entry: /);
+  });
+
   it("goes through all of a split before it begins anew", async () => {
     const path = file(
       "many.jsonl",
