@@ -1,7 +1,7 @@
-"""Checkpoints of the five architectures in several hundred variations, with the logits that transformers computes from each folder.
+"""Checkpoints of the architectures that transformers has in several hundred variations, with the logits that transformers computes from each folder.
 
     python scripts/sweep.py /tmp/sweep && npx tsx scripts/sweep.ts /tmp/sweep
-    python scripts/sweep.py /tmp/sweep 300 1      (300 random ones more, from seed 1)
+    python scripts/sweep.py /tmp/sweep 300 1 [v32 qwen3_moe]      (300 random ones more, from seed 1; of these architectures alone)
 
 Needs torch and transformers. A folder NAME holds config.json, model.safetensors and reference.safetensors (input_ids [T], logits [T, V]), or, where
 transformers does not load or run it or makes weights up, no logits and the reason in about.json. scripts/sweep.ts compares them with Sumbi's.
@@ -21,11 +21,11 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from common import randomize
-from parity import DENSE, LLAMA3, V2, V3, yarn
+from common import IndexGaps, randomize
+from parity import DENSE, LLAMA3, QWEN3_MOE, V2, V3, V32, yarn
 from transformers import (
     DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config, DeepseekV3ForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config,
-    Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+    DeepseekV32Config, DeepseekV32ForCausalLM, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM,
 )
 
 EAGER = {"attn_implementation": "eager", "experts_implementation": "eager"}
@@ -33,11 +33,14 @@ TOKENS = 11
 BASES = {
     "v3": (DeepseekV3Config, DeepseekV3ForCausalLM, {**V3, "qk_rope_head_dim": 8}),
     "v2": (DeepseekV2Config, DeepseekV2ForCausalLM, {**V2, "qk_rope_head_dim": 8}),
+    # heads enough that hardly any key scores 0 with all of them: among equal scores transformers chooses anyhow
+    "v32": (DeepseekV32Config, DeepseekV32ForCausalLM, {**V32, "qk_rope_head_dim": 8, "index_head_dim": 10, "index_n_heads": 16}),
     "llama": (LlamaConfig, LlamaForCausalLM, DENSE),
     "qwen2": (Qwen2Config, Qwen2ForCausalLM, DENSE),
     "qwen3": (Qwen3Config, Qwen3ForCausalLM, {**DENSE, "head_dim": 10}),
+    "qwen3_moe": (Qwen3MoeConfig, Qwen3MoeForCausalLM, {**QWEN3_MOE, "head_dim": 10}),
 }
-DEEPSEEK, DENSES, QWEN = ["v3", "v2"], ["llama", "qwen2", "qwen3"], ["qwen2", "qwen3"]
+DEEPSEEK, DENSES, QWEN = ["v3", "v32", "v2"], ["llama", "qwen2", "qwen3", "qwen3_moe"], ["qwen2", "qwen3", "qwen3_moe"]
 THETA = {"rope_theta": 10000.0}
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, **THETA}
 
@@ -68,6 +71,16 @@ BUILT = [
         "no-norm": {"norm_topk_prob": False}, "halves": {"rope_interleave": False}, "one-group": {"n_group": 1, "topk_group": 1}, "two-groups": {"n_group": 2, "topk_group": 1},
         "all-groups": {"n_group": 4, "topk_group": 4}, "null-norm": {"norm_topk_prob": None}, "null-interleave": {"rope_interleave": None},
     }),
+    (["v32"], {
+        "no-norm": {"norm_topk_prob": False}, "one-group": {"n_group": 1, "topk_group": 1}, "all-groups": {"n_group": 4, "topk_group": 4}, "top-1": {"index_topk": 1},
+        "top-all": {"index_topk": 11}, "top-10": {"index_topk": 10}, "odd-index-heads": {"index_n_heads": 19}, "narrow": {"index_head_dim": 8}, "too-narrow": {"index_head_dim": 6},
+        "alternating": {"mlp_layer_types": ["sparse", "dense"]}, "all-dense-types": {"mlp_layer_types": ["dense", "dense"]}, "mlp-bias": {"mlp_bias": True},
+        "other-types": {"layer_types": ["full_attention", "full_attention"]},
+    }),
+    (["qwen3_moe"], {
+        "no-norm": {"norm_topk_prob": False}, "one-expert": {"num_experts_per_tok": 1}, "no-experts": {"num_experts": 0}, "second": {"decoder_sparse_step": 2}, "never": {"decoder_sparse_step": 5},
+        "mlp-only": {"mlp_only_layers": [0]}, "mlp-only-all": {"mlp_only_layers": [0, 1, 7]}, "all-experts": {"num_experts_per_tok": 8},
+    }),
     (["v2"], {
         "groups": {"topk_method": "group_limited_greedy", "n_group": 3, "topk_group": 2}, "one-of-groups": {"topk_method": "group_limited_greedy", "n_group": 2, "topk_group": 1},
         "idle-groups": {"n_group": 3, "topk_group": 1}, "norm": {"norm_topk_prob": True}, "mlp-bias": {"mlp_bias": True},
@@ -76,7 +89,7 @@ BUILT = [
         "all-heads": {"num_key_value_heads": 4}, "one-key": {"num_key_value_heads": 1}, "null-keys": {"num_key_value_heads": None}, "head-dim": {"head_dim": 12},
         "odd-ffn": {"intermediate_size": 29},
     }),
-    (["llama", "qwen3"], {"bias": {"attention_bias": True}}),
+    (["llama", "qwen3", "qwen3_moe"], {"bias": {"attention_bias": True}}),
     (["llama"], {"mlp-bias": {"mlp_bias": True}, "both-biases": {"mlp_bias": True, "attention_bias": True, "tie_word_embeddings": True}}),
     (QWEN, {
         "windows": {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 1}, "idle-windows": {"use_sliding_window": True, "sliding_window": 3, "max_window_layers": 2},
@@ -203,6 +216,8 @@ def random_fields(base, pick):
     if base in DEEPSEEK:
         fields |= draw(MIXTURE)
         fields["num_key_value_heads"] = fields["num_attention_heads"]
+        if base == "v32":
+            fields |= draw({"index_topk": [1, 3, 8, 20], "index_n_heads": [15, 20], "index_head_dim": [8, 11]}) | {"q_lora_rank": pick([6, 15])}
         groups, each = pick([1, 2, 3]), pick([2, 4])
         fields |= {"n_routed_experts": groups * each, "n_group": groups, "topk_group": pick(range(1, groups + 1))}
         fields["hidden_size"] = fields["num_attention_heads"] * pick([5, 8, 12])
@@ -213,6 +228,8 @@ def random_fields(base, pick):
         fields |= {"num_attention_heads": keys * per, "num_key_value_heads": keys, "hidden_size": keys * per * pick([2, 4, 6])}
         if base != "qwen2":
             fields["head_dim"] = pick([2, 4, 10])
+        if base == "qwen3_moe":
+            fields |= draw({"num_experts": [1, 4, 7], "num_experts_per_tok": [1, 2], "moe_intermediate_size": [4, 9], "norm_topk_prob": [False, True], "decoder_sparse_step": [1, 2], "mlp_only_layers": [[], [1]]})
     known = set(BASES[base][0]().to_dict()) | {"rope_parameters"}
     return {key: value for key, value in fields.items() if key in known}
 
@@ -228,11 +245,14 @@ def reference(folder, vocab):
     about, tensors = {}, {"input_ids": ids}
     try:
         model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True, **EAGER)
-        with torch.no_grad():
+        gaps = [1.0]
+        with torch.no_grad(), IndexGaps(lambda scores, k: gaps.extend(-scores.sort(descending=True).values.diff()[k - 1 : k])):
             logits = model.eval()(input_ids=ids[None], use_cache=False).logits[0]
         missing, unread = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
         if missing or info["mismatched_keys"]:
             about["reason"] = f"made up: {missing or sorted(map(str, info['mismatched_keys']))}"[:200]
+        elif min(gaps) < 1e-6:
+            about["reason"] = "keys of equal index scores, of which it may choose any"
         elif not bool(logits.isfinite().all()):
             about["reason"] = "not finite"
         else:
@@ -253,13 +273,16 @@ def built(base, fields):
     return config, model
 
 
-def main(out, count=0, seed=1):
+def main(out, count=0, seed=1, only=None):
+    if only is not None:
+        for base in set(BASES) - set(only):
+            del BASES[base]
     shutil.rmtree(out, ignore_errors=True)
     impossible = 0
     generator = random.Random(seed)
     drawn = [([base], {f"random-{i}": random_fields(base, generator.choice)}) for i in range(count) for base in [list(BASES)[i % len(BASES)]]]
     for bases, variations in [*BUILT, *drawn]:
-        for base in bases:
+        for base in set(bases) & set(BASES):
             for name, fields in variations.items():
                 folder = out / f"{base}.{name}"
                 try:
@@ -292,4 +315,4 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity(transformers.logging.CRITICAL)
     transformers.logging.disable_progress_bar()
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:4]), sys.argv[4:] or None)

@@ -4,10 +4,9 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { openCheckpoint, SafetensorsFile } from "../src/checkpoint/index.ts";
+import { SafetensorsFile } from "../src/checkpoint/index.ts";
 import { SumbiError } from "../src/errors.ts";
-import { openDecoder } from "../src/infer/index.ts";
-import { parseConfig } from "../src/model/index.ts";
+import { logitsOf } from "../test/support/changed.ts";
 
 /** Largest difference over the largest logit. */
 const TOLERANCE = 1e-4;
@@ -29,17 +28,6 @@ async function referenceOf(dir: string): Promise<Reference> {
     logits,
     reason: (JSON.parse(readFileSync(join(dir, "about.json"), "utf8")) as { reason?: string }).reason,
   };
-}
-
-async function computed(dir: string, ids: number[]): Promise<Float32Array> {
-  const checkpoint = await openCheckpoint(dir);
-  await checkpoint.close();
-  const decoder = await openDecoder(dir, parseConfig(checkpoint.config, join(dir, "config.json")));
-  try {
-    return (await decoder.forward(ids.slice(0, decoder.contextTokens), decoder.newCache(), { all: true })).slice();
-  } finally {
-    decoder.dispose();
-  }
 }
 
 /** Largest difference over the largest expected value; a shorter context is compared as far as it goes. */
@@ -70,7 +58,7 @@ for (const name of names) {
   const dir = join(root, name);
   const { ids, logits, reason } = await referenceOf(dir);
   try {
-    const ours = await computed(dir, ids);
+    const ours = (await logitsOf(dir, ids)).logits;
     if (logits === undefined) groups["computed by us alone"].push(`${name}: transformers: ${reason}`);
     else {
       const distance = apart(ours, logits);
