@@ -16,11 +16,18 @@ import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { readGgufHeader } from "../src/checkpoint/gguf/header.ts";
 import { quantize } from "../src/checkpoint/gguf/quantize.ts";
-import { convertModel, loadWeights, openCheckpoint, readGguf, SafetensorsFile } from "../src/checkpoint/index.ts";
+import {
+  convertModel,
+  loadWeights,
+  openCheckpoint,
+  readGguf,
+  SafetensorsFile,
+  saveCheckpoint,
+} from "../src/checkpoint/index.ts";
 import { main } from "../src/cli/main.ts";
 import { loadTokenizer } from "../src/data/index.ts";
-import { parseConfig } from "../src/model/index.ts";
-import type { HostTensor } from "../src/tensor/index.ts";
+import { type BlockWeight, fromBlocks, listParameters, parseConfig } from "../src/model/index.ts";
+import { type HostTensor, sizeOf } from "../src/tensor/index.ts";
 import { changedFixture } from "./support/changed.ts";
 import { printed } from "./support/cli.ts";
 
@@ -148,6 +155,48 @@ test("as the file has it where nothing is said: bf16 stays bf16, blocks become f
   expect(await weightsOf(copy)).toEqual(await weightsOf(NANO));
   expect(existsSync(join(copy, "tokenizer.json"))).toBe(true);
 });
+
+test.each(["q8_0", "q4_0"] as const)(
+  "%s is loaded as the blocks that the file has, heads turned back",
+  async (type) => {
+    const config = parseConfig({
+      model_type: "llama",
+      vocab_size: 40,
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 1,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+    });
+    const dir = join(scratch, `llama ${type}`);
+    let seed = 1;
+    const random = () => (seed = (seed * 48271) % 2147483647) / 2147483647 - 0.5;
+    const tensors = Array.from(listParameters(config), ({ key, shape }) => ({
+      key,
+      shape,
+      data: Float32Array.from({ length: sizeOf(shape) }, random),
+    }));
+    await saveCheckpoint(dir, { config, tensors, dtype: "f32" });
+    const out = join(scratch, `llama-${type}.gguf`);
+    await convertModel(dir, out, { type });
+    const [kept, plain, asked] = await Promise.all(
+      (["kept", "f32", type === "q8_0" ? 8 : 4] as const).map((form) => loadWeights(out, config, { form: () => form })),
+    );
+    const key = "model.layers.0.self_attn.k_proj.weight";
+    const [blocks, values] = [
+      kept!.weights.get(key) as BlockWeight,
+      plain!.weights.get(key) as HostTensor<Float32Array>,
+    ];
+    expect(blocks).toMatchObject({ dtype: "blocks", bits: type === "q8_0" ? 8 : 4, shape: [32, 64] });
+    expect(fromBlocks(blocks)).toEqual(values);
+    expect(asked!.weights.get(key)).toEqual(blocks);
+    // within half a step of what was written, in its place
+    const written = tensors.find((tensor) => tensor.key === key)!.data;
+    const step = type === "q8_0" ? 0.5 / 127 : 0.5 / 8;
+    values.data.forEach((x, i) => expect(Math.abs(x - written[i]!)).toBeLessThan(1.1 * step));
+    expect((kept!.weights.get("model.norm.weight") as HostTensor).dtype).toBe("f32");
+  },
+);
 
 describe("what is in the way", () => {
   const at = (name: string) => join(scratch, "way", name);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -7,6 +7,9 @@ import { inspect } from "../src/cli/inspect.ts";
 import { loadTokenizer } from "../src/data/index.ts";
 import { openDecoder } from "../src/infer/index.ts";
 import { parseConfig } from "../src/model/index.ts";
+import { tokenizerFingerprint } from "../src/runs/binding.ts";
+import { keepTokenizer, tokenizerOf } from "../src/runs/tokenizer.ts";
+import { checkpointConfig } from "../src/runs/weights.ts";
 import { OneSequence } from "./support/sequence.ts";
 
 const ROOT = "test/fixtures/gguf";
@@ -85,6 +88,24 @@ test("every verb finds it by its path", async () => {
   expect(() => findModel(ROOT)).toThrow(/config\.json, it has none; for its GGUF file name that: .*\.gguf/);
   writeFileSync(blob, "{}");
   expect(() => resolveModel(blob)).toThrow(/or a GGUF file, got another file/);
+});
+
+test("a run can start from one: its tokenizer is kept as a folder's files, read back as the same", async () => {
+  const path = join(ROOT, "tokenizer-llama-bpe.gguf");
+  const run = join(scratch, "run");
+  mkdirSync(run);
+  await keepTokenizer(path, run, await tokenizerFingerprint(path));
+  const [before, after] = [path, tokenizerOf(run)].map((dir) => loadTokenizer(dir));
+  for (const text of made.strings) expect(after!.encode(text)).toEqual(before!.encode(text));
+  expect(after).toMatchObject({
+    eosIds: before!.eosIds,
+    surrounding: before!.surrounding,
+    chatTemplate: before!.chatTemplate,
+  });
+  expect(await checkpointConfig(join(ROOT, "deepseek_v3.gguf"))).toMatchObject({
+    model_type: "deepseek_v3",
+    n_group: 4,
+  });
 });
 
 describe("a model in several files", () => {

@@ -14,9 +14,6 @@ import {
   entriesOf,
   ggmlNameOf,
   ggmlType,
-  ggufTexts,
-  hasWords,
-  isGguf,
   layoutOf,
   type StoredTensorPlan,
   type TensorToWrite,
@@ -151,7 +148,6 @@ async function wordsOf(path: string, config: ModelConfig, notes: string[]): Prom
 
 /** The small files of a model, as text. */
 async function textsOf(path: string): Promise<Partial<Record<string, string>>> {
-  if (isGguf(path)) return hasWords(path) ? ggufTexts(path) : {};
   const files = await tokenizerFiles(path);
   return Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString("utf8")]));
 }
@@ -189,7 +185,6 @@ async function toFolder(
   }));
   const { quantization_config, torch_dtype, ...config } = checkpoint.config;
   const texts = await textsOf(checkpoint.dir);
-  delete texts["config.json"];
   const notes = [...model.notes];
   if (texts["tokenizer.json"] === undefined) notes.push(`${checkpoint.dir} has no tokenizer, so the folder has none`);
   await saveCheckpoint(out, {

@@ -2,8 +2,10 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { readJsonFile } from "./checkpoint.ts";
 import { consistentGeneration } from "./generation.ts";
+import { ggufTexts, hasWords, isGguf } from "./gguf/index.ts";
 import { readSmallFile } from "./safetensors.ts";
 
 /** What a Hugging Face folder may hold beside config.json and the weights that a copy of the model should keep. */
@@ -25,10 +27,11 @@ const GENERATION = "generation_config.json";
 const CARRIED_BYTES_MAX = 256 * 2 ** 20;
 
 /**
- * Reads a model folder's tokenizer, chat template and generation settings, by file name, to pass to `saveCheckpoint` as
- * `files`. Missing ones are left out; generation_config.json loses what contradicts itself. Throws CheckpointError when the folder cannot be read.
+ * Reads the tokenizer, chat template and generation settings of a model folder or GGUF file, by file name, to pass to `saveCheckpoint`
+ * as `files`. Missing ones are left out; generation_config.json loses what contradicts itself. Throws CheckpointError when the folder cannot be read.
  */
 export async function tokenizerFiles(dir: string): Promise<Record<string, Uint8Array>> {
+  if (isGguf(dir)) return filesOfGguf(dir);
   const names = await readdir(dir).catch((cause) => {
     throw new CheckpointError(`${dir}: no such folder`, { cause });
   });
@@ -42,6 +45,22 @@ export async function tokenizerFiles(dir: string): Promise<Record<string, Uint8A
   return files;
 }
 
+/** What a copy of them in a folder would be read as: in the order of names, and consistent. */
+function filesOfGguf(path: string): Record<string, Uint8Array> {
+  if (!hasWords(path)) return {};
+  const { "config.json": _, ...texts } = ggufTexts(path);
+  const files = { ...texts, [GENERATION]: generationText(parseJson(texts[GENERATION]) as Record<string, unknown>) };
+  const encoder = new TextEncoder();
+  return Object.fromEntries(
+    Object.entries(files)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, text]) => [name, encoder.encode(text)]),
+  );
+}
+
+const generationText = (config: Record<string, unknown>): string =>
+  `${JSON.stringify(consistentGeneration(config), null, 2)}\n`;
+
 async function generationFile(path: string): Promise<Uint8Array> {
-  return new TextEncoder().encode(`${JSON.stringify(consistentGeneration(await readJsonFile(path)), null, 2)}\n`);
+  return new TextEncoder().encode(generationText(await readJsonFile(path)));
 }
