@@ -180,7 +180,9 @@ test.each(["q8_0", "q4_0"] as const)(
     const out = join(scratch, `llama-${type}.gguf`);
     await convertModel(dir, out, { type });
     const [kept, plain, asked] = await Promise.all(
-      (["kept", "f32", type === "q8_0" ? 8 : 4] as const).map((form) => loadWeights(out, config, { form: () => form })),
+      (["kept", "f32", type === "q8_0" ? 8 : 4] as const).map((form) =>
+        loadWeights(out, config, { form: (_, shape) => (shape.length > 1 ? form : "f32") }),
+      ),
     );
     const key = "model.layers.0.self_attn.k_proj.weight";
     const [blocks, values] = [
