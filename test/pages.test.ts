@@ -473,11 +473,12 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         id: "live",
         recipeName: "nano-hot",
         recipe: recipe(0.02),
+        expertLayers: [1, 3],
         ...about,
         startedAt: "2026-11-21T10:00:00Z",
       });
       for (let step = 1; step <= 40; step++) for (const record of stepRecords(step, 100)) live.write(record);
-      // Layer 2, expert 3 is the busiest.
+      // The second of them, layer 3: expert 3 is the busiest.
       live.write({ type: "load", step: 40, load: [Array(8).fill(1), [0, 1, 1, 3, 1, 1, 1, 1]], busiest: 3 });
     });
     afterAll(() => live.close());
@@ -544,7 +545,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       visit("/runs/live", async (page) => {
         const map = page.locator(".heat-canvas canvas");
         await map.waitFor();
-        expect(await map.getAttribute("aria-label")).toContain("expert 3 of layer 2, has 3.00 times the mean");
+        expect(await map.getAttribute("aria-label")).toContain("expert 3 of layer 3, has 3.00 times the mean");
         const colour = (layer: number, expert: number) =>
           map.evaluate(
             (canvas: HTMLCanvasElement, [l, e]) => [
@@ -560,7 +561,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         expect(await colour(1, 3)).toEqual([127, 39, 4]);
         const box = (await map.boundingBox())!;
         await map.hover({ position: { x: box.width * (3.5 / 8), y: box.height * 0.75 } });
-        expect(await page.locator(".heat-hover").innerText()).toBe("layer 2, expert 3: 3.00× the mean");
+        expect(await page.locator(".heat-hover").innerText()).toBe("layer 3, expert 3: 3.00× the mean");
         const slider = page.getByLabel("Moment of the run");
         await slider.fill("0");
         await page.locator(".heat-line output", { hasText: "step 10" }).first().waitFor();

@@ -52,6 +52,7 @@ describe("countParameters", () => {
     expect(countParameters(presetConfig("deepseek-v2-lite")).total).toBe(15_706_484_224);
     expect(countParameters(presetConfig("llama-3.1-8b")).total).toBe(8_030_261_248);
     expect(countParameters(presetConfig("qwen2.5-1.5b")).total).toBe(1_543_714_304);
+    expect(countParameters(presetConfig("qwen3-30b-a3b")).total).toBe(30_532_122_624);
   });
 
   it("never says that more is active than there is", () => {

@@ -5,7 +5,7 @@ import { unlessAborted } from "../abort.ts";
 import { checkWritable, findModel } from "../checkpoint/index.ts";
 import { absolutePaths, findSources, hashSources, prepareData, stampOf } from "../data/index.ts";
 import { UsageError } from "../errors.ts";
-import { summarizeParameters } from "../model/index.ts";
+import { moeLayers, summarizeParameters } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { threads } from "../runtime/index.ts";
 import { applySettings, parseRecipe, phasesOf, type Recipe, storeOf } from "../train/index.ts";
@@ -94,6 +94,7 @@ export async function prepareRun(
       recipeName: recipe.name,
       recipe: recipeJson,
       parameters: summarizeParameters(phases[0]!.config),
+      expertLayers: moeLayers(phases[0]!.config),
       machine: {
         cpu: cpus()[0]?.model ?? "unknown",
         threads: threads() || availableParallelism(),

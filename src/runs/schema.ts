@@ -91,6 +91,8 @@ export const runInfoSchema = z.object({
   recipeHash: hex.optional(),
   /** Of the model without its MTP modules, and of those. */
   parameters: z.object({ total: count, active: count, mtp: count.optional() }).optional(),
+  /** The layers whose load is recorded, from 0; MTP modules count on. Missing in older runs. */
+  expertLayers: z.array(count).optional(),
   machine: z.object({ cpu: z.string(), threads: count, gemmFlopsPerSec: z.number().nonnegative() }).optional(),
   /** Folder of the checkpoint that the run writes. */
   out: z.string().optional(),

@@ -30,10 +30,13 @@ function busiestOf(record: LoadRecord): { layer: number; expert: number; load: n
  */
 export function HeatMap({
   loads,
+  expertLayers,
   firstLayer = 0,
   layers = Infinity,
 }: {
   loads: LoadRecord[];
+  /** The layer of each row; older runs have rows from `firstLayer` on. */
+  expertLayers?: readonly number[];
   firstLayer?: number;
   layers?: number;
 }) {
@@ -95,7 +98,10 @@ export function HeatMap({
   if (!record) return <p class="faint">Nothing about expert load yet. Models without experts have none.</p>;
   const busiest = busiestOf(record);
   // Behind the model's own layers come those of its MTP modules.
-  const name = (layer: number) => (layer + firstLayer < layers ? `${layer + firstLayer}` : "MTP");
+  const name = (row: number) => {
+    const layer = expertLayers?.[row] ?? row + firstLayer;
+    return layer < layers ? `${layer}` : "MTP";
+  };
   const find = (event: PointerEvent) => {
     const bounds = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const layer = Math.floor(((event.clientY - bounds.top) / bounds.height) * rows);

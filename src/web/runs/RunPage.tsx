@@ -77,6 +77,7 @@ export function RunPage({ id }: { id: string }) {
         >
           <HeatMap
             loads={log.loads}
+            expertLayers={info.expertLayers}
             firstLayer={configNumber(info, "first_k_dense_replace") ?? 0}
             layers={configNumber(info, "num_hidden_layers")}
           />
