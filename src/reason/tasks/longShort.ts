@@ -59,7 +59,7 @@ export const lastDigit = (k: number): Task<number[]> =>
 /** Operands are written with so many digits that one and its plus are as long as a block of the working. */
 const SUM_DIGITS = 4;
 
-/** A sum of k two-digit numbers. Working: each number and the sum so far in three digits, the ones first: `0047+0038+` -> `4774038580`. */
+/** A sum of k two-digit numbers. Working: each number and the sum so far in three digits: `0047+0038` -> `47047` `38085` without the blank. */
 export const sum = (k: number): Task<number[]> =>
   answerTask({
     name: `sum-${k}`,
@@ -77,7 +77,7 @@ export const sum = (k: number): Task<number[]> =>
     },
     working: (numbers) => {
       const sums = running(numbers);
-      return numbers.map((n, i) => n + [...`${sums[i]}`.padStart(3, "0")].reverse().join("")).join("");
+      return numbers.map((n, i) => `${n}${`${sums[i]}`.padStart(3, "0")}`).join("");
     },
   });
 
