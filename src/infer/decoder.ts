@@ -56,7 +56,7 @@ export class Decoder implements LanguageModel {
   static async create(config: ModelConfig, weights: Weights, options: DecoderOptions = {}): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
     const packed = options.frozen ? packedWeights() : undefined;
-    const feed = new Feed(config, weights, options.products);
+    const feed = new Feed(config, weights, { frozen: options.frozen, ...options.products });
     const graphs = new Map<GraphName, Graph>();
     for (const name of graphNames(config))
       graphs.set(name, await compileGraph(name, config, feed, contextTokens, packed));

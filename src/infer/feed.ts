@@ -38,6 +38,8 @@ import {
 import { giveBack, returnable } from "./returnable.ts";
 
 export interface FeedOptions {
+  /** Weights will not change: parts of them may be kept as copies. */
+  frozen?: boolean;
   /** Products with blocks keep their rows in f32 instead of rounding them to 8 bits: exact, several times slower. */
   exact?: boolean;
   /**
@@ -178,31 +180,50 @@ export class Feed {
   }
 
   /**
-   * MLA's absorbed form with kv_b_proj in blocks. The value rows of a head are a product with blocks as they lie. The key rows are summed over,
-   * across the blocks, which no kernel does: they are kept as f32, exactly what the blocks stand for.
+   * MLA's absorbed form with the halves of kv_b_proj apart. In blocks the value rows of a head are a product as they lie; the key rows are
+   * summed over, across the blocks, which no kernel does: they are kept as f32. Of weights that may change nothing is copied.
    */
   #latent(key: string): LatentProducts | undefined {
     const weight = this.#weight(key);
-    if (weight.dtype !== "blocks") return undefined;
+    if (weight.dtype !== "blocks" && !this.how.frozen) return undefined;
+    const { num_attention_heads: H } = this.config as LatentConfig;
+    const { nope: N, value: P } = headDims(this.config);
+    const keys_HNC = this.#half(key, weight, 0, N);
+    if (weight.dtype === "blocks")
+      return {
+        toLatent: (q_HXN) => matmul(q_HXN, keys_HNC, { alpha: 2 }),
+        fromLatent: (o_HXC) =>
+          concat(
+            split(o_HXC, 0, Array<number>(H).fill(1)).map((o, h) => this.#blocks(o, key, weight, h * (N + P) + N, P)),
+            0,
+          ),
+      };
+    const values_HPC = this.#half(key, weight, N, P);
+    return {
+      toLatent: (q_HXN) => matmul(q_HXN, keys_HNC, { alpha: 2 }),
+      fromLatent: (o_HXC) => matmul(o_HXC, values_HPC, { transB: true, alpha: 2 }),
+    };
+  }
+
+  /**
+   * Rows from … from + count of every head of kv_b_proj, [H, count, C], times ½: a product that is doubled again, exactly, takes the same kernel for
+   * one row as for many.
+   */
+  #half(key: string, weight: Weight, from: number, count: number): Tensor {
     const { num_attention_heads: H, kv_lora_rank: C } = this.config as LatentConfig;
     const { nope: N, value: P } = headDims(this.config);
-    const name = `${key} keys`;
-    let keysOf = this.tensors.get(name);
-    if (keysOf === undefined) {
-      const all = fromBlocks(weight).data;
-      const keys = new Float32Array(H * N * C);
-      for (let h = 0; h < H; h++) keys.set(all.subarray(h * (N + P) * C, (h * (N + P) + N) * C), h * N * C);
-      keysOf = f32([H, N, C], keys);
+    const name = `${key} ${from}+${count} halved`;
+    let half = this.tensors.get(name);
+    if (half === undefined) {
+      const all = plainOf(weight).data as Float32Array;
+      const rows = new Float32Array(H * count * C);
+      for (let h = 0; h < H; h++) {
+        const at = (h * (N + P) + from) * C;
+        for (let i = 0; i < count * C; i++) rows[h * count * C + i] = (all[at + i] as number) / 2;
+      }
+      half = f32([H, count, C], rows);
     }
-    const keys_HNC = this.#input(name, keysOf);
-    return {
-      toLatent: (q_HXN) => matmul(q_HXN, keys_HNC),
-      fromLatent: (o_HXC) =>
-        concat(
-          split(o_HXC, 0, Array<number>(H).fill(1)).map((o, h) => this.#blocks(o, key, weight, h * (N + P) + N, P)),
-          0,
-        ),
-    };
+    return this.#input(name, half);
   }
 }
 

@@ -100,11 +100,7 @@ export function cachedLatentAttention(
 
   const key = `${at}.kv_b_proj.weight`;
   const products = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
-  // a product of one row has a kernel of its own: a sequence alone goes twice
-  const twice = past.mode === "alone";
-  const through = (x_HXN: Tensor, product: (x: Tensor) => Tensor) =>
-    twice ? slice(product(concat([x_HXN, x_HXN], 1)), 1, 0, 1) : product(x_HXN);
-  const qLatent_HXC = through(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]), products.toLatent);
+  const qLatent_HXC = products.toLatent(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]));
   const qLatent_BHC = transpose(qLatent_HXC, [1, 0, 2]);
   const q_BHW = concat([qLatent_BHC, reshape(qRope_BHTR, [B, H, R])], 2);
   const rows = { past: past_BSW, own: row_BTW };
@@ -115,7 +111,7 @@ export function cachedLatentAttention(
   };
   const o_BHW = stepAttention(q_BHW, rows, rows, scale, past, chosen());
   const oLatent_HXC = transpose(slice(o_BHW, 2, 0, C), [1, 0, 2]);
-  const o_BHTP = reshape(transpose(through(oLatent_HXC, products.fromLatent), [1, 0, 2]), [B, H, T, P]);
+  const o_BHTP = reshape(transpose(products.fromLatent(oLatent_HXC), [1, 0, 2]), [B, H, T, P]);
   return { out_XD: output(model, o_BHTP, at, tokens), rows: gained };
 }
 

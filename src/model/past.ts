@@ -63,9 +63,12 @@ export function placeRows(past: Tensor, rows: Tensor, places_BT: Tensor): Tensor
   return reshape(flat, past.shape);
 }
 
+/** Sums of so many products are never cut; longer ones are, by how wide the result is. */
+const WIDE = 128;
+
 /**
- * Attention of one token over its past and itself: q [batch…, Y, R], keys and values as past [batch…, S, ·] and own [batch…, 1, ·]. Past rows are
- * left operands of the scores, so that nothing but Y groups their sums; the token's own score stands after them all. `chosen` is added to all of them.
+ * Attention of one token over its past and itself: q [batch…, Y, R], keys and values as past [batch…, S, ·] and own [batch…, 1, ·]. Wide past rows
+ * are left operands of the scores, so that nothing but Y groups their sums; the token's own score stands after them all. `chosen` is added to all of them.
  */
 export function stepAttention(
   q: Tensor,
@@ -77,7 +80,10 @@ export function stepAttention(
 ): Tensor {
   const S = keys.past.dim(-2);
   const swap = [...Array(q.rank - 2).keys(), q.rank - 1, q.rank - 2];
-  const scores = transpose(matmul(keys.past, q, { transB: true, alpha: scale }), swap);
+  const scores =
+    (q.dim(-1) as number) <= WIDE
+      ? matmul(q, keys.past, { transB: true, alpha: scale })
+      : transpose(matmul(keys.past, q, { transB: true, alpha: scale }), swap);
   const own = matmul(q, keys.own, { transB: true, alpha: scale });
   const hidden = q.rank === 4 ? reshape(mask, [mask.dim(0), 1, 1, S]) : mask;
   const all = concat([add(scores, hidden), own], -1);
