@@ -168,3 +168,181 @@ test("what does not fit is refused", async () => {
   await expect(all(engine.generate(request([VOCAB])))).rejects.toThrow(/token ids from 0 to 260, got 261/);
   expect(await all(engine.generate(request([1, 2])))).toHaveLength(8);
 });
+
+/** A prompt that no other begins like. */
+const promptOf = (length: number, first = 0): number[] => Array.from({ length }, (_, i) => (i * 7 + first) % 256);
+const drawn = (seed: number) => ({ ...SAMPLING_DEFAULTS, seed });
+
+describe("what was read is not read again", () => {
+  test("n answers to one prompt read it once, and each is as if it were asked alone", async () => {
+    const model = fakeModel(hashLogits);
+    const engine = new ModelEngine(model, { prefillTokens: 64 });
+    const prompt = promptOf(200);
+    const ask = (seed: number) => all(engine.generate(request(prompt, { maxTokens: 20, sampling: drawn(seed) })));
+    const together = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(ask));
+    expect(model.counts.tokens).toBe(200 + 8 * 19);
+    expect(together.map((tokens) => tokens[0]?.cachedTokens)).toEqual([0, ...new Array(7).fill(200)]);
+    const fresh = new ModelEngine(fakeModel(hashLogits));
+    for (const [seed, tokens] of together.entries()) {
+      const alone = await all(fresh.generate(request(prompt, { maxTokens: 20, sampling: drawn(seed) })));
+      expect(tokens.map(({ id }) => id)).toEqual(alone.map(({ id }) => id));
+    }
+    expect(engine.blocks.held).toBe(0);
+  });
+
+  test("a later prompt that begins alike is read from there on, until the weights change", async () => {
+    const model = fakeModel(hashLogits);
+    const engine = new ModelEngine(model);
+    const ask = async (prompt: number[]) => {
+      const before = model.counts.tokens;
+      const tokens = await all(engine.generate(request(prompt, { maxTokens: 1 })));
+      expect(tokens[0]?.id).toBe(greedy(prompt, 1)[0]);
+      return { cached: tokens[0]?.cachedTokens, read: model.counts.tokens - before };
+    };
+    expect(await ask(promptOf(100))).toEqual({ cached: 0, read: 100 });
+    expect(await ask(promptOf(100))).toEqual({ cached: 96, read: 4 });
+    expect(await ask([...promptOf(70), 1, 2, 3])).toEqual({ cached: 64, read: 9 });
+    expect(await ask(promptOf(96))).toEqual({ cached: 80, read: 16 });
+    model.version++;
+    expect(await ask(promptOf(100))).toEqual({ cached: 0, read: 100 });
+  });
+
+  test("who waits for another's reading goes on with it when that one leaves", async () => {
+    const model = fakeModel(hashLogits, { delayMs: 1 });
+    const engine = new ModelEngine(model, { prefillTokens: 16 });
+    const prompt = promptOf(200);
+    const left = new AbortController();
+    const first = all(engine.generate(request(prompt), left.signal));
+    const others = [1, 2].map((seed) => all(engine.generate(request(prompt, { sampling: drawn(seed) }))));
+    await until(() => model.counts.tokens >= 64);
+    left.abort(new Error("gone"));
+    await expect(first).rejects.toThrow("gone");
+    for (const tokens of await Promise.all(others)) expect(tokens).toHaveLength(8);
+    expect(model.counts.tokens).toBe(200 + 2 * 7);
+    expect(engine.blocks.held).toBe(0);
+  });
+});
+
+describe("many answers at once", () => {
+  test("are in order, with both probabilities of every token, and told of as they come", async () => {
+    const model = fakeModel(hashLogits);
+    const engine = new ModelEngine(model, { maxActive: 32 });
+    const prompts = Array.from({ length: 30 }, (_, i) => promptOf(1 + i, i));
+    const told: number[] = [];
+    const sampling = { temperature: 0.5, topK: 20 };
+    const answers = await engine.sample({
+      prompts,
+      n: 4,
+      maxTokens: 12,
+      sampling,
+      seed: 9,
+      onProgress: ({ answers: count }) => told.push(count),
+    });
+    expect(told).toEqual(Array.from({ length: 120 }, (_, i) => i + 1));
+    expect(model.counts.widest).toBe(32);
+    for (const index of [0, 5, 77, 119]) {
+      const { ids, logprobs, drawnLogprobs, finish } = answers[index]!;
+      expect(finish).toBe("length");
+      const tokens = [...prompts[index >> 2]!];
+      const sampler = { ...SAMPLING_DEFAULTS, ...sampling, seed: 9 + index * 2 ** 32 };
+      const alone = await all(engine.generate(request(tokens, { maxTokens: 12, sampling: sampler })));
+      expect([...ids]).toEqual(alone.map(({ id }) => id));
+      for (const [t, id] of ids.entries()) {
+        const logits = hashLogits(tokens);
+        expect(logprobs[t]).toBeCloseTo(logits[id]! - logSumExp(logits), 4);
+        const best = logits.toSorted((a, b) => b - a).slice(0, 20);
+        expect(drawnLogprobs[t]).toBeCloseTo(ratio(logits[id]!, best, 0.5), 4);
+        tokens.push(id);
+      }
+    }
+  });
+
+  test("can be aborted", async () => {
+    const model = fakeModel(hashLogits, { delayMs: 1 });
+    const engine = new ModelEngine(model);
+    const left = new AbortController();
+    const prompts = Array.from({ length: 300 }, (_, i) => promptOf(20, i));
+    const running = engine.sample({ prompts, maxTokens: 100, seed: 1 }, left.signal);
+    await until(() => model.counts.passes > 5);
+    left.abort(new Error("enough"));
+    await expect(running).rejects.toThrow("enough");
+    await until(() => engine.blocks.held === 0);
+    expect(engine.status()).toEqual({ active: 0, waiting: 0 });
+  });
+});
+
+/** log of one's share among others, at a temperature. */
+const ratio = (logit: number, among: Float32Array, temperature: number): number =>
+  logit / temperature - logSumExp(among.map((other) => other / temperature));
+
+test("with few blocks the youngest wait again, and nobody's tokens change", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 60 })), {
+        minLength: 2,
+        maxLength: 10,
+      }),
+      fc.integer({ min: 11, max: 24 }),
+      async (sizes, blocks) => {
+        const model = fakeModel(hashLogits, { contextTokens: 160 });
+        const engine = new ModelEngine(model, { cacheBytes: blocks * model.blockBytes, prefillTokens: 40 });
+        const ask = ([length, maxTokens]: [number, number], seed: number) =>
+          all(engine.generate(request(promptOf(length, 3 * seed), { maxTokens, sampling: drawn(seed) })));
+        const together = await Promise.all(sizes.map(ask));
+        const roomy = new ModelEngine(fakeModel(hashLogits, { contextTokens: 160 }));
+        for (const [seed, [length, maxTokens]] of sizes.entries()) {
+          const options = { maxTokens, sampling: drawn(seed) };
+          const alone = await all(roomy.generate(request(promptOf(length, 3 * seed), options)));
+          expect(together[seed]?.map(({ id }) => id)).toEqual(alone.map(({ id }) => id));
+        }
+        expect(engine.blocks.held).toBe(0);
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+/** Requests of all kinds, some left at any moment; at the end nothing is held and a last answer is right. */
+async function mixed(count: number, seed: number): Promise<void> {
+  const model = fakeModel((tokens) => (tokens.length % 97 === 0 ? EOS : hashLogits(tokens)), { contextTokens: 200 });
+  const engine = new ModelEngine(model, { maxActive: 40, cacheBytes: 300 * model.blockBytes, prefillTokens: 100 });
+  let state = seed;
+  const random = (n: number) => (state = (Math.imul(state, 1103515245) + 12345) >>> 1) % n;
+  const pending = new Set<Promise<unknown>>();
+  for (let i = 0; i < count; i++) {
+    const left = new AbortController();
+    const prompt = promptOf(1 + random(100), random(6));
+    const options = { maxTokens: 1 + random(60), sampling: drawn(i), stopIds: [EOS], logprobs: random(3) || undefined };
+    const kind = random(10);
+    const client = ["a", "b", "c"][random(3)];
+    const work = async () => {
+      if (kind === 0) await engine.score(prompt, 1, left.signal, client);
+      else if (kind === 1)
+        await engine.sample({ prompts: [prompt, prompt], n: 2, maxTokens: 20, seed: i }, left.signal, client);
+      else {
+        let taken = 0;
+        for await (const _ of engine.generate(request(prompt, options), left.signal, client))
+          if (kind === 2 && ++taken === 5) break;
+      }
+    };
+    const one: Promise<unknown> = work()
+      .catch((error: Error) => expect(error.message).toBe("left"))
+      .finally(() => pending.delete(one));
+    pending.add(one);
+    if (kind > 6) setTimeout(() => left.abort(new Error("left")), random(20));
+    if (pending.size > 60) await Promise.race(pending);
+  }
+  await Promise.all(pending);
+  await until(() => engine.status().active === 0);
+  expect(engine.status()).toEqual({ active: 0, waiting: 0 });
+  expect(engine.blocks.held).toBe(0);
+  model.version++;
+  const tokens = await all(engine.generate(request([1, 2, 3])));
+  expect(tokens.map(({ id }) => id)).toEqual(greedy([1, 2, 3], 8));
+  // three tokens fill no block: nothing is remembered
+  expect(engine.blocks).toEqual({ held: 0, remembered: 0 });
+}
+
+test("requests of all kinds that come and leave at any moment leave nothing behind", () => mixed(300, 7));
+
+test.runIf(process.env.SUMBI_TEST === "full")("10,000 of them", () => mixed(10_000, 11), 600_000);

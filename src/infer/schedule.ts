@@ -161,23 +161,25 @@ export function schedule<R extends Running>(
 const PASS_BLOCKS = 160;
 const PASS_TOKENS = 24;
 
-/** Cuts a list into passes: in each all are padded to the largest, and another pass is worth so much padding. */
+/** Cuts a list into passes, in each of which all are padded to the largest and which costs `worth` besides: the cheapest there are. */
 export function passes<A>(items: readonly A[], sizeOf: (item: A) => number, worth: number): A[][] {
-  if (items.length === 0) return [];
-  const bySize = [...items].sort((a, b) => sizeOf(b) - sizeOf(a));
-  const out: A[][] = [];
-  let from = 0;
-  while (from < bySize.length) {
-    const largest = sizeOf(bySize[from] as A);
-    let cut = bySize.length;
-    let most = worth;
-    for (let i = from + 1; i < bySize.length; i++) {
-      const saved = (bySize.length - i) * (largest - sizeOf(bySize[i] as A));
-      if (saved > most) [cut, most] = [i, saved];
+  const n = items.length;
+  const order = items.map((item, at) => ({ at, size: sizeOf(item) })).sort((a, b) => b.size - a.size);
+  // the least cost of the smallest n − i, and where the first of their passes ends
+  const cost = new Float64Array(n + 1);
+  const end = new Int32Array(n + 1);
+  for (let i = n - 1; i >= 0; i--) {
+    const largest = order[i]?.size ?? 0;
+    cost[i] = Infinity;
+    for (let j = n; j > i; j--) {
+      const whole = worth + (j - i) * largest + (cost[j] ?? 0);
+      if (whole < (cost[i] ?? 0)) [cost[i], end[i]] = [whole, j];
     }
-    const chosen = new Set(bySize.slice(from, cut));
-    out.push(items.filter((item) => chosen.has(item)));
-    from = cut;
+  }
+  const out: A[][] = [];
+  for (let i = 0; i < n; i = end[i] ?? n) {
+    const own = order.slice(i, end[i]).map(({ at }) => at);
+    out.push(own.sort((a, b) => a - b).map((at) => items[at] as A));
   }
   return out;
 }
