@@ -1,7 +1,8 @@
 /** Whether two answers are the same: by value, not by letters. */
 import { exactly, type Point, roughly } from "./evaluate.ts";
-import { type Answer, LENGTH_MAX, type Node, namesIn, parseAnswer, plain, UnreadableError } from "./parse.ts";
+import { type Answer, type Node, namesIn, parseAnswer } from "./parse.ts";
 import { Budget, BudgetError, isEqual, type Rational, rational } from "./rational.ts";
+import { LENGTH_MAX, plain, UnreadableError } from "./tokens.ts";
 
 /** Of two that are not rational: digits in which they agree. */
 const TOLERANCE = 1e-11;
