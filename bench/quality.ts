@@ -31,7 +31,6 @@ interface Variant {
   name: string;
   dir: string;
   form: (key: string, shape: readonly number[]) => TensorForm;
-  exact?: boolean;
 }
 const all = (name: (typeof WEIGHTS_FORMS)[number]) => (key: string, shape: readonly number[]) =>
   tensorForm(name, key, shape);
@@ -40,7 +39,6 @@ const VARIANTS: Variant[] = [
   { name: "f32", dir, form: all("f32") },
   { name: "q8", dir, form: all("q8") },
   { name: "q4", dir, form: all("q4") },
-  { name: "q4, rows not rounded", dir, form: all("q4"), exact: true },
   { name: "q4, embedding and head too", dir, form: (key, shape) => (isEnd(key) ? 4 : tensorForm("q4", key, shape)) },
   ...values.beside.map((other) => ({ name: `${basename(other)} in f32`, dir: other, form: all("f32") })),
 ];
@@ -49,9 +47,9 @@ async function main(): Promise<void> {
   const config = parseConfig(JSON.parse(readFileSync(join(dir, "config.json"), "utf8")));
   const texts = readWindows();
   const decoders = [];
-  for (const { dir, form, exact } of VARIANTS) {
+  for (const { dir, form } of VARIANTS) {
     const { config: own, weights } = await loadWeights(dir, config, { form });
-    decoders.push(await Decoder.create(own, weights, { frozen: true, contextTokens: length, products: { exact } }));
+    decoders.push(await Decoder.create(own, weights, { frozen: true, contextTokens: length }));
   }
   const table = Array.from({ length: Math.ceil(length / BLOCK_TOKENS) }, (_, i) => i + 1);
   for (const decoder of decoders) decoder.reserve(table.length);

@@ -1,7 +1,7 @@
 /** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
 import { ShapeError } from "../errors.ts";
 import { cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
-import { packedWeights } from "../runtime/index.ts";
+import { packedWeights, trimMemory } from "../runtime/index.ts";
 import type { HostTensor } from "../tensor/index.ts";
 import { BLOCK_TOKENS, type LanguageModel, type Line, type Pass, RUN, type Scores } from "./engine.ts";
 import { Feed, type FeedOptions } from "./feed.ts";
@@ -214,8 +214,8 @@ function wanted(lines: readonly Line[], T: number): number[] {
 
 export interface OpenOptions extends WeightsOptions, Pick<DecoderOptions, "contextTokens" | "products"> {}
 
-/** How often memory is let go of that holds what the runtime has packed by then. */
-const DROP_MS = 20;
+/** How often memory is let go of that holds what the runtime has packed by then: the file is packed at about 1 GB a second. */
+const DROP_MS = 100;
 
 /**
  * Reads the weights of a checkpoint that generation needs (no MTP modules) and compiles its graphs. Throws CheckpointError for tensors that
@@ -244,5 +244,6 @@ export async function openDecoder(
   } finally {
     clearInterval(dropping);
     drop();
+    trimMemory();
   }
 }

@@ -107,6 +107,15 @@ test("bf16 weights are read as they are", async () => {
   }
 });
 
+test("large products in parts have the numbers of the whole", async () => {
+  const { dir, config, tokens } = await fixture("qwen2-tied");
+  const { weights } = await loadWeights(dir, config, { form: (key, shape) => (isBlocks(key, shape) ? 8 : "f32") });
+  const whole = await Decoder.create(config, weights, { products: { exact: true } });
+  const parts = await Decoder.create(config, weights, { products: { exact: true, partWeights: 1000 } });
+  expect(distance(await logitsOf(parts, tokens), await logitsOf(whole, tokens))).toBeLessThan(1e-6);
+  for (const decoder of [whole, parts]) decoder.dispose();
+});
+
 test("a weight of another shape is refused", async () => {
   const { dir, config } = await fixture("qwen3");
   const { weights } = await loadWeights(dir, config);

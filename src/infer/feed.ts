@@ -47,7 +47,11 @@ export interface FeedOptions {
    * result then has the same bits among however many.
    */
   twoRows?: boolean;
+  /** Weights that one product multiplies at most; larger ones go in parts. */
+  partWeights?: number;
 }
+
+const PART_WEIGHTS = 2 ** 26;
 
 /**
  * Gives a builder its weights. Plain f32 is fed under its key, in place; bf16 tables by rows, other bf16 as f32 made here; blocks by their
@@ -118,8 +122,19 @@ export class Feed {
   #product(x: Tensor, weight: Tensor, key: string): Tensor {
     const own = inputOf(weight)?.name ?? key;
     const held = this.#weight(own);
-    if (held.dtype === "blocks") return this.#blocks(x, own, held);
+    if (held.dtype === "blocks") return this.#inParts(x, own, held);
     return matmul(x, weight, { transB: true });
+  }
+
+  /** A product with blocks, a very large one in parts: the runtime packs each apart, so that its passing copies are smaller. */
+  #inParts(x: Tensor, key: string, weight: BlockWeight): Tensor {
+    const [rows, columns] = weight.shape;
+    const parts = Math.ceil((rows * columns) / (this.how.partWeights ?? PART_WEIGHTS));
+    const step = Math.ceil(rows / parts);
+    const products = Array.from({ length: Math.ceil(rows / step) }, (_, i) =>
+      this.#blocks(x, key, weight, i * step, Math.min(step, rows - i * step)),
+    );
+    return concat(products, -1);
   }
 
   /** A product with blocks, or with `count` rows of them from `from` on. */

@@ -2,7 +2,7 @@
 
 export type { Provider } from "../tensor/index.ts";
 export { compile, packedWeights } from "./compile.ts";
-export { type MappedFile, mapFile } from "./mapped.ts";
+export { type MappedFile, mapFile, trimMemory } from "./mapped.ts";
 export { measureGemmPeak, measureMemoryBandwidth } from "./measure.ts";
 export { ortVersion } from "./ort.ts";
 export { setThreads, threads } from "./threads.ts";
