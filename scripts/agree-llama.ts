@@ -8,6 +8,7 @@ import { parseArgs } from "node:util";
 import { loadWeights } from "../src/checkpoint/index.ts";
 import { Decoder } from "../src/infer/index.ts";
 import { parseConfig } from "../src/model/index.ts";
+import { OneSequence } from "../test/support/sequence.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -51,12 +52,12 @@ const V = config.vocab_size;
 // any ids will do, the same for both
 const ids = Array.from({ length: 24 }, (_, i) => (i * 7919 + 13) % V);
 const decoder = await Decoder.create(config, weights);
-const cache = decoder.newCache();
-const ours = (await decoder.forward(ids, cache, { all: true })).slice();
+const sequence = new OneSequence(decoder);
+const ours = (await sequence.forward(ids, { all: true })).slice();
 const tokens: number[] = [];
 for (let row = ours.subarray((ids.length - 1) * V); tokens.length < count; ) {
   tokens.push(argmax(row));
-  row = await decoder.forward(tokens.slice(-1), cache);
+  row = await sequence.forward(tokens.slice(-1));
 }
 decoder.dispose();
 

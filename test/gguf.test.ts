@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { findModel, readGguf, resolveModel, SafetensorsFile } from "../src/checkpoint/index.ts";
+import { findModel, loadWeights, readGguf, resolveModel, SafetensorsFile } from "../src/checkpoint/index.ts";
 import { inspect } from "../src/cli/inspect.ts";
 import { loadTokenizer } from "../src/data/index.ts";
 import { openDecoder } from "../src/infer/index.ts";
@@ -110,6 +110,22 @@ test("a run can start from one: its tokenizer is kept as a folder's files, read 
 
 describe("a model in several files", () => {
   const whole = join(ROOT, "llama.gguf");
+
+  test("is one model, whichever file a tensor is in", async () => {
+    const parts = readdirSync(ROOT).filter((name) => name.startsWith("qwen2-split-"));
+    expect(parts).toHaveLength(3);
+    const path = join(ROOT, "qwen2-split-00001-of-00003.gguf");
+    const [split, alone] = await Promise.all(
+      [path, join(ROOT, "qwen2.gguf")].map((file) => loadWeights(file, (json) => parseConfig(json, file))),
+    );
+    expect(split).toEqual(alone);
+    expect((await inspect(path, 16)).files?.map(({ name }) => name).sort()).toEqual(parts.sort());
+    expect(() => readGguf(join(ROOT, "qwen2-split-00002-of-00003.gguf"))).toThrow(/the first of the 3 files/);
+    // with one part twice in place of the third
+    for (const name of parts)
+      writeFileSync(join(scratch, name), readFileSync(join(ROOT, parts[name === parts[2] ? 1 : parts.indexOf(name)]!)));
+    expect(() => readGguf(join(scratch, parts[0]!))).toThrow(/tensor ".+" is in another part too/);
+  });
 
   test("is refused where a part is missing, or named by another part", () => {
     // split.count as u16, before the tensors
