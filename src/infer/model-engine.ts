@@ -175,8 +175,10 @@ export class ModelEngine implements Engine {
   }
 
   #add(client: string, request: Sequence["request"], sink: Sink, scoring?: Scoring): Sequence[] {
-    if (this.#waiting.length >= this.#options.maxWaiting)
-      throw new BusyError(`engine: ${this.#options.maxWaiting} requests are waiting already; try again later`);
+    const { maxActive, maxWaiting } = this.#options;
+    // for some of those in line there is a place already
+    if (this.#waiting.length + this.#running.length >= maxActive + maxWaiting)
+      throw new BusyError(`engine: ${maxWaiting} requests are waiting already; try again later`);
     return [this.#enter(new Sequence(this.#born++, client, request, sink, scoring))];
   }
 
@@ -236,6 +238,8 @@ export class ModelEngine implements Engine {
   }
 
   async #work(): Promise<void> {
+    // several answers to one request come one after another within a few turns: they are to read together
+    for (let turn = 0; turn < TURNS_TOGETHER; turn++) await null;
     while (this.#running.length + this.#waiting.length > 0) {
       if (this.#model.version !== this.#version) {
         this.#version = this.#model.version;
@@ -432,6 +436,8 @@ export class ModelEngine implements Engine {
     }
   }
 }
+
+const TURNS_TOGETHER = 32;
 
 /** Blocks in a row that a sequence looks for when it begins somewhere new. */
 const LOOK_AHEAD = 32;

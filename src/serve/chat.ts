@@ -10,6 +10,7 @@ import { checkChoices, contentText, leastOf, thinkingOf } from "./schema.ts";
 import {
   AnswerSize,
   boundsOf,
+  CachedTokens,
   checkModel,
   encoderOf,
   maxTokensFor,
@@ -127,6 +128,7 @@ function templateMessage(message: Message): ChatMessage {
 export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSignal): Promise<object> {
   let completionTokens = 0;
   let reasoningTokens = 0;
+  const cached = new CachedTokens();
   const size = new AnswerSize();
   const choices = await Promise.all(
     Array.from({ length: plan.n }, async (_, index) => {
@@ -137,6 +139,7 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
       for await (const piece of plan.answer(index, signal)) {
         content += piece.content;
         reasoning += piece.reasoning;
+        cached.see(0, piece.tokens);
         for (const token of piece.tokens) {
           tokens.push(token);
           size.add(1, token.top?.length);
@@ -164,7 +167,7 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
     created: plan.created,
     model: served.info.id,
     choices,
-    usage: usageOf(plan.prompt.length, completionTokens, reasoningTokens),
+    usage: usageOf(plan.prompt.length, completionTokens, cached, reasoningTokens),
     ...droppedOf(plan),
   };
 }
@@ -182,6 +185,7 @@ export async function* chatChunks(
 ): AsyncGenerator<object, void> {
   let completionTokens = 0;
   let reasoningTokens = 0;
+  const cached = new CachedTokens();
   const chunk = (choices: object[], usage: object | null = null): object => ({
     id: plan.id,
     object: "chat.completion.chunk",
@@ -196,6 +200,7 @@ export async function* chatChunks(
   for (let i = 0; i < plan.n; i++) yield { ...delta(i, { role: "assistant", content: "" }), ...droppedOf(plan) };
   const answers = Array.from({ length: plan.n }, (_, i) => plan.answer(i, signal));
   for await (const [index, piece] of interleave(answers)) {
+    cached.see(0, piece.tokens);
     completionTokens += piece.tokens.length;
     reasoningTokens += piece.tokens.filter((t) => t.thought).length;
     const logprobs = piece.tokens.length > 0 ? plan.logprobs(piece.tokens) : null;
@@ -206,5 +211,5 @@ export async function* chatChunks(
     } else if (piece.content !== "" || logprobs !== null) yield delta(index, { content: piece.content }, logprobs);
     if (piece.finish) yield delta(index, {}, null, piece.finish);
   }
-  if (includeUsage) yield chunk([], usageOf(plan.prompt.length, completionTokens, reasoningTokens));
+  if (includeUsage) yield chunk([], usageOf(plan.prompt.length, completionTokens, cached, reasoningTokens));
 }

@@ -79,7 +79,12 @@ test("an answer that ends at once still has its token, so that likelihoods line 
   expect(choices[0]!.logprobs.tokens).toEqual(["\u0001", "\u0002", "\u0003", "<eos>"]);
   expect(choices[0]!.text).toBe("\u0001\u0002\u0003");
   expect(choices[0]!.finish_reason).toBe("stop");
-  expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 1, total_tokens: 4 });
+  expect(usage).toEqual({
+    prompt_tokens: 3,
+    completion_tokens: 1,
+    total_tokens: 4,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
 });
 
 test("echo without an answer only scores the prompt", async () => {
@@ -93,7 +98,12 @@ test("echo without an answer only scores the prompt", async () => {
   expect(choices[0]!.logprobs.token_logprobs[1]).toBeCloseTo(logits[0xc3]! - logSumExp(logits), 9);
   // the two likeliest, and the token itself
   expect(Object.keys(choices[0]!.logprobs.top_logprobs[1]!)).toHaveLength(3);
-  expect(usage).toEqual({ prompt_tokens: 3, completion_tokens: 0, total_tokens: 3 });
+  expect(usage).toEqual({
+    prompt_tokens: 3,
+    completion_tokens: 0,
+    total_tokens: 3,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
 });
 
 test("the begin of text stands before a text and is no part of it", async () => {
@@ -187,4 +197,18 @@ test("a list of prompts is refused at the first that does not fit: those behind 
   });
   expect([answer.status, await answer.json()]).toMatchObject([400, { error: { code: "context_length_exceeded" } }]);
   expect(seen).toEqual([64, 64]);
+});
+
+test("usage says how much of the prompts was remembered; of n answers the first to read counts", async () => {
+  const model = fakeModel(hashLogits);
+  const app = createApp({ model: served(model) });
+  const prompt = Array.from({ length: 200 }, (_, i) => i);
+  const ask = async (body: object) => (await post({ max_tokens: 4, ...body }, app)).usage;
+  expect(await ask({ prompt, n: 8 })).toMatchObject({
+    prompt_tokens: 200,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
+  expect(model.counts.tokens).toBe(200 + 8 * 3);
+  const again = await ask({ prompt: [prompt, prompt.slice(0, 100), [7, ...prompt]] });
+  expect(again).toMatchObject({ prompt_tokens: 501, prompt_tokens_details: { cached_tokens: 192 + 96 } });
 });

@@ -1,11 +1,12 @@
 /** POST /v1/completions: prompts planned, answered whole or in pieces, with log-probabilities. */
 import { ApiError, SumbiError } from "../errors.ts";
-import type { Sampling, TokenScore } from "../infer/index.ts";
+import type { GeneratedToken, Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";
 import { interleave } from "./interleave.ts";
 import { type CompletionRequest, checkChoices, promptsOf } from "./schema.ts";
 import {
   AnswerSize,
+  CachedTokens,
   checkId,
   checkModel,
   encoderOf,
@@ -39,6 +40,8 @@ interface CompletionPlan {
   id: string;
   created: number;
   promptTokens: number;
+  /** Known as answers come. */
+  cached: CachedTokens;
   /** One per prompt and repetition, in the order of `index`. */
   answers: ((signal: AbortSignal) => AsyncGenerator<AnswerPart, void>)[];
 }
@@ -59,14 +62,17 @@ export async function planCompletion(
     for (const [prompt, ids] of encoded) prompts.push(promptOf(prompt, ids, request, served));
   }
   const sampling = samplingsOf(request, served);
+  const cached = new CachedTokens();
   return {
     id: newId("cmpl"),
     created: nowSeconds(),
     promptTokens: prompts.reduce((sum, p) => sum + p.ids.length, 0),
+    cached,
     answers: prompts.flatMap((prompt, p) =>
       Array.from({ length: n }, (_, i) => {
         const index = p * n + i;
-        return (signal: AbortSignal) => answer(request, prompt, sampling(index), served, signal);
+        return (signal: AbortSignal) =>
+          answer(request, prompt, sampling(index), served, (tokens) => cached.see(p, tokens), signal);
       }),
     ),
   };
@@ -165,6 +171,7 @@ async function* answer(
   prompt: Prompt,
   sampling: Sampling,
   served: ServedModel,
+  see: (tokens: readonly GeneratedToken[]) => void,
   signal: AbortSignal,
 ): AsyncGenerator<AnswerPart, void> {
   const { engine, tokenizer } = served;
@@ -197,6 +204,7 @@ async function* answer(
   let first = true;
   let written = "";
   for await (const piece of writeText(tokens, tokenizer, { stop: stopsOf(request) })) {
+    see(piece.tokens);
     if (first && request.echo) yield echo();
     first = false;
     written += piece.content;
@@ -279,7 +287,7 @@ export async function complete(plan: CompletionPlan, served: ServedModel, signal
     created: plan.created,
     model: served.info.id,
     choices,
-    usage: usageOf(plan.promptTokens, completionTokens),
+    usage: usageOf(plan.promptTokens, completionTokens, plan.cached),
   };
 }
 
@@ -313,5 +321,5 @@ export async function* completionChunks(
     if (part.text !== "" || part.finish || part.logprobs)
       yield chunk([{ index, text: part.text, logprobs: part.logprobs, finish_reason: part.finish ?? null }]);
   }
-  if (includeUsage) yield chunk([], usageOf(plan.promptTokens, completionTokens));
+  if (includeUsage) yield chunk([], usageOf(plan.promptTokens, completionTokens, plan.cached));
 }

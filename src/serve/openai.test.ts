@@ -63,6 +63,7 @@ describe("the official client", () => {
       prompt_tokens: 13,
       completion_tokens: 43,
       total_tokens: 56,
+      prompt_tokens_details: { cached_tokens: 0 },
       completion_tokens_details: { reasoning_tokens: 21 },
     });
   });
@@ -147,7 +148,12 @@ describe("the official client", () => {
     });
     expect(answer.object).toBe("text_completion");
     expect(answer.choices).toEqual([{ index: 0, text: "1, 2, 3, 4", logprobs: null, finish_reason: "length" }]);
-    expect(answer.usage).toEqual({ prompt_tokens: 7, completion_tokens: 10, total_tokens: 17 });
+    expect(answer.usage).toEqual({
+      prompt_tokens: 7,
+      completion_tokens: 10,
+      total_tokens: 17,
+      prompt_tokens_details: { cached_tokens: 0 },
+    });
     let text = "";
     for await (const chunk of await client.completions.create({
       model: "fake",

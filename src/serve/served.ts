@@ -1,7 +1,7 @@
 /** A served model, and what requests need of it: bounds, samplings, usage, ids. */
 import { ApiError } from "../errors.ts";
 import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/browser.ts";
-import type { WeightsAbout } from "../infer/index.ts";
+import type { GeneratedToken, WeightsAbout } from "../infer/index.ts";
 import type { RequestBounds } from "./bounds.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
 import type { CommonRequest } from "./schema.ts";
@@ -50,13 +50,36 @@ export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+  prompt_tokens_details: { cached_tokens: number };
   completion_tokens_details?: { reasoning_tokens: number };
 }
 
-export const usageOf = (promptTokens: number, completionTokens: number, reasoningTokens?: number): Usage => ({
+/** Counts what a request's prompts did not cost: tokens that the engine remembered, by prompt; of several answers to one, the first to read it counts. */
+export class CachedTokens {
+  readonly #least = new Map<number, number>();
+
+  /** Takes an answer's tokens as they come: the engine says it with the first. */
+  see(prompt: number, tokens: readonly GeneratedToken[]): void {
+    for (const { cachedTokens } of tokens)
+      if (cachedTokens !== undefined)
+        this.#least.set(prompt, Math.min(cachedTokens, this.#least.get(prompt) ?? cachedTokens));
+  }
+
+  get total(): number {
+    return [...this.#least.values()].reduce((sum, n) => sum + n, 0);
+  }
+}
+
+export const usageOf = (
+  promptTokens: number,
+  completionTokens: number,
+  cached: CachedTokens,
+  reasoningTokens?: number,
+): Usage => ({
   prompt_tokens: promptTokens,
   completion_tokens: completionTokens,
   total_tokens: promptTokens + completionTokens,
+  prompt_tokens_details: { cached_tokens: cached.total },
   ...(reasoningTokens === undefined ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
 });
 
