@@ -23,27 +23,30 @@ export class LineTail {
 
   constructor(readonly path: string) {}
 
-  /** Calls `onLine` for every line that is new since the last call; with undefined for one that is too long. A missing file has none. */
-  async read(onLine: (line: string | undefined) => void): Promise<void> {
+  /**
+   * Calls `onLine` for every line that is new since the last call; with undefined for one that is too long. A missing file has none.
+   * With `part`, for those that end in the first piece of the file in which one does. Says whether more lies ahead.
+   */
+  async read(onLine: (line: string | undefined) => void, part = false): Promise<boolean> {
     const handle = await open(this.path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(
       (error: NodeJS.ErrnoException) => {
         if (error.code === "ENOENT") return undefined;
         throw error;
       },
     );
-    if (!handle) return;
+    if (!handle) return false;
     try {
       const found = await handle.stat();
       if (!found.isFile()) throw new CheckpointError(`${this.path}: expected a file, found ${kindOf(found)}`);
       const { size, mtimeMs } = found;
-      if (size <= this.#position || (size === this.#seen.size && mtimeMs === this.#seen.mtimeMs)) return;
+      if (size <= this.#position || (size === this.#seen.size && mtimeMs === this.#seen.mtimeMs)) return false;
       const chunk = Buffer.alloc(Math.min(READ_BYTES, size - this.#position));
       // The beginning of a line whose end has not come yet.
       let held: Buffer[] = [];
       let heldBytes = 0;
       for (let at = this.#position; at < size; ) {
         const { bytesRead } = await handle.read(chunk, 0, Math.min(chunk.length, size - at), at);
-        if (bytesRead === 0) return;
+        if (bytesRead === 0) return false;
         const fresh = chunk.subarray(0, bytesRead);
         let begin = 0;
         for (let end = fresh.indexOf(NEWLINE); end >= 0; end = fresh.indexOf(NEWLINE, begin)) {
@@ -59,8 +62,10 @@ export class LineTail {
         if (heldBytes <= LINE_BYTES_MAX) held.push(Buffer.from(fresh.subarray(begin)));
         else held = [];
         at += bytesRead;
+        if (part && begin > 0 && at < size) return true;
       }
       this.#seen = { size, mtimeMs };
+      return false;
     } finally {
       await handle.close();
     }

@@ -176,19 +176,21 @@ export class RunReader {
     while (!signal?.aborted) {
       const fresh: NumberedRecord[] = [];
       let passed: string | undefined;
-      await tail.read((text) => {
+      // a part at a time: a log may be longer than memory, and is read as fast as its records are taken
+      const more = await tail.read((text) => {
         // what was seen before is not even parsed, but for the last
         if (++line <= after) return void (passed = text);
         const record = parseRecord(text);
         if (!record) return;
         ended = record.type === "end";
         fresh.push({ line, record });
-      });
+      }, true);
       if (passed !== undefined && fresh.length === 0) ended = parseRecord(passed)?.type === "end";
       for (const numbered of fresh) {
         if (signal?.aborted) return;
         yield numbered;
       }
+      if (more) continue;
       if (ended && stopAtEnd) return;
       await delay(pollMs, undefined, { signal }).catch(() => {});
     }

@@ -348,6 +348,22 @@ describe("RunReader", () => {
     ]);
   });
 
+  test("follow reads a long log only as its records are taken", async () => {
+    const writer = await create("r");
+    await writer.close();
+    const lines = 10_000;
+    const text = (late: number): string =>
+      Array.from({ length: lines }, (_, n) => `${JSON.stringify(step(n + 1, n < lines / 2 ? 1 : late))}\n`).join("");
+    writeFileSync(logOf(writer), text(2));
+    const losses: unknown[] = [];
+    for await (const { line, record } of reader.follow("r", { pollMs: 5 })) {
+      if (line === 1) writeFileSync(logOf(writer), text(3));
+      losses.push(record.type === "step" && record.loss);
+      if (line === lines) break;
+    }
+    expect(losses).toEqual(Array.from({ length: lines }, (_, n) => (n < lines / 2 ? 1 : 3)));
+  });
+
   test("follow stops when told to", async () => {
     const writer = await create("r");
     writer.write(step(1));

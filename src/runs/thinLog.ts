@@ -97,7 +97,7 @@ export class ThinLog {
   readonly #samples = new Newest<RunRecord & { type: "sample" }>(MOST.sample);
   readonly #notes = new Newest<RunRecord & { type: "event" | "checkpoint" | "end" }>(MOST.notes);
   #lines = 0;
-  #reading: Promise<void> = Promise.resolve();
+  #reading: Promise<unknown> = Promise.resolve();
 
   constructor(dir: string) {
     this.#tail = new LineTail(join(dir, "log.jsonl"));

@@ -1,7 +1,7 @@
 /** The routes: OpenAI's API, the pages and what they ask for. */
 import { type Context, Hono } from "hono";
 import { ApiError } from "../errors.ts";
-import { BodyMemory, withBody } from "./body.ts";
+import { BodyMemory, STILL_THERE, withBody } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
 import { clientOf, incomingOf } from "./client.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
@@ -143,6 +143,7 @@ function modelRoutes(
         end: "[DONE]",
         error: (error) => failed(error, c).body,
         close: leave,
+        onProbe: (comment) => void incomingOf(c)?.on(STILL_THERE, comment),
       });
       return c.body(events, 200, SSE_HEADERS);
     } finally {

@@ -133,6 +133,8 @@ export async function withBody<T>(
 
 /** Emitted on an `Incoming` of which nothing more is wanted, not even to be dropped: who holds the connection ends it with the answer. */
 export const CUT_OFF = "cutOff";
+/** Emitted on an `Incoming` whose client may be gone while its answer is under way: something written finds out. */
+export const STILL_THERE = "stillThere";
 
 /** Node's own stream of a body (`IncomingMessage`), as far as it is needed. */
 export interface Incoming {

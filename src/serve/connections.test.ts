@@ -25,10 +25,18 @@ afterAll(async () => {
 
 const ask = (content: string, more: object = {}): string =>
   JSON.stringify({ messages: [{ role: "user", content }], ...more });
+interface Gone {
+  n?: number;
+  stream?: boolean;
+  long?: boolean;
+  waits?: boolean;
+}
 const hello = { choices: [{ message: { content: "hello" }, finish_reason: "stop" }] };
 const error = (code: string) => ({
   error: { message: expect.any(String) as string, type: "invalid_request_error", param: null, code },
 });
+
+const chunkedHead = (): string => `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`;
 
 describe("bodies in chunks", () => {
   test("are read as any other, whole or as a stream", async () => {
@@ -140,18 +148,49 @@ describe("a client that closes its half when it has sent all", () => {
     });
   });
 
-  test("one that is gone altogether is noticed, and its work ends", async () => {
-    for (const gone of ["end", "reset"]) {
-      const socket = connect(server.port, "127.0.0.1", () =>
-        socket.write(requestBytes("POST", CHAT, ask("sing", { n: 8 }))),
-      );
-      socket.on("error", () => undefined);
-      await until(() => underWay(model) > 0);
-      if (gone === "end") socket.destroy();
-      else socket.resetAndDestroy();
-      await until(() => underWay(model) === 0);
-    }
-  });
+  // an answer, or a prompt, of a quarter of a minute: only who notices ends it before
+  test.each([
+    ["destroyed", { n: 2 }],
+    ["reset", { n: 2 }],
+    ["destroyed", { stream: true }],
+    ["destroyed while its prompt is read for a stream", { stream: true, long: true }],
+    ["destroyed while its prompt is read", { long: true }],
+    ["destroyed while it waits in the queue", { waits: true }],
+    ["destroyed while it waits in the queue for a stream", { waits: true, stream: true }],
+  ])(
+    "one that is gone altogether is noticed, and its work ends: %s, %o",
+    async (gone, { long, waits, ...more }: Gone) => {
+      const patient = scriptModel(() => "la ".repeat(100), { delayMs: 100 });
+      const app = createApp({
+        model: served(patient, { prefillTokens: 4 }),
+        onError: (error) => faults.push(error),
+        queue: { places: waits ? 1 : 8 },
+      });
+      const patiently = await listen(app, { host: "127.0.0.1", port: 0 });
+      const client = (body: string) => {
+        const socket = connect(patiently.port, "127.0.0.1", () => socket.write(requestBytes("POST", CHAT, body)));
+        return socket.on("error", () => undefined).resume();
+      };
+      const health = async (): Promise<number> => {
+        const { active, waiting } = (await (await fetch(`${patiently.url}/health`)).json()) as Record<string, number>;
+        return (active ?? 0) + (waiting ?? 0);
+      };
+      const quick = { interval: 20, timeout: 3000 };
+      try {
+        const before = waits ? client(ask("sing")) : undefined;
+        if (before) await expect.poll(health, quick).toBe(1);
+        const socket = client(ask(long ? "sing ".repeat(80) : "s", more));
+        await expect.poll(health, quick).toBe((more.n ?? 1) + (waits ? 1 : 0));
+        if (!long && !waits) await expect.poll(() => patient.counts.passes, quick).toBeGreaterThan(9);
+        if (gone === "reset") socket.resetAndDestroy();
+        else socket.destroy();
+        await expect.poll(health, quick).toBe(waits ? 1 : 0);
+        before?.resetAndDestroy();
+      } finally {
+        await patiently.close(0);
+      }
+    },
+  );
 });
 
 describe("a client that sends byte by byte", () => {
@@ -214,6 +253,12 @@ describe("what the parser cannot read is answered with an error of the API", () 
       `GET /health HTTP/1.1\r\nHost: localhost\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
       431,
       "headers_too_large",
+    ],
+    [
+      "chunks' extensions that are too large",
+      `${chunkedHead()}1;${"a".repeat(20_000)}\r\n \r\n`,
+      413,
+      "request_too_large",
     ],
     ["no host", "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "invalid_url"],
     ["a host that is none", "GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 400, "invalid_url"],

@@ -2,43 +2,57 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { ApiError } from "../errors.ts";
-import { CUT_OFF } from "./body.ts";
+import { CUT_OFF, STILL_THERE } from "./body.ts";
 import { networkOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
 
-/** Connections at once, of all clients and of one. */
-const MAX_CONNECTIONS = 1024;
-const MAX_OF_ONE = 256;
-/** A client that takes none of its answer for so long is gone. */
-const STALLED_MS = 60_000;
-/** When a client that has closed its half is asked whether it still listens. */
-const PROBES_MS = [100, 200, 1_000, 4_000];
-const LATER_PROBES_MS = 15_000;
-/** How long a refused client may take to read why. */
-const LINGER_MS = 1_000;
+export interface ConnectionOptions {
+  /** Connections at once, of all clients; default 1,024. */
+  connections?: number;
+  /** Connections at once of one client; default 256. */
+  clientConnections?: number;
+  /** A client that takes none of its answer for so long is gone; default 60 s. */
+  stalledMs?: number;
+  /** How long a refused client may take to read why; default 1 s. */
+  lingerMs?: number;
+  /** What a client may still send of a request that is answered, and how long; default 64 MiB, 30 s. */
+  drainBytes?: number;
+  drainMs?: number;
+}
 
-/** What a client may still send of a request that is answered, and how long. */
-const DRAIN_BYTES = 2 ** 26;
-const DRAIN_MS = 30_000;
+/** When a client that has closed its half is asked whether it still listens: after these times, and each two seconds from then on. */
+const PROBES_MS = [100, 200, 1_000];
+const LATER_PROBES_MS = 2_000;
 
 interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
 }
 
-export function tendConnections(server: Server): void {
+export function tendConnections(
+  server: Server,
+  {
+    connections = 1024,
+    clientConnections = 256,
+    stalledMs = 60_000,
+    lingerMs = 1_000,
+    drainBytes = 2 ** 26,
+    drainMs = 30_000,
+  }: ConnectionOptions = {},
+): void {
   const open = new Map<Socket, Exchange[]>();
   const ofClient = new Map<string, number>();
+  const refuse = refuseAt.bind(undefined, lingerMs);
   /** Nothing more is read of these. */
   const cut = new WeakSet<Socket>();
 
   server.on("connection", (socket: Socket) => {
     const client = networkOf(socket.remoteAddress ?? "");
     const own = (ofClient.get(client) ?? 0) + 1;
-    if (own > MAX_OF_ONE || open.size >= MAX_CONNECTIONS)
+    if (own > clientConnections || open.size >= connections)
       return refuse(
         socket,
-        own > MAX_OF_ONE
+        own > clientConnections
           ? new ApiError(429, "Too many connections from one address", "rate_limit_error", "too_many_requests", null, 1)
           : new ApiError(503, "Too many connections", "server_error", "overloaded", null, 1),
       );
@@ -59,11 +73,11 @@ export function tendConnections(server: Server): void {
     exchanges?.push(exchange);
     request.once(CUT_OFF, () => {
       cut.add(request.socket);
-      cutOff(exchange);
+      cutOff(exchange, lingerMs);
     });
     response.once("close", () => void exchanges?.splice(exchanges.indexOf(exchange), 1));
     response.once("finish", () => {
-      if (!request.readableEnded && !cut.has(request.socket)) drain(request);
+      if (!request.readableEnded && !cut.has(request.socket)) drain(request, drainBytes, drainMs);
     });
   });
 
@@ -117,67 +131,78 @@ export function tendConnections(server: Server): void {
   });
 
   // Node's five seconds are as long as clients keep one (httpx) or nearly (undici): their next request would meet its end
-  server.keepAliveTimeout = STALLED_MS;
+  server.keepAliveTimeout = stalledMs;
   // idle for long: either we have nothing to say (it rests, or we compute), or the client does not read
-  server.timeout = STALLED_MS;
+  server.timeout = stalledMs;
   server.on("timeout", (socket: Socket) => {
     if (socket.writableLength > 0 || (open.get(socket)?.length ?? 0) === 0) socket.destroy();
   });
 }
 
 /**
- * The end of what a client sends may be the end of the client. An interim answer (102, which clients pass over) finds out: to one
- * that is gone it brings a reset, and the next write fails. Streams find out by themselves.
+ * The end of what a client sends may be the end of the client. A few bytes find out: to one that is gone they bring a reset, and the next write fails.
+ * Before the answer that is an interim one (102, which clients pass over; HTTP/1.0 knows none), in an event stream a comment, however long its first event takes.
  */
 function stillThere(exchanges: readonly Exchange[]): void {
   const ask = (n: number): void => {
-    const [first] = exchanges;
-    if (first === undefined || first.response.headersSent || first.request.httpVersion === "1.0") return;
-    const timer = setTimeout(() => {
-      if (exchanges[0] !== first) return ask(n);
-      if (!first.response.headersSent && !first.response.destroyed) first.response.writeProcessing();
+    const probe = (): void => {
+      const [first] = exchanges;
+      if (first === undefined) return;
+      if (first.response.headersSent) first.request.emit(STILL_THERE);
+      else if (first.request.httpVersion !== "1.0") first.response.writeProcessing();
       ask(n + 1);
-    }, PROBES_MS[n] ?? LATER_PROBES_MS);
-    timer.unref();
-    first.response.once("close", () => clearTimeout(timer));
+    };
+    setTimeout(probe, PROBES_MS[n] ?? LATER_PROBES_MS).unref();
   };
   ask(0);
 }
 
 /** Drops what a client still sends of a request that is answered, so that its next one is read; who sends on for long, or much, is cut off. */
-function drain(request: IncomingMessage): void {
-  const { socket } = request;
-  const end = (): void => socket.destroySoon();
-  const timer = setTimeout(end, DRAIN_MS).unref();
+function drain(request: IncomingMessage, bytes: number, ms: number): void {
   let dropped = 0;
-  request.on("data", (piece: Buffer) => void ((dropped += piece.length) > DRAIN_BYTES && end()));
+  const end = (): void => {
+    request.off("data", count);
+    request.socket.destroySoon();
+  };
+  const count = (piece: Buffer): void => {
+    dropped += piece.length;
+    if (dropped > bytes) end();
+  };
+  const timer = setTimeout(end, ms).unref();
+  request.on("data", count);
   for (const over of ["end", "close", "error"]) request.once(over, () => clearTimeout(timer));
   request.resume();
 }
 
 /** Takes a request no further: what still comes is dropped before it is parsed, and the connection ends with the answer, once the client could read it. */
-function cutOff({ request: { socket }, response }: Exchange): void {
+function cutOff({ request: { socket }, response }: Exchange, lingerMs: number): void {
   response.shouldKeepAlive = false;
-  socket.removeAllListeners("data");
-  socket.on("data", () => undefined);
+  readNoMore(socket);
   socket.destroySoon = () => {
     socket.end();
-    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    setTimeout(() => socket.destroy(), lingerMs).unref();
   };
+}
+
+/** What still comes is dropped, and no parser sees it. */
+function readNoMore(socket: Socket): void {
+  socket.removeAllListeners("data");
+  socket.on("data", () => undefined);
 }
 
 const bodyOf = (error: ApiError): string => JSON.stringify(errorBody(error).body);
 
-/** Says why on a connection that understands nothing else any more, unless an answer has begun on it, and ends it. */
-function refuse(socket: Socket, error: ApiError, begun = false): void {
+/** Says why on a connection of which nothing more is read, unless an answer has begun on it, and ends it. */
+function refuseAt(lingerMs: number, socket: Socket, error: ApiError, begun = false): void {
   const text = bodyOf(error);
   const retry = error.retryAfterSeconds === undefined ? "" : `Retry-After: ${error.retryAfterSeconds}\r\n`;
   if (begun || !socket.writable) return void socket.destroy();
   socket.on("error", () => undefined);
+  readNoMore(socket);
   socket.end(
     `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n${retry}Connection: close\r\n\r\n${text}`,
   );
-  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
 /** What Node's HTTP parser found wrong, as an error of the API. */

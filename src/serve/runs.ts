@@ -3,7 +3,8 @@ import { Hono } from "hono";
 import { ApiError, CheckpointError, NoSuchRunError } from "../errors.ts";
 import { isRunId } from "../runs/id.ts";
 import type { RunReader } from "../runs/index.ts";
-import { clientOf } from "./client.ts";
+import { STILL_THERE } from "./body.ts";
+import { clientOf, incomingOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
 import type { RequestQueue } from "./queue.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
@@ -63,7 +64,15 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
     };
     c.req.raw.signal.addEventListener("abort", close, { once: true });
     const lines = recordsOf(runs, id, Number(after), left.signal);
-    return c.body(eventStream(lines, { error: (error) => errorBody(error).body, close }), 200, SSE_HEADERS);
+    return c.body(
+      eventStream(lines, {
+        error: (error) => errorBody(error).body,
+        close,
+        onProbe: (comment) => void incomingOf(c)?.on(STILL_THERE, comment),
+      }),
+      200,
+      SSE_HEADERS,
+    );
   });
   return app;
 }

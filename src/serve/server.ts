@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { ApiError, UsageError } from "../errors.ts";
-import { tendConnections } from "./connections.ts";
+import { type ConnectionOptions, tendConnections } from "./connections.ts";
 import { errorBody } from "./errors.ts";
 
 export interface ListenOptions {
@@ -16,6 +16,8 @@ export interface ListenOptions {
   tryPorts?: number;
   /** How long the headers of a request may take to arrive; all of it may take twice as long. Default 30,000. */
   headersMs?: number;
+  /** What connections may do. */
+  connections?: ConnectionOptions;
 }
 
 export interface RunningServer {
@@ -44,7 +46,7 @@ export async function listen(app: Hono, options: ListenOptions): Promise<Running
     },
     listener,
   );
-  tendConnections(server);
+  tendConnections(server, options.connections);
   const last = Math.min(65_535, options.port + (options.port === 0 ? 0 : (options.tryPorts ?? 0)));
   for (let port = options.port; ; port++) {
     try {

@@ -18,6 +18,8 @@ export interface SseOptions {
   close(): void;
   /** A comment is sent after this long without an event, so that idle connections stay open and dead ones are noticed. */
   keepAliveMs?: number;
+  /** Is given what sends such a comment at once, for when the client may be gone. */
+  onProbe?(comment: () => void): void;
 }
 
 /** A client that takes nothing for this many keep-alive times (a minute) is given up: its answer holds a place in the engine. */
@@ -36,12 +38,17 @@ export function eventStream(source: AsyncGenerator<unknown, void>, options: SseO
   return new ReadableStream<Uint8Array>({
     start(controller) {
       let stalled = 0;
+      /** Whether the client takes one. */
+      const comment = (): boolean => {
+        if (closed || (controller.desiredSize ?? 0) <= 0) return false;
+        controller.enqueue(encoder.encode(": waiting\n\n"));
+        return true;
+      };
+      options.onProbe?.(comment);
       timer = setInterval(() => {
         if (closed) return;
-        if ((controller.desiredSize ?? 0) > 0) {
-          stalled = 0;
-          controller.enqueue(encoder.encode(": waiting\n\n"));
-        } else if (++stalled === STALLED_TICKS) {
+        if (comment()) stalled = 0;
+        else if (++stalled === STALLED_TICKS) {
           close();
           controller.error(new Error("the client reads no more"));
           void source.return().catch(() => undefined);
