@@ -1,4 +1,4 @@
-/** `--weights` and `--no-keep-packed`, as serve and chat have them, and what is said of the form that weights are in. */
+/** `--weights`, `--no-keep-packed` and `--deterministic`, as serve and chat have them, and what is said of the form that weights are in. */
 import { type Command, Option } from "commander";
 import { bytes } from "../format.ts";
 import type { WeightsForm } from "../model/index.ts";
@@ -9,6 +9,7 @@ export interface WeightsFlags {
   weights?: WeightsForm;
   /** False with --no-keep-packed. */
   keepPacked?: boolean;
+  deterministic?: boolean;
 }
 
 /** Adds the options to a verb. */
@@ -20,13 +21,15 @@ export function addWeightsOptions(command: Command): Command {
         "form of the weights in memory: q4 and q8 are blocks of 4 and 8 bits (default: the most exact that memory has room for)",
       ).choices(WEIGHTS_FORMS),
     )
-    .option("--no-keep-packed", "keep no packed copy of q4 or q8 weights on disk for the next start");
+    .option("--no-keep-packed", "keep no packed copy of q4 or q8 weights on disk for the next start")
+    .option("--deterministic", "the same bits in any company with q4 and q8 too, as with f32; slower alone");
 }
 
 /** The flags as loading takes them: kept where large, unless it was said that they should not be. */
-export const weightsOptions = ({ weights, keepPacked }: WeightsFlags) => ({
+export const weightsOptions = ({ weights, keepPacked, deterministic }: WeightsFlags) => ({
   weights,
   ...(keepPacked === false ? { keepPacked } : {}),
+  ...(deterministic ? { deterministic } : {}),
 });
 
 /** `weights q4: 0.9 GB in blocks of 4 bits, the most exact that memory has room for (--weights q8 or f32 for others)`. */

@@ -224,7 +224,7 @@ const DROP_MS = 100;
 export async function openDecoder(
   path: string,
   given: ModelConfig,
-  { contextTokens, products, ...options }: OpenOptions = {},
+  { contextTokens, products, deterministic = false, ...options }: OpenOptions = {},
 ): Promise<Decoder> {
   const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
   const dropping = setInterval(drop, DROP_MS);
@@ -234,7 +234,7 @@ export async function openDecoder(
       notes,
       weightsAbout,
       contextTokens,
-      products,
+      products: { twoRows: deterministic, ...products },
     });
     for (const key of decoder.released) {
       const weight = weights.get(key);

@@ -76,7 +76,9 @@ export class ModelEngine implements Engine {
   }
 
   status(): { active: number; waiting: number } {
-    return { active: this.#running.length, waiting: this.#waiting.length };
+    // one that has ended in the midst of a pass holds its blocks until that pass has
+    const active = this.#running.reduce((sum, { ended }) => sum + (ended ? 0 : 1), 0);
+    return { active, waiting: this.#waiting.length };
   }
 
   /** Blocks that sequences hold, and those that only the memory of earlier prompts holds. */

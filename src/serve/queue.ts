@@ -3,7 +3,7 @@ import { ApiError } from "../errors.ts";
 import { Gate, shareOf } from "../infer/browser.ts";
 
 export interface QueueOptions {
-  /** Requests that are answered at once; default 8. One client never has all of them. */
+  /** Requests that are answered at once, sharing passes; default 32. One client never has all of them. */
   places?: number;
   /** Requests of one client under way, answered or waiting; default 256. */
   clientRequests?: number;
@@ -33,7 +33,7 @@ export class RequestQueue {
   /** About how long an answer takes. */
   #seconds = 1;
 
-  constructor({ places = 8, clientRequests = 256, requests = 1024, waitMs = 60_000 }: QueueOptions = {}) {
+  constructor({ places = 32, clientRequests = 256, requests = 1024, waitMs = 60_000 }: QueueOptions = {}) {
     this.#options = { places, clientRequests, requests, waitMs };
     this.#gate = new Gate(places, shareOf(places));
   }
