@@ -22,7 +22,10 @@ export function addWeightsOptions(command: Command): Command {
       ).choices(WEIGHTS_FORMS),
     )
     .option("--no-keep-packed", "keep no packed copy of q4 or q8 weights on disk for the next start")
-    .option("--deterministic", "the same bits in any company with q4 and q8 too, as with f32; slower alone");
+    .option(
+      "--deterministic",
+      "the same bits in any company with q4 and q8 too, as with f32; slower alone on processors without VNNI",
+    );
 }
 
 /** The flags as loading takes them: kept where large, unless it was said that they should not be. */

@@ -6,6 +6,7 @@ import type { HostTensor } from "../tensor/index.ts";
 import { BLOCK_TOKENS, type LanguageModel, type Line, type Pass, RUN, type Scores } from "./engine.ts";
 import { Feed, type FeedOptions } from "./feed.ts";
 import { alikeIn, compileGraph, type Graph, type GraphName, graphNames, Slot } from "./graphs.ts";
+import { loneRowDiffers } from "./loneRow.ts";
 import { Pools } from "./pools.ts";
 import { giveBack } from "./returnable.ts";
 import { openWeights, type WeightsAbout, type WeightsOptions } from "./weights.ts";
@@ -229,12 +230,14 @@ export async function openDecoder(
   const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
   const dropping = setInterval(drop, DROP_MS);
   try {
+    const bits = new Set([...weights.values()].flatMap((weight) => (weight.dtype === "blocks" ? [weight.bits] : [])));
+    const differs = deterministic ? await Promise.all([...bits].map(loneRowDiffers)) : [];
     const decoder = await Decoder.create(config, weights, {
       frozen: true,
       notes,
       weightsAbout,
       contextTokens,
-      products: { twoRows: deterministic, ...products },
+      products: { twoRows: differs.includes(true), ...products },
     });
     for (const key of decoder.released) {
       const weight = weights.get(key);

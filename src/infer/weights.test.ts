@@ -43,3 +43,23 @@ test.each(["deepseek_v3", "qwen2-tied"])("%s: packed weights answer alike, made,
   exact.forEach((x, i) => expect(Math.abs(x - answers[0]![i]!)).toBeLessThan(0.05 * largest));
   decoder.dispose();
 });
+
+test("in blocks of 4 bits too, a sequence gets the same bits alone and beside another", async () => {
+  const dir = `${FIXTURES}qwen2-tied`;
+  const config = parseConfig(JSON.parse(readFileSync(join(dir, "config.json"), "utf8")));
+  const decoder = await openDecoder(dir, config, { weights: "q4", deterministic: true });
+  const sequences = [0, 1, 2].map(() => new OneSequence(decoder));
+  for (const sequence of sequences) await sequence.forward([1, 2, 3]);
+  const [first, second, third] = sequences as [OneSequence, OneSequence, OneSequence];
+  const alone = [...(await first.forward([4]))];
+  const lines = [second, third].map(({ table, length: start }, i) => ({
+    ids: [4 + i],
+    start,
+    table,
+    wants: "last" as const,
+    temperature: 1,
+  }));
+  const { logits } = await decoder.run({ kind: "step", lines });
+  expect([...logits.slice(0, config.vocab_size)]).toEqual(alone);
+  decoder.dispose();
+});
