@@ -12,6 +12,8 @@ const VERBS: Record<string, () => Promise<{ register: Register }>> = {
   serve: () => import("./serve.ts"),
   chat: () => import("./chat.ts"),
   train: () => import("./train.ts"),
+  reason: () => import("./reason.ts"),
+  evaluate: () => import("./evaluate.ts"),
   runs: () => import("./runs.ts"),
   chips: () => import("./chips.ts"),
   audit: () => import("./audit.ts"),

@@ -1,8 +1,8 @@
 /** One step of reinforcement: ask, draw, reward, learn. Knows no files. GRPO: arXiv:2402.03300; without deviation and by length: arXiv:2503.20783. */
 import { Decoder, ModelEngine } from "../infer/index.ts";
 import { type ModelConfig, mtpDepth, type Weights } from "../model/index.ts";
-import { Learner, type ParameterStore, policy } from "../train/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
+import { Learner, type ParameterStore, policy } from "../train/index.ts";
 import { microBatches, tokensFor } from "./microBatches.ts";
 import type { ReinforceOptions } from "./options.ts";
 import { type Aggregation, groupStatistics } from "./policy.ts";
@@ -107,7 +107,9 @@ export class Grpo {
     const report: ReinforceReport = {
       step,
       reward: mean(rewards.flat()),
-      parts: Object.fromEntries(partNames.map((name) => [name, mean(all.map(({ reward }) => reward.parts[name] ?? 0))])),
+      parts: Object.fromEntries(
+        partNames.map((name) => [name, mean(all.map(({ reward }) => reward.parts[name] ?? 0))]),
+      ),
       length: tokens / all.length,
       longShare: mean(all.map(({ long }) => (long ? 1 : 0))),
       longRight: rightOf(true),

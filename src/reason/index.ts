@@ -1,8 +1,11 @@
 /** Teaching a model to reason: tasks, rewards by rule, the arithmetic of GRPO, statistics of samples. */
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
 export { type Checked, checkWorking, type SelfCorrection, selfCorrection } from "./countdown/working.ts";
+export { type EvaluateOptions, evaluateTask, openRollouts, type TaskEvaluation, type Transcript } from "./evaluate.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
+export { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 export { mixture } from "./mixture.ts";
+export { parseReinforce, type ReinforceOptions, reinforceSchema } from "./options.ts";
 export {
   type Aggregation,
   advantages,
@@ -18,7 +21,9 @@ export {
   surrogate,
   tokenWeights,
 } from "./policy.ts";
+export { GateError, type ReinforceRequest, type ReinforceResult, reinforce } from "./reinforce.ts";
 export { type Format, type Reward, type RewardOptions, Rewards } from "./rewards.ts";
+export { type Group, type Rollout, Rollouts } from "./rollouts.ts";
 export {
   type Comparison,
   comparePaired,

@@ -42,7 +42,9 @@ export const reinforceSchema = z.strictObject({
   gateSamples: whole(16, 65_536).default(256),
   /** Rewards are shuffled within each group: a control, in which nothing may rise. */
   permuteRewards: z.boolean().default(false),
-  evaluate: z.strictObject({ everySteps: whole(1, 1_000_000).default(10), problems: whole(1, 100_000).default(200) }).prefault({}),
+  evaluate: z
+    .strictObject({ everySteps: whole(1, 1_000_000).default(10), problems: whole(1, 100_000).default(200) })
+    .prefault({}),
   save: z.strictObject({ everySteps: whole(1, 1_000_000).default(10), keep: whole(1, 1000).default(2) }).prefault({}),
   /** Sequences of a micro-batch. */
   microBatch: whole(1, 4096).default(64),
@@ -65,12 +67,12 @@ export function settingsOf(settings: readonly string[]): Record<string, unknown>
     const last = keys.pop() as string;
     let at = all;
     for (const key of keys) at = (at[key] ??= {}) as Record<string, unknown>;
-    at[last] = valueOf(text);
+    at[last] = jsonOrText(text);
   }
   return all;
 }
 
-function valueOf(text: string): unknown {
+function jsonOrText(text: string): unknown {
   try {
     return parseJson(text);
   } catch {

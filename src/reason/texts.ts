@@ -15,7 +15,7 @@ export async function writeTaskTexts(
   options: TextOptions & { signal?: AbortSignal },
 ): Promise<void> {
   const breathe = breather(options.signal);
-  const file = createWriteStream(path);
+  const file = createWriteStream(path, { flags: "wx" });
   const failed = once(file, "error").then(([error]) => Promise.reject(error));
   failed.catch(() => undefined);
   try {

@@ -25,6 +25,10 @@ export async function openBound(dir: string, info: RunInfo, settings: readonly s
     throw new CheckpointError(
       `${path}: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run, and nobody can tell any more what it was trained on. It can be looked at, not resumed; start a new run`,
     );
+  if (typeof info.recipe["stage"] === "string")
+    throw new CheckpointError(
+      `${path}: expected a run of \`sumbi train\`, got one of \`sumbi reason ${info.recipe["stage"]}\`. It goes on by \`sumbi reason ${info.recipe["stage"]} --resume ${info.id}\``,
+    );
   if (recipeFingerprint(info.recipe, modelJson) !== binding.recipe)
     throw new CheckpointError(
       `${path}: recipe or model: not as the run began with (their fingerprint differs). It cannot go on with another`,

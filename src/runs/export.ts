@@ -12,10 +12,30 @@ export interface Trained {
   /** The run's folder and id. */
   dir: string;
   id: string;
-  recipe: Recipe;
-  phases: readonly Phase[];
+  /** The recipe's name, and itself as it is given away with the model. */
+  name: string;
+  recipe: Readonly<Record<string, unknown>>;
+  config: ModelConfig;
+  configJson: Readonly<Record<string, unknown>>;
   store: ParameterStore;
   tokenizerDir: string;
+}
+
+/** What a pretraining run's model is written from after so many steps. */
+export function trainedBy(
+  run: {
+    dir: string;
+    id: string;
+    recipe: Recipe;
+    phases: readonly Phase[];
+    store: ParameterStore;
+    tokenizerDir: string;
+  },
+  step: number,
+): Trained {
+  const { recipe, phases, ...rest } = run;
+  const { config, configJson } = phases.findLast((phase) => step > phase.fromStep) ?? phases[0]!;
+  return { ...rest, name: recipe.name, recipe: portable(recipe), config, configJson };
 }
 
 /** Bytes of an exported model's weights. */
@@ -54,13 +74,13 @@ export async function placeModel(run: Trained, step: number, out: Out): Promise<
 
 /** Writes a Hugging Face folder: bf16 weights, config.json, tokenizer, the resolved recipe. */
 async function writeModel(run: Trained, step: number, dir: string, overwrite: boolean): Promise<void> {
-  const phase = run.phases.findLast((p) => step > p.fromStep) ?? run.phases[0]!;
-  const shapes = parameterShapes(phase.config);
-  const originals = new Map(Array.from(listParameters(phase.config), (p) => [p.key, p.sameAs ?? p.key]));
+  const { config, configJson } = run;
+  const shapes = parameterShapes(config);
+  const originals = new Map(Array.from(listParameters(config), (p) => [p.key, p.sameAs ?? p.key]));
   await saveCheckpoint(dir, {
     config: {
-      architectures: [ARCHITECTURES[phase.config.model_type]],
-      ...phase.configJson,
+      architectures: [ARCHITECTURES[config.model_type]],
+      ...configJson,
       num_mtp_layers: undefined,
       dtype: "bfloat16",
     },
@@ -68,15 +88,15 @@ async function writeModel(run: Trained, step: number, dir: string, overwrite: bo
     dtype: "bf16",
     files: {
       ...(await tokenizerFiles(run.tokenizerDir)),
-      "recipe.json": `${JSON.stringify(portable(run.recipe), null, 2)}\n`,
+      "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n`,
     },
     overwrite,
-    origin: { run: run.id, recipe: run.recipe.name, step },
+    origin: { run: run.id, recipe: run.name, step },
   });
 }
 
 /** The recipe with paths below the working directory relative to it: a model that is given away does not tell where its maker's files are. */
-function portable({ data, tokenizer, model, ...recipe }: Recipe): Recipe {
+function portable({ data, tokenizer, model, ...recipe }: Recipe): Record<string, unknown> {
   const short = (path: string): string => {
     const way = isAbsolute(path) ? relative(process.cwd(), path) : "..";
     return way === "" ? "." : way.startsWith("..") || isAbsolute(way) ? path : way.replaceAll("\\", "/");

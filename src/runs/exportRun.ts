@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { CheckpointError } from "../errors.ts";
 import { storeOf } from "../train/index.ts";
 import { checkLayout, openBound } from "./bound.ts";
-import { exportBytes, placeModel } from "./export.ts";
+import { exportBytes, placeModel, trainedBy } from "./export.ts";
 import { chooseOut } from "./out.ts";
 import { RunReader } from "./reader.ts";
 import { checkRoom } from "./room.ts";
@@ -38,7 +38,7 @@ export async function exportRun(
   }).load((reason) => skipped.push(reason));
   if (progress === undefined) throw new CheckpointError(`${dir}: expected a run with a saved state, found none`);
   const { model, fault } = await placeModel(
-    { dir, id: info.id, recipe, phases, store, tokenizerDir },
+    trainedBy({ dir, id: info.id, recipe, phases, store, tokenizerDir }, progress.step),
     progress.step,
     out,
   );

@@ -28,7 +28,7 @@ export function nameOf(record: RunRecord): string {
 }
 
 /** What belongs to a past that a run gave up when it went back behind it: measurements, not what happened. */
-const MEASURED = new Set<RunRecord["type"]>(["step", "load", "eval", "sample"]);
+const MEASURED = new Set<RunRecord["type"]>(["step", "load", "eval", "sample", "policy", "score"]);
 
 /**
  * Removes what a killed and resumed run, or one that rolled back, logged twice or gave up: a later record replaces the earlier one of

@@ -42,6 +42,42 @@ const eventRecord = z.object({
   level: z.enum(["info", "warn", "error"]),
   message: z.string(),
 });
+/** One step of reinforcement: what the answers drawn were like. Shares are from 0 to 1. */
+const policyRecord = z.object({
+  type: z.literal("policy"),
+  step,
+  reward: z.number(),
+  /** Mean of each part of the reward. */
+  parts: z.record(z.string(), z.number()),
+  /** Tokens of an answer, mean. */
+  length: z.number(),
+  /** Answers that think; right ones among those, and among the others. */
+  longShare: z.number(),
+  longRight: figure,
+  shortRight: figure,
+  truncated: z.number(),
+  /** Groups that teach nothing; all right; all wrong. */
+  dead: z.number(),
+  solved: z.number(),
+  hopeless: z.number(),
+  groups: count,
+  trained: count,
+  entropy: figure,
+  /** Largest and mean difference of log-probabilities between drawing and training. */
+  driftMax: figure,
+  driftMean: figure,
+  rolloutSeconds: figure,
+  trainSeconds: figure,
+});
+/** Problems never trained on, answered greedily. */
+const scoreRecord = z.object({
+  type: z.literal("score"),
+  step,
+  problems: count,
+  right: z.number(),
+  length: z.number(),
+  longShare: z.number(),
+});
 const endRecord = z.object({ type: z.literal("end"), step, reason: z.enum(["done", "stopped", "failed"]) });
 
 /** One line of log.jsonl. */
@@ -52,6 +88,8 @@ export const runRecordSchema = z.discriminatedUnion("type", [
   checkpointRecord,
   sampleRecord,
   eventRecord,
+  policyRecord,
+  scoreRecord,
   endRecord,
 ]);
 
@@ -61,6 +99,8 @@ export type EvalRecord = z.infer<typeof evalRecord>;
 export type CheckpointRecord = z.infer<typeof checkpointRecord>;
 export type SampleRecord = z.infer<typeof sampleRecord>;
 export type EventRecord = z.infer<typeof eventRecord>;
+export type PolicyRecord = z.infer<typeof policyRecord>;
+export type ScoreRecord = z.infer<typeof scoreRecord>;
 export type EndRecord = z.infer<typeof endRecord>;
 export type EndReason = EndRecord["reason"];
 export type RunRecord = z.infer<typeof runRecordSchema>;

@@ -85,7 +85,8 @@ function checkProgress({ step: told, balance }: Progress, step: number, phases: 
     );
 }
 
-function refuseNotFinite(store: ParameterStore, where: string, then = ""): void {
+/** Throws CheckpointError naming the first value of weights or moments that is no number. */
+export function refuseNotFinite(store: ParameterStore, where: string, then = ""): void {
   for (const key of ARRAYS) {
     const found = whereNotFinite(store, store[key]);
     if (found !== undefined)

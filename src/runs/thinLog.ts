@@ -94,6 +94,8 @@ export class ThinLog {
   readonly #loads = new ThinList<LoadRecord>((one) =>
     Math.max(16, Math.min(MOST.load, Math.floor(MOST_LOADS / sizeOfLoad(one)))),
   );
+  readonly #policies = new ThinList<RunRecord & { type: "policy" }>(() => MOST.step);
+  readonly #scores = new ThinList<RunRecord & { type: "score" }>(() => MOST.eval);
   readonly #samples = new Newest<RunRecord & { type: "sample" }>(MOST.sample);
   readonly #notes = new Newest<RunRecord & { type: "event" | "checkpoint" | "end" }>(MOST.notes);
   #lines = 0;
@@ -109,7 +111,7 @@ export class ThinLog {
     this.#reading = reading;
     await reading;
     // of one step, the step first: a page drops an end when a step comes behind it
-    const kinds = [this.#steps, this.#evals, this.#loads, this.#samples, this.#notes];
+    const kinds = [this.#steps, this.#evals, this.#loads, this.#policies, this.#scores, this.#samples, this.#notes];
     const log = kinds.flatMap((kind): RunRecord[] => kind.all()).sort((a, b) => a.step - b.step);
     return { log, lines: this.#lines, leftOut: kinds.reduce((sum, kind) => sum + kind.leftOut, 0) };
   }
@@ -122,7 +124,7 @@ export class ThinLog {
       case "step": {
         const { step } = record;
         this.#steps.put(record);
-        for (const list of [this.#evals, this.#loads]) list.cut(step + 1);
+        for (const list of [this.#evals, this.#loads, this.#policies, this.#scores]) list.cut(step + 1);
         this.#samples.drop((one) => one.step > step);
         this.#notes.drop((one) => one.type === "end");
         return;
@@ -133,6 +135,10 @@ export class ThinLog {
         return this.#loads.put(record);
       case "sample":
         return this.#samples.put(record);
+      case "policy":
+        return this.#policies.put(record);
+      case "score":
+        return this.#scores.put(record);
       case "end":
         this.#notes.drop((one) => one.type === "end");
         return this.#notes.put(record);

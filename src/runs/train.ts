@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isDiskFault } from "../checkpoint/index.ts";
 import { SumbiError } from "../errors.ts";
 import { Trainer } from "../train/index.ts";
-import { exportModel, placeModel, type Trained } from "./export.ts";
+import { exportModel, placeModel, trainedBy } from "./export.ts";
 import { Ledger } from "./ledger.ts";
 import type { PreparedRun } from "./prepared.ts";
 import { Samples } from "./samples.ts";
@@ -156,14 +156,17 @@ async function finish(
     return;
   }
   watcher.exporting?.();
-  const trained: Trained = {
-    dir: run.writer.dir,
-    id: run.writer.id,
-    recipe: run.recipe,
-    phases: run.phases,
-    store: run.store,
-    tokenizerDir: run.tokenizerDir,
-  };
+  const trained = trainedBy(
+    {
+      dir: run.writer.dir,
+      id: run.writer.id,
+      recipe: run.recipe,
+      phases: run.phases,
+      store: run.store,
+      tokenizerDir: run.tokenizerDir,
+    },
+    step,
+  );
   if (done) {
     const placed = await placeModel(trained, step, run.out);
     outcome.model = placed.model;

@@ -5,8 +5,10 @@ import type {
   EvalRecord,
   EventRecord,
   LoadRecord,
+  PolicyRecord,
   RunRecord,
   SampleRecord,
+  ScoreRecord,
   StepRecord,
 } from "../../runs/index.ts";
 
@@ -19,6 +21,9 @@ export interface RunLog {
   steps: StepRecord[];
   loads: LoadRecord[];
   evals: EvalRecord[];
+  /** Of reinforcement: what the answers of each step were like, and how tests went. */
+  policies: PolicyRecord[];
+  scores: ScoreRecord[];
   samples: SampleRecord[];
   /** Events, checkpoints and ends, as they came. */
   notes: (EventRecord | CheckpointRecord | EndRecord)[];
@@ -32,6 +37,8 @@ export const emptyLog = (): RunLog => ({
   steps: [],
   loads: [],
   evals: [],
+  policies: [],
+  scores: [],
   samples: [],
   notes: [],
   end: null,
@@ -44,7 +51,8 @@ export function isRecord(value: unknown): value is LogRecord {
   if (typeof record !== "object" || record === null || !Number.isFinite(record.step)) return false;
   if (record.type === "step" || record.type === "eval") return record.loss === null || typeof record.loss === "number";
   if (record.type === "load") return Array.isArray(record.load) && record.load.every(Array.isArray);
-  return ["sample", "event", "checkpoint", "end"].includes(record.type as string);
+  if (record.type === "policy") return typeof (record as { reward?: unknown }).reward === "number";
+  return ["sample", "score", "event", "checkpoint", "end"].includes(record.type as string);
 }
 
 let changes = 0;
@@ -67,6 +75,12 @@ export function addRecords(log: RunLog, records: readonly unknown[]): RunLog {
         break;
       case "eval":
         put(log.evals, record);
+        break;
+      case "policy":
+        put(log.policies, record);
+        break;
+      case "score":
+        put(log.scores, record);
         break;
       case "sample":
         // Several prompts may be sampled at one step.
