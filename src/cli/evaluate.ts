@@ -14,7 +14,7 @@ interface Flags {
   n: number;
   k: number;
   seed: number;
-  maxTokens: number;
+  maxTokens?: number;
   temperature: number;
   topP: number;
   transcripts?: string;
@@ -47,7 +47,11 @@ export function register(program: Command): void {
     .option("--n <number>", "test problems", number("n", 2, 1e6), 500)
     .option("--k <number>", "samples of each", number("k", 1, 1024), 8)
     .option("--seed <number>", "the same seed asks every model the same", number("seed", 0, 2 ** 31), 1)
-    .option("--max-tokens <number>", "longest answer", number("max-tokens", 1, 32_768), 128)
+    .option(
+      "--max-tokens <number>",
+      "longest answer (default 128, or what the context leaves)",
+      number("max-tokens", 1, 32_768),
+    )
     .option("--temperature <number>", "of the samples", number("temperature", 0.01, 10, false), 0.6)
     .option("--top-p <share>", "of the samples", number("top-p", 0.01, 1, false), 0.95)
     .option("--transcripts <file.jsonl>", "write every answer there; the file must not be there yet")

@@ -16,7 +16,8 @@ export interface EvaluateOptions {
   /** Samples of each. */
   k: number;
   seed: number;
-  maxTokens: number;
+  /** Longest answer; left out: 128, or what the context leaves. */
+  maxTokens?: number;
   /** As R1 was evaluated: 0.6 and 0.95. */
   temperature: number;
   topP: number;
@@ -48,6 +49,8 @@ const isRight = (group: Group, i: number): boolean => {
   return (parts["answer"] ?? total) >= RIGHT;
 };
 
+const DEFAULT_TOKENS = 128;
+
 /** Problems asked together: progress is told between them. */
 const AT_ONCE = 64;
 
@@ -59,10 +62,11 @@ export async function evaluateTask(
   signal?: AbortSignal,
 ): Promise<TaskEvaluation> {
   const { task } = rollouts;
-  const { n, k, seed, maxTokens, temperature, topP } = options;
+  const { n, k, seed, temperature, topP } = options;
   const problems = await distinctProblems(task, seed, "test", n);
   if (problems.length < 2)
     throw new UsageError(`evaluate: expected test problems of ${task.name}, got ${problems.length}`);
+  const maxTokens = options.maxTokens ?? Math.min(DEFAULT_TOKENS, rollouts.roomFor(problems));
   const greedy: Group[] = [];
   const sampled: Group[] = [];
   for (let from = 0; from < problems.length; from += AT_ONCE) {

@@ -61,6 +61,12 @@ export class Rollouts {
     return asked;
   }
 
+  /** Tokens that the context leaves for an answer to the longest of these questions; at least 1. */
+  roomFor(problems: readonly Problem[]): number {
+    const longest = problems.reduce((most, problem) => Math.max(most, this.prompt(problem, 0).prompt.length), 0);
+    return Math.max(1, this.engine.limits.contextTokens - longest);
+  }
+
   prompt(problem: Problem, maxTokens: number): Asked {
     const { ids, opensThought } = this.tokenizer.encodeChat(problem.prompt, { addGenerationPrompt: true });
     const { contextTokens } = this.engine.limits;
