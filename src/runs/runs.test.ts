@@ -356,7 +356,7 @@ describe("RunReader", () => {
       Array.from({ length: lines }, (_, n) => `${JSON.stringify(step(n + 1, n < lines / 2 ? 1 : late))}\n`).join("");
     writeFileSync(logOf(writer), text(2));
     const losses: unknown[] = [];
-    for await (const { line, record } of reader.follow("r", { pollMs: 5 })) {
+    for await (const { line, record } of reader.follow("r", { pollMs: 60_000 })) {
       if (line === 1) writeFileSync(logOf(writer), text(3));
       losses.push(record.type === "step" && record.loss);
       if (line === lines) break;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scriptModel, served, underWay, until } from "../../test/support/fake-model.ts";
 import { chunkedBytes, raw, requestBytes } from "../../test/support/raw.ts";
 import { createApp } from "./app.ts";
+import type { RunSource } from "./runs.ts";
 import { listen, type RunningServer } from "./server.ts";
 
 const CHAT = "/v1/chat/completions";
@@ -191,6 +192,29 @@ describe("a client that closes its half when it has sent all", () => {
       }
     },
   );
+});
+
+test("a client that leaves a run's stream on which nothing happens is noticed", async () => {
+  let following = 0;
+  const runs = {
+    list: () => Promise.resolve([]),
+    info: () => Promise.resolve({}),
+    follow: async function* (_: string, { signal }: { signal: AbortSignal }) {
+      yield { line: 1, record: { type: "end", step: 1, reason: "done" } };
+      following++;
+      await once(signal, "abort");
+      following--;
+    },
+  } as unknown as RunSource;
+  const quiet = await listen(createApp({ runs }), { host: "127.0.0.1", port: 0 });
+  try {
+    const socket = connect(quiet.port, "127.0.0.1", () => socket.write(requestBytes("GET", "/api/runs/r/stream")));
+    await expect.poll(() => following).toBe(1);
+    socket.destroy();
+    await expect.poll(() => following, { timeout: 3000 }).toBe(0);
+  } finally {
+    await quiet.close(0);
+  }
 });
 
 describe("a client that sends byte by byte", () => {
