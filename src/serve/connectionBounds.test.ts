@@ -18,8 +18,11 @@ afterEach(async () => {
 });
 
 const model = scriptModel(() => "la ".repeat(20), { delayMs: 10 });
-const serving = async (connections: ConnectionOptions, app: Hono = createApp({ model: served(model) })) =>
-  (open.server = await listen(app, { host: "127.0.0.1", port: 0, connections })).port;
+const serving = async (
+  connections: ConnectionOptions,
+  app: Hono = createApp({ model: served(model) }),
+  headersMs?: number,
+) => (open.server = await listen(app, { host: "127.0.0.1", port: 0, connections, headersMs })).port;
 /** A client that ends nothing by itself; what it got, and whether it is over. */
 const client = (port: number, bytes = ""): { socket: Socket; text: () => string; over: () => boolean } => {
   let text = "";
@@ -88,6 +91,17 @@ describe("a flood of crumbs", () => {
     await expect.poll(text, soon).toContain("too_many_chunks");
     await expect.poll(() => over() && socket.destroyed, soon).toBe(true);
   });
+});
+
+test("what comes of a request after its time is not read, though an earlier one is still answered", async () => {
+  const port = await serving({}, createApp({ model: served(model) }), 200);
+  const late = [
+    `${requestBytes("POST", CHAT, ask("sing"), KEEP)}GET /health HTTP/1.1\r\nHost: local`,
+    "host\r\n\r\n",
+    "",
+  ];
+  const answer = await raw(port, late, { gapMs: 400 });
+  expect(answer.statuses).toEqual([200, 408]);
 });
 
 test("a fault after an answer has begun ends it, and puts nothing into it", async () => {

@@ -90,7 +90,7 @@ export function tendConnections(
     const exchanges = open.get(socket);
     if (!exchanges || !socket.writable || error.code === "ECONNRESET" || error.code === "EPIPE")
       return void socket.destroy();
-    open.delete(socket);
+    readNoMore(socket);
     // what was asked before the fault is answered first
     const [first] = exchanges;
     const whole = exchanges.filter(({ request }) => request.complete);

@@ -41,7 +41,7 @@ export async function listen(app: Hono, options: ListenOptions): Promise<Running
     {
       requestTimeout: 2 * headersMs,
       headersTimeout: headersMs,
-      connectionsCheckingInterval: headersMs / 6,
+      connectionsCheckingInterval: Math.ceil(headersMs / 6),
       requireHostHeader: false,
     },
     listener,
