@@ -110,8 +110,16 @@ export class Rollouts {
 
   #replyOf({ ids, finish }: Sampled, opened: boolean): Reply {
     const said = finish === "stop" ? ids.subarray(0, -1) : ids;
-    return { text: this.tokenizer.decode(said), opened, truncated: finish === "length", tokens: ids.length };
+    return { text: textOf(this.tokenizer, said), opened, truncated: finish === "length", tokens: ids.length };
   }
+}
+
+/** What ids say; one that the model has and its tokenizer lacks is U+FFFD. */
+function textOf(tokenizer: Tokenizer, ids: Int32Array): string {
+  const stream = tokenizer.stream();
+  let text = "";
+  for (const id of ids) text += id < tokenizer.vocabSize ? stream.push(id) : `${stream.flush()}\uFFFD`;
+  return text + stream.flush();
 }
 
 /** A control: each group's rewards dealt out anew among its answers. */
