@@ -151,7 +151,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await box.press("Shift+Enter");
         await box.pressSequentially("slowly");
         await box.press("Enter");
-        await page.locator("article.answer .markdown").waitFor();
+        await page.locator("article.answer .markdown", { hasText: "word" }).waitFor();
         expect(server.engine.prompts.at(-1)).toContain("user:speak\nslowly");
         await page.getByRole("button", { name: "Stop" }).waitFor();
         await page.keyboard.press("Escape");

@@ -48,5 +48,7 @@ it("writes texts that training reads, the same for the same seed", async () => {
     read++;
   }
   expect(read).toBe(500);
-  await expect(writeTaskTexts(temporary.dir, task, 1, { seed: 1, longShare: 0 })).rejects.toThrow(/EISDIR/);
+  await expect(writeTaskTexts(temporary.dir, task, 1, { seed: 1, longShare: 0 })).rejects.toThrow(/EEXIST|EISDIR/);
+  // what stands there stays
+  await expect(writeTaskTexts(paths[0]!, task, 1, { seed: 1, longShare: 0 })).rejects.toThrow(/EEXIST/);
 });

@@ -138,7 +138,7 @@ describe("over HTTP", () => {
     const end = async (): Promise<void> => {
       left.abort();
       await until(() => underWay(model) === 0);
-      expect(await health()).toMatchObject({ active: 0, waiting: 0 });
+      await expect.poll(health).toMatchObject({ active: 0, waiting: 0 });
       await server.close();
     };
     return { model, post, health, end };
