@@ -345,3 +345,24 @@ async function mixed(count: number, seed: number): Promise<void> {
 test("requests of all kinds that come and leave at any moment leave nothing behind", () => mixed(300, 7));
 
 test.runIf(process.env.SUMBI_TEST === "full")("10,000 of them", () => mixed(10_000, 11), 600_000);
+
+test("whoever is alone lies in a row of blocks, though it shares a prompt with one before it: its past is read in place", async () => {
+  const model = fakeModel(hashLogits);
+  const run = model.run.bind(model);
+  const tables: number[][] = [];
+  model.run = (pass) => {
+    if (pass.kind === "step") tables.push(Array.from(pass.lines[0]!.table));
+    return run(pass);
+  };
+  const engine = new ModelEngine(model);
+  const prompt = Array.from({ length: 32 }, (_, i) => (i * 7) % 256);
+  const [first, second] = [
+    await all(engine.generate(request(prompt, { maxTokens: 20 }))),
+    await all(engine.generate(request(prompt, { maxTokens: 20 }))),
+  ];
+  expect(second.map(({ id }) => id)).toEqual(first.map(({ id }) => id));
+  expect(second[0]!.cachedTokens).toBe(16);
+  expect(tables).toHaveLength(38);
+  for (const table of tables) expect(table).toEqual(table.map((_, n) => table[0]! + n));
+  expect(engine.blocks.held).toBe(0);
+});

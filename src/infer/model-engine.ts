@@ -61,6 +61,9 @@ export class ModelEngine implements Engine {
   #working: Promise<void> | undefined;
   #wake: (() => void) | undefined;
 
+  /** Sequences for which no row of blocks was found. */
+  readonly #crooked = new WeakSet<Sequence>();
+
   constructor(model: LanguageModel, options: ModelEngineOptions = {}) {
     this.#model = model;
     this.limits = { contextTokens: model.contextTokens, vocabSize: model.vocabSize };
@@ -319,8 +322,31 @@ export class ModelEngine implements Engine {
       table[at] = block;
     }
     const ahead = Math.min(LOOK_AHEAD, Math.ceil((one.request.prompt.length + one.request.maxTokens) / BLOCK_TOKENS));
+    if (table.length * BLOCK_TOKENS < one.length + count) this.#straighten(one, Math.max(ahead, table.length + 1));
     while (table.length * BLOCK_TOKENS < one.length + count)
       table.push(this.#take(table.at(-1), Math.max(1, ahead - table.length)));
+  }
+
+  /**
+   * Who is alone comes to lie in a row of blocks, with room behind, so that its past can be read in place: blocks that it shares with the memory of
+   * prompts are copied. Where there is no such row it stays as it is, for good.
+   */
+  #straighten(one: Sequence, room: number): void {
+    const { table } = one;
+    const [first = 0, last = 0] = [table[0], table.at(-1)];
+    if (this.#running.length > 1 || first === 0 || this.#crooked.has(one)) return;
+    const inRow = table.every((block, n) => block === first + n);
+    if (inRow && this.#blocks.holders(last + 1) === 0) return;
+    if (this.#blocks.most - this.#blocks.used < room) return void this.#crooked.add(one);
+    const moved: number[] = [];
+    for (const block of table) {
+      const to = this.#take(moved.at(-1), room - moved.length);
+      this.#model.copyBlock(block, to);
+      moved.push(to);
+    }
+    for (const block of table.splice(0)) this.#blocks.release(block);
+    table.push(...moved);
+    if (moved.some((block, n) => block !== moved[0]! + n)) this.#crooked.add(one);
   }
 
   #take(after: number | undefined, run: number): number {
