@@ -63,6 +63,7 @@ export async function planCompletion(
   }
   const sampling = samplingsOf(request, served);
   const cached = new CachedTokens();
+  const begin = inTurns(STARTS);
   return {
     id: newId("cmpl"),
     created: nowSeconds(),
@@ -71,10 +72,25 @@ export async function planCompletion(
     answers: prompts.flatMap((prompt, p) =>
       Array.from({ length: n }, (_, i) => {
         const index = p * n + i;
-        return (signal: AbortSignal) =>
-          answer(request, prompt, sampling(index), served, (tokens) => cached.see(p, tokens), signal);
+        return async function* (signal: AbortSignal) {
+          await begin();
+          yield* answer(request, prompt, sampling(index), served, (tokens) => cached.see(p, tokens), signal);
+        };
       }),
     ),
+  };
+}
+
+/** Answers that begin in one turn of the event loop: thousands would keep it for a tenth of a second. */
+const STARTS = 32;
+
+/** What to await before each of many starts: every so many of them others have their turn. */
+function inTurns(most: number): () => Promise<void> {
+  let started = 0;
+  let turn = Promise.resolve();
+  return () => {
+    if (++started % most === 0) turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, 0)));
+    return turn;
   };
 }
 
