@@ -83,7 +83,10 @@ async function readAs(
   form: WeightForm,
   into: () => Float32Array | undefined,
 ): Promise<Weight> {
-  const blocks = form === "f32" ? undefined : await model.readBlocks(key, form === 4 || form === 8 ? form : undefined);
+  const blocks =
+    form === "f32" || form === "bf16"
+      ? undefined
+      : await model.readBlocks(key, form === 4 || form === 8 ? form : undefined);
   if (blocks !== undefined) return blocks;
   if (form === "bf16") return model.readShort(key, into);
   const tensor = await model.read(key, into());

@@ -81,7 +81,7 @@ export async function openWeights(
   const loaded = await loadWeights(path, given, {
     form: (key, shape) => {
       const as = tensorForm(form, key, shape);
-      return asFile && as === "f32" ? "kept" : as;
+      return asFile ? "kept" : as;
     },
     into: (key, shape) =>
       typeof tensorForm(form, key, shape) === "number" ? scratch.take(sizeOf(shape)) : returnable(sizeOf(shape)),
