@@ -203,12 +203,15 @@ test("usage says how much of the prompts was remembered; of n answers the first 
   const model = fakeModel(hashLogits);
   const app = createApp({ model: served(model) });
   const prompt = Array.from({ length: 200 }, (_, i) => i);
-  const ask = async (body: object) => (await post({ max_tokens: 4, ...body }, app)).usage;
+  const ask = async (body: object) => (await post({ max_tokens: 4, temperature: 0, ...body }, app)).usage;
   expect(await ask({ prompt, n: 8 })).toMatchObject({
     prompt_tokens: 200,
     prompt_tokens_details: { cached_tokens: 0 },
   });
   expect(model.counts.tokens).toBe(200 + 8 * 3);
+  const many = fakeModel(hashLogits);
+  await post({ max_tokens: 2, temperature: 0, prompt, n: 100 }, createApp({ model: served(many) }));
+  expect(many.counts.tokens).toBe(200 + 100);
   const again = await ask({ prompt: [prompt, prompt.slice(0, 100), [7, ...prompt]] });
   expect(again).toMatchObject({ prompt_tokens: 501, prompt_tokens_details: { cached_tokens: 192 + 96 } });
 });

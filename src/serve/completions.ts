@@ -69,27 +69,32 @@ export async function planCompletion(
     created: nowSeconds(),
     promptTokens: prompts.reduce((sum, p) => sum + p.ids.length, 0),
     cached,
-    answers: prompts.flatMap((prompt, p) =>
-      Array.from({ length: n }, (_, i) => {
+    answers: prompts.flatMap((prompt, p) => {
+      // all answers to a prompt in one turn: so it is read once
+      let turn: { promise: Promise<void> | undefined } | undefined;
+      return Array.from({ length: n }, (_, i) => {
         const index = p * n + i;
         return async function* (signal: AbortSignal) {
-          await begin();
+          turn ??= { promise: begin(n) };
+          if (turn.promise) await turn.promise;
           yield* answer(request, prompt, sampling(index), served, (tokens) => cached.see(p, tokens), signal);
         };
-      }),
-    ),
+      });
+    }),
   };
 }
 
 /** Answers that begin in one turn of the event loop: thousands would keep it for a tenth of a second. */
 const STARTS = 32;
 
-/** What to await before each of many starts: every so many of them others have their turn. */
-function inTurns(most: number): () => Promise<void> {
+/** What to await before so many starts, if anything: every `most` of them others have their turn. */
+function inTurns(most: number): (count: number) => Promise<void> | undefined {
   let started = 0;
-  let turn = Promise.resolve();
-  return () => {
-    if (++started % most === 0) turn = turn.then(() => new Promise((resolve) => setTimeout(resolve, 0)));
+  let turn: Promise<void> | undefined;
+  return (count) => {
+    if (started > 0 && Math.floor((started + count) / most) > Math.floor(started / most))
+      turn = (turn ?? Promise.resolve()).then(() => new Promise((resolve) => setTimeout(resolve, 0)));
+    started += count;
     return turn;
   };
 }
