@@ -1,12 +1,12 @@
 /** One step of reinforcement: ask, draw, reward, learn. Knows no files. GRPO: arXiv:2402.03300; without deviation and by length: arXiv:2503.20783. */
 import { Decoder, ModelEngine } from "../infer/index.ts";
-import { type ModelConfig, mtpDepth, type Weights } from "../model/index.ts";
+import { type ModelConfig, mtpDepth } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { Learner, type ParameterStore, policy } from "../train/index.ts";
 import { microBatches, tokensFor } from "./microBatches.ts";
 import type { ReinforceOptions } from "./options.ts";
 import { type Aggregation, groupStatistics } from "./policy.ts";
-import type { Rewards } from "./rewards.ts";
+import { type Rewards, rightness } from "./rewards.ts";
 import { type Group, permuted, Rollouts, teaching } from "./rollouts.ts";
 import { mean } from "./statistics.ts";
 
@@ -67,7 +67,9 @@ export interface GrpoParts {
 
 /** A policy with its engine over the same weights: no copy, and no compiling when they change. */
 export class Grpo {
+  /** The shape that the learner is prepared for. */
   #tokens = 0;
+  #rows = 0;
 
   private constructor(
     readonly parts: GrpoParts,
@@ -77,7 +79,7 @@ export class Grpo {
 
   static async create(parts: GrpoParts): Promise<Grpo> {
     const { config, store, tokenizer, rewards, options } = parts;
-    const engine = new ModelEngine(await Decoder.create(config, weightsOf(store)), { maxActive: ROLLOUTS_AT_ONCE });
+    const engine = new ModelEngine(await Decoder.create(config, store), { maxActive: ROLLOUTS_AT_ONCE });
     const { adamw, clip } = options;
     const learner = await Learner.create(store, config, { optimizer: "adamw", adamw, muon: NO_MUON, clip });
     return new Grpo(parts, new Rollouts(engine, tokenizer, rewards), learner);
@@ -102,7 +104,7 @@ export class Grpo {
     const partNames = Object.keys(all[0]?.reward.parts ?? {});
     const rightOf = (long: boolean): number | undefined => {
       const some = all.filter((one) => one.long === long);
-      return some.length === 0 ? undefined : mean(some.map(({ reward }) => reward.parts["answer"] ?? reward.total));
+      return some.length === 0 ? undefined : mean(some.map(({ reward }) => rightness(reward)));
     };
     const report: ReinforceReport = {
       step,
@@ -187,11 +189,14 @@ export class Grpo {
     const rate = learningRate * Math.min(1, (updates + 1) / Math.max(1, warmupSteps));
     // the balance bias stays: it would move the policy outside of the gradient
     await this.learner.apply({ step: updates, learningRate: rate, gamma: 0 });
-    const weight = answers > 0 ? meanWeight(groups, how) : 1;
-    return { loss, entropy: (metrics["entropy"] ?? 0) / weight, gradNorm, learningRate: rate, ...drift };
+    return {
+      loss,
+      entropy: (metrics["entropy"] ?? 0) / meanWeight(groups, how),
+      gradNorm,
+      learningRate: rate,
+      ...drift,
+    };
   }
-
-  #rows = 0;
 
   async close(): Promise<void> {
     this.learner.dispose();
@@ -208,23 +213,14 @@ const NO_MUON = { momentum: 0, iterations: 5, weightDecay: 0, rate: 1 };
 /** Sequences that are sampled side by side. */
 const ROLLOUTS_AT_ONCE = 256;
 
-/** The store's own arrays, which move under the engine. */
-const weightsOf = (store: ParameterStore): Weights => ({
-  get: (key) => (store.views.has(key) ? store.parameter(key) : undefined),
-  get version() {
-    return store.version;
-  },
-});
-
 /** Each draw of each step has seeds of its own: below 2³², since answers of a draw are numbered above. */
 const seedOf = (seed: number, step: number, draw: number): number =>
   (Math.imul(seed + 1, 0x9e3779b1) + Math.imul(step, 0x85ebca6b) + Math.imul(draw, 0xc2b2ae35)) >>> 0;
 
 /** The weight of all trained tokens together: what the sum of entropies is divided by. */
 function meanWeight(groups: readonly Group[], how: Aggregation): number {
-  const lengths = groups.flatMap(({ rollouts }) => rollouts.map(({ ids }) => ids.length));
   if (typeof how === "string") return 1;
-  return lengths.reduce((sum, length) => sum + length, 0) / (lengths.length * how.longest);
+  return mean(groups.flatMap(({ rollouts }) => rollouts.map(({ ids }) => ids.length))) / how.longest;
 }
 
 /** How far training's log-probabilities are from those that the tokens were drawn with. */

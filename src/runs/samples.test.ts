@@ -35,3 +35,20 @@ test("samples that take too long are cut short and told", async () => {
   expect(late).toMatch(/the samples took over 0 s: \d of 3 were written/);
   await samples.close();
 });
+
+test("a long prompt is read anew when the weights have moved", async () => {
+  const long = recipeOf({ model, sequence: 64, samples: ["1234567890 ".repeat(3)] });
+  const [phase] = phasesOf(long, model);
+  if (phase === undefined) throw new Error("no phase");
+  const moving = storeOf([phase]);
+  moving.initialize(1, 1);
+  const samples = new Samples(long, moving, tokenizerDir);
+  const before = await samples.take(phase.config);
+  moving.initialize(2, 1);
+  const after = await samples.take(phase.config);
+  const fresh = new Samples(long, moving, tokenizerDir);
+  expect(after).toEqual(await fresh.take(phase.config));
+  expect(after).not.toEqual(before);
+  await samples.close();
+  await fresh.close();
+});

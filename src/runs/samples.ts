@@ -31,10 +31,8 @@ export class Samples {
     const until = performance.now() + this.millis;
     if (this.#config !== config) {
       await this.#engine?.close();
-      const weights = new Map(this.store.keys().map((key) => [key, this.store.parameter(key)] as const));
-      this.#engine = new ModelEngine(
-        await Decoder.create(config, weights, { contextTokens: Math.min(config.max_position_embeddings, 1024) }),
-      );
+      const contextTokens = Math.min(config.max_position_embeddings, 1024);
+      this.#engine = new ModelEngine(await Decoder.create(config, this.store, { contextTokens }));
       this.#config = config;
     }
     const engine = this.#engine;

@@ -1,6 +1,6 @@
 /** The parameters, gradients and moments of a training run, each in one flat array. */
 import { ConfigError } from "../errors.ts";
-import { listParameters } from "../model/index.ts";
+import { listParameters, type Weights } from "../model/index.ts";
 import { fnv1a, splitmix32 } from "../random.ts";
 import { f32, type HostTensor, sizeOf } from "../tensor/index.ts";
 import type { Phase } from "./recipe.ts";
@@ -17,9 +17,9 @@ export interface ParameterGroup {
 
 /**
  * All trained parameters of a model in flat f32 arrays of one layout: values, gradients (of each lane) and two moments. Graphs bind
- * views into them, the optimizer walks them as one vector, and saving them saves the training state.
+ * views into them, the optimizer walks them as one vector, and saving them saves the training state. An engine may be fed with it as it is.
  */
-export class ParameterStore {
+export class ParameterStore implements Weights {
   readonly views = new Map<string, { shape: number[]; offset: number; size: number }>();
   readonly groups: ParameterGroup[] = [];
   readonly parameters: Float32Array;
@@ -79,6 +79,11 @@ export class ParameterStore {
 
   parameter(key: string): HostTensor<Float32Array> {
     return this.#view(this.parameters, key);
+  }
+
+  /** The same, undefined for a key that it does not have. */
+  get(key: string): HostTensor<Float32Array> | undefined {
+    return this.views.has(key) ? this.parameter(key) : undefined;
   }
 
   get gradients(): Float32Array {
