@@ -4,9 +4,10 @@ import { basename } from "node:path";
 import type { Command } from "commander";
 import pc from "picocolors";
 import { resolveModel } from "../checkpoint/index.ts";
-import { CheckpointError, UsageError } from "../errors.ts";
+import { CheckpointError } from "../errors.ts";
 import { type Estimate, evaluateTask, openRollouts, openTask } from "../reason/index.ts";
 import { progressLine } from "./print.ts";
+import { numberBetween } from "./quantities.ts";
 import { listenForStop } from "./stop.ts";
 
 interface Flags {
@@ -27,16 +28,6 @@ const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
 
 /** `sumbi evaluate MODEL --task NAME`. */
 export function register(program: Command): void {
-  const number =
-    (name: string, least: number, most: number, integer = true) =>
-    (text: string) => {
-      const value = Number(text);
-      if (text.trim() === "" || !(value >= least && value <= most) || (integer && !Number.isInteger(value)))
-        throw new UsageError(
-          `evaluate: --${name}: expected ${integer ? "a whole number" : "a number"} from ${least} to ${most}, got ${text}`,
-        );
-      return value;
-    };
   program
     .command("evaluate")
     .description(
@@ -44,16 +35,16 @@ export function register(program: Command): void {
     )
     .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model")
     .requiredOption("--task <name>", "a task (docs/reason.md)")
-    .option("--n <number>", "test problems", number("n", 2, 1e6), 500)
-    .option("--k <number>", "samples of each", number("k", 1, 1024), 8)
-    .option("--seed <number>", "the same seed asks every model the same", number("seed", 0, 2 ** 31), 1)
+    .option("--n <number>", "test problems", numberBetween("--n", 2, 1e6), 500)
+    .option("--k <number>", "samples of each", numberBetween("--k", 1, 1024), 8)
+    .option("--seed <number>", "the same seed asks every model the same", numberBetween("--seed", 0, 2 ** 31), 1)
     .option(
       "--max-tokens <number>",
       "longest answer (default 128, or what the context leaves)",
-      number("max-tokens", 1, 32_768),
+      numberBetween("--max-tokens", 1, 32_768),
     )
-    .option("--temperature <number>", "of the samples", number("temperature", 0.01, 10, false), 0.6)
-    .option("--top-p <share>", "of the samples", number("top-p", 0.01, 1, false), 0.95)
+    .option("--temperature <number>", "of the samples", numberBetween("--temperature", 0.01, 10, "any"), 0.6)
+    .option("--top-p <share>", "of the samples", numberBetween("--top-p", 0.01, 1, "any"), 0.95)
     .option("--transcripts <file.jsonl>", "write every answer there; the file must not be there yet")
     .option("--json", "one JSON object")
     .action(async (model: string, flags: Flags) => {

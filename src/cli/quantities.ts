@@ -21,6 +21,18 @@ export function wholeQuantity(text: string, option: string): number {
   throw new UsageError(`${option}: expected a positive whole number, got ${text}`);
 }
 
+/** Reads a number within bounds, or a whole one; for an option's parser. */
+export const numberBetween =
+  (option: string, least: number, most: number, kind: "whole" | "any" = "whole") =>
+  (text: string): number => {
+    const number = Number(text);
+    const fits = number >= least && number <= most && (kind === "any" || Number.isInteger(number));
+    if (text.trim() !== "" && fits) return number;
+    throw new UsageError(
+      `${option}: expected a ${kind === "any" ? "" : "whole "}number from ${least} to ${most}, got ${text}`,
+    );
+  };
+
 /** A port to listen on, 0 for any free one. */
 export function portNumber(text: string, option = "--port"): number {
   const port = Number(text);

@@ -1,9 +1,10 @@
 /** `sumbi reason`: texts to pretrain on, and reinforcement of a model on a task. */
 import type { Command } from "commander";
 import pc from "picocolors";
-import { CheckpointError, UsageError } from "../errors.ts";
+import { CheckpointError } from "../errors.ts";
 import { openTask, reinforce, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
 import { duration, progressLine, shellCommand } from "./print.ts";
+import { numberBetween } from "./quantities.ts";
 import { listenForStop } from "./stop.ts";
 import { shortPath } from "./trainEnd.ts";
 
@@ -38,9 +39,9 @@ export function register(program: Command): void {
     )
     .requiredOption("--task <name>", "a task")
     .requiredOption("--out <file.jsonl>", "the file to write; it must not be there yet")
-    .option("--count <n>", "texts", whole("--count", 1, 1e8), 20_000)
-    .option("--long <share>", "share that shows the working", share, 0.15)
-    .option("--seed <n>", "another seed, other texts", whole("--seed", 0, 2 ** 31), 1)
+    .option("--count <n>", "texts", numberBetween("--count", 1, 1e8), 20_000)
+    .option("--long <share>", "share that shows the working", numberBetween("--long", 0, 1, "any"), 0.15)
+    .option("--seed <n>", "another seed, other texts", numberBetween("--seed", 0, 2 ** 31), 1)
     .action(
       async ({
         task: name,
@@ -135,17 +136,3 @@ async function zero(flags: ZeroFlags): Promise<void> {
 
 /** Beyond this, answers are drawn from another distribution than the one that is trained. */
 const DRIFT_MOST = 1e-4;
-
-const whole = (name: string, least: number, most: number) => (text: string) => {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value < least || value > most)
-    throw new UsageError(`${name}: expected a whole number from ${least} to ${most}, got ${text}`);
-  return value;
-};
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= 0 && value <= 1))
-    throw new UsageError(`--long: expected a share from 0 to 1, got ${text}`);
-  return value;
-}

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { presetConfig } from "../model/presets.ts";
 import { type Architecture, architectureOf, gptArchitecture, parameterCount } from "./architecture.ts";
+import { UNSPREAD } from "./layouts.ts";
 import { DEEPSEEK, heldByFormula, MIXED, memoryOf, memoryOfRanks } from "./memory.ts";
 import { activationBytes } from "./schedule/index.ts";
 import type { Job, Layout, LinkTier, MemoryBytes, ScheduleName } from "./types.ts";
@@ -22,18 +23,7 @@ const job = (architecture: Architecture, more: Partial<Job> = {}): Job => ({
   mtp: false,
   ...more,
 });
-const layout = (more: Partial<Layout> = {}): Layout => ({
-  dp: 1,
-  tp: 1,
-  cp: 1,
-  pp: 1,
-  vp: 1,
-  ep: 1,
-  zero: 1,
-  microBatch: 1,
-  recompute: "none",
-  ...more,
-});
+const layout = (more: Partial<Layout> = {}): Layout => ({ ...UNSPREAD, ...more });
 const bare = { slack: 0, contextBytes: 0 };
 const v3 = architectureOf(presetConfig("deepseek-v3"), "deepseek-v3");
 const llama = architectureOf(presetConfig("llama-3.1-8b"), "llama-3.1-8b");

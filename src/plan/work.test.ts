@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { presetConfig } from "../model/presets.ts";
 import { type Architecture, architectureOf, flopsPerToken, gptArchitecture, parameterCount } from "./architecture.ts";
+import { UNSPREAD } from "./layouts.ts";
 import type { Job, Layout, LinkTier } from "./types.ts";
 import {
   matrixFlops,
@@ -30,18 +31,7 @@ const job = (architecture: Architecture, more: Partial<Job> = {}): Job => ({
   mtp: false,
   ...more,
 });
-const layout = (more: Partial<Layout> = {}): Layout => ({
-  dp: 1,
-  tp: 1,
-  cp: 1,
-  pp: 1,
-  vp: 1,
-  ep: 1,
-  zero: 1,
-  microBatch: 1,
-  recompute: "none",
-  ...more,
-});
+const layout = (more: Partial<Layout> = {}): Layout => ({ ...UNSPREAD, ...more });
 const preset = (name: string) => architectureOf(presetConfig(name), name);
 const v3 = preset("deepseek-v3");
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);

@@ -5,7 +5,7 @@ import { ModelEngine, openDecoder } from "../infer/index.ts";
 import { parseConfig } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { checkpointConfig } from "../runs/index.ts";
-import { Rewards } from "./rewards.ts";
+import { isRight, Rewards } from "./rewards.ts";
 import { type Group, Rollouts } from "./rollouts.ts";
 import { type Estimate, type Evaluation, estimate, evaluateSamples } from "./statistics.ts";
 import { type Baselines, distinctProblems, type Problem, type Task } from "./task.ts";
@@ -43,12 +43,6 @@ export interface TaskEvaluation extends Evaluation {
   transcripts: Transcript[];
 }
 
-const RIGHT = 1 - 1e-9;
-const isRight = (group: Group, i: number): boolean => {
-  const { parts, total } = group.rollouts[i]!.reward;
-  return (parts["answer"] ?? total) >= RIGHT;
-};
-
 const DEFAULT_TOKENS = 128;
 
 /** Problems asked together: progress is told between them. */
@@ -81,14 +75,14 @@ export async function evaluateTask(
   return {
     ...evaluateSamples(
       sampled.map((group) => ({
-        right: group.rollouts.map((_, i) => isRight(group, i)),
+        right: group.rollouts.map(({ reward }) => isRight(reward)),
         answers: group.rollouts.map(({ reply }) => task.answer(group.problem, reply)),
         lengths: group.rollouts.map(({ ids }) => ids.length),
       })),
       k,
       (a, b) => task.same(a, b),
     ),
-    greedy: estimate(greedy.map((group) => (isRight(group, 0) ? 1 : 0))),
+    greedy: estimate(greedy.map(({ rollouts: [one] }) => (one && isRight(one.reward) ? 1 : 0))),
     greedyLength: estimate(greedy.map(({ rollouts: [one] }) => one?.ids.length ?? 0)),
     longShare: share(({ long }) => long),
     truncated: share(({ finish }) => finish === "length"),
@@ -97,15 +91,15 @@ export async function evaluateTask(
   };
 }
 
-function transcriptOf(problem: Problem, greedy: Group, sampled: Group): Transcript {
+function transcriptOf(problem: Problem, { rollouts: [greedy] }: Group, sampled: Group): Transcript {
   return {
     id: problem.id,
     prompt: problem.prompt.at(-1)?.content ?? "",
     reference: problem.reference,
-    greedy: { text: greedy.rollouts[0]?.reply.text ?? "", right: isRight(greedy, 0) },
-    samples: sampled.rollouts.map(({ reply, ids }, i) => ({
+    greedy: { text: greedy?.reply.text ?? "", right: greedy !== undefined && isRight(greedy.reward) },
+    samples: sampled.rollouts.map(({ reply, reward, ids }) => ({
       text: reply.text,
-      right: isRight(sampled, i),
+      right: isRight(reward),
       tokens: ids.length,
     })),
   };

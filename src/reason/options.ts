@@ -1,7 +1,7 @@
 /** What a stage of reinforcement is told: a recipe's keys, their defaults, how they are set and checked. */
 import { z } from "zod";
-import { ConfigError, UsageError } from "../errors.ts";
-import { parseJson } from "../json.ts";
+import { ConfigError } from "../errors.ts";
+import { applySettings } from "../train/index.ts";
 import { validate } from "../validate.ts";
 
 const whole = (least: number, most: number) => z.number().int().min(least).max(most);
@@ -56,26 +56,5 @@ export type ReinforceOptions = z.infer<typeof reinforceSchema>;
 export const parseReinforce = (value: unknown, where = "reason"): ReinforceOptions =>
   validate(reinforceSchema, value, where, (message) => new ConfigError(message));
 
-/** `key=value` settings as nested values: `evaluate.problems=50`. Values are JSON, or text. Throws UsageError. */
-export function settingsOf(settings: readonly string[]): Record<string, unknown> {
-  const all: Record<string, unknown> = {};
-  for (const setting of settings) {
-    const [, path, text] = /^([A-Za-z0-9_.]+)=(.*)$/s.exec(setting) ?? [];
-    if (path === undefined || text === undefined)
-      throw new UsageError(`--set ${setting}: expected key=value, such as learningRate=1e-4`);
-    const keys = path.split(".");
-    const last = keys.pop() as string;
-    let at = all;
-    for (const key of keys) at = (at[key] ??= {}) as Record<string, unknown>;
-    at[last] = jsonOrText(text);
-  }
-  return all;
-}
-
-function jsonOrText(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return text;
-  }
-}
+/** `key=value` settings as nested values: `evaluate.problems=50`. Values are JSON, or text. Throws ConfigError, as `applySettings`. */
+export const settingsOf = (settings: readonly string[]): Record<string, unknown> => applySettings({}, settings);

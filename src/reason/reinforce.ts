@@ -31,7 +31,7 @@ import { validate } from "../validate.ts";
 import { type GateVerdict, judgeGate } from "./gate.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 import { parseReinforce, type ReinforceOptions, settingsOf } from "./options.ts";
-import { Rewards } from "./rewards.ts";
+import { isRight, Rewards, rightness } from "./rewards.ts";
 import type { Group } from "./rollouts.ts";
 import { distinctProblems } from "./task.ts";
 import { openTask } from "./tasks/named.ts";
@@ -329,9 +329,7 @@ async function askGate(grpo: Grpo, options: ReinforceOptions, signal: AbortSigna
   const asked = await grpo.rollouts.ask("rl", seed, 0, gateSamples, maxTokens);
   const groups = await grpo.rollouts.draw(asked, { group: 1, maxTokens, temperature, seed }, "none", signal);
   return judgeGate(
-    groups.flatMap(({ rollouts }) =>
-      rollouts.map(({ long, reward }) => ({ long, right: (reward.parts["answer"] ?? reward.total) >= 1 })),
-    ),
+    groups.flatMap(({ rollouts }) => rollouts.map(({ long, reward }) => ({ long, right: isRight(reward) }))),
   );
 }
 
@@ -353,7 +351,7 @@ async function score(
     type: "score",
     step,
     problems: all.length,
-    right: share(({ reward }) => reward.parts["answer"] ?? reward.total),
+    right: share(({ reward }) => rightness(reward)),
     length: share(({ ids }) => ids.length),
     longShare: share(({ long }) => (long ? 1 : 0)),
   });

@@ -32,6 +32,12 @@ export interface Reward {
 /** Parts that are known of every reply. */
 const GENERAL = ["format", "language", "length", "repetition"];
 
+/** How right a reply is, 0 to 1: its part `answer`, or the whole reward of a task that has no such part. */
+export const rightness = ({ parts, total }: Pick<Reward, "parts" | "total">): number => parts["answer"] ?? total;
+
+/** Whether it is wholly right, but for rounding. */
+export const isRight = (reward: Pick<Reward, "parts" | "total">): boolean => rightness(reward) >= 1 - 1e-9;
+
 /** Scores replies to a task's problems, and counts what went wrong in the scoring itself. */
 export class Rewards {
   readonly weights: Readonly<Record<string, number>>;
