@@ -1,0 +1,271 @@
+/** What all stages share: a run is opened, stepped, logged, saved and exported like one of training, and goes on after kill -9 step for step the same. */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { isDiskFault } from "../checkpoint/index.ts";
+import { loadTokenizer } from "../data/index.ts";
+import { CheckpointError, SumbiError } from "../errors.ts";
+import { type ModelConfig, parseConfig } from "../model/index.ts";
+import {
+  fillStore,
+  layoutFingerprint,
+  placeModel,
+  type RunRecord,
+  recipeHash,
+  refuseNotFinite,
+  runTokenizer,
+  StateHistory,
+  tokenizerFingerprint,
+} from "../runs/index.ts";
+import { threads } from "../runtime/index.ts";
+import type { Tokenizer } from "../tokenizer/index.ts";
+import { type ParameterStore, storeOf } from "../train/index.ts";
+import { validate } from "../validate.ts";
+import {
+  type OpenedStage,
+  type StageInputs,
+  type StageKind,
+  type StageOptions,
+  type StageRequest,
+  takeUpStage,
+} from "./stageOpen.ts";
+
+/** What a stage works with. */
+export interface StageContext<O, I> {
+  config: ModelConfig;
+  store: ParameterStore;
+  tokenizer: Tokenizer;
+  options: O;
+  inputs: I;
+  /** The run's folder. */
+  dir: string;
+  write(record: RunRecord): void;
+}
+
+/** One step that was made. */
+export interface MadeStep<P> {
+  progress: P;
+  /** Logs it. */
+  tell(etaSeconds: number): void;
+}
+
+/** A stage at work. A step is a function of weights, options and progress alone, so that one that was interrupted is made again. */
+export interface StageWork<P extends { step: number }> {
+  /** Progress before the first step, and what is read back of it. */
+  first: P;
+  saved: z.ZodType<P>;
+  steps: number;
+  /** Before the first step of a new run; what it throws ends the run. */
+  begin?(signal: AbortSignal): Promise<void>;
+  step(progress: P, signal: AbortSignal): Promise<MadeStep<P>>;
+  /** Measures the weights after so many steps: at the beginning, every `evaluate.everySteps`, at the end. */
+  evaluate(step: number): Promise<void>;
+  /** What went wrong on the way and did not end it, in words. */
+  faults?(): string | undefined;
+  close(): Promise<void>;
+}
+
+export interface StageResult {
+  id: string;
+  dir: string;
+  reason: "done" | "stopped";
+  step: number;
+  /** Where the model is, when done. */
+  model?: string;
+  /** What went wrong on the way and did not end it, in words. */
+  faults?: string;
+}
+
+export interface StageStart {
+  id: string;
+  dir: string;
+  out: string;
+  steps: number;
+}
+
+/** A stage, ready to run. */
+export interface Stage<O extends StageOptions, I extends StageInputs, P extends { step: number }> {
+  kind: StageKind<O, I>;
+  request: StageRequest;
+  /** Opens a new run. */
+  begin(): Promise<OpenedStage<O, I>>;
+  /** Puts it to work on weights that are already in their place. */
+  open(context: StageContext<O, I>): Promise<StageWork<P>>;
+  /** Told before the first step. */
+  onStart?(run: StageStart): void;
+}
+
+const ARRAYS = ["parameters", "moment1", "moment2"] as const;
+
+/** Runs a stage to its end or to the signal's; the model is written as a Hugging Face folder. Throws SumbiError for what will not do. */
+export async function runStage<O extends StageOptions, I extends StageInputs, P extends { step: number }>(
+  stage: Stage<O, I, P>,
+): Promise<StageResult> {
+  const { kind, request } = stage;
+  const opened = request.resume === undefined ? await stage.begin() : await takeUpStage(kind, request, request.resume);
+  try {
+    return await new StageRun(stage, opened).run();
+  } finally {
+    await opened.writer.close().catch((error: unknown) => {
+      if (!isDiskFault(error)) throw error;
+    });
+  }
+}
+
+class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: number }> {
+  readonly #history: StateHistory;
+  readonly #config: ModelConfig;
+  readonly #store: ParameterStore;
+  #step = 0;
+  #saved = 0;
+  /** What all states of the run share. */
+  #binding = "";
+
+  constructor(
+    private readonly stage: Stage<O, I, P>,
+    private readonly opened: OpenedStage<O, I>,
+  ) {
+    const { options, writer, modelJson } = opened;
+    this.#config = parseConfig(modelJson, `${writer.dir}/run.json`);
+    const lanes = Math.min(threads() || availableParallelism(), options.microBatch);
+    this.#store = storeOf([{ config: this.#config, lanes }]);
+    this.#history = new StateHistory(join(writer.dir, "state"), options.save.keep, () => writer.check());
+  }
+
+  async run(): Promise<StageResult> {
+    const { options, inputs, writer, modelJson, from } = this.opened;
+    const { dir } = writer;
+    const { kind } = this.stage;
+    const tokenizerDir = runTokenizer(dir);
+    const decides = Object.entries(options).filter(([key]) => !kind.mayChange.includes(key));
+    const tokenizer = await tokenizerFingerprint(tokenizerDir);
+    this.#binding =
+      recipeHash({ ...inputs, modelJson, tokenizer, options: Object.fromEntries(decides) }) +
+      layoutFingerprint(this.#store);
+    if (from !== undefined) await fillStore(from, this.#store);
+    const work = await this.stage.open({
+      config: this.#config,
+      store: this.#store,
+      tokenizer: loadTokenizer(tokenizerDir),
+      options,
+      inputs,
+      dir,
+      write: (record) => this.#write(record),
+    });
+    try {
+      return await this.#during(work);
+    } finally {
+      await work.close();
+    }
+  }
+
+  async #during(work: StageWork<P>): Promise<StageResult> {
+    const { writer, from, out, options } = this.opened;
+    const { id, dir } = writer;
+    const { signal = new AbortController().signal } = this.stage.request;
+    let progress = from === undefined ? await this.#load(work) : work.first;
+    if (from !== undefined) {
+      await work.begin?.(signal).catch((error: unknown) => {
+        if (error instanceof SumbiError)
+          this.#write({ type: "end", step: 0, reason: signal.aborted ? "stopped" : "failed" });
+        throw error;
+      });
+      await this.#save(progress);
+    }
+    const { steps } = work;
+    this.stage.onStart?.({ id, dir, out: out.dir, steps });
+    const began = performance.now();
+    const firstStep = progress.step;
+    if (firstStep === 0) await work.evaluate(0);
+    while (progress.step < steps && !signal.aborted) {
+      const made = await work.step(progress, signal).catch((error: unknown) => {
+        // it was under way: it is made again
+        if (signal.aborted) return undefined;
+        throw error;
+      });
+      if (made === undefined) break;
+      progress = made.progress;
+      this.#step = progress.step;
+      const left = steps - progress.step;
+      made.tell(((performance.now() - began) / 1000 / (progress.step - firstStep)) * left);
+      if (progress.step % options.evaluate.everySteps === 0 || left === 0) await work.evaluate(progress.step);
+      if (progress.step % options.save.everySteps === 0 || left === 0) await this.#save(progress);
+    }
+    if (this.#saved !== progress.step) await this.#save(progress);
+    const faults = work.faults?.();
+    if (faults !== undefined) this.#event("warn", faults);
+    if (progress.step < steps) {
+      this.#write({ type: "end", step: progress.step, reason: "stopped" });
+      return { id, dir, reason: "stopped", step: progress.step, faults };
+    }
+    return { id, dir, reason: "done", step: progress.step, model: await this.#place(progress.step), faults };
+  }
+
+  #write(record: RunRecord): void {
+    this.opened.writer.write(record);
+    this.stage.request.onRecord?.(record);
+  }
+
+  #event(level: "info" | "warn" | "error", message: string): void {
+    this.#write({ type: "event", step: this.#step, level, message });
+  }
+
+  async #save(progress: P): Promise<void> {
+    const { step } = progress;
+    refuseNotFinite(this.#store, `step ${step}`, "The state is not saved; those before it are kept");
+    await this.#history.save(step, {
+      state: { progress: { ...progress }, binding: this.#binding },
+      tensors: ARRAYS.map((key) => ({ key, shape: [this.#store[key].length], data: this.#store[key] })),
+    });
+    this.#saved = step;
+    this.#write({ type: "checkpoint", step, path: join(this.opened.writer.dir, "state") });
+  }
+
+  async #load(work: StageWork<P>): Promise<P> {
+    const { dir } = this.opened.writer;
+    const schema = z.object({ progress: work.saved, binding: z.string() });
+    const progress = await this.#history.load(
+      async (state, step) => {
+        const where = join(state.dir, "state.json");
+        const saved = validate(schema, state.state, where, (message) => new CheckpointError(message));
+        if (saved.binding !== this.#binding || saved.progress.step !== step)
+          throw new CheckpointError(`${where}: expected a state of this run, got one of another model, task or recipe`);
+        for (const key of ARRAYS) await state.readInto(key, this.#store[key]);
+        refuseNotFinite(this.#store, state.dir);
+        return saved.progress;
+      },
+      { skipped: (reason) => this.#event("warn", `a saved state is damaged and was passed over: ${reason}`) },
+    );
+    if (progress === undefined)
+      throw new CheckpointError(`${dir}: expected a saved state to go on from, found none; start a new run`);
+    this.#store.changed();
+    this.#step = this.#saved = progress.step;
+    this.#event("info", `resumed at step ${progress.step}`);
+    return progress;
+  }
+
+  /** Where the model is, once it is there. */
+  async #place(step: number): Promise<string | undefined> {
+    const { inputs, options, writer, out, modelJson } = this.opened;
+    const { id, dir, info } = writer;
+    const trained = {
+      dir,
+      id,
+      name: info.recipeName,
+      recipe: { stage: this.stage.kind.stage, ...inputs, ...options },
+      config: this.#config,
+      configJson: modelJson,
+      store: this.#store,
+      tokenizerDir: runTokenizer(dir),
+    };
+    const placed = await placeModel(trained, step, out);
+    if (placed.fault !== undefined) {
+      this.#event("error", placed.fault);
+      this.#write({ type: "end", step, reason: "failed" });
+      throw new CheckpointError(`${placed.fault}. Go on with --resume ${id} --out ANOTHER`);
+    }
+    this.#write({ type: "checkpoint", step, path: placed.model ?? out.dir });
+    this.#write({ type: "end", step, reason: "done" });
+    return placed.model;
+  }
+}
