@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,7 +7,7 @@ import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunWriter } from "../src/runs/index.ts";
 import { CHROMIUM, launchBrowser } from "./support/browser.ts";
-import { type PagesServer, type Script, servePages, stepRecords } from "./support/scripted.ts";
+import { type PagesServer, policyRecords, type Script, servePages, stepRecords } from "./support/scripted.ts";
 
 /*
  * The pages as their readers get them: built by Vite, sent by the real server, shown by a real Chromium. Set
@@ -596,6 +596,181 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
           expect(await sideways(page)).toBe(0);
         },
         { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true, forgive: /404/ },
+      ));
+  });
+
+  describe("runs of reinforcement", () => {
+    const question = "What is 1 + 1? <img src=x onerror='window.hacked=1'>";
+    const STEPS = 20;
+    let live: RunWriter;
+    const kept = (writer: RunWriter, step: number) =>
+      appendFile(
+        join(writer.dir, "transcripts.jsonl"),
+        `${JSON.stringify({
+          step,
+          prompt: `Parity of ${step}?`,
+          reference: "odd",
+          answers: [
+            { text: `<think>bit by bit ${step} <script>window.hacked=2</script></think>odd`, reward: 1, tokens: 21 },
+            { text: "<b>even</b>", reward: 0.25, tokens: 3 },
+          ],
+        })}\n`,
+      );
+    const begin = (id: string, group: number, startedAt: string) =>
+      RunWriter.create(join(folder, "runs"), {
+        id,
+        recipeName: "zero-parity-16",
+        recipe: { stage: "zero", task: "parity-16", group },
+        startedAt,
+      });
+    async function write(writer: RunWriter, steps: number, late: number): Promise<void> {
+      const test = (step: number) => {
+        const right = 0.5 + (0.5 * step) / STEPS;
+        writer.write({ type: "score", step, problems: 200, right, length: 3 + step, longShare: step / STEPS });
+        writer.write({ type: "sample", step, prompt: question, text: `<think>after ${step}</think>2` });
+      };
+      test(0);
+      for (let step = 1; step <= steps; step++) {
+        for (const record of policyRecords(step, STEPS, { late })) writer.write(record);
+        if (step % 10 === 0) {
+          await kept(writer, step);
+          test(step);
+        }
+      }
+    }
+
+    beforeAll(async () => {
+      const done = await begin("zero-done", 16, "2026-11-22T10:00:00Z");
+      await write(done, STEPS, 0.3);
+      done.write({ type: "end", step: STEPS, reason: "done" });
+      await done.close();
+      live = await begin("zero-live", 8, "2026-11-23T10:00:00Z");
+      await write(live, 10, 0.6);
+    });
+    afterAll(() => live.close());
+
+    const tile = (page: Page, name: string) =>
+      page
+        .locator(".tiles > div", { has: page.getByText(name, { exact: true }) })
+        .locator("dd")
+        .first()
+        .innerText();
+    const chart = (page: Page, name: string) =>
+      page.locator(".chart", { has: page.getByRole("heading", { name, exact: true }) });
+
+    it("draws reward and its parts, tests, and what the answers were like, and no experts that were not logged", () =>
+      visit("/runs/zero-done", async (page) => {
+        await chart(page, "Reward").locator("canvas").waitFor();
+        expect(await page.locator(".chart h3").allInnerTexts()).toEqual([
+          "Reward",
+          "Right on tests",
+          "Length",
+          "Answers that think",
+          "Right, thinking or not",
+          "Groups that teach nothing",
+          "Entropy",
+          "Cut off",
+          "Drift",
+          "Expert flips",
+          "Seconds of a step",
+          "Loss",
+          "Learning rate",
+          "Gradient norm",
+          "Tokens per second",
+        ]);
+        expect(await chart(page, "Reward").getAttribute("aria-label")).toMatch(
+          /^Reward: reward now 0\.9\d+, answer now 0\.9\d+, format now 0\.9\d+$/,
+        );
+        expect(await chart(page, "Right on tests").getAttribute("aria-label")).toBe(
+          "Right on tests: right now 100 %, think now 100 %",
+        );
+        expect([await tile(page, "Right on tests"), await tile(page, "Dead groups"), await tile(page, "Took")]).toEqual(
+          ["100 %", "60 %", "40 s"],
+        );
+        expect(await page.getByRole("heading", { name: "Expert load by layer" }).count()).toBe(0);
+        expect(await nameless(page)).toEqual([]);
+        await shot(page, "reason");
+      }));
+
+    it("shows rollouts and test answers early against late, as text, their thoughts folded", () =>
+      visit("/runs/zero-done", async (page) => {
+        const early = page.getByRole("region", { name: "Rollouts, early" });
+        const late = page.getByRole("region", { name: "Rollouts, late" });
+        await late.getByText("Parity of 20? → odd").waitFor();
+        expect(await early.innerText()).toContain("Parity of 10?");
+        const answer = late.locator(".answer-text").first();
+        expect(await answer.innerText()).toMatch(/^.*thought, \d+ characters\s+odd\s+reward 1 · 21 tokens$/s);
+        await answer.locator("summary").click();
+        expect(await answer.innerText()).toContain("bit by bit 20 <script>window.hacked=2</script>");
+        expect(await late.locator(".answer-text").nth(1).innerText()).toMatch(/^<b>even<\/b>\s+reward 0\.25/);
+        await early.getByRole("combobox").selectOption("20");
+        await early.getByText("Parity of 20?").waitFor();
+        const tests = page.getByRole("region", { name: "Test answers, early" });
+        expect(await tests.innerText()).toContain(question);
+        await tests.locator("summary").click();
+        expect(await tests.innerText()).toContain("after 0");
+        expect(await page.locator(".early-late").locator("script, img, b").count()).toBe(0);
+        expect(await page.evaluate(() => (window as unknown as { hacked?: number }).hacked)).toBeUndefined();
+        await page.locator(".early-late").first().scrollIntoViewIfNeeded();
+        await shot(page, "reason-rollouts");
+      }));
+
+    it("follows a run: new steps, new rollouts, and what goes wrong with what to do", () =>
+      visit("/runs/zero-live", async (page) => {
+        await page.getByText("step 10 of 20").waitFor();
+        expect(await page.title()).toMatch(/^0\.\d+ · zero-parity-16/);
+        expect(await page.locator(".advice").count()).toBe(0);
+        for (let step = 11; step <= 20; step++)
+          for (const record of policyRecords(step, STEPS, { late: 0.6 })) live.write(record);
+        const message = "95 % of the groups teach nothing. Larger group, easier problems.";
+        live.write({ type: "event", step: 12, level: "warn", message: "an older one", topic: "dead" });
+        live.write({ type: "event", step: 20, level: "warn", message, topic: "dead" });
+        await kept(live, 20);
+        live.write({ type: "score", step: 20, problems: 200, right: 0.9, length: 20, longShare: 1 });
+        await page.locator(".advice").getByText(message).waitFor();
+        expect(await page.locator(".advice p").count()).toBe(1);
+        await page.getByRole("region", { name: "Rollouts, late" }).getByText("Parity of 20?").waitFor();
+        expect(await tile(page, "Right on tests")).toBe("90 %");
+      }));
+
+    it("lists them by reward and tests, and compares two", () =>
+      visit("/runs", async (page) => {
+        const row = page.locator(".run-table tbody tr", { hasText: "zero-done" });
+        await row.locator("svg.spark").waitFor();
+        expect(await row.locator("svg.spark").getAttribute("aria-label")).toMatch(/^Reward from 0\.5/);
+        expect(await row.locator("[data-name=reward]").innerText()).toMatch(/^0\.9\d+$/);
+        expect(await row.locator("[data-name=tests]").innerText()).toBe("100 %");
+        await row.getByRole("checkbox").check();
+        await page.locator(".run-table tbody tr", { hasText: "zero-live" }).getByRole("checkbox").check();
+        await page.getByRole("button", { name: "Compare 2" }).click();
+        await chart(page, "Reward: format").locator("canvas").waitFor();
+        const titles = await page.locator(".chart h3").allInnerTexts();
+        for (const title of ["Reward", "Tests: right", "Length: tokens", "Right, thinking or not: not", "Loss"])
+          expect(titles).toContain(title);
+        expect(await chart(page, "Tests: right").locator(".chart-values span").count()).toBe(2);
+        await expect
+          .poll(() => page.locator(".recipe tbody tr").allInnerTexts())
+          .toEqual([expect.stringMatching(/^group\s+\d+\s+\d+$/)]);
+        expect(await nameless(page)).toEqual([]);
+        await shot(page, "reason-compare");
+      }));
+
+    it("fits a phone", () =>
+      visit(
+        "/runs/zero-done",
+        async (page) => {
+          await page.getByRole("region", { name: "Rollouts, late" }).getByText("Parity of 20?").waitFor();
+          expect(await sideways(page)).toBe(0);
+          await page.locator(".early-late").first().scrollIntoViewIfNeeded();
+          await shot(page, "reason-phone");
+          await page.goto(`${server.url}/runs?compare=zero-done,zero-live`);
+          await page.locator(".chart canvas").first().waitFor();
+          expect(await sideways(page)).toBe(0);
+          await page.goto(`${server.url}/runs`);
+          await page.locator(".run-table").waitFor();
+          expect(await sideways(page)).toBe(0);
+        },
+        { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true },
       ));
   });
 });

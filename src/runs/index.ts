@@ -13,6 +13,7 @@ export type { PreparedRun, TrainOptions } from "./prepared.ts";
 export { type FollowOptions, type NumberedRecord, RunReader } from "./reader.ts";
 export { type RecipeSource, readRecipe, recipeNames } from "./recipes.ts";
 export { removeRepeats } from "./records.ts";
+export type { RolloutStep } from "./rolloutLog.ts";
 export type {
   CheckpointRecord,
   EndReason,
@@ -21,6 +22,7 @@ export type {
   EventRecord,
   LoadRecord,
   PolicyRecord,
+  RolloutRecord,
   RunInfo,
   RunRecord,
   RunStatus,

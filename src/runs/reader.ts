@@ -7,6 +7,7 @@ import { LineTail } from "./lineTail.ts";
 import { lockTimes, ownerOf } from "./lock.ts";
 import { livenessOf } from "./process.ts";
 import { checkRunId, parseRecord, removeRepeats } from "./records.ts";
+import { RolloutLog, type RolloutStep } from "./rolloutLog.ts";
 import { readRunInfo } from "./runInfo.ts";
 import type { EndReason, RunInfo, RunRecord, RunSummary, StepRecord } from "./schema.ts";
 import { type LogView, ThinLog } from "./thinLog.ts";
@@ -34,6 +35,8 @@ class RunDigest {
   private readonly tail: LineTail;
   private step: StepRecord | undefined;
   private evalLoss: number | null = null;
+  private reward: number | null = null;
+  private score: number | null = null;
   private end: EndReason | undefined;
   private skippedLines = 0;
   /** The owner's file as it was seen last, and when it was seen to change. */
@@ -52,6 +55,8 @@ class RunDigest {
       if (!record) return void this.skippedLines++;
       if (record.type === "step") this.step = record;
       if (record.type === "eval") this.evalLoss = record.loss;
+      if (record.type === "policy") this.reward = record.reward;
+      if (record.type === "score") this.score = record.right;
       if (record.type === "end") this.end = record.reason;
       if (record.type === "step") this.end = undefined;
     });
@@ -66,6 +71,8 @@ class RunDigest {
       steps: this.step?.steps ?? 0,
       loss: this.step?.loss ?? null,
       evalLoss: this.evalLoss,
+      reward: this.reward,
+      score: this.score,
       tokensPerSecond: this.step?.tokensPerSecond ?? null,
       etaSeconds: status === "running" ? (this.step?.etaSeconds ?? null) : null,
       skippedLines: this.skippedLines,
@@ -97,16 +104,34 @@ const unreadable = (id: string, { message }: Error): RunSummary => ({
   steps: 0,
   loss: null,
   evalLoss: null,
+  reward: null,
+  score: null,
   tokensPerSecond: null,
   etaSeconds: null,
   skippedLines: 0,
   problem: message,
 });
 
+/** What is kept of the logs that were asked for last; of a run that took another's name, anew. */
+class Views<T> {
+  readonly #kept = new Map<string, { startedAt: string; view: T }>();
+
+  constructor(readonly open: (dir: string) => T) {}
+
+  of(id: string, dir: string, startedAt: string): T {
+    const known = this.#kept.get(id);
+    const view = known?.startedAt === startedAt ? known.view : this.open(dir);
+    this.#kept.delete(id);
+    this.#kept.set(id, { startedAt, view });
+    for (const oldest of this.#kept.keys()) if (this.#kept.size > VIEWS) this.#kept.delete(oldest);
+    return view;
+  }
+}
+
 /** Reads the runs of a folder, also while they are being written. */
 export class RunReader {
   private readonly digests = new Map<string, RunDigest>();
-  private readonly views = new Map<string, { startedAt: string; thin: ThinLog }>();
+  private readonly views = new Views((dir) => ({ thin: new ThinLog(dir), rollouts: new RolloutLog(dir) }));
 
   constructor(readonly runsDir: string) {}
 
@@ -158,12 +183,14 @@ export class RunReader {
   /** A run as a page shows it: run.json, and of a long log evenly spread records; only what is new in the log is read. */
   async view(id: string): Promise<{ run: RunInfo } & LogView> {
     const run = await this.info(id);
-    const known = this.views.get(id);
-    const thin = known?.startedAt === run.startedAt ? known.thin : new ThinLog(this.dirOf(id));
-    this.views.delete(id);
-    this.views.set(id, { startedAt: run.startedAt, thin });
-    for (const oldest of this.views.keys()) if (this.views.size > VIEWS) this.views.delete(oldest);
+    const { thin } = this.views.of(id, this.dirOf(id), run.startedAt);
     return { run, ...(await thin.view()) };
+  }
+
+  /** Answers of a run of reinforcement at some of its steps, evenly spread from the first to the last; long ones are cut in their middle. */
+  async rollouts(id: string): Promise<RolloutStep[]> {
+    const run = await this.info(id);
+    return this.views.of(id, this.dirOf(id), run.startedAt).rollouts.view();
   }
 
   /** Every record after line `after`, then new ones as they are written, until `signal` (or the end, by choice). */

@@ -41,6 +41,8 @@ const eventRecord = z.object({
   step,
   level: z.enum(["info", "warn", "error"]),
   message: z.string(),
+  /** What a warning of the diagnosis is about: it is told again only when it had been over. */
+  topic: z.string().max(64).optional(),
 });
 /** One step of reinforcement: what the answers drawn were like. Shares are from 0 to 1. */
 const policyRecord = z.object({
@@ -66,6 +68,10 @@ const policyRecord = z.object({
   /** Largest and mean difference of log-probabilities between drawing and training. */
   driftMax: figure,
   driftMean: figure,
+  /** KL to the reference, nats a token; tokens whose ratio was clipped; choices of experts that differ between drawing and training. */
+  kl: figure,
+  clipShare: figure,
+  flips: figure,
   rolloutSeconds: figure,
   trainSeconds: figure,
 });
@@ -78,6 +84,17 @@ const scoreRecord = z.object({
   length: z.number(),
   longShare: z.number(),
 });
+/** A problem of a step of reinforcement with some of its answers: a line of transcripts.jsonl, whose answers are read early against late. */
+export const rolloutSchema = z.object({
+  step,
+  prompt: z.string(),
+  reference: z.string(),
+  answers: z
+    .array(z.object({ text: z.string(), reward: z.number(), tokens: figure, opened: z.boolean().optional() }))
+    .max(64),
+});
+export type RolloutRecord = z.infer<typeof rolloutSchema>;
+
 const endRecord = z.object({ type: z.literal("end"), step, reason: z.enum(["done", "stopped", "failed"]) });
 
 /** One line of log.jsonl. */
@@ -175,6 +192,9 @@ export interface RunSummary {
   steps: number;
   loss: number | null;
   evalLoss: number | null;
+  /** Of reinforcement: mean reward of the last step's answers, and the share of tests that were right last. */
+  reward: number | null;
+  score: number | null;
   tokensPerSecond: number | null;
   etaSeconds: number | null;
   /** Lines of the log that are no records: damaged, too long, or of a later version. */

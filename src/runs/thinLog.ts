@@ -12,7 +12,7 @@ const MOST_LOADS = 2 ** 19;
 const sizeOfLoad = ({ load }: LoadRecord): number => load.reduce((sum, layer) => sum + layer.length, 1);
 
 /** Records in the order of their steps, of which so many are kept: when they become too many every other one goes, and of those that follow as many. */
-class ThinList<T extends { step: number }> {
+export class ThinList<T extends { step: number }> {
   #kept: T[] = [];
   /** The newest, which is always told. */
   #last: T | undefined;

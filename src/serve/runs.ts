@@ -10,9 +10,9 @@ import type { RequestQueue } from "./queue.ts";
 import { eventStream, SSE_HEADERS } from "./sse.ts";
 
 /** What the routes need of a RunReader. */
-export type RunSource = Pick<RunReader, "list" | "info" | "view" | "follow">;
+export type RunSource = Pick<RunReader, "list" | "info" | "view" | "rollouts" | "follow">;
 
-/** `/api/runs`, `/api/runs/:id` (of a long log evenly spread records) and `/api/runs/:id/stream?after=<line number>`. */
+/** `/api/runs`, `/api/runs/:id` and `/api/runs/:id/rollouts` (of long logs what is evenly spread), and `/api/runs/:id/stream?after=<line number>`. */
 export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
   const app = new Hono();
   /** A run that does not exist is a 404, an id that climbs out of the folder is one of those; a damaged one says what is wrong. */
@@ -43,6 +43,10 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
   app.get("/:id", async (c) => {
     const id = c.req.param("id");
     return c.json(await known(id, runs.view(id)));
+  });
+  app.get("/:id/rollouts", async (c) => {
+    const id = c.req.param("id");
+    return c.json(await known(id, runs.rollouts(id)));
   });
   app.get("/:id/stream", async (c) => {
     const id = c.req.param("id");

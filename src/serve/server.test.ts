@@ -117,6 +117,8 @@ test("training runs: the list, one run, and its log as it grows", async () => {
   expect((await fetch(`${server.url}/api/runs/nothing`)).status).toBe(404);
   expect((await fetch(`${server.url}/api/runs/..%2f..%2fetc`)).status).toBe(404);
   expect((await fetch(`${server.url}/api/runs/nothing/stream`)).status).toBe(404);
+  expect(await (await fetch(`${server.url}/api/runs/${id}/rollouts`)).json()).toEqual([]);
+  expect((await fetch(`${server.url}/api/runs/..%2fetc/rollouts`)).status).toBe(404);
   expect(await (await fetch(`${server.url}/api/runs/${id}/stream?after=x`)).json()).toMatchObject({
     error: { param: "after" },
   });

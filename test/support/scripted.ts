@@ -186,3 +186,52 @@ export function stepRecords(
   }
   return records;
 }
+
+/** The records of a made-up step of reinforcement, in which thinking comes to pay. */
+export function policyRecords(step: number, steps: number, options: { late?: number } = {}): RunRecord[] {
+  const { late = 0.4 } = options;
+  const share = 1 / (1 + Math.exp(-12 * (step / steps - late)));
+  const [longRight, shortRight] = [0.98, 0.5];
+  const reward = share * longRight + (1 - share) * shortRight;
+  const length = 3 + 18 * share;
+  const [seconds, stepSeconds] = [step * 2, 2];
+  return [
+    {
+      type: "step",
+      step,
+      steps,
+      tokens: step * 4_000,
+      loss: -0.002 * share,
+      lr: 1e-4,
+      gradNorm: 0.1 + share,
+      tokensPerSecond: 4_000,
+      seconds,
+      etaSeconds: (steps - step) * 2,
+      usd: seconds * 2.7e-6,
+      joules: seconds * 65,
+      stepSeconds,
+    },
+    {
+      type: "policy",
+      step,
+      reward,
+      parts: { answer: reward, format: share },
+      length,
+      longShare: share,
+      longRight,
+      shortRight,
+      truncated: 0.02,
+      groups: 20,
+      dead: 0.1 + 0.5 * share,
+      solved: 0.5 * share,
+      hopeless: 0.01,
+      trained: 256,
+      entropy: 0.5 * (1 - share) + 0.01,
+      driftMax: 1e-5,
+      driftMean: 1e-7,
+      flips: 0,
+      rolloutSeconds: 1.2,
+      trainSeconds: 0.8,
+    },
+  ];
+}

@@ -1,7 +1,7 @@
 /** Up to six runs laid over each other, live. */
 import { useEffect, useMemo } from "preact/hooks";
 import { createStore, type Store, useStore } from "../store.ts";
-import { dollars, duration, figure, short } from "../ui/format.ts";
+import { dollars, duration, figure, percent, short } from "../ui/format.ts";
 import { dark } from "../ui/theme.ts";
 import { Chart, type Curve } from "./Chart.tsx";
 import { Controls, look } from "./Controls.tsx";
@@ -9,9 +9,10 @@ import { CURVES } from "./colors.ts";
 import { AXES, column, has, heldOut, overlay, QUANTITIES, xOf } from "./curves.ts";
 import { useFollowed } from "./follow.ts";
 import { followRun, type RunView } from "./live.ts";
-import { latest, type RunLog, type StepRecord, smooth } from "./log.ts";
+import { isReinforced, latest, type RunLog, type StepRecord, smooth } from "./log.ts";
 import { Recipe } from "./Recipe.tsx";
 import { Card } from "./RunPage.tsx";
+import { policyColumn, quantitiesOf, SCORE, scoreAxis } from "./reasoning.ts";
 
 /** Up to six runs laid over each other, live, with a table of their ends and of what their recipes differ in. */
 export function ComparePage({ ids }: { ids: string[] }) {
@@ -31,8 +32,12 @@ export function ComparePage({ ids }: { ids: string[] }) {
       ),
     [version],
   );
-  const laid = (values: (log: RunLog) => (number | null)[], dots = false) => {
-    const { x, columns } = overlay(views.map((v) => ({ x: xOf(v.log.steps, view.axis), values: values(v.log) })));
+  const laid = (
+    values: (log: RunLog) => (number | null)[],
+    dots = false,
+    axisOf = (log: RunLog) => xOf(log.steps, view.axis),
+  ) => {
+    const { x, columns } = overlay(views.map((v) => ({ x: axisOf(v.log), values: values(v.log) })));
     return {
       x,
       curves: columns.map(
@@ -48,9 +53,37 @@ export function ComparePage({ ids }: { ids: string[] }) {
   const of = (key: keyof StepRecord, noisy?: boolean) =>
     laid((log) => smooth(column(log.steps, key), noisy ? view.smoothing : 0));
   const key = views.every((v) => v.log.steps.length === 0 || has(v.log, "mainLoss")) ? "mainLoss" : "loss";
+  const logs = views.map((v) => v.log);
+  const reinforced = logs.some(isReinforced);
+  /** Every curve of what answers were like has a chart of its own, a line a run. */
+  const reasoning = () => [
+    ...quantitiesOf(logs).flatMap((quantity) =>
+      quantity.series.map((one, i) => ({
+        title: one.name === quantity.title.toLowerCase() ? quantity.title : `${quantity.title}: ${one.name}`,
+        help: quantity.help,
+        ...laid((log) => smooth(policyColumn(log, one), quantity.noisy ? view.smoothing : 0)),
+        format: quantity.format,
+        log: false,
+        wide: i === 0 && quantity.wide === true,
+      })),
+    ),
+    ...SCORE.series.map(({ name, of }) => ({
+      title: `Tests: ${name}`,
+      help: SCORE.help,
+      ...laid(
+        (log) => log.scores.map((score) => score[of] ?? null),
+        true,
+        (log) => scoreAxis(log, view.axis),
+      ),
+      format: percent,
+      log: false,
+      wide: name === "right",
+    })),
+  ];
   const charts = useMemo(
     () => [
-      { title: "Loss", ...of(key, true), format: figure, log: view.log, wide: true },
+      ...(reinforced ? reasoning() : []),
+      { title: "Loss", ...of(key, true), format: figure, log: view.log && !reinforced, wide: !reinforced },
       ...(views.some((v) => v.log.evals.length > 0)
         ? [{ title: "Held-out loss", ...laid(heldOut, true), format: figure, log: view.log, wide: true }]
         : []),
@@ -85,7 +118,15 @@ export function ComparePage({ ids }: { ids: string[] }) {
           <thead>
             <tr>
               <th>Run</th>
-              {["step", "loss", "held-out", "tokens/s", "time", "cost"].map((name) => (
+              {[
+                "step",
+                ...(reinforced ? ["reward", "tests", "length"] : []),
+                "loss",
+                "held-out",
+                "tokens/s",
+                "time",
+                "cost",
+              ].map((name) => (
                 <th key={name} class="number">
                   {name}
                 </th>
@@ -106,6 +147,13 @@ export function ComparePage({ ids }: { ids: string[] }) {
                   <small>{ids[i]}</small>
                 </td>
                 <td class="number">{(latest(v.log, "step") ?? 0).toLocaleString("en-US")}</td>
+                {reinforced && (
+                  <>
+                    <td class="number">{figure(v.log.policies.at(-1)?.reward)}</td>
+                    <td class="number">{percent(v.log.scores.at(-1)?.right ?? NaN)}</td>
+                    <td class="number">{figure(v.log.policies.at(-1)?.length)}</td>
+                  </>
+                )}
                 <td class="number">{figure(latest(v.log, key))}</td>
                 <td class="number">{figure(v.log.evals.at(-1)?.loss)}</td>
                 <td class="number">{short(latest(v.log, "tokensPerSecond") ?? NaN)}</td>

@@ -1,4 +1,4 @@
-/** A run's events and samples. */
+/** A run's events, what they advise, and its samples. */
 import { useState } from "preact/hooks";
 import type { RunLog } from "./log.ts";
 
@@ -35,6 +35,22 @@ export function Notes({ log }: { log: RunLog }) {
         );
       })}
     </ol>
+  );
+}
+
+/** What the diagnosis found, the newest of each topic: what it is and what to do. */
+export function Advice({ log }: { log: RunLog }) {
+  const newest = new Map<string, { step: number; message: string }>();
+  for (const note of log.notes) if (note.type === "event" && note.topic) newest.set(note.topic, note);
+  if (newest.size === 0) return null;
+  return (
+    <section class="advice" aria-label="What goes wrong">
+      {[...newest].map(([topic, { step, message }]) => (
+        <p key={topic} class="notice">
+          <b>Step {step.toLocaleString("en-US")}:</b> {message}
+        </p>
+      ))}
+    </section>
   );
 }
 

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { getJson } from "../net/api.ts";
 import { go } from "../router.ts";
-import { ago, duration, figure, short } from "../ui/format.ts";
+import { ago, duration, figure, percent, short } from "../ui/format.ts";
 import { useFollowed } from "./follow.ts";
 import { followList, type RunSummary, type Status } from "./live.ts";
 import { addRecords, emptyLog } from "./log.ts";
@@ -90,7 +90,7 @@ export function RunList() {
                 <th>Run</th>
                 <th>Status</th>
                 <th>Progress</th>
-                <th>Loss</th>
+                <th>Loss or reward</th>
                 <th class="number">now</th>
                 <th class="number">held-out</th>
                 <th class="number">tokens/s</th>
@@ -136,13 +136,13 @@ function Row({ run, picked, onPick }: { run: RunSummary; picked: boolean; onPick
         </small>
       </td>
       <td>
-        <LossShape run={run} />
+        <Shape run={run} />
       </td>
-      <td class="number" data-name="loss">
-        {figure(run.loss)}
+      <td class="number" data-name={run.reward === null ? "loss" : "reward"}>
+        {figure(run.reward ?? run.loss)}
       </td>
-      <td class="number" data-name="held-out">
-        {figure(run.evalLoss)}
+      <td class="number" data-name={run.score === null ? "held-out" : "tests"}>
+        {run.score === null ? figure(run.evalLoss) : percent(run.score)}
       </td>
       <td class="number" data-name="tokens/s">
         {run.tokensPerSecond == null ? "–" : short(run.tokensPerSecond)}
@@ -156,15 +156,16 @@ function Row({ run, picked, onPick }: { run: RunSummary; picked: boolean; onPick
 
 const shapes = new Map<string, { at: number; step: number; values: number[] }>();
 
-/** The run's loss so far. Fetched when the row comes into view and, while it runs, at most once a minute; then extended. */
-function LossShape({ run }: { run: RunSummary }) {
+/** The run's loss so far, or its reward. Fetched when the row comes into view and, while it runs, at most once a minute; then extended. */
+function Shape({ run }: { run: RunSummary }) {
   const [seen, setSeen] = useState(false);
   const [, redraw] = useState(0);
   useEffect(() => {
     if (!seen || run.step < 2) return;
     const known = shapes.get(run.id);
-    if (known && run.loss !== null && run.step > known.step) {
-      known.values.push(run.loss);
+    const now = run.reward ?? run.loss;
+    if (known && now !== null && run.step > known.step) {
+      known.values.push(now);
       known.step = run.step;
       redraw((n) => n + 1);
     }
@@ -173,11 +174,9 @@ function LossShape({ run }: { run: RunSummary }) {
     shapes.set(run.id, { at: Date.now(), step: run.step, values: known?.values ?? [] });
     getJson<{ log: unknown[] }>(`/api/runs/${encodeURIComponent(run.id)}`).then(
       ({ log }) => {
-        shapes.set(run.id, {
-          at: Date.now(),
-          step: run.step,
-          values: addRecords(emptyLog(), log).steps.map((s) => s.loss),
-        });
+        const { steps, policies } = addRecords(emptyLog(), log);
+        const values = policies.length > 0 ? policies.map((p) => p.reward) : steps.map((s) => s.loss);
+        shapes.set(run.id, { at: Date.now(), step: run.step, values });
         redraw((n) => n + 1);
       },
       () => shapes.delete(run.id),
@@ -194,7 +193,7 @@ function LossShape({ run }: { run: RunSummary }) {
   };
   return (
     <span ref={watch} class="loss-shape">
-      <Sparkline values={shapes.get(run.id)?.values ?? []} />
+      <Sparkline values={shapes.get(run.id)?.values ?? []} name={run.reward === null ? "Loss" : "Reward"} />
     </span>
   );
 }

@@ -1,10 +1,10 @@
-/** One run, live: facts, tiles, curves, experts, samples. */
+/** One run, live: facts, tiles, curves, experts, samples; of reinforcement, its answers early against late. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 import { parametersInWords } from "../../format.ts";
 import { useStore } from "../store.ts";
 import { flatten } from "../ui/flatten.ts";
-import { dollars, duration, energy, figure, percent, short } from "../ui/format.ts";
+import { figure, short } from "../ui/format.ts";
 import { dark } from "../ui/theme.ts";
 import { Chart } from "./Chart.tsx";
 import { Controls, look } from "./Controls.tsx";
@@ -13,19 +13,22 @@ import { AXES, has, lossCurves, QUANTITIES, quantityCurves, xOf } from "./curves
 import { useFollowed } from "./follow.ts";
 import { HeatMap } from "./HeatMap.tsx";
 import { followRun, type RunInfo, type Status } from "./live.ts";
-import { latest, type RunLog } from "./log.ts";
-import { Notes, Samples } from "./Notes.tsx";
+import { isReinforced, latest, type RunLog } from "./log.ts";
+import { Advice, Notes, Samples } from "./Notes.tsx";
+import { ReasonCharts } from "./ReasonCurves.tsx";
 import { Recipe } from "./Recipe.tsx";
+import { Rollouts, TestAnswers } from "./Rollouts.tsx";
 import { StatusPill } from "./RunList.tsx";
 import { useStatus } from "./status.ts";
+import { Tiles } from "./Tiles.tsx";
 
 /** One run, live. */
 export function RunPage({ id }: { id: string }) {
   const { info, log, leftOut, link, message } = useFollowed(() => followRun(id));
   const status = useStatus(id, log);
   useEffect(() => {
-    const loss = latest(log, "loss");
-    document.title = `${loss === undefined ? "" : `${figure(loss)} · `}${info?.recipeName ?? id} – Sumbi`;
+    const now = log.policies.at(-1)?.reward ?? latest(log, "loss");
+    document.title = `${now === undefined ? "" : `${figure(now)} · `}${info?.recipeName ?? id} – Sumbi`;
   }, [info, log.version]);
   if (!info) {
     return (
@@ -55,6 +58,7 @@ export function RunPage({ id }: { id: string }) {
       </main>
     );
   }
+  const reinforced = isReinforced(log);
   return (
     <main class="page">
       <Head info={info} log={log} status={status} link={link} />
@@ -68,9 +72,23 @@ export function RunPage({ id }: { id: string }) {
           The log is long: {leftOut.toLocaleString("en-US")} of its records are left out here, evenly.
         </p>
       )}
-      <Tiles log={log} status={status} />
+      <Tiles log={log} running={status === "running"} />
+      <Advice log={log} />
       <Curves log={log} />
-      {(log.loads.length > 0 || log.steps.length > 0) && (
+      {reinforced && (
+        <>
+          <Card
+            title="Rollouts, early against late"
+            help="Some of the answers that were drawn to learn from, with their rewards"
+          >
+            <Rollouts id={id} log={log} />
+          </Card>
+          <Card title="The same test questions, early against late" help="Answered greedily">
+            <TestAnswers log={log} />
+          </Card>
+        </>
+      )}
+      {(log.loads.length > 0 || (log.steps.length > 0 && !reinforced)) && (
         <Card
           title="Expert load by layer"
           help="How many tokens each expert got against its layer's mean, as a moving average"
@@ -87,9 +105,11 @@ export function RunPage({ id }: { id: string }) {
         <Card title="Events">
           <Notes log={log} />
         </Card>
-        <Card title="Samples" help="What the model writes after a prompt, as it learns">
-          <Samples log={log} />
-        </Card>
+        {!reinforced && (
+          <Card title="Samples" help="What the model writes after a prompt, as it learns">
+            <Samples log={log} />
+          </Card>
+        )}
       </div>
       <div class="two">
         <Card title="Recipe" help="Every number of this run, defaults included">
@@ -185,71 +205,6 @@ function Head({ info, log, status, link }: { info: RunInfo; log: RunLog; status:
   );
 }
 
-function Tiles({ log, status }: { log: RunLog; status: Status | null }) {
-  const evalLoss = log.evals.at(-1)?.loss;
-  const best = log.evals.length > 0 ? Math.min(...log.evals.map((e) => e.loss)) : undefined;
-  const busiest = log.loads.at(-1)?.busiest;
-  const running = status === "running";
-  const seconds = latest(log, "seconds");
-  const tiles: { name: string; value: string; note?: string; help?: string; bad?: boolean }[] = [
-    {
-      name: "Loss",
-      value: figure(latest(log, "mainLoss") ?? latest(log, "loss")),
-      note: has(log, "mtpLoss") ? `${figure(latest(log, "loss"))} with MTP` : "nats per token",
-      help: "Cross entropy of the next token, in nats",
-    },
-    {
-      name: "Held-out loss",
-      value: figure(evalLoss),
-      note: best === undefined ? "not measured yet" : `best ${figure(best)}`,
-    },
-    running
-      ? {
-          name: "Left",
-          value: duration(latest(log, "etaSeconds") ?? NaN),
-          note: seconds === undefined ? undefined : `${duration(seconds)} so far`,
-        }
-      : { name: "Took", value: duration(seconds ?? NaN) },
-    {
-      name: "Tokens per second",
-      value: short(latest(log, "tokensPerSecond") ?? NaN),
-      note: `${short(latest(log, "tokens") ?? NaN)} tokens seen`,
-    },
-    {
-      name: "Share of GEMM peak",
-      value: percent(latest(log, "gemmShare") ?? NaN),
-      note: latest(log, "flopsPerSecond") === undefined ? undefined : `${short(latest(log, "flopsPerSecond")!)}FLOP/s`,
-      help: "Useful arithmetic against what this machine's matrix product reached when measured",
-    },
-    {
-      name: "Cost so far",
-      value: dollars(latest(log, "usd") ?? NaN),
-      help: "At the recipe's price per hour and per kWh",
-    },
-    { name: "Energy so far", value: energy(latest(log, "joules") ?? NaN), help: "At the recipe's watts" },
-  ];
-  if (busiest !== undefined) {
-    tiles.push({
-      name: "Busiest expert",
-      value: `${busiest.toFixed(2)}×`,
-      note: "of its layer's mean",
-      bad: busiest > 1.5,
-      help: "Balanced runs stay under 1.5×",
-    });
-  }
-  return (
-    <dl class="tiles">
-      {tiles.map((tile) => (
-        <div key={tile.name} class={tile.bad ? "bad" : ""} title={tile.help}>
-          <dt>{tile.name}</dt>
-          <dd>{tile.value}</dd>
-          {tile.note && <dd class="note">{tile.note}</dd>}
-        </div>
-      ))}
-    </dl>
-  );
-}
-
 function Curves({ log }: { log: RunLog }) {
   const view = useStore(look);
   const colors = useStore(dark) ? CURVES.dark : CURVES.light;
@@ -262,20 +217,26 @@ function Curves({ log }: { log: RunLog }) {
     [log.version, view.smoothing, colors, shown.length],
   );
   if (log.steps.length === 0) return <p class="faint">The first step is not finished yet.</p>;
+  const reinforced = isReinforced(log);
   return (
     <section aria-label="Curves">
       <Controls />
       <div class="charts">
+        {reinforced && <ReasonCharts log={log} />}
         <Chart
           title="Loss"
-          help="Cross entropy in nats per token"
+          help={
+            reinforced
+              ? "What the step's gradient is of: near 0, and no measure of learning"
+              : "Cross entropy in nats per token"
+          }
           x={x}
           xName={axis.name}
           formatX={axis.format}
           curves={loss}
-          log={view.log}
-          height={280}
-          wide
+          log={view.log && !reinforced}
+          height={reinforced ? 170 : 280}
+          wide={!reinforced}
         />
         {shown.map((quantity, i) => (
           <Chart

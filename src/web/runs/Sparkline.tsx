@@ -13,10 +13,13 @@ export function thin(values: readonly number[], points: number): number[] {
 
 export function Sparkline({
   values,
+  name,
   width = 120,
   height = 30,
 }: {
   values: readonly number[];
+  /** Of what. */
+  name: string;
   width?: number;
   height?: number;
 }) {
@@ -39,7 +42,7 @@ export function Sparkline({
       height={height}
       viewBox={`0 0 ${width} ${height}`}
       role="img"
-      aria-label={`Loss from ${seen[0]!.toFixed(2)} to ${seen.at(-1)!.toFixed(2)}`}
+      aria-label={`${name} from ${seen[0]!.toFixed(2)} to ${seen.at(-1)!.toFixed(2)}`}
     >
       <polyline
         points={points.join(" ")}

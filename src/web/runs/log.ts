@@ -45,6 +45,9 @@ export const emptyLog = (): RunLog => ({
   version: 0,
 });
 
+/** Whether answers were drawn and rewarded, rather than texts read. */
+export const isReinforced = (log: RunLog): boolean => log.policies.length > 0 || log.scores.length > 0;
+
 /** Whether a value has the outline of a log record; records of kinds from the future are passed over, not errors. */
 export function isRecord(value: unknown): value is LogRecord {
   const record = value as { type?: unknown; step?: unknown; loss?: unknown; load?: unknown } | null;
