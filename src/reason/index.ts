@@ -1,6 +1,14 @@
 /** Teaching a model to reason: tasks, rewards by rule, the arithmetic of GRPO, statistics of samples. */
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
 export { type Checked, checkWorking, type SelfCorrection, selfCorrection } from "./countdown/working.ts";
+export {
+  Endpoint,
+  EndpointError,
+  type EndpointOptions,
+  type EndpointReply,
+  type EndpointRequest,
+  isUrl,
+} from "./endpoint.ts";
 export { type EvaluateOptions, evaluateTask, openRollouts, type TaskEvaluation, type Transcript } from "./evaluate.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
 export { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
