@@ -17,6 +17,8 @@ export interface Sampling {
   frequencyPenalty: number;
   /** Subtracted from a token's logit when it was generated already. */
   presencePenalty: number;
+  /** The logits of tokens in the prompt, and of those generated, are divided by it where positive, multiplied where not (arXiv:1909.05858); 1 changes nothing. */
+  repetitionPenalty: number;
   /** Added to the logits of these token ids. */
   logitBias: ReadonlyMap<number, number>;
   /** Same seed, same model, same prompt: same tokens. Any safe integer. */
@@ -30,8 +32,19 @@ export const SAMPLING_DEFAULTS: Omit<Sampling, "seed"> = {
   minP: 0,
   frequencyPenalty: 0,
   presencePenalty: 0,
+  repetitionPenalty: 1,
   logitBias: new Map(),
 };
+
+/** Says which tokens may come next: a grammar, an end that must not come yet, a thought that has to end. One for each sequence. */
+export interface Guide {
+  /** Where what may come next is still being worked out: resolves when that is over, soon (all wait for it), and never rejects. */
+  ready(): Promise<void> | undefined;
+  /** Bit id % 32 of word id >> 5 is 1 where a token may come; undefined: any may. Called when ready; valid until `accept`. What it throws ends the sequence. */
+  allowed(): Uint32Array | undefined;
+  /** This token was drawn. */
+  accept(id: number): void;
+}
 
 /** A token and its natural-log probability under the model itself: before temperature, cuts, penalties and bias. */
 export interface ScoredId {
@@ -67,6 +80,8 @@ export interface GenerateRequest {
   sampling: Sampling;
   /** Ids that end the text. The drawn one is still yielded, with `finish: "stop"`. */
   stopIds: readonly number[];
+  /** Narrows what may be drawn, token by token. Of the log probabilities it changes nothing: they are the model's own. */
+  guide?: Guide;
   /** How many likeliest alternatives to report per token; absent: no log probabilities at all. */
   logprobs?: number;
   /** Also scores the prompt, in the same passes, and hands the scores over before the first token. */

@@ -65,6 +65,38 @@ test("scores are the log probabilities of each token after those before it", asy
   );
 });
 
+test("a guide says what may come, late or not; one that fails ends its own sequence alone", async () => {
+  const engine = new ModelEngine(fakeModel(hashLogits));
+  const only = (ids: number[], late: boolean) => {
+    let at = 0;
+    return {
+      ready: () => (late ? new Promise<void>((resolve) => setTimeout(resolve, 1)) : undefined),
+      allowed: () => {
+        const bits = new Uint32Array(VOCAB / 32 + 1);
+        bits[ids[at]! >> 5]! |= 1 << (ids[at]! % 32);
+        return bits;
+      },
+      accept: (id: number) => void (at += id === ids[at] ? 1 : NaN),
+    };
+  };
+  const broken = {
+    ready: () => undefined,
+    allowed: () => {
+      throw new Error("no grammar");
+    },
+    accept: () => undefined,
+  };
+  const answers = await Promise.allSettled([
+    all(engine.generate(request([1, 2], { guide: only([5, 4, 3], true), maxTokens: 3 }))),
+    all(engine.generate(request([1, 2], { guide: only([200, 33, 7], false), maxTokens: 3 }))),
+    all(engine.generate(request([1, 2], { maxTokens: 3 }))),
+    all(engine.generate(request([1, 2], { guide: broken, maxTokens: 3 }))),
+  ]);
+  const ids = answers.map((one) => (one.status === "fulfilled" ? one.value.map((t) => t.id) : String(one.reason)));
+  expect(ids).toEqual([[5, 4, 3], [200, 33, 7], greedy([1, 2], 3), "Error: no grammar"]);
+  expect(engine.blocks.held).toBe(0);
+});
+
 test("an end token ends the text and is told", async () => {
   const engine = new ModelEngine(fakeModel((tokens) => (tokens.length < 5 ? 65 : EOS)));
   const tokens = await all(engine.generate(request([1, 2], { stopIds: [EOS] })));

@@ -413,6 +413,8 @@ export class ModelEngine implements Engine {
     let failure: { error: unknown } | undefined;
     try {
       const scores = await this.#model.run({ kind, lines });
+      // worked out beside the pass, so that it is there by now as a rule
+      await Promise.all(going.flatMap((one) => [one, ...one.followers].map(({ request }) => request.guide?.ready())));
       use(scores);
     } catch (error) {
       failure = { error };
@@ -444,7 +446,7 @@ export class ModelEngine implements Engine {
   #draw(one: Sequence, scores: Scores, row: number): void {
     if (one.ended) return;
     try {
-      one.sampler.next(scores, row, this.limits.vocabSize);
+      one.sampler.next(scores, row, this.limits.vocabSize, one.request.guide?.allowed());
       if (one.take(scores, row)) this.#end(one);
     } catch (error) {
       this.#end(one, error);

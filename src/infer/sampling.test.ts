@@ -66,6 +66,48 @@ test("penalties lower what was drawn, bias moves what it names", () => {
   expect(draws([2, 1.5, 0], 50, { logitBias: new Map([[0, -100]]) })).not.toContain(0);
 });
 
+test("repeating is penalized in the prompt and the answer, by the sign of the logit", () => {
+  const scores = scoresOf(Float32Array.from([2, 1.5, -1, -1.1]), 4, [1]);
+  const sampler = new Sampler(sampling({ temperature: 0, repetitionPenalty: 1.5 }), [0]);
+  // 2 / 1.5 = 1.33 < 1.5; then 1.5 / 1.5 = 1; a negative logit sinks: -1 · 1.5 < -1.1
+  expect([1, 2, 3].map(() => sampler.next(scores, 0, 4))).toEqual([1, 0, 0]);
+  const other = new Sampler(sampling({ temperature: 0, repetitionPenalty: 1.5 }), [0, 1, 2]);
+  expect(other.next(scoresOf(Float32Array.from([-9, -9, -1, -1.1]), 4, [1]), 0, 4)).toBe(3);
+});
+
+test("only what is allowed is drawn, by any sampling, in its own proportions", () => {
+  const bits = (...ids: number[]): Uint32Array => {
+    const out = new Uint32Array(2);
+    for (const id of ids) out[id >> 5]! |= 1 << (id % 32);
+    return out;
+  };
+  const options = fc.record({
+    temperature: fc.constantFrom(0, 0.7, 1, 2),
+    topP: fc.constantFrom(1, 0.5, 0.01),
+    topK: fc.constantFrom(0, 1, 5),
+    minP: fc.constantFrom(0, 0.5),
+    seed: fc.nat(),
+  });
+  const some = fc.uniqueArray(fc.integer({ min: 0, max: 39 }), { minLength: 1 });
+  fc.assert(
+    fc.property(
+      some,
+      options,
+      fc.array(fc.double({ min: -20, max: 20, noNaN: true }), { minLength: 40, maxLength: 40 }),
+      (ids, how, logits) => {
+        const sampler = new Sampler(sampling(how));
+        const scores = scoresOf(Float32Array.from(logits), 40, [how.temperature]);
+        for (let i = 0; i < 5; i++) expect(ids).toContain(sampler.next(scores, 0, 40, bits(...ids)));
+      },
+    ),
+  );
+  const sampler = new Sampler(sampling({}));
+  const scores = scoresOf(Float32Array.from(LOGITS), 4, [1]);
+  const drawn = Array.from({ length: 20_000 }, () => sampler.next(scores, 0, 4, bits(1, 3)));
+  expect(Math.abs(drawn.filter((id) => id === 1).length / 20_000 - 0.25 / 0.35)).toBeLessThan(0.015);
+  expect(() => sampler.next(scores, 0, 4, bits(33))).toThrow(/finite/);
+});
+
 test("log probabilities are those of the model, best first", () => {
   const logits = Float32Array.from(LOGITS);
   expect(logSumExp(logits)).toBeCloseTo(0, 6);

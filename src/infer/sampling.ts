@@ -86,54 +86,62 @@ export class Sampler {
   readonly #sampling: Sampling;
   readonly #random: Random;
   readonly #counts = new Map<number, number>();
+  /** Tokens of the prompt and of the answer, where repeating is penalized. */
+  readonly #met: Set<number> | undefined;
   readonly #penalizes: boolean;
   /** Whether logits are changed or tokens cut before the draw; otherwise the graph's own sums are walked. */
   readonly #plain: boolean;
 
-  constructor(sampling: Sampling) {
+  constructor(sampling: Sampling, prompt: readonly number[] = []) {
     this.#sampling = sampling;
     this.#random = random(sampling.seed);
-    const { frequencyPenalty, presencePenalty, logitBias, topP, topK, minP } = sampling;
+    const { frequencyPenalty, presencePenalty, repetitionPenalty, logitBias, topP, topK, minP } = sampling;
+    if (repetitionPenalty !== 1) this.#met = new Set(prompt);
     this.#penalizes = frequencyPenalty !== 0 || presencePenalty !== 0;
-    this.#plain = !this.#penalizes && logitBias.size === 0 && topP >= 1 && topK === 0 && minP === 0;
+    this.#plain = !this.#penalizes && !this.#met && logitBias.size === 0 && topP >= 1 && topK === 0 && minP === 0;
   }
 
-  /** Draws from row `l` of scores, made with this sampling's temperature. Throws RuntimeError for logits that are not finite. */
-  next(scores: Scores, l: number, vocabSize: number): number {
+  /**
+   * Draws from row `l` of scores, made with this sampling's temperature; of the `allowed` tokens (bits, as a Guide gives them) where such are given.
+   * Throws RuntimeError for logits that are not finite, and where none is allowed.
+   */
+  next(scores: Scores, l: number, vocabSize: number, allowed?: Uint32Array): number {
     const logits = scores.logits.subarray(l * vocabSize, (l + 1) * vocabSize);
     const runs = Math.ceil(vocabSize / RUN);
     let total = 0;
     for (let g = l * runs; g < (l + 1) * runs; g++) total += scores.sums[g]!;
     if (!(total >= 1 && total < Infinity)) argmax(logits); // says what is wrong
     const { temperature } = this.#sampling;
-    if (this.#plain && temperature > 0) {
+    if (this.#plain && temperature > 0 && !allowed) {
       const id = walk(scores, l, vocabSize, this.#random() * total);
       this.drawnLogprob = bounded(Math.log(scores.weights[l * runs * RUN + id]! / total));
       this.id = id;
     } else if (temperature === 0) {
       this.drawnLogprob = 0;
-      this.id = argmax(this.#adjusted(logits));
-    } else this.#drawCut(logits);
+      this.id = argmax(this.#adjusted(logits, allowed));
+    } else this.#drawCut(this.#adjusted(logits, allowed));
     if (this.#penalizes) this.#counts.set(this.id, (this.#counts.get(this.id) ?? 0) + 1);
+    this.#met?.add(this.id);
     this.logprob = bounded(logits[this.id]! - scores.logSums[l]!);
     return this.id;
   }
 
-  /** Logits with bias and penalties; the same array where there are none. */
-  #adjusted(logits: Float32Array): Float32Array {
-    const { frequencyPenalty, presencePenalty, logitBias } = this.#sampling;
-    if (logitBias.size === 0 && this.#counts.size === 0) return logits;
+  /** Logits with bias and penalties, and -Infinity where nothing is allowed; the same array where there are none of these. */
+  #adjusted(logits: Float32Array, allowed: Uint32Array | undefined): Float32Array {
+    const { frequencyPenalty, presencePenalty, repetitionPenalty, logitBias } = this.#sampling;
+    if (logitBias.size === 0 && this.#counts.size === 0 && !this.#met && !allowed) return logits;
     const out = scratch(logits.length).logits.subarray(0, logits.length);
     out.set(logits);
+    for (const id of this.#met ?? []) out[id]! *= out[id]! > 0 ? 1 / repetitionPenalty : repetitionPenalty;
     for (const [id, bias] of logitBias) out[id]! += bias;
     for (const [id, n] of this.#counts) out[id]! -= n * frequencyPenalty + presencePenalty;
+    if (allowed) forbid(out, allowed);
     return out;
   }
 
   /** Temperature, then top-k, top-p and min-p, each on what the one before left, then one draw. */
-  #drawCut(given: Float32Array): void {
+  #drawCut(logits: Float32Array): void {
     const { temperature, topP, topK, minP } = this.#sampling;
-    const logits = this.#adjusted(given);
     const { weights, ids } = scratch(logits.length);
     const max = logits[argmax(logits)]!;
     let total = 0;
@@ -142,7 +150,7 @@ export class Sampler {
     // less likely ones together have less than what top-p leaves out
     const floor = !ordered ? minP : topK === 0 ? ((1 - topP) * total * 0.999) / logits.length : 0;
     let n = 0;
-    for (let i = 0; i < logits.length; i++) if (weights[i]! >= floor) ids[n++] = i;
+    for (let i = 0; i < logits.length; i++) if (weights[i]! >= floor && weights[i]! > 0) ids[n++] = i;
     if (ordered) {
       const most = topK > 0 ? Math.min(topK, n) : n;
       const enough = topK > 0 ? Infinity : topP * total;
@@ -172,6 +180,17 @@ export class Sampler {
     }
     this.id = id;
     this.drawnLogprob = bounded(Math.log(weights[id]! / kept));
+  }
+}
+
+/** Takes out all that is not allowed; tokens beyond the bits are not. */
+function forbid(logits: Float32Array, allowed: Uint32Array): void {
+  for (let word = 0; word * 32 < logits.length; word++) {
+    const bits = allowed[word] ?? 0;
+    const from = word * 32;
+    if (bits === 0) logits.fill(-Infinity, from, from + 32);
+    else if (bits !== 0xffffffff)
+      for (let i = 0; i < 32 && from + i < logits.length; i++) if ((bits >>> i) % 2 === 0) logits[from + i] = -Infinity;
   }
 }
 

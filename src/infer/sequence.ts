@@ -47,12 +47,12 @@ export class Sequence implements Running, Waiting {
   constructor(
     readonly born: number,
     readonly client: string,
-    readonly request: Pick<GenerateRequest, "prompt" | "maxTokens" | "sampling" | "stopIds">,
+    readonly request: Pick<GenerateRequest, "prompt" | "maxTokens" | "sampling" | "stopIds" | "guide">,
     readonly sink: Sink,
     readonly scoring?: Scoring,
   ) {
     this.ids = [...request.prompt];
-    this.sampler = new Sampler(request.sampling);
+    this.sampler = new Sampler(request.sampling, request.prompt);
     this.stops = new Set(request.stopIds);
   }
 
@@ -80,6 +80,7 @@ export class Sequence implements Running, Waiting {
   take(scores: Scores, row: number): boolean {
     const { id } = this.sampler;
     this.ids.push(id);
+    this.request.guide?.accept(id);
     const drawn = this.ids.length - this.promptLength;
     const finish = this.stops.has(id) ? "stop" : drawn === this.request.maxTokens ? "length" : undefined;
     this.sink.token(this, scores, row, finish);

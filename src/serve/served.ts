@@ -142,6 +142,7 @@ export function samplingsOf(request: CommonRequest, served: ServedModel): (index
     minP: request.min_p ?? open.minP,
     frequencyPenalty: request.frequency_penalty ?? open.frequencyPenalty,
     presencePenalty: request.presence_penalty ?? open.presencePenalty,
+    repetitionPenalty: request.repetition_penalty ?? open.repetitionPenalty,
     logitBias: bias,
     seed: request.seed == null ? Math.floor(Math.random() * 2 ** 48) : request.seed + index * 2 ** 32,
   });
