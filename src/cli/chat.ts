@@ -235,7 +235,7 @@ class Conversation {
         listener.forgot(plan.dropped);
       }
       promptTokens = plan.prompt.length;
-      for await (const piece of plan.answer(0, signal)) {
+      for await (const piece of plan.answer(0, signal).pieces) {
         result.answer += piece.content;
         result.reasoning += piece.reasoning;
         result.tokens += piece.tokens.length;

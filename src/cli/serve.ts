@@ -10,6 +10,7 @@ import { RunReader } from "../runs/index.ts";
 import {
   createApp,
   hasPages,
+  headerOf,
   isLoopback,
   type LoadOptions,
   listen,
@@ -37,6 +38,7 @@ export interface ServeOptions extends WeightsFlags {
   clientRequests?: number;
   /** Seconds that a request may wait for its turn; default 60. */
   maxWait?: number;
+  strict?: boolean;
   openMessage?: boolean;
 }
 
@@ -72,6 +74,7 @@ export function register(program: Command): void {
     .option("--max-wait <seconds>", "how long a request may wait for its turn (default: 60)", (text) =>
       quantity(text, "--max-wait"),
     )
+    .option("--strict", "refuse requests with parameters that mean nothing here, instead of naming them in a header")
     .option("--open-message", "tell how to open the chat page")
     .option("--json", "print the address as one JSON object")
     .action(async (model: string, options: ServeOptions) => {
@@ -106,6 +109,8 @@ export async function startServing(
   const app = createApp({
     model: served,
     keys,
+    strict: options.strict,
+    onIgnored: onceEach((text) => warn(`${pc.yellow(text)}\n`)),
     queue: {
       clientRequests: options.clientRequests,
       ...(options.maxWait === undefined ? {} : { waitMs: options.maxWait * 1000 }),
@@ -161,6 +166,19 @@ export async function startServing(
     },
   };
 }
+
+/** Says of fields that mean nothing here what they are, of each once. */
+function onceEach(say: (text: string) => void): (names: readonly string[], where: string) => void {
+  const said = new Set<string>();
+  return (names, where) => {
+    const fresh = names.filter((name) => !said.has(name));
+    if (fresh.length === 0 || said.size >= MOST_SAID) return;
+    for (const name of fresh) said.add(name);
+    say(`${where}: passed over what is no parameter here: ${headerOf(fresh)} (said once each; --strict refuses it)`);
+  };
+}
+
+const MOST_SAID = 256;
 
 /** What must be said of a server that strangers can reach. */
 export function warningOf(host: string, keys: readonly string[]): string | undefined {

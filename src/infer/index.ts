@@ -7,6 +7,7 @@ export {
   EngineClosedError,
   type GeneratedToken,
   type GenerateRequest,
+  type Guide,
   type LanguageModel,
   type Line,
   type Pass,

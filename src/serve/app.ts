@@ -6,6 +6,7 @@ import { chat, chatChunks, planChat } from "./chat.ts";
 import { clientOf, incomingOf } from "./client.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
 import { errorBody } from "./errors.ts";
+import { headerOf, refuseIgnored } from "./fields.ts";
 import { type GuardOptions, guard } from "./guard.ts";
 import { ApiKeys, requireKey } from "./keys.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
@@ -29,6 +30,10 @@ export interface AppOptions extends GuardOptions {
   bodyBytes?: number;
   /** Reads bodies; default: where it is called. `RequestReader` reads large ones in a thread. */
   parse?: ParseRequest;
+  /** Refuses requests with fields that mean nothing here; else they are named in `x-sumbi-ignored`. */
+  strict?: boolean;
+  /** Told of such fields, by their names. */
+  onIgnored?: (names: readonly string[], where: string) => void;
   /** Told of faults of ours, with the request they happened in. */
   onError?: (error: unknown, where: string) => void;
 }
@@ -135,6 +140,11 @@ function modelRoutes(
       const request = await withBody(c.req.raw, { maxBytes, memory, client, incoming: incomingOf(c) }, (bytes) =>
         parse(kind, bytes, bounds),
       );
+      if (options.strict) refuseIgnored(request.ignored);
+      if (request.ignored.length > 0) {
+        c.header("x-sumbi-ignored", headerOf(request.ignored));
+        options.onIgnored?.(request.ignored, c.req.path);
+      }
       const work = await plan(request, servedTo(client, model), left.signal);
       await stay.turn(left.signal);
       if (!work.stream) return c.json(await work.whole(left.signal));

@@ -191,8 +191,15 @@ describe("what may fit is let through to be cut into tokens", () => {
     expect(work).not.toThrow();
   });
 
-  test("what is unknown is not carried along", () => {
-    expect(parseChat({ messages: [{ ...messages[0], more: 1 }], metadata: [1], user: "me" })).toEqual({ messages });
+  test("what is unknown is not carried along, but named", () => {
+    const { ignored, ...rest } = parseChat({
+      messages: [{ ...messages[0], more: 1, name: "Ann" }],
+      metadata: [1],
+      user: "me",
+      wild: {},
+    });
+    expect(rest).toEqual({ messages });
+    expect(ignored).toEqual(["wild", "messages[].more"]);
   });
 });
 

@@ -1,26 +1,31 @@
 /** POST /v1/chat/completions: a request planned, answered whole or in pieces. */
 import { ApiError, SumbiError } from "../errors.ts";
-import type { ChatMessage } from "../tokenizer/index.ts";
+import type { ChatMessage, ChatTemplateOptions, Prefill } from "../tokenizer/index.ts";
 import { checkLeast } from "./bounds.ts";
 import type { Encoder } from "./encoder.ts";
+import { allOf, type ThoughtEnd, ThoughtGuide } from "./guides.ts";
 import { answerRoom, keepNewest } from "./history.ts";
 import { interleave } from "./interleave.ts";
 import type { ChatRequest } from "./schema.ts";
-import { checkChoices, contentText, leastOf, thinkingOf } from "./schema.ts";
+import { checkChoices, contentText, continues, leastOf } from "./schema.ts";
 import {
   AnswerSize,
   boundsOf,
   CachedTokens,
   checkModel,
   encoderOf,
+  leastGuides,
   maxTokensFor,
   newId,
   nowSeconds,
   type ServedModel,
   samplingsOf,
+  stopIdsOf,
   stopsOf,
   usageOf,
 } from "./served.ts";
+import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+import { type Thinking, thinkingOf } from "./thinking.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
 import { type Piece, type WrittenToken, writeText } from "./write.ts";
 
@@ -33,7 +38,9 @@ export interface ChatPlan {
   n: number;
   /** Messages, the oldest, that were left out for want of room (only where the request allows it). */
   dropped: number;
-  answer(index: number, signal: AbortSignal): AsyncGenerator<Piece, void>;
+  /** Thoughts are not sent. */
+  hidden: boolean;
+  answer(index: number, signal: AbortSignal): { pieces: AsyncGenerator<Piece, void>; thought?: ThoughtGuide };
   logprobs(tokens: WrittenToken[]): unknown;
 }
 
@@ -46,30 +53,42 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const asked = request.max_completion_tokens ?? request.max_tokens;
   const bounds = boundsOf(served);
   const { contextTokens } = bounds;
+  const room = Math.min(asked ?? contextTokens, contextTokens);
+  const thinking = thinkingOf(request, { reasons: served.info.reasons, template: tokenizer.chatTemplate }, room);
+  const { asked: conversation, prefill } = partsOf(request);
+  const options = templateOptions(thinking, prefill, contextTokens);
   const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> =>
-    encodeMessages(messages, request, served, signal);
+    encodeMessages(messages, options, served, signal);
   const fits = async (messages: readonly Message[]): Promise<boolean> =>
     leastOf(messages, bounds) <= contextTokens &&
     (await encode(messages)).count + (asked ?? answerRoom(contextTokens)) <= contextTokens;
   const { messages, dropped } =
-    request.truncation === "auto"
-      ? await keepNewest(request.messages, fits)
-      : { messages: request.messages, dropped: 0 };
+    request.truncation === "auto" ? await keepNewest(conversation, fits) : { messages: conversation, dropped: 0 };
   checkLeast(leastOf(messages, bounds), bounds, "messages");
   const { ids: prompt, count, opensThought: inThought } = await encode(messages);
   const maxTokens = maxTokensFor(count, asked, served, "messages");
   const sampling = samplingsOf(request, served);
   const top = request.logprobs ? (request.top_logprobs ?? 0) : undefined;
   const stop = stopsOf(request);
+  const stopIds = stopIdsOf(request, served);
+  const { vocabSize } = served.engine.limits;
+  const answered = prefill?.answer !== undefined;
   return {
     id: newId("chatcmpl"),
     created: nowSeconds(),
     prompt,
     n,
     dropped,
+    hidden: thinking.hidden,
     answer(index, signal) {
-      const generate = { prompt, maxTokens, sampling: sampling(index), stopIds: tokenizer.eosIds, logprobs: top };
-      return writeText(engine.generate(generate, signal), tokenizer, { stop, split: { inThought } });
+      const thought =
+        served.info.reasons && !answered
+          ? new ThoughtGuide({ inThought, budget: thinking.budget }, tokenizer, vocabSize)
+          : undefined;
+      const guide = allOf([...leastGuides(request, stopIds, served), ...(thought ? [thought] : [])], vocabSize);
+      const generate = { prompt, maxTokens, sampling: sampling(index), stopIds, guide, logprobs: top };
+      const split = answered ? undefined : { inThought };
+      return { pieces: writeText(engine.generate(generate, signal), tokenizer, { stop, split }), thought };
     },
     logprobs(tokens) {
       if (top === undefined) return null;
@@ -78,30 +97,56 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
         logprob,
         bytes: Array.from(tokenBytes(tokenizer, id)),
       });
-      return {
-        content: tokens.map((t) => ({
-          ...entry(t.id, t.logprob!),
-          top_logprobs: t.top!.map((x) => entry(x.id, x.logprob)),
-        })),
-        refusal: null,
-      };
+      const entries = (thought: boolean): object[] =>
+        tokens
+          .filter((t) => t.thought === thought)
+          .map((t) => ({
+            ...entry(t.id, t.logprob ?? 0),
+            top_logprobs: (t.top ?? []).map((x) => entry(x.id, x.logprob)),
+          }));
+      const reasoning = thinking.hidden ? [] : entries(true);
+      return { content: entries(false), ...(reasoning.length > 0 ? { reasoning } : {}), refusal: null };
     },
   };
 }
 
+/** The conversation to answer, and what of the answer is there already. */
+function partsOf(request: ChatRequest): { asked: readonly Message[]; prefill?: Prefill } {
+  const last = request.messages.at(-1);
+  if (!continues(request) || last?.role !== "assistant") return { asked: request.messages };
+  const text = contentText(last.content);
+  const apart = last.reasoning_content ?? last.reasoning ?? "";
+  const asked = request.messages.slice(0, -1);
+  if (apart !== "") return { asked, prefill: { thought: apart, ...(text === "" ? {} : { answer: text }) } };
+  if (!text.startsWith(THINK_OPEN)) return { asked, ...(text === "" ? {} : { prefill: { answer: text } }) };
+  const close = text.indexOf(THINK_CLOSE);
+  if (close < 0) return { asked, prefill: { thought: text.slice(THINK_OPEN.length) } };
+  const thought = text.slice(THINK_OPEN.length, close);
+  return { asked, prefill: { thought, answer: text.slice(close + THINK_CLOSE.length) } };
+}
+
+/** An answer that has begun decides for itself whether it has a thought. */
+const templateOptions = (
+  { on, variables }: Thinking,
+  prefill: Prefill | undefined,
+  contextTokens: number,
+): ChatTemplateOptions => ({
+  addGenerationPrompt: true,
+  thinking: prefill === undefined ? on : prefill.thought !== undefined,
+  variables,
+  prefill,
+  mostTokens: contextTokens,
+});
+
 /** Messages as the model reads them. Throws ApiError 400 when its template cannot use them. */
 async function encodeMessages(
   messages: readonly Message[],
-  request: ChatRequest,
+  options: ChatTemplateOptions,
   served: ServedModel,
   signal: AbortSignal | undefined,
 ): ReturnType<Encoder["chat"]> {
   try {
-    return await encoderOf(served).chat(
-      messages.map(templateMessage),
-      { addGenerationPrompt: true, thinking: thinkingOf(request), mostTokens: served.engine.limits.contextTokens },
-      signal,
-    );
+    return await encoderOf(served).chat(messages.map(templateMessage), options, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
     throw new ApiError(
@@ -117,11 +162,8 @@ async function encodeMessages(
 function templateMessage(message: Message): ChatMessage {
   const content = contentText(message.content);
   if (message.role !== "assistant") return { role: message.role === "developer" ? "system" : message.role, content };
-  return {
-    role: "assistant",
-    content,
-    ...(message.reasoning_content ? { reasoning_content: message.reasoning_content } : {}),
-  };
+  const thought = message.reasoning_content ?? message.reasoning;
+  return { role: "assistant", content, ...(thought ? { reasoning_content: thought } : {}) };
 }
 
 /** A whole answer: the body of a `chat.completion`. */
@@ -136,7 +178,9 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
       let reasoning = "";
       let finish: string | undefined;
       const tokens: WrittenToken[] = [];
-      for await (const piece of plan.answer(index, signal)) {
+      const { pieces, thought } = plan.answer(index, signal);
+      for await (const piece of pieces) {
+        completionTokens += piece.drawn;
         content += piece.content;
         reasoning += piece.reasoning;
         cached.see(0, piece.tokens);
@@ -146,7 +190,6 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
         }
         finish = piece.finish;
       }
-      completionTokens += tokens.length;
       reasoningTokens += tokens.filter((t) => t.thought).length;
       return {
         index,
@@ -154,10 +197,11 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
           role: "assistant",
           content,
           refusal: null,
-          ...(reasoning === "" ? {} : { reasoning_content: reasoning, reasoning }),
+          ...(reasoning === "" || plan.hidden ? {} : { reasoning_content: reasoning, reasoning }),
         },
         logprobs: plan.logprobs(tokens),
         finish_reason: finish,
+        ...endOf(thought?.ended),
       };
     }),
   );
@@ -171,6 +215,10 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
     ...droppedOf(plan),
   };
 }
+
+/** What Sumbi adds to a choice whose thought was brought to its end. */
+const endOf = (ended: ThoughtEnd | undefined): { thinking_ended?: ThoughtEnd } =>
+  ended === undefined ? {} : { thinking_ended: ended };
 
 /** What Sumbi adds to OpenAI's answer when older messages were left out. */
 const droppedOf = ({ dropped }: ChatPlan): { dropped_messages?: number } =>
@@ -194,22 +242,23 @@ export async function* chatChunks(
     choices,
     ...(includeUsage ? { usage } : {}),
   });
-  const delta = (index: number, value: object, logprobs: unknown = null, finish: string | null = null): object =>
-    chunk([{ index, delta: value, logprobs, finish_reason: finish }]);
+  const delta = (index: number, value: object, logprobs: unknown = null, finish: object = {}): object =>
+    chunk([{ index, delta: value, logprobs, finish_reason: null, ...finish }]);
 
   for (let i = 0; i < plan.n; i++) yield { ...delta(i, { role: "assistant", content: "" }), ...droppedOf(plan) };
   const answers = Array.from({ length: plan.n }, (_, i) => plan.answer(i, signal));
-  for await (const [index, piece] of interleave(answers)) {
+  for await (const [index, piece] of interleave(answers.map(({ pieces }) => pieces))) {
     cached.see(0, piece.tokens);
-    completionTokens += piece.tokens.length;
+    completionTokens += piece.drawn;
     reasoningTokens += piece.tokens.filter((t) => t.thought).length;
     const logprobs = piece.tokens.length > 0 ? plan.logprobs(piece.tokens) : null;
-    if (piece.reasoning !== "") {
+    if (piece.reasoning !== "" && !plan.hidden) {
       const only = piece.content === "";
       yield delta(index, { reasoning_content: piece.reasoning, reasoning: piece.reasoning }, only ? logprobs : null);
       if (!only) yield delta(index, { content: piece.content }, logprobs);
     } else if (piece.content !== "" || logprobs !== null) yield delta(index, { content: piece.content }, logprobs);
-    if (piece.finish) yield delta(index, {}, null, piece.finish);
+    if (piece.finish)
+      yield delta(index, {}, null, { finish_reason: piece.finish, ...endOf(answers[index]?.thought?.ended) });
   }
   if (includeUsage) yield chunk([], usageOf(plan.prompt.length, completionTokens, cached, reasoningTokens));
 }

@@ -2,6 +2,7 @@
 import { ApiError, SumbiError } from "../errors.ts";
 import type { GeneratedToken, Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";
+import { allOf } from "./guides.ts";
 import { interleave } from "./interleave.ts";
 import { type CompletionRequest, checkChoices, promptsOf } from "./schema.ts";
 import {
@@ -10,11 +11,13 @@ import {
   checkId,
   checkModel,
   encoderOf,
+  leastGuides,
   maxTokensFor,
   newId,
   nowSeconds,
   type ServedModel,
   samplingsOf,
+  stopIdsOf,
   stopsOf,
   usageOf,
 } from "./served.ts";
@@ -62,6 +65,7 @@ export async function planCompletion(
     for (const [prompt, ids] of encoded) prompts.push(promptOf(prompt, ids, request, served));
   }
   const sampling = samplingsOf(request, served);
+  const stopIds = stopIdsOf(request, served);
   const cached = new CachedTokens();
   const begin = inTurns(STARTS);
   return {
@@ -77,7 +81,14 @@ export async function planCompletion(
         return async function* (signal: AbortSignal) {
           turn ??= { promise: begin(n) };
           if (turn.promise) await turn.promise;
-          yield* answer(request, prompt, sampling(index), served, (tokens) => cached.see(p, tokens), signal);
+          yield* answer(
+            request,
+            prompt,
+            { sampling: sampling(index), stopIds },
+            served,
+            (tokens) => cached.see(p, tokens),
+            signal,
+          );
         };
       });
     }),
@@ -190,7 +201,7 @@ interface Prompt {
 async function* answer(
   request: CompletionRequest,
   prompt: Prompt,
-  sampling: Sampling,
+  { sampling, stopIds }: { sampling: Sampling; stopIds: readonly number[] },
   served: ServedModel,
   see: (tokens: readonly GeneratedToken[]) => void,
   signal: AbortSignal,
@@ -216,7 +227,8 @@ async function* answer(
       prompt: prompt.ids,
       maxTokens: prompt.maxTokens,
       sampling,
-      stopIds: tokenizer.eosIds,
+      stopIds,
+      guide: allOf(leastGuides(request, stopIds, served), engine.limits.vocabSize),
       logprobs: top,
       ...(scored ? { scorePrompt: { top, receive: (all: TokenScore[]) => void (scores = all) } } : {}),
     },
@@ -230,7 +242,7 @@ async function* answer(
     first = false;
     written += piece.content;
     const logprobs = top === undefined ? null : answerLogprobs(piece.tokens, written, before, served);
-    yield { text: piece.content, logprobs, completionTokens: piece.tokens.length, finish: piece.finish };
+    yield { text: piece.content, logprobs, completionTokens: piece.drawn, finish: piece.finish };
   }
 }
 

@@ -2,6 +2,7 @@
 export { type AppOptions, createApp } from "./app.ts";
 export { planChat } from "./chat.ts";
 export type { Encoder } from "./encoder.ts";
+export { headerOf } from "./fields.ts";
 export { isLoopback } from "./guard.ts";
 export { type LoadedModel, type LoadOptions, loadModel, loadServed, type OpenLanguageModel } from "./load.ts";
 export { hasPages, PAGES, pageRoutes } from "./pages.ts";

@@ -120,11 +120,13 @@ export function samplingDefaults(generation: Record<string, unknown>): NonNullab
   const topP = within("top_p", 0, 1);
   const topK = within("top_k", 0, 2 ** 31);
   const minP = within("min_p", 0, 1);
+  const repetitionPenalty = within("repetition_penalty", 0.01, 100);
   return {
     ...(temperature === undefined ? {} : { temperature }),
     ...(topP === undefined ? {} : { topP }),
     ...(topK === undefined ? {} : { topK }),
     ...(minP === undefined ? {} : { minP }),
+    ...(repetitionPenalty === undefined ? {} : { repetitionPenalty }),
   };
 }
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ApiError } from "../errors.ts";
 import { briefJson } from "../json.ts";
 import { checkLeast, leastTokens, type RequestBounds, UNBOUNDED } from "./bounds.ts";
+import { ignoredFields } from "./fields.ts";
 import { THINK_CLOSE } from "./text.ts";
 
 /** Most sequences (prompts times n) that one request may ask for. */
@@ -14,6 +15,7 @@ const MAX_PARAMETERS = 256;
 const MAX_MESSAGES = 16_384;
 /** Most parts of one message's content. */
 const MAX_PARTS = 1024;
+const MAX_VARIABLES = 64;
 
 const number = (min: number, max: number) => z.number().min(min).max(max).nullish();
 const integer = (min: number, max: number) => z.int().min(min).max(max).nullish();
@@ -36,6 +38,8 @@ function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]> {
   });
 }
 
+const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+
 /** What each parameter takes, in words, for error messages. A nested one falls back on its parent. */
 const EXPECTED: Record<string, string> = {
   "": "a JSON object",
@@ -46,6 +50,10 @@ const EXPECTED: Record<string, string> = {
   min_p: "a number from 0 to 1",
   frequency_penalty: "a number from -2 to 2",
   presence_penalty: "a number from -2 to 2",
+  repetition_penalty: "a number from 0.01 to 100; 1 changes nothing",
+  min_tokens: "a whole number, 0 or more, at most max_tokens",
+  ignore_eos: "true or false",
+  stop_token_ids: `a list of at most ${MAX_STOPS} token ids`,
   logit_bias: "an object of token ids with biases from -100 to 100",
   seed: "a whole number",
   stop: `a text, or a list of at most ${MAX_STOPS} texts, each of at most ${MAX_STOP_CHARS} characters`,
@@ -54,22 +62,33 @@ const EXPECTED: Record<string, string> = {
   n: "a whole number from 1 to 128",
   best_of: "the same number as n, or nothing: choosing the best of several is not supported",
   stream: "true or false",
-  stream_options: "an object with include_usage: true or false",
+  stream_options: "an object with include_usage: true or false, and stream: true beside it",
   echo: "true or false",
   suffix: "nothing: text after the insertion is not supported",
   prompt: "a text, a list of texts, a list of token ids, or a list of lists of token ids, none of them empty lists",
   messages: "a list of at least one message: {role, content}",
   "messages.role": '"system", "developer", "user" or "assistant"',
   "messages.content": 'a text, or a list of {type: "text", text} parts (this model reads only text)',
-  top_logprobs: `a whole number from 0 to ${MAX_LOGPROBS}`,
+  top_logprobs: `a whole number from 0 to ${MAX_LOGPROBS}, and logprobs: true beside it`,
   tools: "nothing: this model calls no tools",
   functions: "nothing: this model calls no functions",
   tool_choice: '"none" or "auto": this model calls no tools',
   response_format: '{type: "text"}: other formats are not supported',
   modalities: '["text"]',
   truncation: '"auto" (leave out the oldest turns that do not fit) or "disabled"',
-  chat_template_kwargs: "an object with thinking: true or false",
-  thinking: '{type: "enabled"} or {type: "disabled"}',
+  chat_template_kwargs: `an object of at most ${MAX_VARIABLES} variables for the chat template, such as thinking: true or false`,
+  thinking: '{type: "enabled"}, {type: "disabled"} or {type: "adaptive"}, with budget_tokens by choice',
+  "thinking.budget_tokens": "a whole number, 0 or more",
+  enable_thinking: "true or false",
+  reasoning_effort: EFFORTS.map((effort) => `"${effort}"`).join(", "),
+  reasoning: "an object with effort, max_tokens, enabled and exclude, each by choice",
+  thinking_budget: "a whole number, 0 or more",
+  thinking_token_budget: "a whole number, 0 or more",
+  thinking_budget_tokens: "a whole number, 0 or more",
+  continue_final_message: "true or false; true wants an assistant's message at the end",
+  add_generation_prompt: "true, unless an assistant's message at the end is continued",
+  "messages.prefix": "true, and only in an assistant's message at the end",
+  "messages.tool_calls": "an empty list, or nothing: this model calls no tools",
 };
 
 const stopText = z.string().max(MAX_STOP_CHARS);
@@ -83,6 +102,16 @@ const common = {
   frequency_penalty: number(-2, 2),
   presence_penalty: number(-2, 2),
   logit_bias: z.custom<Record<string, number>>(isBias).nullish(),
+  repetition_penalty: number(0.01, 100),
+  min_tokens: integer(0, 2 ** 31),
+  ignore_eos: z.boolean().nullish(),
+  stop_token_ids: list(
+    z
+      .int()
+      .min(0)
+      .max(2 ** 31),
+    MAX_STOPS,
+  ).nullish(),
   seed: z.int().nullish(),
   stop: z.union([stopText, list(stopText, MAX_STOPS)]).nullish(),
   n: integer(1, 128),
@@ -91,6 +120,12 @@ const common = {
 };
 
 export type Prompt = string | string[] | number[] | number[][];
+
+/** What goes wrong between parameters of both kinds. */
+const beside = (r: { stream?: boolean | null; stream_options?: unknown }): boolean =>
+  r.stream === true || r.stream_options == null;
+const leastFits = (r: { min_tokens?: number | null; max_tokens?: number | null }): boolean =>
+  r.min_tokens == null || r.max_tokens == null || r.min_tokens <= r.max_tokens;
 
 const completionSchema = z
   .object({
@@ -103,16 +138,33 @@ const completionSchema = z
     best_of: z.int().nullish(),
     suffix: z.literal("").nullish(),
   })
-  .refine((r) => r.best_of == null || r.best_of === (r.n ?? 1), { path: ["best_of"] });
+  .refine((r) => r.best_of == null || r.best_of === (r.n ?? 1), { path: ["best_of"] })
+  .refine(beside, { path: ["stream_options"] })
+  .refine(leastFits, { path: ["min_tokens"] });
 
 const textPart = z.object({ type: z.enum(["text", "input_text", "output_text"]), text: z.string() });
 const content = z.union([z.string(), list(textPart, MAX_PARTS)]);
 const message = z.discriminatedUnion("role", [
   z.object({ role: z.enum(["system", "developer", "user"]), content }),
-  z.object({ role: z.literal("assistant"), content: content.nullish(), reasoning_content: z.string().nullish() }),
+  z.object({
+    role: z.literal("assistant"),
+    content: content.nullish(),
+    reasoning_content: z.string().nullish(),
+    reasoning: z.string().nullish(),
+    prefix: z.boolean().nullish(),
+    tool_calls: list(z.never(), 0).nullish(),
+  }),
 ]);
+const MESSAGE_FIELDS = new Set(["role", "content", "reasoning_content", "reasoning", "prefix", "tool_calls"]);
 
-const chatSchema = z.object({
+const budget = integer(0, 2 ** 31);
+const effort = z.enum(EFFORTS).nullish();
+const variables = z
+  .record(z.string(), z.unknown())
+  .refine((given) => Object.keys(given).length <= MAX_VARIABLES)
+  .nullish();
+
+const chatFields = z.object({
   ...common,
   messages: list(message, MAX_MESSAGES, 1),
   max_tokens: integer(1, 2 ** 31),
@@ -125,22 +177,59 @@ const chatSchema = z.object({
   response_format: z.object({ type: z.literal("text") }).nullish(),
   modalities: list(z.literal("text"), 8).nullish(),
   truncation: z.enum(["auto", "disabled"]).nullish(),
-  chat_template_kwargs: z.object({ thinking: z.boolean().nullish() }).nullish(),
-  thinking: z.object({ type: z.enum(["enabled", "disabled"]) }).nullish(),
+  chat_template_kwargs: variables,
+  thinking: z.object({ type: z.enum(["enabled", "disabled", "adaptive"]), budget_tokens: budget }).nullish(),
+  enable_thinking: z.boolean().nullish(),
+  reasoning_effort: effort,
+  reasoning: z
+    .object({ effort, max_tokens: budget, enabled: z.boolean().nullish(), exclude: z.boolean().nullish() })
+    .nullish(),
+  thinking_budget: budget,
+  thinking_token_budget: budget,
+  thinking_budget_tokens: budget,
+  continue_final_message: z.boolean().nullish(),
+  add_generation_prompt: z.boolean().nullish(),
 });
+type ChatFields = z.infer<typeof chatFields>;
+
+/** An assistant's message at the end is gone on with, unless that is declined. */
+const endsWithAnswer = (r: ChatFields): boolean => r.messages.at(-1)?.role === "assistant";
+const chatSchema = chatFields
+  .refine(beside, { path: ["stream_options"] })
+  .refine((r) => r.min_tokens == null || r.min_tokens <= (r.max_completion_tokens ?? r.max_tokens ?? Infinity), {
+    path: ["min_tokens"],
+  })
+  .refine((r) => r.top_logprobs == null || r.logprobs === true, { path: ["top_logprobs"] })
+  .refine((r) => r.continue_final_message !== true || endsWithAnswer(r), { path: ["continue_final_message"] })
+  .refine((r) => r.add_generation_prompt !== false || (endsWithAnswer(r) && r.continue_final_message !== false), {
+    path: ["add_generation_prompt"],
+  })
+  .refine(
+    (r) => r.messages.every((m, i) => m.role !== "assistant" || m.prefix !== true || i === r.messages.length - 1),
+    { path: ["messages", "prefix"] },
+  );
 EXPECTED["chat.max_tokens"] = EXPECTED.max_completion_tokens!;
 EXPECTED["chat.logprobs"] = "true or false";
 EXPECTED["completion.logprobs"] = `a whole number from 0 to ${MAX_LOGPROBS}`;
 
-export type CompletionRequest = z.infer<typeof completionSchema>;
-export type ChatRequest = z.infer<typeof chatSchema>;
+/** `ignored`: names of fields that mean nothing here. */
+export type CompletionRequest = z.infer<typeof completionSchema> & { ignored: string[] };
+export type ChatRequest = ChatFields & { ignored: string[] };
 export type CommonRequest = Pick<ChatRequest, keyof typeof common>;
+
+const COMPLETION_FIELDS = new Set(Object.keys(completionSchema.shape));
+const CHAT_FIELDS = new Set(Object.keys(chatFields.shape));
+
+/** Whether the answer goes on with the assistant's message at the end. */
+export const continues = (request: ChatRequest): boolean =>
+  endsWithAnswer(request) && request.continue_final_message !== false;
 
 /** Checks a request body. Throws ApiError 400, in OpenAI's shape, that names the parameter, what it takes and what came. */
 export function parseCompletion(body: unknown, bounds: RequestBounds = UNBOUNDED): CompletionRequest {
   checkPrompt(at(body, ["prompt"]), bounds);
   checkBias(at(body, ["logit_bias"]), bounds);
-  return parse(completionSchema, "completion", body);
+  const request = parse(completionSchema, "completion", body);
+  return { ...request, ignored: ignoredFields(body as Record<string, unknown>, COMPLETION_FIELDS) };
 }
 
 export function parseChat(body: unknown, bounds: RequestBounds = UNBOUNDED): ChatRequest {
@@ -161,7 +250,8 @@ export function parseChat(body: unknown, bounds: RequestBounds = UNBOUNDED): Cha
   checkBias(at(body, ["logit_bias"]), bounds);
   const request = parse(chatSchema, "chat", body);
   if (whole) checkLeast(leastOf(request.messages, bounds), bounds, "messages");
-  return request;
+  const given = { list: messages as unknown[], known: MESSAGE_FIELDS };
+  return { ...request, ignored: ignoredFields(body as Record<string, unknown>, CHAT_FIELDS, given) };
 }
 
 /** Fewest tokens of a conversation: each message is at least one, and so are its characters together. */
@@ -290,11 +380,6 @@ export function promptsOf(prompt: CompletionRequest["prompt"]): (string | number
   if (typeof prompt === "string") return [prompt];
   if (typeof prompt[0] === "number") return [prompt as number[]];
   return prompt as (string | number[])[];
-}
-
-/** Whether the model is told to think (vLLM's way of asking, or DeepSeek's); undefined leaves it to the model. */
-export function thinkingOf(request: ChatRequest): boolean | undefined {
-  return request.chat_template_kwargs?.thinking ?? (request.thinking ? request.thinking.type === "enabled" : undefined);
 }
 
 /** Refuses a request for too many sequences. */

@@ -1,9 +1,10 @@
 /** A served model, and what requests need of it: bounds, samplings, usage, ids. */
 import { ApiError } from "../errors.ts";
 import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/browser.ts";
-import type { GeneratedToken, WeightsAbout } from "../infer/index.ts";
+import type { GeneratedToken, Guide, WeightsAbout } from "../infer/index.ts";
 import type { RequestBounds } from "./bounds.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
+import { LeastGuide } from "./guides.ts";
 import type { CommonRequest } from "./schema.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 
@@ -185,6 +186,16 @@ export function maxTokensFor(
     param,
   );
 }
+
+/** Ids that end an answer, by the model and by the request. */
+export function stopIdsOf(request: CommonRequest, served: ServedModel): readonly number[] {
+  for (const id of request.stop_token_ids ?? []) checkId(id, served, "stop_token_ids");
+  return [...(request.ignore_eos ? [] : served.tokenizer.eosIds), ...(request.stop_token_ids ?? [])];
+}
+
+/** What keeps an answer from ending too early, if the request asks for it. */
+export const leastGuides = (request: CommonRequest, stopIds: readonly number[], served: ServedModel): Guide[] =>
+  request.min_tokens ? [new LeastGuide(stopIds, request.min_tokens, served.engine.limits.vocabSize)] : [];
 
 export function stopsOf(request: CommonRequest): string[] {
   const stop = request.stop ?? [];

@@ -79,6 +79,11 @@ export class ReasoningSplit {
     this.#state = options.inThought ? "thought" : "start";
   }
 
+  /** Whether the answer itself has begun. */
+  get answers(): boolean {
+    return this.#state === "content";
+  }
+
   get inThought(): boolean {
     return this.#state === "thought";
   }

@@ -13,6 +13,8 @@ export type ServeTokenizer = Pick<
   "vocabSize" | "bosId" | "eosIds" | "surrounding" | "encode" | "encodeChat" | "decode" | "bytesOf" | "idOf"
 > & {
   stream(options?: { skipSpecial?: boolean }): TextStream;
+  /** What is not known here may be asked of the encoder. */
+  chatTemplate?: string;
   /** Most bytes of text that one token stands for; absent where nobody can say. */
   bytesPerToken?: number;
 };

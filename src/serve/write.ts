@@ -10,6 +10,8 @@ export interface Piece {
   content: string;
   reasoning: string;
   tokens: WrittenToken[];
+  /** How many tokens were drawn for it, those of a stop string too. */
+  drawn: number;
   /** On the last piece only. */
   finish?: FinishReason;
 }
@@ -42,6 +44,7 @@ export async function* writeText(
   const splitter = options.split ? new ReasoningSplit(options.split) : undefined;
   const tags = new Map([THINK_OPEN, THINK_CLOSE].map((tag) => [tokenizer.idOf(tag), tag]));
   let waiting: WrittenToken[] = [];
+  let drawn = 0;
   /** Characters given to the matcher, and let out by it. */
   let seen = 0;
   let shown = 0;
@@ -61,13 +64,18 @@ export async function* writeText(
     if (splitter?.inThought && waiting.length > 0) waiting[waiting.length - 1]!.thought = true;
     const tokens = waiting.filter((t) => free || t.thought || t.offset < shown);
     waiting = waiting.filter((t) => !tokens.includes(t));
-    return { content, reasoning: parts.reasoning, tokens };
+    const count = drawn;
+    drawn = 0;
+    return { content, reasoning: parts.reasoning, tokens, drawn: count };
   };
 
   for await (const token of tokens) {
     const ended = token.finish === "stop";
-    waiting.push({ ...token, offset: seen, thought: splitter?.inThought ?? false });
+    drawn++;
     const tag = splitter && tags.get(token.id);
+    // a tag before the answer is no part of it, whatever it opens or closes
+    const thought = splitter !== undefined && (splitter.inThought || (tag !== undefined && !splitter.answers));
+    waiting.push({ ...token, offset: seen, thought });
     let text =
       ended || token.id >= tokenizer.vocabSize ? "" : tag !== undefined ? stream.flush() + tag : stream.push(token.id);
     if (token.finish) text += stream.flush();
@@ -81,6 +89,7 @@ export async function* writeText(
       return;
     }
     if (piece.content !== "" || piece.reasoning !== "" || piece.tokens.length > 0) yield piece;
+    else drawn += piece.drawn;
   }
   yield { ...take(stream.flush(), true), finish: "length" };
 }

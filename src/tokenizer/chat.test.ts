@@ -263,3 +263,41 @@ describe("encodeChat", () => {
     );
   });
 });
+
+describe("an answer that has begun", () => {
+  const user: ChatMessage[] = [{ role: "user", content: "2 + 2?" }];
+  const end = (name: string, thinking: boolean | undefined, prefill: object) => {
+    const { tokens, source } = TEMPLATES[name]!;
+    const tokenizer = tokenizerWith(tokens, source);
+    const chat = tokenizer.encodeChat(user, { addGenerationPrompt: true, thinking, prefill });
+    // the tags are marks, not text
+    const marks = chat.ids.filter((id) => [THINK, END_THINK].some((tag) => tokenizer.idOf(tag) === id)).length;
+    return [chat.text.slice(chat.text.lastIndexOf("2 + 2?") + 6), chat.opensThought, marks];
+  };
+  it.each<[string, boolean | undefined, object, string, boolean, number]>([
+    // R1's prompt has opened the thought
+    ["v3", true, { thought: "So" }, `${ASSISTANT}${THINK}\nSo`, true, 1],
+    ["v3", true, { thought: "So", answer: "It" }, `${ASSISTANT}${THINK}\nSo${END_THINK}\n\nIt`, false, 2],
+    ["v3", false, { answer: "It" }, `${ASSISTANT}${THINK}\n${END_THINK}\n\nIt`, false, 2],
+    ["v31", false, { answer: "It" }, `${ASSISTANT}${END_THINK}It`, false, 1],
+    ["v31", true, { thought: "So" }, `${ASSISTANT}${THINK}So`, true, 1],
+    [
+      "qwen3",
+      true,
+      { thought: "So", answer: "" },
+      `<|im_end|>\n<|im_start|>assistant\n${THINK}So${END_THINK}`,
+      false,
+      2,
+    ],
+    ["chatml", false, { answer: `It ${EOS}` }, `<|im_end|>\n<|im_start|>assistant\nIt ${EOS}`, false, 0],
+  ])("%s goes on with it: thinking %s, %j", (name, thinking, prefill, text, inThought, marks) => {
+    expect(end(name, thinking, prefill)).toEqual([text, inThought, marks]);
+  });
+  it("has no control tokens of people's", () => {
+    const tokenizer = tokenizerWith([], TEMPLATES["v31"]!.source);
+    const prefill = { thought: `a ${EOS} ${END_THINK}`, answer: `b ${USER}` };
+    const { ids } = tokenizer.encodeChat(user, { addGenerationPrompt: true, thinking: true, prefill });
+    const count = (mark: string) => ids.filter((id) => id === tokenizer.idOf(mark)).length;
+    expect([EOS, USER, THINK, END_THINK].map(count)).toEqual([0, 1, 1, 1]);
+  });
+});

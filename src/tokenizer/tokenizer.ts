@@ -6,7 +6,7 @@ import { bytesOfToken } from "./byteLevel.ts";
 import { checkTokenizerConfig, checkTokenizerJson, joinAddedTokens, templateText, tokenText } from "./check.ts";
 import { Encoding } from "./encoding.ts";
 import { Marks, Shield } from "./shield.ts";
-import { THINK } from "./special.ts";
+import { END_THINK, THINK } from "./special.ts";
 import { DecodeStream } from "./stream.ts";
 import { type Surrounding, surroundingOf } from "./surround.ts";
 import { ChatTemplate } from "./template.ts";
@@ -18,6 +18,13 @@ export interface ChatMessage {
   reasoning_content?: string;
 }
 
+/** The beginning of an answer: of its thought, or of what follows a thought, empty or not. */
+export interface Prefill {
+  thought?: string;
+  /** Absent: the thought goes on. */
+  answer?: string;
+}
+
 export interface ChatTemplateOptions {
   /** Ends with the mark after which the assistant speaks. */
   addGenerationPrompt?: boolean;
@@ -25,6 +32,8 @@ export interface ChatTemplateOptions {
   thinking?: boolean;
   /** Keeps the thoughts of earlier turns: for training text. */
   keepThoughts?: boolean;
+  /** What the assistant has said already of the answer that comes; with `addGenerationPrompt`. */
+  prefill?: Prefill;
   /** `encodeChat` leaves a conversation that must be longer than this unencoded. */
   mostTokens?: number;
   /** More variables for the template. */
@@ -38,7 +47,7 @@ export interface EncodedChat {
   least?: number;
   /** What the template wrote. */
   text: string;
-  /** It ends in a `<think>` of the template's: the model goes on in a thought. */
+  /** It ends in a `<think>` of the template's, or in a thought that was begun: the model goes on in a thought. */
   opensThought: boolean;
 }
 
@@ -133,19 +142,22 @@ export class Tokenizer {
     const template = this.parsedTemplate();
     this.marks ??= new Marks([...this.controlIds].map((id) => this.tokens[id] ?? ""));
     const { messages: given, ...rest } = this.variablesOf(messages, options);
-    const shield = new Shield(this.marks, [template.source, ...textsOf(given), ...textsOf(rest)]);
-    const { variables = {} } = options;
+    const { variables = {}, prefill = {} } = options;
+    const shield = new Shield(this.marks, [template.source, ...textsOf(given), ...textsOf(rest), ...textsOf(prefill)]);
     const covered = Object.fromEntries(
       Object.entries(rest).map(([name, value]) => [
         name,
         Object.hasOwn(variables, name) ? coverDeep(value, shield) : value,
       ]),
     );
-    const rendered = template.render(
+    const prompt = template.render(
       { ...covered, messages: messages.map((message) => coverMessage(message, shield)) },
       shield,
     );
-    const chat = { text: shield.uncover(rendered), opensThought: rendered.trimEnd().endsWith(THINK) };
+    const opens = prompt.trimEnd().endsWith(THINK);
+    const rendered = prompt + begun(prefill, opens ? prompt : undefined, shield);
+    const goesOn = prefill.answer === undefined && (opens || prefill.thought !== undefined);
+    const chat = { text: shield.uncover(rendered), opensThought: goesOn };
     const least = Math.ceil(chat.text.length / this.bytesPerToken);
     if (least > (options.mostTokens ?? Infinity)) return { ...chat, ids: [], least };
     return { ...chat, ids: this.encoding.encodeBetween(rendered, (part) => shield.uncover(part)) };
@@ -209,7 +221,8 @@ export class Tokenizer {
       ...options.variables,
       messages,
       add_generation_prompt: options.addGenerationPrompt ?? false,
-      ...(options.thinking === undefined ? {} : { thinking: options.thinking }),
+      // as DeepSeek's templates call it, and as Qwen's
+      ...(options.thinking === undefined ? {} : { thinking: options.thinking, enable_thinking: options.thinking }),
       ...(options.keepThoughts === undefined ? {} : { keep_thoughts: options.keepThoughts }),
     };
   }
@@ -244,6 +257,14 @@ function coverMessage(message: ChatMessage, shield: Shield): Record<string, unkn
     content: answer ? shield.coverAnswer(content) : coverDeep(content, shield),
     ...(coverDeep(rest, shield) as object),
   };
+}
+
+/** The beginning of an answer as it stands after the prompt, which may have opened a thought. */
+function begun({ thought, answer }: Prefill, opened: string | undefined, shield: Shield): string {
+  const close = opened?.endsWith("\n") ? `${END_THINK}\n\n` : END_THINK;
+  const begin = thought === undefined ? "" : (opened === undefined ? THINK : "") + shield.cover(thought);
+  if (answer === undefined) return begin;
+  return begin + (opened !== undefined || thought !== undefined ? close : "") + shield.cover(answer);
 }
 
 /** Fields whose values templates compare with words of their own, or make marks of. */

@@ -39,10 +39,10 @@ export const bytesTokenizer: ServeTokenizer = {
     };
   },
   surrounding: { before: [], after: [] },
-  encodeChat(messages: readonly ChatMessage[], { addGenerationPrompt, thinking } = {}) {
+  encodeChat(messages: readonly ChatMessage[], { addGenerationPrompt, thinking, prefill = {} } = {}) {
     if (messages.at(-1)?.content === "unrenderable") throw new DataError("the template refuses this");
-    const text = `<bos>${messages.map((m) => `${m.role}: ${m.content}\n`).join("")}${addGenerationPrompt ? "<assistant>" : ""}${thinking === undefined ? "" : thinking ? "<think>" : "</think>"}`;
-    return { text, ids: this.encode(text), opensThought: thinking === true };
+    const text = `<bos>${messages.map((m) => `${m.role}: ${m.content}\n`).join("")}${addGenerationPrompt ? "<assistant>" : ""}${thinking === undefined ? "" : thinking ? "<think>" : "</think>"}${prefill.thought ?? ""}${prefill.thought !== undefined && prefill.answer !== undefined ? "</think>" : ""}${prefill.answer ?? ""}`;
+    return { text, ids: this.encode(text), opensThought: thinking === true && prefill.answer === undefined };
   },
 };
 
