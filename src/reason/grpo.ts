@@ -37,6 +37,8 @@ export interface ReinforceReport {
   longRight?: number;
   shortRight?: number;
   truncated: number;
+  /** Shares of answers whose form is wrong, by in what. */
+  malformed: Record<string, number>;
   /** Groups drawn, and shares of those that teach nothing: all alike, all right, all 0. */
   groups: number;
   dead: number;
@@ -117,6 +119,7 @@ export class Grpo {
       longRight: rightOf(true),
       shortRight: rightOf(false),
       truncated: mean(all.map(({ finish }) => (finish === "length" ? 1 : 0))),
+      malformed: malformedShares(all.map(({ reward }) => reward.malformed)),
       groups: groups.length,
       dead,
       solved,
@@ -202,6 +205,11 @@ export class Grpo {
     this.learner.dispose();
     await this.rollouts.engine.close();
   }
+}
+
+function malformedShares(all: readonly (string | undefined)[]): Record<string, number> {
+  const names = new Set(all.filter((name) => name !== undefined));
+  return Object.fromEntries([...names].map((name) => [name, mean(all.map((one) => (one === name ? 1 : 0)))]));
 }
 
 type Learned = Pick<ReinforceReport, "loss" | "entropy" | "gradNorm" | "learningRate" | "driftMax" | "driftMean">;

@@ -1,6 +1,7 @@
 /** Teaching a model to reason: tasks, rewards by rule, the arithmetic of GRPO, statistics of samples. */
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
 export { type Checked, checkWorking, type SelfCorrection, selfCorrection } from "./countdown/working.ts";
+export { type DiagnosedStep, Diagnosis, diagnose, type Finding, type Told } from "./diagnose.ts";
 export {
   Endpoint,
   EndpointError,

@@ -1,7 +1,7 @@
 /** What a stage of reinforcement is told: a recipe's keys, their defaults, how they are set and checked. */
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
-import { applySettings } from "../train/index.ts";
+import { applySettings, costSchema } from "../train/index.ts";
 import { validate } from "../validate.ts";
 
 const whole = (least: number, most: number) => z.number().int().min(least).max(most);
@@ -48,6 +48,7 @@ export const reinforceSchema = z.strictObject({
   save: z.strictObject({ everySteps: whole(1, 1_000_000).default(10), keep: whole(1, 1000).default(2) }).prefault({}),
   /** Sequences of a micro-batch. */
   microBatch: whole(1, 4096).default(64),
+  cost: costSchema,
   seed: whole(0, 2 ** 31).default(1),
 });
 export type ReinforceOptions = z.infer<typeof reinforceSchema>;

@@ -5,7 +5,7 @@ import { temporaryFolder } from "../../test/folders.ts";
 import { saveCheckpoint, tokenizerFiles } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { listParameters, parseConfig } from "../model/index.ts";
-import { checkpointConfig, fillStore, readRecipe } from "../runs/index.ts";
+import { checkpointConfig, fillStore, RunReader, readRecipe } from "../runs/index.ts";
 import { storeOf } from "../train/index.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceReport } from "./grpo.ts";
 import { microBatches } from "./microBatches.ts";
@@ -32,6 +32,7 @@ const SET = {
   evaluate: { everySteps: 2, problems: 4 },
   save: { everySteps: 1, keep: 2 },
   weights: { answer: 1, repetition: 0, format: 0.5, length: 0 },
+  cost: { usdPerHour: 2 },
 };
 
 async function run(name: string, more: Partial<ReinforceRequest> = {}) {
@@ -97,6 +98,23 @@ it("ends with the same weights when it was stopped in the middle of a rollout an
   expect(second.result).toMatchObject({ reason: "done", step: 3 });
   expect([...first.reports, ...second.reports].map(told)).toEqual(whole.reports.map(told));
   expect(weightsOf(join(temporary.dir, "pieces")).equals(weightsOf(join(temporary.dir, "whole")))).toBe(true);
+  // time and money of both sessions, and answers of the first step and of every evaluated one
+  const reader = new RunReader(join(temporary.dir, "runs"));
+  const { log } = await reader.read(first.result.id);
+  const spent = log.flatMap((one) => (one.type === "step" ? [one] : []));
+  expect(spent.map(({ step }) => step)).toEqual([1, 2, 3]);
+  for (const [i, { seconds = 0, usd, joules }] of spent.entries()) {
+    expect(seconds).toBeGreaterThan(spent[i - 1]?.seconds ?? 0);
+    expect(joules).toBeCloseTo(65 * seconds, 6);
+    expect(usd).toBeCloseTo((seconds / 3600) * 2 + ((65 * seconds) / 3.6e6) * 0.15, 9);
+  }
+  const kept = await reader.rollouts(first.result.id);
+  expect(kept.map(({ step, problems }) => [step, problems.length])).toEqual([
+    [1, expect.any(Number)],
+    [2, expect.any(Number)],
+    [3, expect.any(Number)],
+  ]);
+  expect(kept[0]?.problems[0]?.answers[0]).toMatchObject({ reward: expect.any(Number), tokens: expect.any(Number) });
   await expect(run("pieces", { resume: first.result.id, set: { group: 8 } })).rejects.toThrow(
     /--set group: cannot change while a run is under way/,
   );

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { SumbiError, UsageError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
-import type { RunRecord } from "../runs/index.ts";
+import { type RolloutRecord, RunReader, type RunRecord } from "../runs/index.ts";
+import { Diagnosis } from "./diagnose.ts";
 import { type GateVerdict, judgeGate } from "./gate.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 import { parseReinforce, type ReinforceOptions } from "./options.ts";
@@ -48,7 +49,7 @@ type Inputs = { task: string };
 const ZERO: StageKind<ReinforceOptions, Inputs> = {
   stage: "zero",
   parse: parseReinforce,
-  mayChange: ["steps", "evaluate", "save", "resample", "learningRate"],
+  mayChange: ["steps", "evaluate", "save", "resample", "learningRate", "cost"],
   inputs: z.strictObject({ task: z.string() }),
 };
 
@@ -87,11 +88,14 @@ async function reinforcing(
     await task.close?.();
     throw error;
   });
-  let groups: readonly Group[] = [];
+  const { evaluate, group, maxTokens, steps } = options;
+  const diagnosis = new Diagnosis({ group, maxTokens, weights: rewards.weights });
+  if (request.resume !== undefined)
+    for (const record of (await new RunReader(request.runs ?? "runs").read(request.resume)).log) diagnosis.see(record);
   return {
     first: FIRST_PROGRESS,
     saved: progressSchema,
-    steps: options.steps,
+    steps,
     async begin(signal) {
       const gate = await askGate(grpo, options, onProgress, signal);
       judged(gate);
@@ -101,19 +105,21 @@ async function reinforcing(
     },
     async step(progress, signal) {
       const made = await grpo.step(progress, signal);
-      groups = made.groups;
+      const { step } = made.progress;
+      if (step === 1 || step === steps || step % evaluate.everySteps === 0)
+        await keepTranscripts(dir, made.groups, step);
       return {
         progress: made.progress,
         tell(etaSeconds) {
-          for (const record of recordsOf(made.report, made.progress, options.steps, etaSeconds)) write(record);
+          for (const record of recordsOf(made.report, made.progress, steps, etaSeconds)) {
+            write(record);
+            for (const event of diagnosis.see(record)) write(event);
+          }
           request.onStep?.(made.report, etaSeconds);
         },
       };
     },
-    async evaluate(step) {
-      if (groups.length > 0) await keepTranscripts(dir, groups, step);
-      await score(grpo, options, step, write);
-    },
+    evaluate: (step) => score(grpo, options, step, write),
     faults: () => rewards.describeFaults(),
     async close() {
       await grpo.close();
@@ -167,14 +173,20 @@ const SHOWN = 3;
 
 /** Some of a step's groups as lines of transcripts.jsonl, so that early and late answers can be read side by side. */
 async function keepTranscripts(dir: string, groups: readonly Group[], step: number): Promise<void> {
-  const lines = groups.slice(0, 4).map(({ problem, rollouts }) =>
-    JSON.stringify({
+  const lines = groups.slice(0, 4).map(({ problem, rollouts }) => {
+    const record: RolloutRecord = {
       step,
       prompt: problem.prompt.at(-1)?.content ?? "",
       reference: problem.reference,
-      answers: rollouts.slice(0, 4).map(({ reply, reward }) => ({ text: reply.text, reward: reward.total })),
-    }),
-  );
+      answers: rollouts.slice(0, 4).map(({ reply: { text, tokens, opened }, reward }) => ({
+        text,
+        reward: reward.total,
+        tokens,
+        ...(opened ? { opened } : {}),
+      })),
+    };
+    return JSON.stringify(record);
+  });
   await appendFile(join(dir, "transcripts.jsonl"), `${lines.join("\n")}\n`).catch((error: unknown) => {
     if (!(error instanceof Error && "code" in error)) throw error;
   });
@@ -197,7 +209,6 @@ function recordsOf(
       lr: learningRate,
       gradNorm,
       tokensPerSecond,
-      seconds: progress.seconds,
       etaSeconds,
       stepSeconds,
     },

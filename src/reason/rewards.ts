@@ -2,7 +2,7 @@
 import { ConfigError } from "../errors.ts";
 import { languageShare } from "./language.ts";
 import type { Problem, Reply, Task } from "./task.ts";
-import { partReply } from "./thought.ts";
+import { malformed, partReply } from "./thought.ts";
 
 /** What a reply must look like. */
 export type Format =
@@ -27,6 +27,8 @@ export interface Reward {
   parts: Record<string, number>;
   facts: Record<string, number>;
   fault?: string;
+  /** In what its form is wrong, as what replies like it do. */
+  malformed?: string;
 }
 
 /** Parts that are known of every reply. */
@@ -77,12 +79,19 @@ export class Rewards {
   async reward(problem: Problem, reply: Reply): Promise<Reward> {
     const { parts, facts, fault } = await this.#score(problem, reply);
     const all = { ...parts, ...generalParts(reply, this.options) };
+    const wrong = all["format"] === 1 ? undefined : (malformed(reply) ?? "lack the tags of an answer");
     const total = Object.entries(this.weights).reduce((sum, [name, weight]) => sum + weight * (all[name] ?? 0), 0);
     if (fault !== undefined) {
       const kind = fault.split(":")[0] ?? fault;
       this.faults.set(kind, (this.faults.get(kind) ?? 0) + 1);
     }
-    return { total, parts: all, facts, ...(fault === undefined ? {} : { fault }) };
+    return {
+      total,
+      parts: all,
+      facts,
+      ...(fault === undefined ? {} : { fault }),
+      ...(wrong === undefined ? {} : { malformed: wrong }),
+    };
   }
 
   async #score(problem: Problem, reply: Reply): Promise<Omit<Reward, "total">> {

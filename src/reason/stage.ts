@@ -15,6 +15,7 @@ import {
   refuseNotFinite,
   runTokenizer,
   StateHistory,
+  spentIn,
   tokenizerFingerprint,
 } from "../runs/index.ts";
 import { threads } from "../runtime/index.ts";
@@ -116,6 +117,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
   readonly #history: StateHistory;
   readonly #config: ModelConfig;
   readonly #store: ParameterStore;
+  readonly #began = performance.now();
   #step = 0;
   #saved = 0;
   /** What all states of the run share. */
@@ -202,8 +204,12 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
   }
 
   #write(record: RunRecord): void {
-    this.opened.writer.write(record);
-    this.stage.request.onRecord?.(record);
+    const { writer, options, earlierSeconds } = this.opened;
+    const seconds = earlierSeconds + (performance.now() - this.#began) / 1000;
+    // time and money of everything so far: also of steps that were lost, of tests and of saving
+    const told = record.type === "step" ? { ...record, ...spentIn(seconds, options.cost) } : record;
+    writer.write(told);
+    this.stage.request.onRecord?.(told);
   }
 
   #event(level: "info" | "warn" | "error", message: string): void {

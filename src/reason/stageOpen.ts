@@ -17,6 +17,7 @@ import {
   tokenizerFingerprint,
 } from "../runs/index.ts";
 import { threads } from "../runtime/index.ts";
+import type { Cost } from "../train/index.ts";
 import { settingsOf } from "./options.ts";
 
 /** What a stage learns from, plain JSON. */
@@ -27,6 +28,8 @@ export interface StageOptions extends StageInputs {
   evaluate: { everySteps: number };
   save: { everySteps: number; keep: number };
   microBatch: number;
+  /** What an hour of the machine costs, for the running total. */
+  cost: Cost;
 }
 
 /** One way to go on with a model: how its options are read, and what it is bound to besides. */
@@ -66,6 +69,8 @@ export interface OpenedStage<O, I> {
   /** Weights to begin with, for a new run. */
   from?: string;
   out: Out;
+  /** That earlier sessions of the run took, as its log tells. */
+  earlierSeconds: number;
 }
 
 /** Settings as nested values. Throws ConfigError. */
@@ -100,7 +105,7 @@ export async function beginStage<O extends StageOptions, I extends StageInputs>(
     },
     (dir) => keepTokenizer(from, dir, tokenizer),
   );
-  return { options, inputs, writer, modelJson, from, out };
+  return { options, inputs, writer, modelJson, from, out, earlierSeconds: 0 };
 }
 
 /** A run of a stage taken up again. Throws UsageError for one of another kind, and for a change that would make another run of it. */
@@ -137,5 +142,6 @@ export async function takeUpStage<O extends StageOptions, I extends StageInputs>
   const out = await chooseOut({ out: request.out, overwrite: request.overwrite, runs }, info.out, info.recipeName);
   const writer = await RunWriter.resume(runs, id, onProgress);
   if (Object.keys(changes).length > 0) await writer.update({ recipe: { ...info.recipe, ...parsed } });
-  return { options: parsed, inputs: inputs.data as I, writer, modelJson: info.model, out };
+  const { seconds: earlierSeconds } = await new RunReader(runs).spent(id);
+  return { options: parsed, inputs: inputs.data as I, writer, modelJson: info.model, out, earlierSeconds };
 }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isLong, partReply } from "./thought.ts";
+import { isLong, malformed, partReply } from "./thought.ts";
 
 it("knows the format where the prompt has opened the thought", () => {
   const opened = (text: string) => partReply({ text, opened: true });
@@ -26,4 +26,21 @@ it("a bare close is the template's way to say: no thought", () => {
     false,
   ]);
   expect(isLong({ text: "<think>x" })).toBe(true);
+});
+
+it("says in what a form is wrong, and nothing of one that is right", () => {
+  const opened = (text: string) => malformed({ text, opened: true });
+  expect([opened("x</think>5"), malformed({ text: "<think>x</think>5" })]).toEqual([undefined, undefined]);
+  expect([opened("<think>x</think>5"), opened("x"), opened("</think>5"), opened("x</think>")]).toEqual([
+    "open the thought again",
+    "never close their thought",
+    "think nothing",
+    "give no answer",
+  ]);
+  expect(opened("x</think>5</think>")).toBe("have a tag too many");
+  expect([malformed({ text: "5" }), malformed({ text: "x</think>5" })]).toEqual([
+    "do not think",
+    "close a thought that they did not open",
+  ]);
+  expect(malformed({ text: "<think>x", truncated: true })).toBe("are cut off");
 });

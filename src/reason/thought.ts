@@ -31,3 +31,16 @@ export function partReply({ text, opened = false }: Reply): Parted {
 
 /** Whether it thinks before it answers. */
 export const isLong = (reply: Reply): boolean => (partReply(reply).thought ?? "").trim() !== "";
+
+/** In what a reply's form is wrong, as what replies like it do; undefined where `partReply` finds it well-formed and it is not cut off. */
+export function malformed(reply: Reply): string | undefined {
+  const { text, opened = false, truncated = false } = reply;
+  const { thought, answer, wellFormed } = partReply(reply);
+  if (opened && /^\s*<think>/.test(text)) return "open the thought again";
+  if (thought === undefined) return text.includes(CLOSE) ? "close a thought that they did not open" : "do not think";
+  if (truncated) return "are cut off";
+  if (wellFormed) return undefined;
+  if (!text.includes(CLOSE)) return "never close their thought";
+  if (thought.trim() === "") return "think nothing";
+  return answer.trim() === "" ? "give no answer" : "have a tag too many";
+}

@@ -7,6 +7,7 @@ export { placeModel, type Trained } from "./export.ts";
 export { exportRun } from "./exportRun.ts";
 export { type StartedRun, TrainError, type TrainRequest, type TrainResult, train } from "./frontDoor.ts";
 export { isRunId } from "./id.ts";
+export { spentIn } from "./ledger.ts";
 export { chooseOut, type Out } from "./out.ts";
 export { prepareRun } from "./prepare.ts";
 export type { PreparedRun, TrainOptions } from "./prepared.ts";

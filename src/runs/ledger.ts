@@ -1,13 +1,13 @@
 /** What a run has cost and when it will end, worked out of the trainer's reports and the clock. */
 import { flopsPerToken, mtpDepth } from "../model/index.ts";
-import type { Phase, Recipe, StepReport } from "../train/index.ts";
+import type { Cost, Phase, StepReport } from "../train/index.ts";
 import type { StepRecord } from "./schema.ts";
 
 /** Steps whose speed the rest is expected to have. */
 const RECENT_STEPS = 50;
 
 export interface LedgerOptions {
-  cost: Recipe["cost"];
+  cost: Cost;
   phases: readonly Phase[];
   /** FLOP/s of the machine's best product; 0 when unknown. */
   peak: number;
@@ -15,6 +15,12 @@ export interface LedgerOptions {
   earlierSeconds?: number;
   /** Milliseconds; for tests. */
   now?: () => number;
+}
+
+/** What so many seconds of a machine come to, in joules and dollars. */
+export function spentIn(seconds: number, cost: Cost): { seconds: number; usd: number; joules: number } {
+  const joules = cost.watts * seconds;
+  return { seconds, usd: (seconds / 3600) * cost.usdPerHour + (joules / 3.6e6) * cost.usdPerKwh, joules };
 }
 
 /**
@@ -61,8 +67,6 @@ export class Ledger {
     this.#recent.push(report.flopsPerSecond);
     if (this.#recent.length > RECENT_STEPS) this.#recent.shift();
     this.#stepping += report.stepSeconds;
-    const { seconds } = this;
-    const joules = cost.watts * seconds;
     return {
       type: "step",
       step: report.step,
@@ -77,10 +81,8 @@ export class Ledger {
       tokensPerSecond: report.tokensPerSecond,
       flopsPerSecond: report.flopsPerSecond,
       ...(peak > 0 ? { gemmShare: report.flopsPerSecond / peak } : {}),
-      seconds,
+      ...spentIn(this.seconds, cost),
       etaSeconds: report.step === totalSteps ? 0 : this.#left(report.tokens),
-      usd: (seconds / 3600) * cost.usdPerHour + (joules / 3.6e6) * cost.usdPerKwh,
-      joules,
       batch: report.batch,
       stepSeconds: report.stepSeconds,
     };

@@ -180,6 +180,18 @@ export class RunReader {
     return { run, log: removeRepeats(records), lines };
   }
 
+  /** How far a run came, and in how many seconds, as its log tells; steps that were done twice are in those twice. */
+  async spent(id: string): Promise<{ step: number; seconds: number }> {
+    let step = 0;
+    let seconds = 0;
+    for (const record of (await this.read(id)).log)
+      if (record.type === "step") {
+        step = Math.max(step, record.step);
+        seconds = Math.max(seconds, record.seconds ?? 0);
+      }
+    return { step, seconds };
+  }
+
   /** A run as a page shows it: run.json, and of a long log evenly spread records; only what is new in the log is read. */
   async view(id: string): Promise<{ run: RunInfo } & LogView> {
     const run = await this.info(id);

@@ -99,7 +99,7 @@ async function takeUp(
   const store = storeOf(phases);
   checkLayout(dir, binding, store);
   const history = new StateHistory(join(dir, "state"), recipe.save.keep, () => writer.check());
-  const { step, seconds } = await earlierOf(options.runs, info.id);
+  const { step, seconds } = await new RunReader(options.runs).spent(info.id);
   const newest = (await history.list()).at(-1)?.step;
   if (newest === undefined) await begin(store, recipe, modelJson, dir, step);
   else if (newest > step)
@@ -221,17 +221,4 @@ async function whatChanged(
     if (error instanceof DataError) return "are gone";
     throw error;
   }
-}
-
-/** How far a run came, and in how many seconds, as its log tells; steps that were done twice are in those twice. */
-async function earlierOf(runsDir: string, id: string): Promise<{ step: number; seconds: number }> {
-  const { log } = await new RunReader(runsDir).read(id);
-  let step = 0;
-  let seconds = 0;
-  for (const record of log)
-    if (record.type === "step") {
-      step = Math.max(step, record.step);
-      seconds = Math.max(seconds, record.seconds ?? 0);
-    }
-  return { step, seconds };
 }

@@ -58,6 +58,8 @@ const policyRecord = z.object({
   longRight: figure,
   shortRight: figure,
   truncated: z.number(),
+  /** Answers whose form is wrong, by in what. */
+  malformed: z.record(z.string(), z.number()).optional(),
   /** Groups that teach nothing; all right; all wrong. */
   dead: z.number(),
   solved: z.number(),

@@ -18,6 +18,8 @@ export { type Progress, progressSchema } from "./progress.ts";
 export { batchAt, pretrainingSteps } from "./ramp.ts";
 export {
   applySettings,
+  type Cost,
+  costSchema,
   type Phase,
   parseRecipe,
   phasesOf,

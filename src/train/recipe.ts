@@ -46,6 +46,16 @@ const muon = z.strictObject({
   rate: positive.default(1),
 });
 
+/** What an hour of a machine costs, and what it draws: for the running total. */
+export const costSchema = z
+  .strictObject({
+    usdPerHour: z.number().nonnegative().default(0),
+    watts: z.number().nonnegative().default(65),
+    usdPerKwh: z.number().nonnegative().default(0.15),
+  })
+  .default({ usdPerHour: 0, watts: 65, usdPerKwh: 0.15 });
+export type Cost = z.output<typeof costSchema>;
+
 const recipeSchema = z.strictObject({
   $schema: z.string().optional(),
   name: z.string().min(1),
@@ -139,14 +149,7 @@ const recipeSchema = z.strictObject({
     .default({ everySteps: 200, keep: 2 }),
   /** Answered in the log at every evaluation: a text to go on with, or {ask} for a question in the chat template. */
   samples: z.array(z.union([z.string().min(1), z.strictObject({ ask: z.string().min(1) })])).default([]),
-  /** What an hour of this machine costs, and what it draws. */
-  cost: z
-    .strictObject({
-      usdPerHour: z.number().nonnegative().default(0),
-      watts: z.number().nonnegative().default(65),
-      usdPerKwh: z.number().nonnegative().default(0.15),
-    })
-    .default({ usdPerHour: 0, watts: 65, usdPerKwh: 0.15 }),
+  cost: costSchema,
 });
 
 type Parsed = z.output<typeof recipeSchema>;
