@@ -26,6 +26,19 @@ const inWords = ({ mean, low, high }: Estimate, unit: (x: number) => string): st
   `${unit(mean)} (${unit(low)} to ${unit(high)})`;
 const percent = (x: number): string => `${(100 * x).toFixed(1)} %`;
 
+/** Countdown's summary in words. */
+const SUMMARY: Record<string, string> = {
+  trueFacts: "facts true",
+  soundLines: "lines sound",
+  trueVerdicts: "verdicts true",
+  tried: "tries",
+  firstTryRight: "first try right",
+  retried: "tries again",
+  rightAfterWrong: "right after a wrong try",
+  withoutRetries: "right without retries",
+};
+const LABEL = 24;
+
 /** `sumbi evaluate MODEL --task NAME`. */
 export function register(program: Command): void {
   program
@@ -75,7 +88,9 @@ export function register(program: Command): void {
           length,
           longShare,
           truncated,
+          parts,
           baselines,
+          summary = {},
           questions,
           k,
         } = figures;
@@ -89,6 +104,8 @@ export function register(program: Command): void {
           ["thinks", percent(longShare)],
           ["cut off", percent(truncated)],
         ];
+        rows.push(...Object.entries(parts).map(([name, part]) => [name, inWords(part, percent)]));
+        rows.push(...Object.entries(summary).map(([name, share]) => [SUMMARY[name] ?? name, percent(share)]));
         if (baselines)
           rows.push(
             ["best constant", `${percent(baselines.bestConstant.share)} (${baselines.bestConstant.rule})`],
@@ -97,7 +114,7 @@ export function register(program: Command): void {
         process.stdout.write(
           `${pc.bold(`${basename(model)} on ${name}`)}: ${questions} test problems, ${k} samples each\n`,
         );
-        for (const [label, text] of rows) process.stdout.write(`  ${label!.padEnd(14)} ${text}\n`);
+        for (const [label, text] of rows) process.stdout.write(`  ${label!.padEnd(LABEL)} ${text}\n`);
       } finally {
         line.end();
         stop.end();

@@ -10,7 +10,15 @@ export { type Cleared, clearShards, openShards, shardsDir } from "./cache.ts";
 export { areUnchanged, hashSources, stampOf } from "./contents.ts";
 export { conversationDocument } from "./conversations.ts";
 export { type BatchRequest, Dataset, openDataset } from "./dataset.ts";
-export { type Broken, type Document, type Fault, type OnBroken, type ReadOptions, readDocuments } from "./documents.ts";
+export {
+  type Broken,
+  type Document,
+  type Fault,
+  type OnBroken,
+  type ReadOptions,
+  readDocuments,
+  type TrainingMessage,
+} from "./documents.ts";
 export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 export { encodeDocument } from "./prepareUnit.ts";

@@ -7,7 +7,7 @@ import type { OnProgress } from "../progress.ts";
 import { checkpointConfig } from "../runs/index.ts";
 import { isRight, Rewards } from "./rewards.ts";
 import { type Group, Rollouts } from "./rollouts.ts";
-import { type Estimate, type Evaluation, estimate, evaluateSamples } from "./statistics.ts";
+import { type Estimate, type Evaluation, estimate, evaluateSamples, mean } from "./statistics.ts";
 import { type Baselines, distinctProblems, type Problem, type Task } from "./task.ts";
 
 export interface EvaluateOptions {
@@ -39,7 +39,11 @@ export interface TaskEvaluation extends Evaluation {
   /** Shares of sampled answers that think, and that met the limit. */
   longShare: number;
   truncated: number;
+  /** The task's other parts, of sampled answers: Countdown's `sound`. */
+  parts: Record<string, Estimate>;
   baselines?: Baselines;
+  /** The task's own summary of sampled answers: how Countdown's correct themselves. */
+  summary?: Record<string, number>;
   transcripts: Transcript[];
 }
 
@@ -86,9 +90,19 @@ export async function evaluateTask(
     greedyLength: estimate(greedy.map(({ rollouts: [one] }) => one?.ids.length ?? 0)),
     longShare: share(({ long }) => long),
     truncated: share(({ finish }) => finish === "length"),
+    parts: partsOf(sampled),
     baselines: task.baselines?.(problems),
+    summary: task.summary?.(all.map(({ reward }) => reward)),
     transcripts: problems.map((problem, i) => transcriptOf(problem, greedy[i]!, sampled[i]!)),
   };
+}
+
+/** Each part but the answer, by question. */
+function partsOf(groups: readonly Group[]): Record<string, Estimate> {
+  const names = Object.keys(groups[0]?.rollouts[0]?.reward.parts ?? {}).filter((name) => name !== "answer");
+  const ofGroup = ({ rollouts }: Group, name: string): number =>
+    mean(rollouts.map(({ reward }) => reward.parts[name] ?? 0));
+  return Object.fromEntries(names.map((name) => [name, estimate(groups.map((group) => ofGroup(group, name)))]));
 }
 
 function transcriptOf(problem: Problem, { rollouts: [greedy] }: Group, sampled: Group): Transcript {

@@ -1,6 +1,6 @@
 /** What a task is: problems without end, a score by rule for every reply, and splits that hold through all stages. */
 import { createHash } from "node:crypto";
-import { hashText, Random } from "../data/index.ts";
+import { hashText, Random, type TrainingMessage } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 
@@ -79,6 +79,8 @@ export interface Task<Data = unknown> {
   /** A right reply to learn from. */
   solve?(problem: Problem<Data>, random: Random, form: Form): Solution | Promise<Solution>;
   baselines?(problems: readonly Problem<Data>[]): Baselines;
+  /** What scores say together beside their parts: shares by name, for reports. */
+  summary?(scores: readonly Pick<Score, "parts" | "facts">[]): Record<string, number>;
   close?(): Promise<void>;
 }
 
@@ -141,9 +143,9 @@ export async function distinctProblems<Data>(
   return [...found.values()];
 }
 
-/** A problem and a reply to it as a conversation to train on. */
+/** A problem and a reply to it as a conversation to train on. The question is read, not learned: nobody can foresee its numbers. */
 export interface TaskText {
-  messages: ChatMessage[];
+  messages: TrainingMessage[];
 }
 
 export interface TextOptions {
@@ -161,5 +163,6 @@ export async function taskText(task: Task, index: number, options: TextOptions):
   const random = new Random(hashText(task.name), options.seed, 0x7e47, index);
   const { thought, answer } = await task.solve(problem, random, random.chance(options.longShare) ? "long" : "short");
   const content = thought === "" ? answer : `<think>${thought}</think>${answer}`;
-  return { messages: [...problem.prompt, { role: "assistant", content }] };
+  const asked = problem.prompt.map((message) => ({ ...message, weight: 0 }));
+  return { messages: [...asked, { role: "assistant", content }] };
 }

@@ -138,12 +138,17 @@ it("self-correction: what a second try is worth", async () => {
   ];
   const scores = await Promise.all(said.map((text) => task.score(problem, { text: `<think>${text}` })));
   expect(selfCorrection(scores)).toEqual({
-    tried: 3,
+    trueFacts: 1,
+    soundLines: 1,
+    trueVerdicts: 1,
+    tried: 3 / 4,
     firstTryRight: expect.closeTo(1 / 3, 12),
-    retried: 2 / 3,
+    retried: expect.closeTo(2 / 3, 12),
     rightAfterWrong: 0.5,
+    // the first, and the one that knows without a try
+    withoutRetries: 0.5,
   });
-  expect(selfCorrection([])).toEqual({ tried: 0, firstTryRight: 0, retried: 0, rightAfterWrong: 0 });
+  expect(Object.values(selfCorrection([]))).toEqual(new Array(8).fill(0));
 });
 
 it("no fixed expression is right in over 5 %", async () => {

@@ -7,7 +7,7 @@ import { countdownBaselines } from "./baselines.ts";
 import { readExpression, sameNumbers } from "./expression.ts";
 import { expressionOf, findWay, reachable, searchTrace } from "./search.ts";
 import { kindsOf, type Shape, valueAt, wholeValueAt } from "./shapes.ts";
-import { checkWorking } from "./working.ts";
+import { checkWorking, selfCorrection } from "./working.ts";
 
 export interface CountdownData {
   numbers: number[];
@@ -44,6 +44,7 @@ export function countdown(count: 3 | 4): Task<CountdownData> {
       return { thought: search?.lines.join("\n") ?? "", answer: expressionOf(numbers, search?.steps ?? []) };
     },
     baselines: (problems) => countdownBaselines(problems.map(({ data }) => data)),
+    summary: (scores) => ({ ...selfCorrection(scores) }),
   };
 }
 

@@ -92,33 +92,42 @@ function leftBy(state: readonly number[], step: Step): number[] | undefined {
   return allowed || isTrue(step.a, step.operator, step.b, step.result) ? [...rest, step.result] : undefined;
 }
 
-/** How a model corrects itself, over scored replies. */
+/** How a model works and corrects itself, over scored replies. */
 export interface SelfCorrection {
-  /** Replies in which a try came to an end. */
+  /** Of all facts, lines and verdicts that are written: shares that are true, may be said, and are true. */
+  trueFacts: number;
+  soundLines: number;
+  trueVerdicts: number;
+  /** Share of replies in which a try came to an end. */
   tried: number;
   /** Shares of those: the first try was at the target; there was another try. */
   firstTryRight: number;
   retried: number;
   /** Of those whose first try was not at the target, the share whose answer is right: what going on searching is worth. */
   rightAfterWrong: number;
+  /** Share of all replies whose answer is right without a second try: what is left where retries are forbidden. */
+  withoutRetries: number;
 }
 
-/** From Countdown's scores (`tries`, `retries` and `firstTryRight` among their facts). */
+/** From Countdown's scores, by their parts and facts. */
 export function selfCorrection(scores: readonly Pick<Score, "parts" | "facts">[]): SelfCorrection {
-  const tried = scores.filter(({ facts }) => (facts?.["tries"] ?? 0) > 0);
-  const wrongFirst = tried.filter(({ facts }) => facts?.["firstTryRight"] !== 1);
-  const share = (of: readonly unknown[], all: readonly unknown[]): number =>
-    all.length === 0 ? 0 : of.length / all.length;
+  const fact = (score: Pick<Score, "facts">, name: string): number => score.facts?.[name] ?? 0;
+  const isRight = ({ parts }: Pick<Score, "parts">): boolean => parts["answer"] === 1;
+  const total = (name: string): number => scores.reduce((sum, score) => sum + fact(score, name), 0);
+  const ratio = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
+  const tried = scores.filter((score) => fact(score, "tries") > 0);
+  const wrongFirst = tried.filter((score) => fact(score, "firstTryRight") !== 1);
   return {
-    tried: tried.length,
-    firstTryRight: tried.length === 0 ? 0 : 1 - share(wrongFirst, tried),
-    retried: share(
-      tried.filter(({ facts }) => (facts?.["retries"] ?? 0) > 0),
-      tried,
-    ),
-    rightAfterWrong: share(
-      wrongFirst.filter(({ parts }) => parts["answer"] === 1),
-      wrongFirst,
+    trueFacts: ratio(total("trueFacts"), total("facts")),
+    soundLines: ratio(total("soundLines"), total("lines")),
+    trueVerdicts: ratio(total("trueVerdicts"), total("tries")),
+    tried: ratio(tried.length, scores.length),
+    firstTryRight: ratio(tried.length - wrongFirst.length, tried.length),
+    retried: ratio(tried.filter((score) => fact(score, "retries") > 0).length, tried.length),
+    rightAfterWrong: ratio(wrongFirst.filter(isRight).length, wrongFirst.length),
+    withoutRetries: ratio(
+      scores.filter((score) => isRight(score) && fact(score, "retries") === 0).length,
+      scores.length,
     ),
   };
 }

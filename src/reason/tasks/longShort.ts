@@ -34,7 +34,7 @@ export const parity = (n: number): Task<number[]> =>
     working: (bits) => [0, ...running(bits).map((sum) => sum % 2)].join(""),
   });
 
-/** The last digit of a sum of k digits. Working: each digit and the last digit so far, `7+5+9` -> `771291` without its tens: `772211`. */
+/** The last digit of a sum of k digits. Working: 0, then each digit and the last digit so far: `7+5+9` -> `0 77 52 91` without the blanks. */
 export const lastDigit = (k: number): Task<number[]> =>
   answerTask({
     name: `last-digit-${k}`,
@@ -52,14 +52,14 @@ export const lastDigit = (k: number): Task<number[]> =>
     },
     working: (digits) => {
       const sums = running(digits);
-      return digits.map((digit, i) => `${digit}${sums[i]! % 10}`).join("");
+      return `0${digits.map((digit, i) => `${digit}${sums[i]! % 10}`).join("")}`;
     },
   });
 
 /** Operands are written with so many digits that one and its plus are as long as a block of the working. */
 const SUM_DIGITS = 4;
 
-/** A sum of k two-digit numbers. Working: each number and the sum so far in three digits: `0047+0038` -> `47047` `38085` without the blank. */
+/** A sum of k two-digit numbers. Working: 000, then each number and the sum so far in three digits: `0047+0038` -> `000 47047 38085` without the blanks. */
 export const sum = (k: number): Task<number[]> =>
   answerTask({
     name: `sum-${k}`,
@@ -77,7 +77,7 @@ export const sum = (k: number): Task<number[]> =>
     },
     working: (numbers) => {
       const sums = running(numbers);
-      return numbers.map((n, i) => `${n}${`${sums[i]}`.padStart(3, "0")}`).join("");
+      return `000${numbers.map((n, i) => `${n}${`${sums[i]}`.padStart(3, "0")}`).join("")}`;
     },
   });
 
