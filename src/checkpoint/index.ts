@@ -9,6 +9,14 @@ export {
   removeFolder,
   writeError,
 } from "./atomic.ts";
+export {
+  type BlockStore,
+  type BlockStoreOptions,
+  chainOf,
+  digest,
+  openBlockStore,
+  type PlacedKey,
+} from "./blockStore.ts";
 export { type Checkpoint, openCheckpoint, readJsonFile, TensorFolder, type TensorInfo } from "./checkpoint.ts";
 export {
   CONVERTED_TYPES,
@@ -57,4 +65,5 @@ export {
   ModelWeights,
   type WeightOptions,
 } from "./weights.ts";
+export { weightsDigest } from "./weightsDigest.ts";
 export { checkWritable } from "./writable.ts";

@@ -6,11 +6,11 @@ import pc from "picocolors";
 import { resolveModel } from "../checkpoint/index.ts";
 import { ApiError, SumbiError, UsageError } from "../errors.ts";
 import { type ChatRequest, loadModel, parseChat, planChat, type ServedModel } from "../serve/index.ts";
-
+import { addPrefixCacheOptions, type PrefixCacheFlags, prefixCacheOptions } from "./prefixCacheOption.ts";
 import { progressLine } from "./print.ts";
 import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
-export interface ChatOptions extends WeightsFlags {
+export interface ChatOptions extends WeightsFlags, PrefixCacheFlags {
   system?: string;
   temperature?: number;
   topP?: number;
@@ -29,12 +29,11 @@ export function register(program: Command): void {
       throw new UsageError(`chat: --${name}: expected a number, got ${text}`);
     return value;
   };
-  addWeightsOptions(
-    program
-      .command("chat")
-      .description("talk to a model in the terminal; with piped stdin, one question per line")
-      .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model"),
-  )
+  const command = program
+    .command("chat")
+    .description("talk to a model in the terminal; with piped stdin, one question per line")
+    .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model");
+  addPrefixCacheOptions(addWeightsOptions(command))
     .option("--system <text>", "what the model is told beforehand")
     .option("--temperature <number>", "0: always the likeliest token", number("temperature"))
     .option("--top-p <share>", "draw only from the likeliest tokens that hold this share", number("top-p"))
@@ -45,7 +44,11 @@ export function register(program: Command): void {
     .option("--json", "one JSON object per answer")
     .action(async (model: string, options: ChatOptions) => {
       const line = progressLine();
-      const served = await loadModel(resolveModel(model), { ...weightsOptions(options), onProgress: line });
+      const served = await loadModel(resolveModel(model), {
+        ...weightsOptions(options),
+        ...prefixCacheOptions(options),
+        onProgress: line,
+      });
       line.end();
       try {
         const tty = process.stdin.isTTY === true && process.stdout.isTTY === true && !options.json;

@@ -21,11 +21,12 @@ import {
   type RunningServer,
   type ServedModel,
 } from "../serve/index.ts";
+import { addPrefixCacheOptions, type PrefixCacheFlags, prefixCacheOptions } from "./prefixCacheOption.ts";
 import { printError, progressLine } from "./print.ts";
 import { portNumber, quantity, wholeQuantity } from "./quantities.ts";
 import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
-export interface ServeOptions extends WeightsFlags {
+export interface ServeOptions extends WeightsFlags, PrefixCacheFlags {
   host: string;
   /** As given; absent means 8080 or, when that is taken, the next free one. */
   port?: number;
@@ -46,12 +47,11 @@ const DEFAULT_PORT = 8080;
 
 /** `sumbi serve MODEL`: the OpenAI API and the chat page. */
 export function register(program: Command): void {
-  addWeightsOptions(
-    program
-      .command("serve")
-      .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
-      .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model"),
-  )
+  const command = program
+    .command("serve")
+    .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
+    .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model");
+  addPrefixCacheOptions(addWeightsOptions(command))
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
     .option(
       "--port <number>",
@@ -82,7 +82,7 @@ export function register(program: Command): void {
       const running = await startServing(
         model,
         options,
-        (dir) => loadModel(dir, { ...weightsOptions(options), onProgress: line }),
+        (dir) => loadModel(dir, { ...weightsOptions(options), ...prefixCacheOptions(options), onProgress: line }),
         (text) => process.stdout.write(text),
       );
       line.end();

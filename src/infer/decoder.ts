@@ -1,9 +1,18 @@
 /** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
+import { digest, weightsDigest } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import { cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
 import { packedWeights, trimMemory } from "../runtime/index.ts";
 import type { HostTensor } from "../tensor/index.ts";
-import { BLOCK_TOKENS, type LanguageModel, type Line, type Pass, RUN, type Scores } from "./engine.ts";
+import {
+  BLOCK_TOKENS,
+  type LanguageModel,
+  type Line,
+  type Pass,
+  RUN,
+  type Scores,
+  type StoredBlocks,
+} from "./engine.ts";
 import { Feed, type FeedOptions } from "./feed.ts";
 import { alikeIn, compileGraph, type Graph, type GraphName, graphNames, Slot } from "./graphs.ts";
 import { loneRowDiffers } from "./loneRow.ts";
@@ -22,6 +31,8 @@ export interface DecoderOptions {
   notes?: readonly string[];
   /** In what form the weights are. */
   weightsAbout?: WeightsAbout;
+  /** Which weights these are (`weightsDigest`): blocks may then be kept beyond memory. */
+  ofWeights?: string;
 }
 
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
@@ -38,6 +49,7 @@ export class Decoder implements LanguageModel {
   readonly vocabSize: number;
   readonly #pools: Pools;
   readonly #slots = new Map<string, Slot>();
+  readonly stored?: StoredBlocks;
 
   private constructor(
     readonly config: ModelConfig,
@@ -48,9 +60,17 @@ export class Decoder implements LanguageModel {
     /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
     readonly released: readonly string[],
     readonly weightsAbout?: WeightsAbout,
+    ofWeights?: string,
   ) {
     this.vocabSize = config.vocab_size;
     this.#pools = new Pools(cacheSpec(config));
+    if (ofWeights !== undefined)
+      this.stored = {
+        bytes: this.#pools.blockBytes,
+        identity: async () => digest(ofWeights, ...(await this.#probe())),
+        read: (block) => this.#pools.read(block),
+        write: (block, bytes) => this.#pools.restore(block, bytes),
+      };
   }
 
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
@@ -66,7 +86,8 @@ export class Decoder implements LanguageModel {
     const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
     for (const { executable } of all) executable.release(released);
     for (const name of released) feed.discard(name);
-    return new Decoder(config, contextTokens, graphs, weights, options.notes ?? [], released, options.weightsAbout);
+    const { notes = [], weightsAbout, ofWeights } = options;
+    return new Decoder(config, contextTokens, graphs, weights, notes, released, weightsAbout, ofWeights);
   }
 
   get version(): number | undefined {
@@ -155,6 +176,19 @@ export class Decoder implements LanguageModel {
     };
   }
 
+  /** What it makes of some ids, to the bit: another processor's kernels, another way to multiply give other blocks. */
+  async #probe(): Promise<Uint8Array[]> {
+    const blocks = Math.max(1, Math.min(2, Math.floor(this.contextTokens / BLOCK_TOKENS)));
+    const count = Math.min(this.contextTokens, blocks * BLOCK_TOKENS);
+    const ids = Array.from({ length: count }, (_, i) => (i * 7919 + 1) % this.vocabSize);
+    const table = Array.from({ length: blocks }, (_, n) => 1 + n);
+    this.reserve(blocks);
+    await this.run({ kind: "read", lines: [{ ids, start: 0, table, wants: "none", temperature: 1 }] });
+    const made = table.map((block) => this.#pools.read(block));
+    for (const block of table) this.clearBlock(block);
+    return made;
+  }
+
   #slot(name: string, dtype: "f32" | "i64"): Slot {
     let slot = this.#slots.get(name);
     if (slot === undefined) this.#slots.set(name, (slot = new Slot(dtype)));
@@ -225,7 +259,7 @@ const DROP_MS = 100;
 export async function openDecoder(
   path: string,
   given: ModelConfig,
-  { contextTokens, products, deterministic = false, ...options }: OpenOptions = {},
+  { contextTokens, products, deterministic = false, identify = false, ...options }: OpenOptions = {},
 ): Promise<Decoder> {
   const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
   const dropping = setInterval(drop, DROP_MS);
@@ -234,6 +268,7 @@ export async function openDecoder(
     const differs = deterministic ? await Promise.all([...bits].map(loneRowDiffers)) : [];
     const decoder = await Decoder.create(config, weights, {
       frozen: true,
+      ofWeights: identify ? await weightsDigest(config, weights, options.onProgress) : undefined,
       notes,
       weightsAbout,
       contextTokens,

@@ -165,7 +165,19 @@ export interface LanguageModel {
   /** Forgets what a block holds, where that may not be finite. */
   clearBlock(block: number): void;
   run(pass: Pass): Promise<Scores>;
+  /** What its blocks hold, for keeping it beyond memory; absent where nobody asked which weights these are. */
+  readonly stored?: StoredBlocks;
   dispose?(): Promise<void> | void;
+}
+
+/** Blocks as bytes. */
+export interface StoredBlocks {
+  /** Bytes of one block. */
+  readonly bytes: number;
+  /** What decides what a block holds besides its ids: weights, config, arithmetic. Runs the model, and must come before anybody holds blocks. */
+  identity(): Promise<string>;
+  read(block: number): Uint8Array<ArrayBuffer>;
+  write(block: number, bytes: Uint8Array): void;
 }
 
 /** The engine's queue is full; worth trying again. */

@@ -23,4 +23,5 @@ export { ModelEngine, type ModelEngineOptions, shareOf } from "./model-engine.ts
 export { type Random, random } from "./random.ts";
 export type { Sampled, SampleRequest } from "./sample.ts";
 export { argmax, logprobOf, logSumExp, Sampler, scoresOf, topLogprobs } from "./sampling.ts";
+export { StoredPrompts } from "./storedPrompts.ts";
 export { formThatFits, openingBytes, type WeightsAbout, type WeightsOptions } from "./weights.ts";

@@ -18,6 +18,7 @@ import { type Sampled, type SampleRequest, SampleSink, samplingOf } from "./samp
 import { logprobOf, topLogprobs } from "./sampling.ts";
 import { admit, schedule } from "./schedule.ts";
 import { type Scoring, Sequence, type Sink } from "./sequence.ts";
+import type { Fetched, StoredPrompts } from "./storedPrompts.ts";
 import { TokenStream } from "./stream.ts";
 
 export interface ModelEngineOptions {
@@ -29,6 +30,8 @@ export interface ModelEngineOptions {
   prefillTokens?: number;
   /** Memory for keys and values (or latents). Default 1 GiB, and at least what a whole context takes. */
   cacheBytes?: number;
+  /** Where prompts are kept beyond memory. Closed with the engine, and not used any more once weights have moved. */
+  stored?: StoredPrompts;
   /** Closed with the engine. */
   onClose?: () => Promise<void>;
 }
@@ -46,10 +49,11 @@ const SCORE_BYTES = 64 * 2 ** 20;
 export class ModelEngine implements Engine {
   readonly limits: { contextTokens: number; vocabSize: number };
   readonly #model: LanguageModel;
-  readonly #options: Required<Omit<ModelEngineOptions, "onClose">>;
+  readonly #options: Required<Omit<ModelEngineOptions, "onClose" | "stored">>;
   readonly #onClose: (() => Promise<void>) | undefined;
   readonly #blocks: Blocks;
   readonly #prefixes: Prefixes;
+  #stored: StoredPrompts | undefined;
   #waiting: Sequence[] = [];
   #running: Sequence[] = [];
   /** When each client that has sequences here was let in last. */
@@ -60,6 +64,7 @@ export class ModelEngine implements Engine {
   #born = 0;
   #working: Promise<void> | undefined;
   #wake: (() => void) | undefined;
+  readonly #rouse = () => this.#wake?.();
 
   /** Sequences for which no row of blocks was found. */
   readonly #crooked = new WeakSet<Sequence>();
@@ -70,6 +75,7 @@ export class ModelEngine implements Engine {
     const { maxActive = 256, maxWaiting = 4096, prefillTokens = 512, cacheBytes = 2 ** 30 } = options;
     this.#options = { maxActive, maxWaiting, prefillTokens, cacheBytes };
     this.#onClose = options.onClose;
+    this.#stored = options.stored;
     // one more than a context: a block that others hold too is copied before it is written
     const least = Math.ceil(model.contextTokens / BLOCK_TOKENS) + 1;
     const most = Math.max(least, Math.floor(cacheBytes / model.blockBytes));
@@ -94,7 +100,7 @@ export class ModelEngine implements Engine {
     for (const sequence of [...this.#running, ...this.#waiting]) this.#end(sequence, this.#closing.signal.reason);
     this.#wake?.();
     await this.#working;
-    await Promise.all([this.#model.dispose?.(), this.#onClose?.()]);
+    await Promise.all([this.#model.dispose?.(), this.#stored?.close(), this.#onClose?.()]);
   }
 
   async *generate(request: GenerateRequest, signal?: AbortSignal, client = ""): AsyncGenerator<GeneratedToken, void> {
@@ -208,6 +214,7 @@ export class ModelEngine implements Engine {
   }
 
   #remove(sequence: Sequence): void {
+    this.#stored?.forget(sequence);
     this.#handOver(sequence);
     this.#release(sequence);
     this.#running = this.#running.filter((one) => one !== sequence);
@@ -249,8 +256,10 @@ export class ModelEngine implements Engine {
       if (this.#model.version !== this.#version) {
         this.#version = this.#model.version;
         this.#prefixes.clear();
+        await this.#leaveStored();
       }
       this.#admit();
+      for (const fetched of this.#stored?.take() ?? []) this.#place(fetched);
       for (const one of this.#running) {
         one.own = 0;
         for (const block of one.table) if (this.#blocks.holders(block) === 1) one.own++;
@@ -294,11 +303,39 @@ export class ModelEngine implements Engine {
         one.length = one.table.length * BLOCK_TOKENS;
         one.cached = one.length;
         reading.set(key, one);
+        this.#stored?.fetch(one, this.#rouse);
       }
     }
   }
 
+  /** Blocks came from beyond memory: as many as there is room for find places. */
+  #place(fetched: Fetched): void {
+    const { one, blocks } = fetched;
+    for (const bytes of blocks) {
+      if (this.#blocks.most - this.#blocks.used + this.#blocks.idle === 0) {
+        fetched.more = false;
+        break;
+      }
+      const block = this.#take(one.table.at(-1), Math.max(1, one.needs - one.table.length));
+      this.#model.stored?.write(block, bytes);
+      one.table.push(block);
+    }
+    one.length = one.table.length * BLOCK_TOKENS;
+    one.cached = one.length;
+    this.#stored?.next(fetched, this.#rouse);
+  }
+
+  /** Weights have moved: what is kept beyond memory is of others. */
+  async #leaveStored(): Promise<void> {
+    const stored = this.#stored;
+    if (stored === undefined) return;
+    this.#stored = undefined;
+    for (const one of this.#running) stored.forget(one);
+    await stored.close();
+  }
+
   #preempt(one: Sequence): void {
+    this.#stored?.forget(one);
     this.#release(one);
     this.#running = this.#running.filter((other) => other !== one);
     this.#waiting.unshift(one);
@@ -394,6 +431,7 @@ export class ModelEngine implements Engine {
           who.turn = ++this.#clock;
           if (wants === "all") this.#score(who, ids.length, scores, row);
           who.length += ids.length;
+          this.#stored?.keep(who);
           row += wants === "all" ? ids.length : wants === "last" ? 1 : 0;
           if (who.left === 0) this.#haveRead(who, scores, row - 1);
         }

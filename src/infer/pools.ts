@@ -47,6 +47,28 @@ export class Pools {
     }
   }
 
+  /** What a block holds, pool by pool. */
+  read(block: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.blockBytes);
+    let at = 0;
+    for (const pool of this.pools) {
+      const own = bytesOf(pool, block);
+      bytes.set(own, at);
+      at += own.length;
+    }
+    return bytes;
+  }
+
+  /** The reverse of `read`. */
+  restore(block: number, bytes: Uint8Array): void {
+    let at = 0;
+    for (const pool of this.pools) {
+      const own = bytesOf(pool, block);
+      own.set(bytes.subarray(at, at + own.length));
+      at += own.length;
+    }
+  }
+
   /** Zeros, so that nobody reads what is not finite. */
   clear(block: number): void {
     for (const pool of this.pools) pool.data.fill(0, block * sizeOf(pool), (block + 1) * sizeOf(pool));
@@ -87,6 +109,12 @@ export class Pools {
       t += run;
     }
   }
+}
+
+function bytesOf(pool: Pool, block: number): Uint8Array {
+  const size = sizeOf(pool);
+  const { buffer, byteOffset, byteLength } = pool.data.subarray(block * size, (block + 1) * size);
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 const sizeOf = ({ heads, width }: CacheRows): number => heads * width * BLOCK_TOKENS;

@@ -39,6 +39,8 @@ export class Sequence implements Running, Waiting {
   /** Reads the same prompt, for this one too. */
   leader: Sequence | undefined;
   followers: Sequence[] = [];
+  /** Blocks of its prompt are on their way from beyond memory. */
+  fetching = false;
   /** In a pass right now: what it holds stays until the pass ends. */
   busy = false;
   /** Over: with an error, or none. */
@@ -73,7 +75,7 @@ export class Sequence implements Running, Waiting {
   }
 
   get ready(): boolean {
-    return this.leader === undefined && this.ended === undefined && this.sink.ready();
+    return this.leader === undefined && !this.fetching && this.ended === undefined && this.sink.ready();
   }
 
   /** Takes a token that was drawn; true when it was the last. */

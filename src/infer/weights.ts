@@ -20,6 +20,8 @@ export interface WeightsOptions {
   keepPacked?: boolean;
   /** With blocks too a sequence gets the same bits in any company: alone it costs about a quarter more. Weights in f32 do so anyway. */
   deterministic?: boolean;
+  /** Whether blocks may be kept beyond memory: which weights these are is then found out from every byte of them. */
+  identify?: boolean;
   onProgress?: OnProgress;
 }
 

@@ -1,7 +1,15 @@
 /** A model folder opened for serving: tokenizer, weights, engine, what the page is told of them. */
 import { statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { isGguf, readGguf, readJsonFile, readRegularFile, resolveModel, settleFolder } from "../checkpoint/index.ts";
+import {
+  type BlockStoreOptions,
+  isGguf,
+  readGguf,
+  readJsonFile,
+  readRegularFile,
+  resolveModel,
+  settleFolder,
+} from "../checkpoint/index.ts";
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import {
@@ -9,6 +17,7 @@ import {
   ModelEngine,
   type ModelEngineOptions,
   openDecoder,
+  StoredPrompts,
   type WeightsOptions,
 } from "../infer/index.ts";
 import { isRecord, parseJson } from "../json.ts";
@@ -29,7 +38,10 @@ import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 /** Opens the weights of a folder as something that computes. */
 export type OpenLanguageModel = (dir: string, config: ModelConfig, options?: WeightsOptions) => Promise<LanguageModel>;
 
-export interface LoadOptions extends ModelEngineOptions, WeightsOptions {}
+export interface LoadOptions extends Omit<ModelEngineOptions, "stored">, Omit<WeightsOptions, "identify"> {
+  /** A folder in which prompts are kept beyond memory, so that another start knows them. */
+  prefixCache?: BlockStoreOptions;
+}
 
 /** A model with the process that encodes for it; `engine.close()` ends both. */
 export type LoadedModel = ServedModel & { encoder: Encoder };
@@ -52,22 +64,34 @@ export async function loadServed(
   const generation = parseJson(files.texts["generation_config.json"] ?? "{}");
   const defaults = samplingDefaults(isRecord(generation) ? generation : {});
   const [opened, started] = await Promise.allSettled([
-    open(dir, config, options),
+    openWithStore(dir, config, open, options),
     startEncoder(files, { keepIds: config.max_position_embeddings }),
   ]);
   if (opened.status === "rejected" || started.status === "rejected") {
-    if (opened.status === "fulfilled") await opened.value.dispose?.();
+    if (opened.status === "fulfilled")
+      await Promise.all([opened.value.model.dispose?.(), opened.value.stored?.close()]);
     if (started.status === "fulfilled") await started.value.close();
     throw opened.status === "rejected" ? opened.reason : (started as PromiseRejectedResult).reason;
   }
-  const [model, encoder] = [opened.value, started.value];
+  const [{ model, stored }, encoder] = [opened.value, started.value];
   return {
-    engine: new ModelEngine(model, { ...options, onClose: () => encoder.close() }),
+    engine: new ModelEngine(model, { ...options, stored, onClose: () => encoder.close() }),
     tokenizer,
     encoder,
     info: describe(dir, config, model, tokenizer.chatTemplate),
     defaults,
   };
+}
+
+async function openWithStore(dir: string, config: ModelConfig, open: OpenLanguageModel, options: LoadOptions) {
+  const { prefixCache } = options;
+  const model = await open(dir, config, { ...options, identify: prefixCache !== undefined });
+  try {
+    return { model, stored: prefixCache && (await StoredPrompts.open(model, prefixCache)) };
+  } catch (error) {
+    await model.dispose?.();
+    throw error;
+  }
 }
 
 async function configOf(path: string): Promise<ModelConfig> {

@@ -50,6 +50,8 @@ export interface FakeModel extends LanguageModel {
   version: number;
   /** Passes and tokens run so far, and how many sequences shared the largest. */
   readonly counts: { passes: number; tokens: number; widest: number };
+  /** The ids that each block holds, as they may be set. */
+  readonly blocks: number[][];
 }
 
 /**
@@ -76,6 +78,7 @@ export function fakeModel(
     version: 0,
     blockBytes: 1024,
     counts,
+    blocks,
     reserve(count) {
       while (blocks.length <= count) blocks.push([]);
     },
