@@ -1,27 +1,21 @@
-/** `sumbi reason`: texts to pretrain on, and reinforcement of a model on a task. */
+/** `sumbi reason`: texts to learn from, and the stages that teach a model to reason. */
 import type { Command } from "commander";
 import pc from "picocolors";
 import { CheckpointError } from "../errors.ts";
-import { openTask, reinforce, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
-import { duration, progressLine, shellCommand } from "./print.ts";
+import { openTask, reinforce, sft, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
+import { duration, shellCommand } from "./print.ts";
 import { numberBetween } from "./quantities.ts";
-import { listenForStop } from "./stop.ts";
-import { shortPath } from "./trainEnd.ts";
+import { percent, type StageFlags, stageCommand, watchStage } from "./reasonStage.ts";
 
-interface ZeroFlags {
-  model?: string;
+interface ZeroFlags extends StageFlags {
   task?: string;
-  out?: string;
-  overwrite?: boolean;
-  set?: string[];
-  runs: string;
-  resume?: string;
   force?: boolean;
-  json?: boolean;
 }
 
-const percent = (share: number | undefined): string =>
-  share === undefined ? "–" : `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+interface SftFlags extends StageFlags {
+  data?: string[];
+  task?: string;
+}
 
 /** `sumbi reason STAGE`. */
 export function register(program: Command): void {
@@ -69,70 +63,80 @@ export function register(program: Command): void {
         }
       },
     );
-  reason
-    .command("zero")
-    .description("R1-Zero's way: reinforcement on a task's rewards alone (GRPO), from a pretrained model")
-    .option("--model <dir>", "the model to begin with")
+  stageCommand(
+    reason,
+    "zero",
+    "R1-Zero's way: reinforcement on a task's rewards alone (GRPO), from a pretrained model",
+    "steps=100 group=16 learningRate=3e-4 maxTokens=64",
+  )
     .option("--task <name>", "the task")
-    .option("--out <dir>", "folder for the model (default models/zero-TASK)")
-    .option("--overwrite", "let the model replace one that Sumbi wrote into that folder before")
-    .option("--set <key=value...>", "change a value: --set steps=100 group=16 learningRate=3e-4 maxTokens=64")
-    .option("--runs <dir>", "where runs are kept", "runs")
-    .option("--resume <run>", "go on with a run by its id, exactly as if it had not been interrupted")
     .option("--force", "go on where the gate before reinforcement is shut")
-    .option("--json", "log records on stdout, one JSON object a line")
     .action(zero);
+  stageCommand(
+    reason,
+    "sft",
+    "fine-tune on conversations, the loss on replies alone: worked examples, verified samples",
+    "epochs=3 batch=16 learningRate=1e-4 holdout=0.1",
+  )
+    .option("--data <file...>", ".jsonl or .parquet files of `messages`, folders or globs")
+    .option("--task <name>", "learn from texts of a task's train split, and answer its test problems on the way")
+    .action(fineTune);
 }
 
-async function zero(flags: ZeroFlags): Promise<void> {
-  const line = progressLine();
-  let saying = "ending; nothing has been learned yet";
-  const stop = listenForStop(() => saying);
-  let steps = 0;
-  try {
-    const result = await reinforce({
-      ...flags,
-      signal: stop.signal,
-      onProgress: line,
-      onStart({ id, out, steps: all, gate }) {
-        line.end();
-        steps = all;
-        saying = "saving, then ending (Ctrl-C again ends at once, losing the steps since the last save)";
-        for (const text of gate?.why ?? []) process.stderr.write(`${gate?.open ? text : pc.yellow(text)}\n`);
-        process.stderr.write(`${pc.bold(id)}: ${all} steps; the model will be in ${shortPath(out)}\n`);
-      },
-      onStep({ step, reward, length, longShare, longRight, shortRight, dead, driftMax, stepSeconds }, etaSeconds) {
-        process.stderr.write(
-          `step ${step}/${steps}  reward ${reward.toFixed(3)}  length ${length.toFixed(1)}  thinks ${percent(longShare)}` +
-            `  right: thinking ${percent(longRight)}, not ${percent(shortRight)}  dead groups ${percent(dead)}` +
-            `${driftMax > DRIFT_MOST ? pc.yellow(`  drift ${driftMax.toExponential(1)}`) : ""}  ${stepSeconds.toFixed(1)} s  ${duration(etaSeconds)} left\n`,
-        );
-      },
-      onRecord(record) {
-        if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
-        if (record.type === "score")
-          process.stderr.write(
-            `${pc.bold(`test after ${record.step} steps: ${percent(record.right)} right`)} of ${record.problems}, greedily; length ${record.length.toFixed(1)}, thinks ${percent(record.longShare)}\n`,
+const zero = (flags: ZeroFlags): Promise<void> =>
+  watchStage(
+    "zero",
+    flags,
+    ({ started, say, ...watch }) => {
+      let steps = 0;
+      return reinforce({
+        ...flags,
+        ...watch,
+        onStart({ gate, ...run }) {
+          steps = run.steps;
+          started(
+            run,
+            (gate?.why ?? []).map((text) => (gate?.open ? text : pc.yellow(text))),
           );
-        if (record.type === "event" && record.level === "warn" && !record.message.startsWith("gate:"))
-          process.stderr.write(`${pc.yellow("warn")}: ${record.message}\n`);
-      },
-    });
-    if (result.reason === "done")
-      process.stderr.write(
-        `done: the model is in ${shortPath(result.model ?? "")}. Measure it: ${shellCommand("evaluate", shortPath(result.model ?? ""), "--task", flags.task ?? "TASK")}\n`,
-      );
-    else {
-      process.stderr.write(
-        `stopped at step ${result.step}; go on: ${shellCommand("reason", "zero", "--resume", result.id)}\n`,
-      );
-      process.exitCode = 130;
-    }
-  } finally {
-    line.end();
-    stop.end();
-  }
-}
+        },
+        onStep({ step, reward, length, longShare, longRight, shortRight, dead, driftMax, stepSeconds }, etaSeconds) {
+          say(
+            `step ${step}/${steps}  reward ${reward.toFixed(3)}  length ${length.toFixed(1)}  thinks ${percent(longShare)}` +
+              `  right: thinking ${percent(longRight)}, not ${percent(shortRight)}  dead groups ${percent(dead)}` +
+              `${driftMax > DRIFT_MOST ? pc.yellow(`  drift ${driftMax.toExponential(1)}`) : ""}  ${stepSeconds.toFixed(1)} s  ${duration(etaSeconds)} left`,
+          );
+        },
+      });
+    },
+    (model) => `Measure it: ${shellCommand("evaluate", model, "--task", flags.task ?? "TASK")}`,
+  );
+
+const fineTune = (flags: SftFlags): Promise<void> =>
+  watchStage(
+    "sft",
+    flags,
+    ({ started, say, ...watch }) => {
+      let steps = 0;
+      return sft({
+        ...flags,
+        ...watch,
+        onStart({ about, ...run }) {
+          steps = run.steps;
+          started(run, [about]);
+        },
+        onStep({ step, loss, gradNorm, learningRate, tokensPerSecond, stepSeconds }, etaSeconds) {
+          say(
+            `step ${step}/${steps}  loss ${loss.toFixed(4)}  gradient ${gradNorm.toFixed(2)}  rate ${learningRate.toExponential(1)}` +
+              `  ${Math.round(tokensPerSecond)} tokens/s  ${stepSeconds.toFixed(1)} s  ${duration(etaSeconds)} left`,
+          );
+        },
+      });
+    },
+    (model) =>
+      flags.task === undefined
+        ? `Talk to it: ${shellCommand("chat", model)}`
+        : `Measure it: ${shellCommand("evaluate", model, "--task", flags.task)}`,
+  );
 
 /** Beyond this, answers are drawn from another distribution than the one that is trained. */
 const DRIFT_MOST = 1e-4;

@@ -27,6 +27,8 @@ export const FAULTS = [
   "no text or messages",
   "empty",
   "a message of another shape",
+  "no reply to train on",
+  "a test problem",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -47,6 +49,8 @@ export interface ReadOptions {
   report?: (broken: Broken) => void;
   /** Generated corpora make other documents for the held-out split. */
   split?: "train" | "heldout";
+  /** What else is asked of a document, which came as `row`: what is wrong with it, if anything. Not asked of built-in corpora and .txt. */
+  check?: (document: Document, row: Readonly<Record<string, unknown>>) => NoDocument | undefined;
 }
 
 /**
@@ -67,7 +71,7 @@ export async function* readPart(part: UnitPart, options: ReadOptions): AsyncGene
     let row = part.start;
     for await (const value of readParquetRows(source.path, part.start, part.end)) {
       row++;
-      const document = documentOf(value);
+      const document = checkedDocument(value, options);
       if ("fault" in document) broken(options, { path: source.path, line: row, bytes: 0, ...document });
       else yield document;
     }
@@ -104,7 +108,7 @@ function* readJsonLines(source: Source, part: UnitPart, options: ReadOptions): G
         try {
           const text = decoder.decode(line.bytes).trim();
           if (text === "") continue;
-          found = documentOf(JSON.parse(text));
+          found = checkedDocument(JSON.parse(text), options);
         } catch (error) {
           found =
             error instanceof SyntaxError
@@ -119,7 +123,13 @@ function* readJsonLines(source: Source, part: UnitPart, options: ReadOptions): G
 }
 
 /** What is wrong with a line or row. */
-type NoDocument = Pick<Broken, "fault" | "reason">;
+export type NoDocument = Pick<Broken, "fault" | "reason">;
+
+/** A document from a parsed line or row that is all that is asked of it, or what is wrong with it. */
+function checkedDocument(value: unknown, { check }: ReadOptions): Document | NoDocument {
+  const found = documentOf(value);
+  return ("fault" in found ? undefined : check?.(found, value as Record<string, unknown>)) ?? found;
+}
 
 /** A document from a parsed line or row, or what is wrong with it. */
 function documentOf(value: unknown): Document | NoDocument {

@@ -14,6 +14,7 @@ export {
   type Broken,
   type Document,
   type Fault,
+  type NoDocument,
   type OnBroken,
   type ReadOptions,
   readDocuments,
@@ -23,6 +24,7 @@ export { type HeldoutWindow, heldoutWindows } from "./heldout.ts";
 export { type PreparedData, type PrepareOptions, prepareData } from "./prepare.ts";
 export { encodeDocument } from "./prepareUnit.ts";
 export { hashText, permute, Random } from "./random.ts";
+export { encodeReplies } from "./replies.ts";
 export {
   checkIsText,
   type DataReport,

@@ -3,6 +3,7 @@ import { DataError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import { BUILTINS } from "./builtin.ts";
 import { type Broken, type Document, type OnBroken, readPart, type TrainingMessage } from "./documents.ts";
+import { Places } from "./places.ts";
 import { hashText } from "./random.ts";
 import { emptyReading, leaveOut, type Reading } from "./report.ts";
 import { type Shard, ShardWriter, type Split, tokenTypeOf } from "./shards.ts";
@@ -158,19 +159,10 @@ export function encodeDocument(document: Document, tokenizer: Tokenizer): { ids:
 
 /** Turns the ids of messages of weight 0 into ~id: those of the text that each adds to what stands before it. Throws DataError if that cannot be told. */
 function leaveUntrained(ids: number[], text: string, messages: readonly TrainingMessage[], tokenizer: Tokenizer): void {
-  /** Bytes of the text before each token, and of all of it: where a message may begin or end. */
-  const starts = new Map<number, number>();
-  let bytes = 0;
-  for (const [at, id] of ids.entries()) {
-    starts.set(bytes, at);
-    bytes += tokenizer.bytesOf(id).length;
-  }
-  starts.set(bytes, ids.length);
+  const places = new Places(ids, text, tokenizer);
   const endOf = (count: number, i: number): number => {
-    if (count === 0) return 0;
-    const before = tokenizer.applyChatTemplate(messages.slice(0, count), { keepThoughts: true });
     const at =
-      text.startsWith(before) && bytes === Buffer.byteLength(text) ? starts.get(Buffer.byteLength(before)) : undefined;
+      count === 0 ? 0 : places.after(tokenizer.applyChatTemplate(messages.slice(0, count), { keepThoughts: true }));
     if (at === undefined)
       throw new DataError(
         `messages[${i}].weight: expected a chat template that writes each message after those before it; this model's does not, so leave the weights out`,

@@ -2,7 +2,8 @@
 import { Decoder, ModelEngine } from "../infer/index.ts";
 import { type ModelConfig, mtpDepth } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { Learner, type ParameterStore, policy } from "../train/index.ts";
+import { type Learner, type ParameterStore, policy } from "../train/index.ts";
+import { adamwLearner, rowsFor } from "./learner.ts";
 import { microBatches, tokensFor } from "./microBatches.ts";
 import type { ReinforceOptions } from "./options.ts";
 import { type Aggregation, groupStatistics } from "./policy.ts";
@@ -82,8 +83,7 @@ export class Grpo {
   static async create(parts: GrpoParts): Promise<Grpo> {
     const { config, store, tokenizer, rewards, options } = parts;
     const engine = new ModelEngine(await Decoder.create(config, store), { maxActive: ROLLOUTS_AT_ONCE });
-    const { adamw, clip } = options;
-    const learner = await Learner.create(store, config, { optimizer: "adamw", adamw, muon: NO_MUON, clip });
+    const learner = await adamwLearner(store, config, options);
     return new Grpo(parts, new Rollouts(engine, tokenizer, rewards), learner);
   }
 
@@ -171,7 +171,7 @@ export class Grpo {
     const { aggregation, learningRate, warmupSteps, temperature, maxTokens } = options;
     const lanes = store.lanes.length;
     const answers = groups.reduce((sum, { rollouts }) => sum + rollouts.length, 0);
-    const rows = lanes * Math.ceil(Math.min(options.microBatch, answers) / lanes);
+    const rows = rowsFor(store, options.microBatch, answers);
     const tokens = tokensFor(groups);
     const mtp = mtpDepth(config) > 0 ? options.mtp : 0;
     if (tokens !== this.#tokens || rows !== this.#rows) {
@@ -214,9 +214,6 @@ function malformedShares(all: readonly (string | undefined)[]): Record<string, n
 
 type Learned = Pick<ReinforceReport, "loss" | "entropy" | "gradNorm" | "learningRate" | "driftMax" | "driftMean">;
 const NOTHING: Learned = { loss: 0, entropy: 0, gradNorm: 0, learningRate: 0, driftMax: 0, driftMean: 0 };
-
-/** Asked for, and not used by AdamW. */
-const NO_MUON = { momentum: 0, iterations: 5, weightDecay: 0, rate: 1 };
 
 /** Sequences that are sampled side by side. */
 const ROLLOUTS_AT_ONCE = 256;

@@ -33,6 +33,10 @@ export {
 export { GateError, type ReinforceRequest, type ReinforceResult, reinforce } from "./reinforce.ts";
 export { type Format, type Reward, type RewardOptions, Rewards } from "./rewards.ts";
 export { type Group, type Rollout, Rollouts } from "./rollouts.ts";
+export { type SftProgress, type SftReport, type SftRequest, sft } from "./sft.ts";
+export { parseSft, type SftOptions, sftSchema } from "./sftOptions.ts";
+export type { StageResult, StageStart } from "./stage.ts";
+export type { StageRequest } from "./stageOpen.ts";
 export {
   type Comparison,
   comparePaired,

@@ -4,7 +4,7 @@ import { ConfigError } from "../errors.ts";
 import { applySettings, costSchema } from "../train/index.ts";
 import { validate } from "../validate.ts";
 
-const whole = (least: number, most: number) => z.number().int().min(least).max(most);
+export const whole = (least: number, most: number) => z.number().int().min(least).max(most);
 
 /** Everything that decides how a policy is reinforced, and nothing of where files are. */
 export const reinforceSchema = z.strictObject({

@@ -2,10 +2,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/folders.ts";
-import { saveCheckpoint, tokenizerFiles } from "../checkpoint/index.ts";
+import { untrainedModel } from "../../test/support/untrained.ts";
 import { loadTokenizer } from "../data/index.ts";
-import { listParameters, parseConfig } from "../model/index.ts";
-import { checkpointConfig, fillStore, RunReader, readRecipe } from "../runs/index.ts";
+import { parseConfig } from "../model/index.ts";
+import { checkpointConfig, fillStore, RunReader } from "../runs/index.ts";
 import { storeOf } from "../train/index.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceReport } from "./grpo.ts";
 import { microBatches } from "./microBatches.ts";
@@ -16,8 +16,6 @@ import type { Group } from "./rollouts.ts";
 import { openTask } from "./tasks/named.ts";
 
 const temporary = temporaryFolder();
-/** More than the tokenizer has: an untrained model draws those too. */
-const IDS = loadTokenizer("models/nano").vocabSize + 500;
 /** An untrained model of the smallest recipe, with nano's tokenizer. */
 const MODEL = join(temporary.dir, "model");
 afterAll(() => temporary[Symbol.dispose]());
@@ -54,16 +52,7 @@ async function run(name: string, more: Partial<ReinforceRequest> = {}) {
 /** A task whose score differs between answers, whatever a model says. */
 const OWN = join(temporary.dir, "letters.mjs");
 beforeAll(async () => {
-  const json = { ...(readRecipe("tiny").json["model"] as object), vocab_size: IDS };
-  const config = parseConfig(json, "tiny");
-  const store = storeOf([{ config, lanes: 1 }]);
-  store.initialize(1, 0.1);
-  const tensors = Array.from(listParameters(config), ({ key, shape, sameAs }) => ({
-    key,
-    shape,
-    data: store.parameter(sameAs ?? key).data,
-  }));
-  await saveCheckpoint(MODEL, { config: json, tensors, dtype: "f32", files: await tokenizerFiles("models/nano") });
+  await untrainedModel(MODEL);
   writeFileSync(
     OWN,
     `export const problem = (random) => ({ prompt: "Say " + random.int(10, 99), answer: "e" });

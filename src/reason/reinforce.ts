@@ -9,11 +9,11 @@ import { Diagnosis } from "./diagnose.ts";
 import { type GateVerdict, judgeGate } from "./gate.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 import { parseReinforce, type ReinforceOptions } from "./options.ts";
-import { isRight, Rewards, rightness } from "./rewards.ts";
+import { isRight, Rewards } from "./rewards.ts";
 import type { Group } from "./rollouts.ts";
+import { scoreGreedily } from "./score.ts";
 import { runStage, type StageContext, type StageResult, type StageStart, type StageWork } from "./stage.ts";
 import { beginStage, type StageKind, type StageRequest } from "./stageOpen.ts";
-import { distinctProblems } from "./task.ts";
 import { openTask } from "./tasks/named.ts";
 
 export interface ReinforceRequest extends StageRequest {
@@ -119,7 +119,7 @@ async function reinforcing(
         },
       };
     },
-    evaluate: (step) => score(grpo, options, step, write),
+    evaluate: (step) => scoreGreedily(grpo.rollouts, { ...options, problems: options.evaluate.problems }, step, write),
     faults: () => rewards.describeFaults(),
     async close() {
       await grpo.close();
@@ -142,34 +142,6 @@ async function askGate(
     groups.flatMap(({ rollouts }) => rollouts.map(({ long, reward }) => ({ long, right: isRight(reward) }))),
   );
 }
-
-/** Test problems, greedily; a few of them as samples for people. */
-async function score(
-  grpo: Grpo,
-  options: ReinforceOptions,
-  step: number,
-  write: (record: RunRecord) => void,
-): Promise<void> {
-  const { evaluate, maxTokens, seed } = options;
-  const problems = await distinctProblems(grpo.rollouts.task, seed, "test", evaluate.problems);
-  const asked = problems.map((problem) => grpo.rollouts.prompt(problem, maxTokens));
-  const groups = await grpo.rollouts.draw(asked, { group: 1, maxTokens, temperature: 0, seed }, "none");
-  const all = groups.flatMap(({ rollouts }) => rollouts);
-  const share = (of: (one: (typeof all)[number]) => number): number =>
-    all.reduce((sum, one) => sum + of(one), 0) / all.length;
-  write({
-    type: "score",
-    step,
-    problems: all.length,
-    right: share(({ reward }) => rightness(reward)),
-    length: share(({ ids }) => ids.length),
-    longShare: share(({ long }) => (long ? 1 : 0)),
-  });
-  for (const { problem, rollouts } of groups.slice(0, SHOWN))
-    write({ type: "sample", step, prompt: problem.prompt.at(-1)?.content ?? "", text: rollouts[0]?.reply.text ?? "" });
-}
-
-const SHOWN = 3;
 
 /** Some of a step's groups as lines of transcripts.jsonl, so that early and late answers can be read side by side. */
 async function keepTranscripts(dir: string, groups: readonly Group[], step: number): Promise<void> {

@@ -77,6 +77,13 @@ export interface OpenedStage<O, I> {
 export const givenSettings = ({ set = {} }: Pick<StageRequest, "set">): Record<string, unknown> =>
   Array.isArray(set) ? settingsOf(set as readonly string[]) : { ...(set as Record<string, unknown>) };
 
+/** Where the model to begin with is. Throws UsageError. */
+export function modelFolder({ model }: StageRequest): string {
+  if (model === undefined)
+    throw new UsageError("reason: expected a model to begin with, got none; name one with --model");
+  return resolve(resolveModel(model));
+}
+
 /** A new run of a stage: its folder with the tokenizer in it. Throws UsageError, ConfigError, CheckpointError. */
 export async function beginStage<O extends StageOptions, I extends StageInputs>(
   kind: StageKind<O, I>,
@@ -85,10 +92,8 @@ export async function beginStage<O extends StageOptions, I extends StageInputs>(
   name: string,
 ): Promise<OpenedStage<O, I>> {
   const { runs = "runs" } = request;
-  if (request.model === undefined)
-    throw new UsageError("reason: expected a model to begin with, got none; name one with --model");
+  const from = modelFolder(request);
   const options = kind.parse(givenSettings(request), "--set");
-  const from = resolve(resolveModel(request.model));
   const modelJson = await checkpointConfig(from);
   const config = parseConfig(modelJson, `${from}/config.json`);
   const out = await chooseOut({ out: request.out, overwrite: request.overwrite, runs }, undefined, name);
