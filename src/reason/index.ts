@@ -10,7 +10,18 @@ export {
   type EndpointRequest,
   isUrl,
 } from "./endpoint.ts";
-export { type EvaluateOptions, evaluateTask, openRollouts, type TaskEvaluation, type Transcript } from "./evaluate.ts";
+export {
+  compareEvaluations,
+  type EvaluateOptions,
+  type EvaluateRun,
+  type EvaluationDifference,
+  evaluateTask,
+  type KeptAnswer,
+  type TaskEvaluation,
+  type Transcript,
+  type TranscriptStore,
+} from "./evaluate.ts";
+export { EvaluationFile, type EvaluationHeader } from "./evaluationFile.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
 export { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 export { mixture } from "./mixture.ts";
@@ -31,6 +42,7 @@ export {
   tokenWeights,
 } from "./policy.ts";
 export { GateError, type ReinforceRequest, type ReinforceResult, reinforce } from "./reinforce.ts";
+export { askEndpoint, openModel, type Respondent } from "./respondents.ts";
 export { type Format, type Reward, type RewardOptions, Rewards } from "./rewards.ts";
 export { type Group, type Rollout, Rollouts } from "./rollouts.ts";
 export { type SftProgress, type SftReport, type SftRequest, sft } from "./sft.ts";
@@ -44,9 +56,11 @@ export {
   type Evaluation,
   estimate,
   evaluateSamples,
+  type Majority,
   majority,
   passAtK,
   type QuestionSamples,
+  type QuestionValues,
 } from "./statistics.ts";
 export {
   type Baselines,

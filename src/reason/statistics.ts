@@ -115,6 +115,21 @@ export interface QuestionSamples {
   lengths: readonly number[];
 }
 
+/** A value for each question; what intervals and paired comparisons are made of. */
+export interface QuestionValues {
+  passAt1: number[];
+  passAtK: number[];
+  consAtK: number[];
+  length: number[];
+}
+
+/** The majority of so many samples, and the tokens that it takes. */
+export interface Majority {
+  of: number;
+  right: Estimate;
+  tokens: number;
+}
+
 export interface Evaluation {
   questions: number;
   samples: number;
@@ -123,6 +138,9 @@ export interface Evaluation {
   passAtK: Estimate;
   consAtK: Estimate;
   length: Estimate;
+  /** Of 1, 2, 4, … and k samples. */
+  majorities: Majority[];
+  values: QuestionValues;
 }
 
 /** pass@1 is the mean over all samples; cons@k is whether the majority of the first k is right. Throws ConfigError when a question has fewer than k. */
@@ -131,16 +149,27 @@ export function evaluateSamples(
   k: number,
   same: (a: string, b: string) => boolean,
 ): Evaluation {
-  const rights = questions.map(({ right }) => right.filter(Boolean).length);
+  const passAt = (least: number): number[] =>
+    questions.map(({ right }) => passAtK(right.length, right.filter(Boolean).length, least));
+  const majorityOf = (size: number): number[] =>
+    questions.map(({ right, answers }) => (right[majority(answers.slice(0, size), same)] === true ? 1 : 0));
+  const values: QuestionValues = {
+    passAt1: passAt(1),
+    passAtK: passAt(k),
+    consAtK: majorityOf(k),
+    length: questions.map(({ lengths }) => mean(lengths)),
+  };
+  const sizes = [...Array.from({ length: Math.ceil(Math.log2(k)) }, (_, i) => 2 ** i), k];
+  const length = estimate(values.length);
   return {
     questions: questions.length,
     samples: questions.reduce((sum, { right }) => sum + right.length, 0),
     k,
-    passAt1: estimate(questions.map(({ right }, i) => passAtK(right.length, rights[i]!, 1))),
-    passAtK: estimate(questions.map(({ right }, i) => passAtK(right.length, rights[i]!, k))),
-    consAtK: estimate(
-      questions.map(({ right, answers }) => (right[majority(answers.slice(0, k), same)] === true ? 1 : 0)),
-    ),
-    length: estimate(questions.map(({ lengths }) => mean(lengths))),
+    passAt1: estimate(values.passAt1),
+    passAtK: estimate(values.passAtK),
+    consAtK: estimate(values.consAtK),
+    length,
+    majorities: sizes.map((of) => ({ of, right: estimate(majorityOf(of)), tokens: of * length.mean })),
+    values,
   };
 }
