@@ -15,14 +15,23 @@ import {
 } from "../src/model/index.ts";
 import { f32, sizeOf } from "../src/tensor/index.ts";
 
-/** Names that --shape takes, by preset. */
-export const SHAPES = { "qwen2-1.5b": "qwen2.5-1.5b", "v2-lite": "deepseek-v2-lite" } as const;
+/** Names that --shape takes. `experts`: fewer to choose from than the preset has, as many chosen: the same work for a token in less memory. */
+export const SHAPES = {
+  "qwen2-1.5b": { preset: "qwen2.5-1.5b", experts: undefined },
+  "v2-lite": { preset: "deepseek-v2-lite", experts: undefined },
+  "v2-lite-16": { preset: "deepseek-v2-lite", experts: 16 },
+} as const;
 export type Shape = keyof typeof SHAPES;
 
 /** The config of a shape, with fewer layers if asked; contexts up to 4,096. */
 export function shapeConfig(shape: Shape, layers?: number): ModelConfig {
-  const preset = presetConfig(SHAPES[shape]);
-  return parseConfig({ ...preset, max_position_embeddings: 4096, ...(layers ? { num_hidden_layers: layers } : {}) });
+  const { preset, experts } = SHAPES[shape];
+  return parseConfig({
+    ...presetConfig(preset),
+    max_position_embeddings: 4096,
+    ...(layers ? { num_hidden_layers: layers } : {}),
+    ...(experts ? { n_routed_experts: experts } : {}),
+  });
 }
 
 /** Random weights of about the size that trained ones have, distinct in every tensor: the runtime stores equal ones once. */

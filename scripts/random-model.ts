@@ -1,6 +1,6 @@
 // A model of a published shape with random weights in bf16, written to disk as a Hugging Face folder: for measuring memory, starts and speed, not for
 // talking to. Tensor by tensor, so that its size does not matter.
-//   npx tsx scripts/random-model.ts qwen2.5-1.5b OUT [--layers N]
+//   npx tsx scripts/random-model.ts qwen2.5-1.5b OUT [--layers N] [--experts N]
 // A tokenizer is not written; bench/memory.ts and bench/decode.ts need none.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,14 +8,21 @@ import { parseArgs } from "node:util";
 import { type RawTensor, writeSafetensors } from "../src/checkpoint/index.ts";
 import { listParameters, presetConfig } from "../src/model/index.ts";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { layers: { type: "string" } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { layers: { type: "string" }, experts: { type: "string" } },
+});
 const [name, out] = positionals;
 if (name === undefined || out === undefined || existsSync(out))
   throw new Error(
     "expected a preset's name and a folder that is not there yet: scripts/random-model.ts qwen2.5-1.5b OUT",
   );
 const preset = presetConfig(name);
-const config = { ...preset, ...(values.layers ? { num_hidden_layers: Number(values.layers) } : {}) };
+const config = {
+  ...preset,
+  ...(values.layers ? { num_hidden_layers: Number(values.layers) } : {}),
+  ...(values.experts ? { n_routed_experts: Number(values.experts) } : {}),
+};
 
 /** bf16 numbers of both signs, most of them within ±0.06: their bytes are drawn, the exponent kept among eight. */
 function randomBits(count: number, state: { seed: number }): Uint16Array {
