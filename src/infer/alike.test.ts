@@ -48,6 +48,7 @@ async function compare(
   steps: number,
   cuts: readonly number[],
   options: OpenOptions = {},
+  companies: readonly number[] = [0, 1, 6],
 ): Promise<void> {
   const model = await open(dir, options);
   const blocks = Math.ceil(tokens.length / 16) + 1;
@@ -71,7 +72,7 @@ async function compare(
   const alone: string[] = [];
   for (let t = P; t < tokens.length; t++)
     alone.push(...(await bits(model, { kind: "step", lines: [line([tokens[t]!], t, inRow(0))] })));
-  for (const company of [0, 1, 6]) {
+  for (const company of companies) {
     await read(turned(4));
     const beside: string[] = [];
     for (let t = P; t < tokens.length; t++) {
@@ -99,7 +100,8 @@ test.each(readdirSync(PARITY))("%s", async (name) => {
 describe("nano, beyond where products are cut", () => {
   const tokens = Array.from({ length: 332 }, (_, i) => (Math.imul(i + 7, 2654435761) >>> 9) % 1024);
 
-  test("bits", () => compare(NANO, tokens, 8, [75]));
+  // 70: as many as go in lanes, a thread each
+  test("bits", () => compare(NANO, tokens, 8, [75], {}, [0, 1, 6, 70]));
 
   test("answers alone, among many, with a cold or a warm cache, in chunks, and out of memory", async () => {
     const prompts = Array.from({ length: 12 }, (_, i) => tokens.slice(0, 20 + 13 * i));

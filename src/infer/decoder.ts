@@ -3,7 +3,7 @@ import { digest, weightsDigest } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
 import { cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
 import { packedWeights, trimMemory } from "../runtime/index.ts";
-import type { HostTensor } from "../tensor/index.ts";
+import { f32, type HostTensor } from "../tensor/index.ts";
 import {
   BLOCK_TOKENS,
   type LanguageModel,
@@ -84,7 +84,7 @@ export class Decoder implements LanguageModel {
     const all = [...graphs.values()];
     const kept = new Set(all.flatMap((graph) => graph.kept));
     const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
-    for (const { executable } of all) executable.release(released);
+    for (const graph of all) for (const { executable } of [graph, ...graph.lanes]) executable.release(released);
     for (const name of released) feed.discard(name);
     const { notes = [], weightsAbout, ofWeights } = options;
     return new Decoder(config, contextTokens, graphs, weights, notes, released, weightsAbout, ofWeights);
@@ -121,58 +121,31 @@ export class Decoder implements LanguageModel {
     const views = kind === "step" && one ? this.#views(one) : undefined;
     const graph = this.graphs.get(views ? "alone" : kind);
     if (graph === undefined) throw new Error(`decoder: no graph ${kind}`);
-    const { sequences, positions } = alikeIn(this.config, views ? "alone" : kind);
+    const { sequences } = alikeIn(this.config, views ? "alone" : kind);
     const least = Math.max(sequences, kind === "step" && !views && this.graphs.has("alone") ? 2 : 1);
     const all = lines.length >= least ? lines : [...lines, ...Array<Line>(least - lines.length).fill(NOBODY)];
-    const B = all.length;
-    // a single token would take other kernels
-    const T = kind === "step" ? 1 : all.reduce((most, { ids }) => Math.max(most, ids.length), 2);
-    const reach = all.reduce((most, { start }) => Math.max(most, start), 0) + (kind === "read" ? T : 0);
-    const S = positions * Math.max(1, Math.ceil(reach / positions));
-    const inputs: Record<string, HostTensor> = {
-      ids: this.#ids("ids", [B, T], all, ({ ids }, t) => ids[Math.min(t, ids.length - 1)] ?? 0),
-      positions: this.#ids("positions", [B, T], all, ({ start }, t) => start + t),
-      ...(views ?? this.#tables(all, S / BLOCK_TOKENS)),
-    };
-    const rows = kind === "read" ? wanted(lines, T) : lines.map((_, b) => b);
-    const L = kind === "read" ? Math.max(2, rows.length) : B;
-    if (kind === "read")
-      inputs.rows = this.#ids(
-        "rows",
-        [L],
-        Array.from({ length: L }, (_, l) => rows[l] ?? 0),
-        Number,
-      );
-    const sharpness = this.#slot("sharpness", "f32");
-    inputs.sharpness = sharpness.shaped(L, 1);
-    let l = 0;
-    for (const { wants, temperature, ids } of kind === "read" ? lines : all)
-      for (let n = kind === "step" ? 1 : wants === "all" ? ids.length : wants === "last" ? 1 : 0; n > 0; n--)
-        sharpness.numbers[l++] = temperature === 0 ? 1 : 1 / temperature;
-    sharpness.numbers.fill(1, l, L);
-    const runs = Math.ceil(this.vocabSize / RUN);
-    const f32 = {
-      logits: this.#slot("logits", "f32").shaped(L, this.vocabSize),
-      weights: this.#slot("weights", "f32").shaped(L, runs * RUN),
-      sums: this.#slot("sums", "f32").shaped(L, runs),
-      largest: this.#slot("largest", "f32").shaped(L, 1),
-      totals: this.#slot("totals", "f32").shaped(L, 1),
-    };
-    const { pools } = this.#pools;
-    const outputs: Record<string, HostTensor> = { ...f32 };
-    for (const { name, heads, width } of pools)
-      outputs[`new.${name}`] = this.#slot(`new.${name}`, "f32").shaped(B, heads, T, width);
-    graph.binding.rebind(inputs, outputs);
-    await graph.binding.run();
-    for (const [i, { name }] of pools.entries())
-      for (const [b, { ids, start, table }] of lines.entries())
-        this.#pools.write(i, this.#slot(`new.${name}`, "f32").numbers, b, T, ids.length, start, table);
-    const [largest, totals] = [f32.largest.data as Float32Array, f32.totals.data as Float32Array];
+    const rows = kind === "read" ? wanted(lines, longest(all)) : lines.map((_, b) => b);
+    const L = kind === "read" ? Math.max(2, rows.length) : all.length;
+    const parts = inLanes(all, graph);
+    await Promise.all(
+      parts.map(async ({ binding, from, lines: own }, lane) => {
+        const inputs = this.#inputs(kind, own, lane, views);
+        const few = kind === "read" ? L : own.length;
+        if (kind === "read") inputs.rows = this.#ids("rows", [L], filled(rows, L), Number);
+        inputs.sharpness = this.#sharpness(kind, own, few, lane);
+        const T = kind === "step" ? 1 : longest(own);
+        binding.rebind(inputs, { ...this.#scoreRows(L, from, few), ...this.#newRows(own.length, T, lane) });
+        await binding.run();
+        this.#keep(own, T, lane);
+      }),
+    );
+    const of = (name: string) => this.#slot(name, "f32").numbers;
+    const [largest, totals] = [of("largest"), of("totals")];
     return {
-      logits: f32.logits.data as Float32Array,
-      weights: f32.weights.data as Float32Array,
-      sums: f32.sums.data as Float32Array,
-      logSums: Float64Array.from(totals, (total, l) => largest[l]! + Math.log(total)),
+      logits: of("logits"),
+      weights: of("weights"),
+      sums: of("sums"),
+      logSums: Float64Array.from({ length: L }, (_, l) => largest[l]! + Math.log(totals[l]!)),
     };
   }
 
@@ -187,6 +160,71 @@ export class Decoder implements LanguageModel {
     const made = table.map((block) => this.#pools.read(block));
     for (const block of table) this.clearBlock(block);
     return made;
+  }
+
+  /** What the graphs read: ids, positions, and the past by tables or in place. */
+  #inputs(
+    kind: Pass["kind"],
+    lines: readonly Line[],
+    lane: number,
+    views: Record<string, HostTensor> | undefined,
+  ): Record<string, HostTensor> {
+    const B = lines.length;
+    const T = kind === "step" ? 1 : longest(lines);
+    const { positions } = alikeIn(this.config, views ? "alone" : kind);
+    const reach = lines.reduce((most, { start }) => Math.max(most, start), 0) + (kind === "read" ? T : 0);
+    const S = positions * Math.max(1, Math.ceil(reach / positions));
+    return {
+      ids: this.#ids(`ids ${lane}`, [B, T], lines, ({ ids }, t) => ids[Math.min(t, ids.length - 1)] ?? 0),
+      positions: this.#ids(`positions ${lane}`, [B, T], lines, ({ start }, t) => start + t),
+      ...(views ?? this.#tables(lines, S / BLOCK_TOKENS, lane)),
+    };
+  }
+
+  /** 1 / temperature of each row that is scored, [L, 1]. */
+  #sharpness(kind: Pass["kind"], lines: readonly Line[], L: number, lane: number): HostTensor {
+    const slot = this.#slot(`sharpness ${lane}`, "f32");
+    const tensor = slot.shaped(L, 1);
+    let l = 0;
+    for (const { wants, temperature, ids } of lines)
+      for (let n = kind === "step" ? 1 : wants === "all" ? ids.length : wants === "last" ? 1 : 0; n > 0; n--)
+        slot.numbers[l++] = temperature === 0 ? 1 : 1 / temperature;
+    slot.numbers.fill(1, l, L);
+    return tensor;
+  }
+
+  /** Where `count` of L rows of scores go, from row `from` on. */
+  #scoreRows(L: number, from: number, count: number): Record<string, HostTensor> {
+    const runs = Math.ceil(this.vocabSize / RUN);
+    const widths = { logits: this.vocabSize, weights: runs * RUN, sums: runs, largest: 1, totals: 1 };
+    return Object.fromEntries(
+      Object.entries(widths).map(([name, width]) => {
+        const slot = this.#slot(name, "f32");
+        const whole = slot.shaped(L, width);
+        return [
+          name,
+          count === L ? whole : f32([count, width], slot.numbers.subarray(from * width, (from + count) * width)),
+        ];
+      }),
+    );
+  }
+
+  #newRows(B: number, T: number, lane: number): Record<string, HostTensor> {
+    return Object.fromEntries(
+      this.#pools.pools.map(({ name, heads, width }) => [
+        `new.${name}`,
+        this.#slot(`new.${name} ${lane}`, "f32").shaped(B, heads, T, width),
+      ]),
+    );
+  }
+
+  /** Copies what a lane has made of its lines into their blocks. */
+  #keep(lines: readonly Line[], T: number, lane: number): void {
+    for (const [i, { name }] of this.#pools.pools.entries()) {
+      const rows = this.#slot(`new.${name} ${lane}`, "f32").numbers;
+      for (const [b, line] of lines.entries())
+        if (line !== NOBODY) this.#pools.write(i, rows, b, T, line.ids.length, line.start, line.table);
+    }
   }
 
   #slot(name: string, dtype: "f32" | "i64"): Slot {
@@ -205,9 +243,9 @@ export class Decoder implements LanguageModel {
   }
 
   /** What the graphs gather by: pools, and tables that end with block 0. */
-  #tables(lines: readonly Line[], N: number): Record<string, HostTensor> {
+  #tables(lines: readonly Line[], N: number, lane: number): Record<string, HostTensor> {
     const inputs: Record<string, HostTensor> = {
-      table: this.#ids("table", [lines.length, N], lines, ({ table }, n) => table[n] ?? 0),
+      table: this.#ids(`table ${lane}`, [lines.length, N], lines, ({ table }, n) => table[n] ?? 0),
     };
     for (const { name, tensor } of this.#pools.pools) inputs[name] = tensor;
     return inputs;
@@ -230,12 +268,34 @@ export class Decoder implements LanguageModel {
   }
 
   dispose(): void {
-    for (const { binding, executable } of this.graphs.values()) {
-      binding.dispose();
-      executable.dispose();
-    }
+    for (const graph of this.graphs.values())
+      for (const { binding, executable } of [graph, ...graph.lanes]) {
+        binding.dispose();
+        executable.dispose();
+      }
   }
 }
+
+/** Sequences that make a lane worth while: with fewer, each reading all weights costs more than waiting for one another. */
+const LANE_SEQUENCES = 32;
+
+/** Lines side by side, by a thread each where there are enough of them, else by all threads together. */
+function inLanes(
+  lines: readonly Line[],
+  { binding, lanes }: Graph,
+): { binding: Graph["binding"]; from: number; lines: readonly Line[] }[] {
+  if (lanes.length === 0 || lines.length < LANE_SEQUENCES * lanes.length) return [{ binding, from: 0, lines }];
+  const bounds = Array.from({ length: lanes.length + 1 }, (_, i) => Math.round((i * lines.length) / lanes.length));
+  return lanes.map((lane, i) => {
+    const [from, to] = [bounds[i] ?? 0, bounds[i + 1] ?? 0];
+    return { binding: lane.binding, from, lines: lines.slice(from, to) };
+  });
+}
+
+/** T for lines that are read: a single token would take other kernels. */
+const longest = (lines: readonly Line[]): number => lines.reduce((most, { ids }) => Math.max(most, ids.length), 2);
+
+const filled = (rows: readonly number[], L: number): number[] => Array.from({ length: L }, (_, l) => rows[l] ?? 0);
 
 /** Which rows of [B, T] the lines want. */
 function wanted(lines: readonly Line[], T: number): number[] {

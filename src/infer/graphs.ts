@@ -11,7 +11,14 @@ import {
   readMask,
   ropeAt,
 } from "../model/index.ts";
-import { type Binding, compile, type Executable, type PackedWeights, threads } from "../runtime/index.ts";
+import {
+  type Binding,
+  type CompileOptions,
+  compile,
+  type Executable,
+  type PackedWeights,
+  threads,
+} from "../runtime/index.ts";
 import {
   add,
   concat,
@@ -42,10 +49,16 @@ import { packedByRuntime } from "./feed.ts";
 
 export type GraphName = "read" | "step" | "alone";
 
-/** One graph with its weights bound; everything else is bound anew for every pass. */
-export interface Graph {
+/** A graph compiled, with its weights bound; everything else is bound anew for every pass. */
+export interface Bound {
   executable: Executable;
   binding: Binding;
+}
+
+/** One graph, run by all threads together. */
+export interface Graph extends Bound {
+  /** The same for each thread by itself. None where weights are many: each lane reads them all. */
+  lanes: readonly Bound[];
   /** Constants that it has packed copies of, and those that it reads as they lie. */
   packed: string[];
   kept: string[];
@@ -69,6 +82,10 @@ function turned(config: ModelConfig, mode: Past["mode"]): boolean {
   const width = cacheSpec(config)[0]?.width ?? 0;
   return isLatent(config) && (width <= 64 || (mode === "alone" && width < 128 * threads()));
 }
+
+/** Threads and bytes of weights up to which a step of many sequences goes in lanes. Measured on two cores. */
+const LANES_MOST = 4;
+const LANE_BYTES_MOST = 256e6;
 
 /** Traces and compiles one of them. `packed`: weights never change, the runtime packs them once for all graphs. */
 export async function compileGraph(
@@ -110,10 +127,18 @@ export async function compileGraph(
       );
     (isConstant(key) ? constants : inputs)[key] = feed.of(key) ?? empty();
   }
-  const executable = await compile(graph.bytes, { name, constants, packed });
+  const made = async (how: CompileOptions = {}): Promise<Bound> => {
+    const executable = await compile(graph.bytes, { name, constants, packed, ...how });
+    return { executable, binding: executable.bind(inputs) };
+  };
+  const weightBytes = [...Object.values(constants), ...Object.values(inputs)].reduce(
+    (n, t) => n + t.data.byteLength,
+    0,
+  );
+  const lanes = name === "step" && threads() <= LANES_MOST && weightBytes <= LANE_BYTES_MOST ? threads() : 1;
   return {
-    executable,
-    binding: executable.bind(inputs),
+    ...(await made()),
+    lanes: await Promise.all(Array.from({ length: lanes > 1 ? lanes : 0 }, () => made({ threads: 1, arena: "own" }))),
     packed: packed ? [...copied] : [],
     kept: Object.keys(graph.inputs).filter((key) => !packed || !copied.has(key)),
   };
