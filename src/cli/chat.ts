@@ -7,7 +7,7 @@ import { resolveModel } from "../checkpoint/index.ts";
 import { ApiError, SumbiError, UsageError } from "../errors.ts";
 import { type ChatRequest, loadModel, parseChat, planChat, type ServedModel } from "../serve/index.ts";
 import { addPrefixCacheOptions, type PrefixCacheFlags, prefixCacheOptions } from "./prefixCacheOption.ts";
-import { progressLine } from "./print.ts";
+import { harmless, progressLine } from "./print.ts";
 import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
 export interface ChatOptions extends WeightsFlags, PrefixCacheFlags {
@@ -178,9 +178,6 @@ async function answer(
   if (result.answer.trim() === "")
     errors.write(pc.dim("(no answer came: the question is left out of the conversation)\n"));
 }
-
-/** Text of a model for a terminal: no control characters, which could move the cursor or change the terminal's state. */
-const harmless = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
 
 interface Listener {
   piece(reasoning: string, content: string): void;

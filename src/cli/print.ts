@@ -61,3 +61,6 @@ export function progressLine(): OnProgress & { end(): void } {
     },
   });
 }
+
+/** Text of a model for a terminal: no control characters, which could move the cursor or change the terminal's state. */
+export const harmless = (text: string): string => text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");

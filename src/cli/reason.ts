@@ -3,9 +3,9 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { CheckpointError } from "../errors.ts";
 import { openTask, reinforce, sft, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
-import { duration, shellCommand } from "./print.ts";
+import { shellCommand } from "./print.ts";
 import { numberBetween } from "./quantities.ts";
-import { percent, type StageFlags, stageCommand, watchStage } from "./reasonStage.ts";
+import { type StageFlags, stageCommand, watchStage } from "./reasonStage.ts";
 
 interface ZeroFlags extends StageFlags {
   task?: string;
@@ -87,27 +87,17 @@ const zero = (flags: ZeroFlags): Promise<void> =>
   watchStage(
     "zero",
     flags,
-    ({ started, say, ...watch }) => {
-      let steps = 0;
-      return reinforce({
+    ({ started, ...watch }) =>
+      reinforce({
         ...flags,
         ...watch,
         onStart({ gate, ...run }) {
-          steps = run.steps;
           started(
             run,
             (gate?.why ?? []).map((text) => (gate?.open ? text : pc.yellow(text))),
           );
         },
-        onStep({ step, reward, length, longShare, longRight, shortRight, dead, driftMax, stepSeconds }, etaSeconds) {
-          say(
-            `step ${step}/${steps}  reward ${reward.toFixed(3)}  length ${length.toFixed(1)}  thinks ${percent(longShare)}` +
-              `  right: thinking ${percent(longRight)}, not ${percent(shortRight)}  dead groups ${percent(dead)}` +
-              `${driftMax > DRIFT_MOST ? pc.yellow(`  drift ${driftMax.toExponential(1)}`) : ""}  ${stepSeconds.toFixed(1)} s  ${duration(etaSeconds)} left`,
-          );
-        },
-      });
-    },
+      }),
     (model) => `Measure it: ${shellCommand("evaluate", model, "--task", flags.task ?? "TASK")}`,
   );
 
@@ -115,28 +105,9 @@ const fineTune = (flags: SftFlags): Promise<void> =>
   watchStage(
     "sft",
     flags,
-    ({ started, say, ...watch }) => {
-      let steps = 0;
-      return sft({
-        ...flags,
-        ...watch,
-        onStart({ about, ...run }) {
-          steps = run.steps;
-          started(run, [about]);
-        },
-        onStep({ step, loss, gradNorm, learningRate, tokensPerSecond, stepSeconds }, etaSeconds) {
-          say(
-            `step ${step}/${steps}  loss ${loss.toFixed(4)}  gradient ${gradNorm.toFixed(2)}  rate ${learningRate.toExponential(1)}` +
-              `  ${Math.round(tokensPerSecond)} tokens/s  ${stepSeconds.toFixed(1)} s  ${duration(etaSeconds)} left`,
-          );
-        },
-      });
-    },
+    ({ started, ...watch }) => sft({ ...flags, ...watch, onStart: ({ about, ...run }) => started(run, [about]) }),
     (model) =>
       flags.task === undefined
         ? `Talk to it: ${shellCommand("chat", model)}`
         : `Measure it: ${shellCommand("evaluate", model, "--task", flags.task)}`,
   );
-
-/** Beyond this, answers are drawn from another distribution than the one that is trained. */
-const DRIFT_MOST = 1e-4;

@@ -2,8 +2,11 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import type { StageRequest, StageResult, StageStart } from "../reason/index.ts";
-import type { RunRecord } from "../runs/index.ts";
+import type { RunningServer } from "../serve/index.ts";
+import { livePage } from "./livePage.ts";
 import { progressLine, shellCommand } from "./print.ts";
+import { portNumber } from "./quantities.ts";
+import { ReasonView } from "./reasonView.ts";
 import { listenForStop } from "./stop.ts";
 import { shortPath } from "./trainEnd.ts";
 
@@ -14,11 +17,10 @@ export interface StageFlags {
   set?: string[];
   runs: string;
   resume?: string;
+  web: boolean;
+  port: number;
   json?: boolean;
 }
-
-export const percent = (share: number | undefined): string =>
-  share === undefined ? "–" : `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
 
 /** A command with the options of every stage; `example` are settings for its --set. */
 export const stageCommand = (reason: Command, stage: string, description: string, example: string): Command =>
@@ -31,19 +33,20 @@ export const stageCommand = (reason: Command, stage: string, description: string
     .option("--set <key=value...>", `change a value: --set ${example}`)
     .option("--runs <dir>", "where runs are kept", "runs")
     .option("--resume <run>", "go on with a run by its id, exactly as if it had not been interrupted")
+    .option("--no-web", "do not serve the live page")
+    .option("--port <n>", "port of the live page (the next free one is taken)", (text) => portNumber(text), 8090)
     .option("--json", "log records on stdout, one JSON object a line");
 
 /** What a stage's run is watched with. */
 export interface StageWatch extends Pick<StageRequest, "signal" | "onProgress" | "onRecord"> {
   /** Told when the first step is about to be made; `lines` are said before. */
   started(run: StageStart, lines: readonly string[]): void;
-  say(text: string): void;
 }
 
 /** Runs a stage to its end or to Ctrl-C and says where the model is; `next` is what one does then. */
 export async function watchStage(
   stage: string,
-  { json }: StageFlags,
+  flags: StageFlags,
   run: (watch: StageWatch) => Promise<StageResult>,
   next: (model: string) => string,
 ): Promise<void> {
@@ -51,41 +54,40 @@ export async function watchStage(
   let saying = "ending; nothing has been learned yet";
   const stop = listenForStop(() => saying);
   const say = (text: string) => void process.stderr.write(`${text}\n`);
+  let server: RunningServer | undefined;
+  let view = new ReasonView(stage, undefined);
   try {
+    if (flags.web) server = await livePage(flags);
     const result = await run({
       signal: stop.signal,
       onProgress: line,
-      say,
       started({ id, out, steps }, lines) {
         line.end();
         saying = "saving, then ending (Ctrl-C again ends at once, losing the steps since the last save)";
+        const web = server && `${server.url}/runs/${id}`;
+        view = new ReasonView(id, web);
         for (const text of lines) say(text);
-        say(`${pc.bold(id)}: ${steps} steps; the model will be in ${shortPath(out)}`);
+        say(`${pc.bold(id)}: ${steps} steps${web ? `, live at ${web}` : ""}; the model will be in ${shortPath(out)}`);
       },
       onRecord(record) {
-        if (json) process.stdout.write(`${JSON.stringify(record)}\n`);
-        tellOf(record, say);
+        if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
+        view.see(record);
       },
     });
+    view.end();
     if (result.reason === "done") {
       const model = shortPath(result.model ?? "");
       say(`done: the model is in ${model}. ${next(model)}`);
     } else {
-      say(`stopped at step ${result.step}; go on: ${shellCommand("reason", stage, "--resume", result.id)}`);
+      const where = flags.runs === "runs" ? [] : ["--runs", flags.runs];
+      say(`stopped at step ${result.step}; go on: ${shellCommand("reason", stage, "--resume", result.id, ...where)}`);
+      if (result.step > 0)
+        say(`no model was written; the one of now: ${shellCommand("runs", "export", result.id, ...where)}`);
       process.exitCode = 130;
     }
   } finally {
     line.end();
+    await server?.close();
     stop.end();
   }
-}
-
-function tellOf(record: RunRecord, say: (text: string) => void): void {
-  if (record.type === "score")
-    say(
-      `${pc.bold(`test after ${record.step} steps: ${percent(record.right)} right`)} of ${record.problems}, greedily; length ${record.length.toFixed(1)}, thinks ${percent(record.longShare)}`,
-    );
-  if (record.type === "eval") say(pc.bold(`after ${record.step} steps: validation loss ${record.loss.toFixed(4)}`));
-  if (record.type === "event" && record.level === "warn" && !record.message.startsWith("gate:"))
-    say(`${pc.yellow("warn")}: ${record.message}`);
 }

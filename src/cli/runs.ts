@@ -4,9 +4,11 @@ import pc from "picocolors";
 import { UsageError } from "../errors.ts";
 import { bytes, dollars, parametersInWords, plural } from "../format.ts";
 import { clearCache, exportRun, type RunInfo, RunReader, type RunSummary, type StepRecord } from "../runs/index.ts";
+import { sparkline } from "./pinned.ts";
 import { count, duration, shellCommand } from "./print.ts";
+import { percent } from "./reasonView.ts";
+import { describeRun, runInWords } from "./runShow.ts";
 import { shortPath } from "./trainEnd.ts";
-import { sparkline } from "./trainView.ts";
 
 const COLORS: Record<RunSummary["status"], (text: string) => string> = {
   running: pc.cyan,
@@ -41,6 +43,21 @@ export function register(program: Command): void {
         );
     });
   runs
+    .command("show")
+    .description("one run in detail: its quantities from first to last, what went wrong, answers early against late")
+    .argument("<id>", "a run, as sumbi runs lists them")
+    .option("--runs <dir>", "where runs are kept (default: runs)")
+    .option("--json", "one JSON object on stdout")
+    .exitOverride()
+    .action(async (id: string, _: object, command: Command) => {
+      const options = command.optsWithGlobals<{ runs: string; json?: boolean }>();
+      const reader = new RunReader(options.runs);
+      const [summary] = await chosenRuns(reader, [id]);
+      if (summary === undefined) return;
+      const shown = await describeRun(reader, summary);
+      process.stdout.write(options.json ? `${JSON.stringify(shown)}\n` : runInWords(shown));
+    });
+  runs
     .command("clear-cache")
     .description("remove the tokens and tokenizers in the cache that no run here could be resumed with")
     .option("--runs <dir>", "where runs are kept (default: runs)")
@@ -65,13 +82,7 @@ export function register(program: Command): void {
     .option("--json", "one JSON value on stdout")
     .action(async (ids: string[], options: { runs: string; json?: boolean }) => {
       const reader = new RunReader(options.runs);
-      const all = await reader.list();
-      for (const id of ids)
-        if (!all.some((run) => run.id === id))
-          throw new UsageError(
-            `runs: no run ${id} in ${options.runs}; there is ${all.map((run) => run.id).join(", ") || "none"}`,
-          );
-      const chosen = ids.length > 0 ? all.filter((run) => ids.includes(run.id)) : all;
+      const chosen = await chosenRuns(reader, ids);
       const compared = ids.length > 0 ? await Promise.all(chosen.map((run) => describe(reader, run))) : undefined;
       if (options.json) process.stdout.write(`${JSON.stringify(compared ?? chosen, null, 2)}\n`);
       else if (chosen.length === 0)
@@ -80,10 +91,25 @@ export function register(program: Command): void {
     });
 }
 
+/** Runs of these ids, or all. Throws UsageError for one that is not there. */
+async function chosenRuns(reader: RunReader, ids: readonly string[]): Promise<RunSummary[]> {
+  const all = await reader.list();
+  for (const id of ids)
+    if (!all.some((run) => run.id === id))
+      throw new UsageError(
+        `runs: no run ${id} in ${reader.runsDir}; there is ${all.map((run) => run.id).join(", ") || "none"}`,
+      );
+  return ids.length > 0 ? all.filter((run) => ids.includes(run.id)) : all;
+}
+
 interface Described extends RunSummary {
   settings: Record<string, string>;
   parameters: RunInfo["parameters"];
   losses: number[];
+  rewards: number[];
+  /** Tokens of an answer, of reinforcement. */
+  length: number | null;
+  joules: number;
   tokens: number;
   seconds: number;
   usd: number;
@@ -94,6 +120,7 @@ interface Described extends RunSummary {
 async function describe(reader: RunReader, summary: RunSummary): Promise<Described> {
   const { run, log } = await reader.read(summary.id);
   const steps = log.filter((record): record is StepRecord => record.type === "step");
+  const policies = log.filter((record) => record.type === "policy");
   const last = steps.at(-1);
   const load = log.findLast((record) => record.type === "load");
   return {
@@ -101,6 +128,9 @@ async function describe(reader: RunReader, summary: RunSummary): Promise<Describ
     settings: flatten(run.recipe as Record<string, unknown>),
     parameters: run.parameters,
     losses: steps.map((step) => step.loss),
+    rewards: policies.map((policy) => policy.reward),
+    length: policies.at(-1)?.length ?? null,
+    joules: last?.joules ?? 0,
     tokens: last?.tokens ?? 0,
     seconds: last?.seconds ?? 0,
     usd: last?.usd ?? 0,
@@ -125,10 +155,16 @@ function listing(runs: readonly RunSummary[]): string {
   const rows = runs.map((run) => {
     if (run.status === "unreadable") return `${run.id.padEnd(width)}  ${COLORS.unreadable(run.status)}  ${run.problem}`;
     const eta = run.status === "running" && run.etaSeconds !== null ? `  ${duration(run.etaSeconds)} left` : "";
-    return `${run.id.padEnd(width)}  ${COLORS[run.status](run.status.padEnd(7))}  step ${`${run.step}/${run.steps}`.padEnd(11)}  loss ${fixed(run.loss, 4)}  held-out ${fixed(run.evalLoss, 4)}${eta}${run.skippedLines > 0 ? `  ${run.skippedLines} lines of its log cannot be read` : ""}`;
+    return `${run.id.padEnd(width)}  ${COLORS[run.status](run.status.padEnd(7))}  step ${`${run.step}/${run.steps}`.padEnd(11)}  ${comeTo(run)}${eta}${run.skippedLines > 0 ? `  ${run.skippedLines} lines of its log cannot be read` : ""}`;
   });
   return `${rows.join("\n")}\n`;
 }
+
+/** What a run has come to: its loss, or its reward and tests. */
+const comeTo = ({ loss, evalLoss, reward, score }: RunSummary): string =>
+  reward === null && score === null
+    ? `loss ${fixed(loss, 4)}  held-out ${fixed(evalLoss, 4)}`
+    : `reward ${fixed(reward, 4)}  tests ${percent(score ?? undefined)}`;
 
 /** One column a run; of the recipe only what differs. */
 function comparison(runs: readonly Described[]): string {
@@ -140,12 +176,20 @@ function comparison(runs: readonly Described[]): string {
     ["status", runs.map((run) => run.status)],
     ["steps", runs.map((run) => `${run.step}/${run.steps}`)],
     ["tokens", runs.map((run) => count(run.tokens))],
+    ...(runs.some(({ reward, score }) => reward !== null || score !== null)
+      ? ([
+          ["reward", runs.map((run) => fixed(run.reward, 4))],
+          ["tests", runs.map((run) => percent(run.score ?? undefined))],
+          ["length", runs.map((run) => fixed(run.length, 1))],
+        ] as [string, string[]][])
+      : []),
     ["loss", runs.map((run) => fixed(run.loss, 4))],
     ["held-out", runs.map((run) => fixed(run.evalLoss, 4))],
-    ["curve", runs.map((run) => sparkline(run.losses, 24))],
+    ["curve", runs.map((run) => sparkline(run.rewards.length > 0 ? run.rewards : run.losses, 24))],
     ["busiest", runs.map((run) => (run.busiest === null ? "–" : `${run.busiest.toFixed(2)}×`))],
     ["tokens/s", runs.map((run) => fixed(run.tokensPerSecond, 0))],
     ["time", runs.map((run) => duration(run.seconds))],
+    ["energy", runs.map((run) => `${(run.joules / 3.6e6).toFixed(4)} kWh`)],
     ["cost", runs.map((run) => dollars(run.usd))],
     ...differing.map((key) => [key, runs.map((run) => run.settings[key] ?? "–")] as [string, string[]]),
   ];

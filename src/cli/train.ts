@@ -5,14 +5,14 @@ import { UsageError } from "../errors.ts";
 import { parametersInWords } from "../format.ts";
 import {
   type Outcome,
-  RunReader,
   type StartedRun,
   TrainError,
   type TrainOptions,
   type TrainRequest,
   train,
 } from "../runs/index.ts";
-import { createApp, hasPages, listen, PAGES, pageRoutes, type RunningServer } from "../serve/index.ts";
+import type { RunningServer } from "../serve/index.ts";
+import { livePage } from "./livePage.ts";
 import { count, progressLine } from "./print.ts";
 import { portNumber } from "./quantities.ts";
 import { listenForStop } from "./stop.ts";
@@ -104,13 +104,6 @@ export function register(program: Command): void {
       }
     });
 }
-
-const livePage = ({ runs, port }: Flags): Promise<RunningServer> =>
-  listen(createApp({ runs: new RunReader(runs), pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined }), {
-    host: "127.0.0.1",
-    port,
-    tryPorts: 20,
-  });
 
 /** How a training ended, well or not. */
 async function outcomeOf(request: TrainRequest): Promise<Outcome & { id: string }> {

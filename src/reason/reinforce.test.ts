@@ -5,7 +5,7 @@ import { temporaryFolder } from "../../test/folders.ts";
 import { untrainedModel } from "../../test/support/untrained.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { parseConfig } from "../model/index.ts";
-import { checkpointConfig, fillStore, RunReader } from "../runs/index.ts";
+import { checkpointConfig, exportRun, fillStore, RunReader } from "../runs/index.ts";
 import { storeOf } from "../train/index.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceReport } from "./grpo.ts";
 import { microBatches } from "./microBatches.ts";
@@ -83,6 +83,18 @@ it("ends with the same weights when it was stopped in the middle of a rollout an
     onStep: ({ step }) => void (step === 1 && setTimeout(() => stop.abort(), 30)),
   });
   expect(first.result.reason).toBe("stopped");
+  // what it has so far can be had, and is no reason not to go on
+  const exported = await exportRun(first.result.id, {
+    runs: join(temporary.dir, "runs"),
+    out: join(temporary.dir, "so-far"),
+  });
+  expect(exported).toMatchObject({ step: 1, model: join(temporary.dir, "so-far"), skipped: [] });
+  expect(weightsOf(exported.model).length).toBe(weightsOf(join(temporary.dir, "whole")).length);
+  expect(weightsOf(exported.model).equals(weightsOf(join(temporary.dir, "whole")))).toBe(false);
+  expect(JSON.parse(readFileSync(join(exported.model, "recipe.json"), "utf8"))).toMatchObject({
+    stage: "zero",
+    group: 4,
+  });
   const second = await run("pieces", { resume: first.result.id });
   expect(second.result).toMatchObject({ reason: "done", step: 3 });
   expect([...first.reports, ...second.reports].map(told)).toEqual(whole.reports.map(told));

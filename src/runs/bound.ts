@@ -21,13 +21,13 @@ export interface BoundRun {
 export async function openBound(dir: string, info: RunInfo, settings: readonly string[] = []): Promise<BoundRun> {
   const path = `${dir}/run.json`;
   const { binding, model: modelJson } = info;
-  if (binding === undefined || modelJson === undefined)
-    throw new CheckpointError(
-      `${path}: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run, and nobody can tell any more what it was trained on. It can be looked at, not resumed; start a new run`,
-    );
   if (typeof info.recipe["stage"] === "string")
     throw new CheckpointError(
       `${path}: expected a run of \`sumbi train\`, got one of \`sumbi reason ${info.recipe["stage"]}\`. It goes on by \`sumbi reason ${info.recipe["stage"]} --resume ${info.id}\``,
+    );
+  if (binding === undefined || modelJson === undefined)
+    throw new CheckpointError(
+      `${path}: binding: expected fingerprints of the tokenizer and the texts, got none: an older Sumbi began this run, and nobody can tell any more what it was trained on. It can be looked at, not resumed; start a new run`,
     );
   if (recipeFingerprint(info.recipe, modelJson) !== binding.recipe)
     throw new CheckpointError(
