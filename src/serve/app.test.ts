@@ -106,8 +106,8 @@ describe("refusals say what was expected and what came", () => {
     ],
     [
       "chat",
-      { messages, response_format: { type: "json_object" } },
-      'response_format.type: expected {type: "text"}: other formats are not supported, got "json_object"',
+      { messages, response_format: { type: "xml" } },
+      'response_format.type: expected {type: "text"}, {type: "json_object"} or',
       "response_format.type",
       "invalid_value",
     ],

@@ -1,19 +1,22 @@
 /** POST /v1/chat/completions: a request planned, answered whole or in pieces. */
 import { ApiError, SumbiError } from "../errors.ts";
+import type { Guide } from "../infer/browser.ts";
 import type { ChatMessage, ChatTemplateOptions, Prefill } from "../tokenizer/index.ts";
 import { checkLeast } from "./bounds.ts";
 import type { Encoder } from "./encoder.ts";
-import { allOf, type ThoughtEnd, ThoughtGuide } from "./guides.ts";
+import { AnswerGuide, allOf, type ThoughtEnd, ThoughtGuide } from "./guides.ts";
 import { answerRoom, keepNewest } from "./history.ts";
 import { interleave } from "./interleave.ts";
 import type { ChatRequest } from "./schema.ts";
 import { checkChoices, contentText, continues, leastOf } from "./schema.ts";
 import {
   AnswerSize,
+  bindingOf,
   boundsOf,
   CachedTokens,
   checkModel,
   encoderOf,
+  guided,
   leastGuides,
   maxTokensFor,
   newId,
@@ -73,6 +76,16 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const stopIds = stopIdsOf(request, served);
   const { vocabSize } = served.engine.limits;
   const answered = prefill?.answer !== undefined;
+  const binding = await bindingOf(request, served);
+  const place = answered || thinking.on === false ? "answer" : inThought ? "thought" : "start";
+  if (binding && place === "thought" && tokenizer.idOf(THINK_CLOSE) === undefined)
+    throw new ApiError(
+      400,
+      "thinking: expected it to be off, since this model's tags are no tokens of their own and its answer could not be bound to a structure",
+      "invalid_request_error",
+      "invalid_value",
+      "thinking",
+    );
   return {
     id: newId("chatcmpl"),
     created: nowSeconds(),
@@ -85,10 +98,18 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
         served.info.reasons && !answered
           ? new ThoughtGuide({ inThought, budget: thinking.budget }, tokenizer, vocabSize)
           : undefined;
-      const guide = allOf([...leastGuides(request, stopIds, served), ...(thought ? [thought] : [])], vocabSize);
-      const generate = { prompt, maxTokens, sampling: sampling(index), stopIds, guide, logprobs: top };
       const split = answered ? undefined : { inThought };
-      return { pieces: writeText(engine.generate(generate, signal), tokenizer, { stop, split }), thought };
+      const others = [...leastGuides(request, stopIds, served), ...(thought ? [thought] : [])];
+      const write = (guides: readonly Guide[]): AsyncGenerator<Piece, void> => {
+        const guide = allOf(guides, vocabSize);
+        const generate = { prompt, maxTokens, sampling: sampling(index), stopIds, guide, logprobs: top };
+        return writeText(engine.generate(generate, signal), tokenizer, { stop, split });
+      };
+      const bound = (inner: Guide): Guide => new AnswerGuide(inner, place, stopIds, tokenizer, vocabSize);
+      return {
+        pieces: binding ? guided(binding, (inner) => write([...others, bound(inner)])) : write(others),
+        thought,
+      };
     },
     logprobs(tokens) {
       if (top === undefined) return null;

@@ -1,16 +1,18 @@
 /** POST /v1/completions: prompts planned, answered whole or in pieces, with log-probabilities. */
 import { ApiError, SumbiError } from "../errors.ts";
-import type { GeneratedToken, Sampling, TokenScore } from "../infer/index.ts";
+import type { GeneratedToken, Guide, Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";
 import { allOf } from "./guides.ts";
 import { interleave } from "./interleave.ts";
 import { type CompletionRequest, checkChoices, promptsOf } from "./schema.ts";
 import {
   AnswerSize,
+  bindingOf,
   CachedTokens,
   checkId,
   checkModel,
   encoderOf,
+  guided,
   leastGuides,
   maxTokensFor,
   newId,
@@ -66,6 +68,7 @@ export async function planCompletion(
   }
   const sampling = samplingsOf(request, served);
   const stopIds = stopIdsOf(request, served);
+  const binding = await bindingOf(request, served);
   const cached = new CachedTokens();
   const begin = inTurns(STARTS);
   return {
@@ -81,14 +84,10 @@ export async function planCompletion(
         return async function* (signal: AbortSignal) {
           turn ??= { promise: begin(n) };
           if (turn.promise) await turn.promise;
-          yield* answer(
-            request,
-            prompt,
-            { sampling: sampling(index), stopIds },
-            served,
-            (tokens) => cached.see(p, tokens),
-            signal,
-          );
+          const how = { sampling: sampling(index), stopIds };
+          const make = (guide?: Guide): AsyncGenerator<AnswerPart, void> =>
+            answer(request, prompt, { ...how, guide }, served, (tokens) => cached.see(p, tokens), signal);
+          yield* binding ? guided(binding, make) : make();
         };
       });
     }),
@@ -201,7 +200,7 @@ interface Prompt {
 async function* answer(
   request: CompletionRequest,
   prompt: Prompt,
-  { sampling, stopIds }: { sampling: Sampling; stopIds: readonly number[] },
+  { sampling, stopIds, guide }: { sampling: Sampling; stopIds: readonly number[]; guide?: Guide },
   served: ServedModel,
   see: (tokens: readonly GeneratedToken[]) => void,
   signal: AbortSignal,
@@ -228,7 +227,7 @@ async function* answer(
       maxTokens: prompt.maxTokens,
       sampling,
       stopIds,
-      guide: allOf(leastGuides(request, stopIds, served), engine.limits.vocabSize),
+      guide: allOf([...leastGuides(request, stopIds, served), ...(guide ? [guide] : [])], engine.limits.vocabSize),
       logprobs: top,
       ...(scored ? { scorePrompt: { top, receive: (all: TokenScore[]) => void (scores = all) } } : {}),
     },

@@ -8,7 +8,6 @@ test.each<[string, object]>([
   ["dry_multiplier", { dry_multiplier: 0.8 }],
   ["xtc_probability", { xtc_probability: 0.5 }],
   ["typical_p", { typical_p: 0.9 }],
-  ["guided_json", { guided_json: {} }],
   ["verbosity", { verbosity: "low" }],
   ["best_of", { best_of: 4 }],
   ["top_logprobs", { top_logprobs: 3 }],

@@ -1,6 +1,6 @@
 /** What may come next in an answer: no end before its time, and a thought that ends when its budget is used up or it goes in circles. */
 import type { Guide } from "../infer/browser.ts";
-import { ReasoningSplit, THINK_CLOSE } from "./text.ts";
+import { ReasoningSplit, THINK_CLOSE, THINK_OPEN } from "./text.ts";
 import type { ServeTokenizer, TextStream } from "./tokens.ts";
 
 /** Bits of a vocabulary. */
@@ -112,6 +112,67 @@ export function goesInCircles(ids: readonly number[]): boolean {
     if (same >= span) return true;
   }
   return false;
+}
+
+/**
+ * Binds the answer that follows a thought: the thought itself is free, but must be closed before the text may end. Where the prompt opens no thought, the first
+ * token may open one.
+ */
+export class AnswerGuide implements Guide {
+  readonly #split: ReasoningSplit;
+  readonly #stream: TextStream;
+  readonly #noEnd: Uint32Array;
+  readonly #tags: readonly number[];
+  #first = true;
+  #answers: boolean;
+  #joined: Uint32Array | undefined;
+
+  constructor(
+    private readonly inner: Guide,
+    place: "thought" | "start" | "answer",
+    stopIds: readonly number[],
+    tokenizer: ServeTokenizer,
+    private readonly vocabSize: number,
+  ) {
+    this.#split = new ReasoningSplit({ inThought: place === "thought" });
+    this.#answers = place === "answer";
+    this.#stream = tokenizer.stream();
+    this.#noEnd = bitsOf(vocabSize);
+    for (const id of stopIds) this.#noEnd[id >>> 5]! &= ~(1 << (id & 31));
+    this.#tags =
+      place === "start"
+        ? [THINK_OPEN, THINK_CLOSE].map((tag) => tokenizer.idOf(tag)).filter((id) => id !== undefined)
+        : [];
+  }
+
+  ready(): Promise<void> | undefined {
+    return this.#free ? undefined : this.inner.ready();
+  }
+
+  allowed(): Uint32Array | undefined {
+    if (this.#free) return this.#noEnd;
+    const bits = this.inner.allowed();
+    if (bits === undefined || !this.#first || this.#tags.length === 0) return bits;
+    this.#joined = Uint32Array.from({ length: Math.ceil(this.vocabSize / 32) }, (_, word) => bits[word] ?? 0);
+    for (const id of this.#tags) this.#joined[id >>> 5]! |= 1 << (id & 31);
+    return this.#joined;
+  }
+
+  accept(id: number): void {
+    const tag = this.#first && this.#tags.includes(id);
+    this.#first = false;
+    if (this.#answers) return this.inner.accept(id);
+    if (!tag && !this.#split.inThought) {
+      this.#answers = true;
+      return this.inner.accept(id);
+    }
+    this.#split.push(this.#stream.push(id));
+    this.#answers = !this.#split.inThought;
+  }
+
+  get #free(): boolean {
+    return !this.#answers && this.#split.inThought;
+  }
 }
 
 /** What all of them allow. One alone is given back as it is. */

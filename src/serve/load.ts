@@ -33,6 +33,8 @@ import {
 import type { Encoder } from "./encoder.ts";
 import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
+import { GrammarService } from "./structure/service.ts";
+import { vocabularyOf } from "./structure/vocabulary.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 
 /** Opens the weights of a folder as something that computes. */
@@ -74,10 +76,13 @@ export async function loadServed(
     throw opened.status === "rejected" ? opened.reason : (started as PromiseRejectedResult).reason;
   }
   const [{ model, stored }, encoder] = [opened.value, started.value];
+  const grammars = new GrammarService(() => vocabularyOf(tokenizer, config.vocab_size), config.vocab_size);
+  const onClose = async (): Promise<void> => void (await Promise.all([encoder.close(), grammars.close()]));
   return {
-    engine: new ModelEngine(model, { ...options, stored, onClose: () => encoder.close() }),
+    engine: new ModelEngine(model, { ...options, stored, onClose }),
     tokenizer,
     encoder,
+    grammars,
     info: describe(dir, config, model, tokenizer.chatTemplate),
     defaults,
   };

@@ -16,6 +16,7 @@ const MAX_MESSAGES = 16_384;
 /** Most parts of one message's content. */
 const MAX_PARTS = 1024;
 const MAX_VARIABLES = 64;
+const MAX_CHOICE = 4096;
 
 const number = (min: number, max: number) => z.number().min(min).max(max).nullish();
 const integer = (min: number, max: number) => z.int().min(min).max(max).nullish();
@@ -73,7 +74,14 @@ const EXPECTED: Record<string, string> = {
   tools: "nothing: this model calls no tools",
   functions: "nothing: this model calls no functions",
   tool_choice: '"none" or "auto": this model calls no tools',
-  response_format: '{type: "text"}: other formats are not supported',
+  response_format: '{type: "text"}, {type: "json_object"} or {type: "json_schema", json_schema: {name, schema}}',
+  json_schema: "a JSON Schema: an object, or true",
+  grammar: "a grammar in GBNF, as text",
+  structured_outputs: "an object with json, regex, choice, grammar or json_object",
+  guided_json: "a JSON Schema, or its JSON as text",
+  guided_regex: "a regular expression, as text",
+  guided_choice: `a list of 1 to ${MAX_CHOICE} texts`,
+  guided_grammar: "a grammar in GBNF, as text",
   modalities: '["text"]',
   truncation: '"auto" (leave out the oldest turns that do not fit) or "disabled"',
   chat_template_kwargs: `an object of at most ${MAX_VARIABLES} variables for the chat template, such as thinking: true or false`,
@@ -93,7 +101,36 @@ const EXPECTED: Record<string, string> = {
 
 const stopText = z.string().max(MAX_STOP_CHARS);
 
+const jsonSchema = z.union([z.record(z.string(), z.unknown()), z.boolean()]);
+const choice = list(z.string().min(1), MAX_CHOICE, 1).nullish();
+const text = z.string().nullish();
+const structure = {
+  response_format: z
+    .discriminatedUnion("type", [
+      z.object({ type: z.literal("text") }),
+      z.object({ type: z.literal("json_object"), schema: jsonSchema.nullish() }),
+      z.object({ type: z.literal("json_schema"), json_schema: z.object({ schema: jsonSchema }) }),
+    ])
+    .nullish(),
+  json_schema: jsonSchema.nullish(),
+  grammar: text,
+  structured_outputs: z
+    .strictObject({
+      json: z.union([jsonSchema, z.string()]).nullish(),
+      regex: text,
+      choice,
+      grammar: text,
+      json_object: z.boolean().nullish(),
+    })
+    .nullish(),
+  guided_json: z.union([jsonSchema, z.string()]).nullish(),
+  guided_regex: text,
+  guided_choice: choice,
+  guided_grammar: text,
+};
+
 const common = {
+  ...structure,
   model: z.string().nullish(),
   temperature: number(0, 2),
   top_p: number(0, 1),
@@ -174,7 +211,6 @@ const chatFields = z.object({
   tools: list(z.never(), 0).nullish(),
   functions: list(z.never(), 0).nullish(),
   tool_choice: z.enum(["none", "auto"]).nullish(),
-  response_format: z.object({ type: z.literal("text") }).nullish(),
   modalities: list(z.literal("text"), 8).nullish(),
   truncation: z.enum(["auto", "disabled"]).nullish(),
   chat_template_kwargs: variables,

@@ -6,6 +6,8 @@ import type { RequestBounds } from "./bounds.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
 import { LeastGuide } from "./guides.ts";
 import type { CommonRequest } from "./schema.ts";
+import { grammarOf } from "./structure/request.ts";
+import type { GrammarSource } from "./structure/service.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 
 /** What `/api/model` tells the page about the model. */
@@ -40,6 +42,8 @@ export interface ServedModel {
   tokenizer: ServeTokenizer;
   /** What encodes people's texts; absent: the tokenizer, in this thread. */
   encoder?: Encoder;
+  /** What binds answers to a structure; absent: none can be. */
+  grammars?: GrammarSource;
   info: ModelInfo;
   /** Sampling where a request leaves it open (the folder's generation_config.json). */
   defaults?: Partial<Omit<Sampling, "seed">>;
@@ -196,6 +200,43 @@ export function stopIdsOf(request: CommonRequest, served: ServedModel): readonly
 /** What keeps an answer from ending too early, if the request asks for it. */
 export const leastGuides = (request: CommonRequest, stopIds: readonly number[], served: ServedModel): Guide[] =>
   request.min_tokens ? [new LeastGuide(stopIds, request.min_tokens, served.engine.limits.vocabSize)] : [];
+
+/** A structure that an answer is bound to. */
+export interface Binding {
+  grammar: string;
+  grammars: GrammarSource;
+}
+
+/** The structure that a request asks for, checked. Throws ApiError 400 where it cannot be enforced: it never is passed over. */
+export async function bindingOf(request: CommonRequest, served: ServedModel): Promise<Binding | undefined> {
+  const asked = grammarOf(request);
+  if (asked === undefined) return undefined;
+  const { param, grammar } = asked;
+  const { grammars, tokenizer } = served;
+  if (grammars === undefined || tokenizer.eosIds.length === 0)
+    throw new ApiError(
+      400,
+      `${param}: answers of this model cannot be bound to a structure here; leave it out`,
+      "invalid_request_error",
+      "invalid_value",
+      param,
+    );
+  await grammars.check(grammar, param);
+  return { grammar, grammars };
+}
+
+/** What is generated under the guide of a structure, which is closed after. */
+export async function* guided<T>(
+  { grammar, grammars }: Binding,
+  make: (guide: Guide) => AsyncIterable<T>,
+): AsyncGenerator<T, void> {
+  const guide = grammars.open(grammar);
+  try {
+    yield* make(guide);
+  } finally {
+    guide.close();
+  }
+}
 
 export function stopsOf(request: CommonRequest): string[] {
   const stop = request.stop ?? [];

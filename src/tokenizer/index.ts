@@ -1,4 +1,5 @@
 /** Tokenizers: byte-level BPE trained, any tokenizer.json run, chats encoded. */
+export { BYTE_CHARS } from "./byteLevel.ts";
 export { CHAT_TEMPLATE } from "./chatTemplate.ts";
 export type { DigitGroup } from "./rules.ts";
 export * from "./special.ts";
