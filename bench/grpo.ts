@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
     steps: { type: "string", default: "5" },
     rounds: { type: "string", default: "2" },
     threads: { type: "string", default: "2" },
-    micro: { type: "string", default: "64" },
+    micro: { type: "string", default: "16" },
     variants: { type: "string", default: "sdpa-f32,eager-f32,sdpa-bf16" },
     natural: { type: "boolean", default: false },
     mtp: { type: "boolean", default: false },

@@ -46,8 +46,8 @@ export const reinforceSchema = z.strictObject({
     .strictObject({ everySteps: whole(1, 1_000_000).default(10), problems: whole(1, 100_000).default(200) })
     .prefault({}),
   save: z.strictObject({ everySteps: whole(1, 1_000_000).default(10), keep: whole(1, 1000).default(2) }).prefault({}),
-  /** Sequences of a micro-batch. */
-  microBatch: whole(1, 4096).default(64),
+  /** Sequences of a micro-batch: fewer take less memory and as long. */
+  microBatch: whole(1, 4096).default(16),
   cost: costSchema,
   seed: whole(0, 2 ** 31).default(1),
 });
