@@ -1,4 +1,4 @@
-// What low-bit weights cost in quality: perplexity on real text and KL divergence from the f32 model, token by token:
+// What low-bit weights, and a cache in 8 bits, cost in quality: perplexity on real text and KL divergence from the f32 model, token by token:
 //   npx tsx bench/quality.ts MODEL [--windows 20] [--length 512] [--beside FOLDER …] [--json FILE [--overwrite]]
 // Half of the windows are of Moby-Dick, half of the State of the Union addresses, evenly spread, each read from an empty cache. `--beside` are
 // the same model rounded by others, as f32 (scripts/gguf-to-folder.py --round Q4_0): llama.cpp's loss in weights.
@@ -10,7 +10,14 @@ import { brotliDecompressSync } from "node:zlib";
 import { loadWeights } from "../src/checkpoint/index.ts";
 import { loadTokenizer } from "../src/data/index.ts";
 import { BLOCK_TOKENS, Decoder, logSumExp } from "../src/infer/index.ts";
-import { EMBEDDING, parseConfig, type TensorForm, tensorForm, type WEIGHTS_FORMS } from "../src/model/index.ts";
+import {
+  type CacheForm,
+  EMBEDDING,
+  parseConfig,
+  type TensorForm,
+  tensorForm,
+  type WEIGHTS_FORMS,
+} from "../src/model/index.ts";
 import { resultFile } from "./result.ts";
 
 const { values, positionals } = parseArgs({
@@ -31,12 +38,14 @@ interface Variant {
   name: string;
   dir: string;
   form: (key: string, shape: readonly number[]) => TensorForm;
+  cache?: CacheForm;
 }
 const all = (name: (typeof WEIGHTS_FORMS)[number]) => (key: string, shape: readonly number[]) =>
   tensorForm(name, key, shape);
 const isEnd = (key: string) => key === EMBEDDING || key === "lm_head.weight";
 const VARIANTS: Variant[] = [
   { name: "f32", dir, form: all("f32") },
+  { name: "f32, cache in int8", dir, form: all("f32"), cache: "int8" },
   { name: "q8", dir, form: all("q8") },
   { name: "q4", dir, form: all("q4") },
   { name: "q4, embedding and head too", dir, form: (key, shape) => (isEnd(key) ? 4 : tensorForm("q4", key, shape)) },
@@ -47,9 +56,9 @@ async function main(): Promise<void> {
   const config = parseConfig(JSON.parse(readFileSync(join(dir, "config.json"), "utf8")));
   const texts = readWindows();
   const decoders = [];
-  for (const { dir, form } of VARIANTS) {
+  for (const { dir, form, cache } of VARIANTS) {
     const { config: own, weights } = await loadWeights(dir, config, { form });
-    decoders.push(await Decoder.create(own, weights, { frozen: true, contextTokens: length }));
+    decoders.push(await Decoder.create(own, weights, { frozen: true, cache, contextTokens: length }));
   }
   const table = Array.from({ length: Math.ceil(length / BLOCK_TOKENS) }, (_, i) => i + 1);
   for (const decoder of decoders) decoder.reserve(table.length);

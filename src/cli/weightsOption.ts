@@ -1,8 +1,7 @@
 /** `--weights`, `--no-keep-packed` and `--deterministic`, as serve and chat have them, and what is said of the form that weights are in. */
 import { type Command, Option } from "commander";
 import { bytes } from "../format.ts";
-import type { WeightsForm } from "../model/index.ts";
-import { WEIGHTS_FORMS } from "../model/index.ts";
+import { CACHE_FORMS, type CacheForm, WEIGHTS_FORMS, type WeightsForm } from "../model/index.ts";
 import type { ModelInfo } from "../serve/index.ts";
 
 export interface WeightsFlags {
@@ -10,6 +9,7 @@ export interface WeightsFlags {
   /** False with --no-keep-packed. */
   keepPacked?: boolean;
   deterministic?: boolean;
+  cache?: CacheForm;
 }
 
 /** Adds the options to a verb. */
@@ -21,6 +21,12 @@ export function addWeightsOptions(command: Command): Command {
         "form of the weights in memory: q4 and q8 are blocks of 4 and 8 bits (default: the most exact that memory has room for)",
       ).choices(WEIGHTS_FORMS),
     )
+    .addOption(
+      new Option(
+        "--cache <form>",
+        "form of the past of conversations in memory: int8 takes a quarter of what f32 does, loses a little and takes longer (default: f32)",
+      ).choices(CACHE_FORMS),
+    )
     .option("--no-keep-packed", "keep no packed copy of q4 or q8 weights on disk for the next start")
     .option(
       "--deterministic",
@@ -29,8 +35,9 @@ export function addWeightsOptions(command: Command): Command {
 }
 
 /** The flags as loading takes them: kept where large, unless it was said that they should not be. */
-export const weightsOptions = ({ weights, keepPacked, deterministic }: WeightsFlags) => ({
+export const weightsOptions = ({ weights, keepPacked, deterministic, cache }: WeightsFlags) => ({
   weights,
+  cache,
   ...(keepPacked === false ? { keepPacked } : {}),
   ...(deterministic ? { deterministic } : {}),
 });

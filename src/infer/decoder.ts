@@ -1,9 +1,10 @@
 /** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
 import { digest, weightsDigest } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
-import { cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
+import { type CacheForm, cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
 import { packedWeights, trimMemory } from "../runtime/index.ts";
 import { f32, type HostTensor } from "../tensor/index.ts";
+import { storedRows } from "./cacheForm.ts";
 import {
   BLOCK_TOKENS,
   type LanguageModel,
@@ -25,6 +26,8 @@ export interface DecoderOptions {
   contextTokens?: number;
   /** The weights will not change: the runtime packs them once, so that a decode step reads them instead of repacking. Costs a second copy. */
   frozen?: boolean;
+  /** In what form the past is kept; default f32. */
+  cache?: CacheForm;
   /** How blocks multiply. */
   products?: FeedOptions;
   /** What a person should know about where the weights came from. */
@@ -55,6 +58,7 @@ export class Decoder implements LanguageModel {
     readonly config: ModelConfig,
     readonly contextTokens: number,
     private readonly graphs: ReadonlyMap<GraphName, Graph>,
+    pools: Pools,
     private readonly weights: Weights,
     readonly notes: readonly string[],
     /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
@@ -63,7 +67,7 @@ export class Decoder implements LanguageModel {
     ofWeights?: string,
   ) {
     this.vocabSize = config.vocab_size;
-    this.#pools = new Pools(cacheSpec(config));
+    this.#pools = pools;
     if (ofWeights !== undefined)
       this.stored = {
         bytes: this.#pools.blockBytes,
@@ -76,18 +80,20 @@ export class Decoder implements LanguageModel {
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
   static async create(config: ModelConfig, weights: Weights, options: DecoderOptions = {}): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
+    const { cache = "f32" } = options;
     const packed = options.frozen ? packedWeights() : undefined;
     const feed = new Feed(config, weights, { frozen: options.frozen, ...options.products });
     const graphs = new Map<GraphName, Graph>();
     for (const name of graphNames(config))
-      graphs.set(name, await compileGraph(name, config, feed, contextTokens, packed));
+      graphs.set(name, await compileGraph(name, config, feed, { contextTokens, cache, packed }));
     const all = [...graphs.values()];
     const kept = new Set(all.flatMap((graph) => graph.kept));
     const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
     for (const graph of all) for (const { executable } of [graph, ...graph.lanes]) executable.release(released);
     for (const name of released) feed.discard(name);
     const { notes = [], weightsAbout, ofWeights } = options;
-    return new Decoder(config, contextTokens, graphs, weights, notes, released, weightsAbout, ofWeights);
+    const pools = new Pools(storedRows(cacheSpec(config), cache));
+    return new Decoder(config, contextTokens, graphs, pools, weights, notes, released, weightsAbout, ofWeights);
   }
 
   get version(): number | undefined {
@@ -211,23 +217,23 @@ export class Decoder implements LanguageModel {
 
   #newRows(B: number, T: number, lane: number): Record<string, HostTensor> {
     return Object.fromEntries(
-      this.#pools.pools.map(({ name, heads, width }) => [
+      this.#pools.pools.map(({ name, heads, width, dtype }) => [
         `new.${name}`,
-        this.#slot(`new.${name} ${lane}`, "f32").shaped(B, heads, T, width),
+        this.#slot(`new.${name} ${lane}`, dtype).shaped(B, heads, T, width),
       ]),
     );
   }
 
   /** Copies what a lane has made of its lines into their blocks. */
   #keep(lines: readonly Line[], T: number, lane: number): void {
-    for (const [i, { name }] of this.#pools.pools.entries()) {
-      const rows = this.#slot(`new.${name} ${lane}`, "f32").numbers;
+    for (const [i, { name, dtype }] of this.#pools.pools.entries()) {
+      const { rows } = this.#slot(`new.${name} ${lane}`, dtype);
       for (const [b, line] of lines.entries())
         if (line !== NOBODY) this.#pools.write(i, rows, b, T, line.ids.length, line.start, line.table);
     }
   }
 
-  #slot(name: string, dtype: "f32" | "i64"): Slot {
+  #slot(name: string, dtype: "f32" | "u8" | "i64"): Slot {
     let slot = this.#slots.get(name);
     if (slot === undefined) this.#slots.set(name, (slot = new Slot(dtype)));
     return slot;
@@ -319,7 +325,7 @@ const DROP_MS = 100;
 export async function openDecoder(
   path: string,
   given: ModelConfig,
-  { contextTokens, products, deterministic = false, identify = false, ...options }: OpenOptions = {},
+  { contextTokens, products, cache, deterministic = false, identify = false, ...options }: OpenOptions = {},
 ): Promise<Decoder> {
   const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
   const dropping = setInterval(drop, DROP_MS);
@@ -332,6 +338,7 @@ export async function openDecoder(
       notes,
       weightsAbout,
       contextTokens,
+      cache,
       products: { twoRows: differs.includes(true), ...products },
     });
     for (const key of decoder.released) {

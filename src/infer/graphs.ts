@@ -1,6 +1,6 @@
 /** The graphs of generation, all of the same layers: reading prompts, a step of many sequences, a step of one. */
 import {
-  type CacheRows,
+  type CacheForm,
   cacheSpec,
   isLatent,
   languageModel,
@@ -43,6 +43,7 @@ import {
   type Tensor,
   toOnnx,
 } from "../tensor/index.ts";
+import { Rounding, type StoredRows, storedRows, widened } from "./cacheForm.ts";
 import { BLOCK_TOKENS, RUN } from "./engine.ts";
 import type { Feed } from "./feed.ts";
 import { packedByRuntime } from "./feed.ts";
@@ -92,26 +93,36 @@ export async function compileGraph(
   name: GraphName,
   config: ModelConfig,
   feed: Feed,
-  contextTokens: number,
-  packed?: PackedWeights,
+  { contextTokens, cache, packed }: { contextTokens: number; cache: CacheForm; packed?: PackedWeights },
 ): Promise<Graph> {
   const spec = cacheSpec(config);
   const [B, T]: [Dim, Dim] = name === "read" ? ["B", "T"] : name === "step" ? ["B", 1] : [1, 1];
   const positions_BT = input("positions", "i64", [B, T]);
-  const { rows, S } = name === "alone" ? lying(spec) : gathered(spec, B);
+  const stored = storedRows(spec, cache);
+  const { rows: held, S } = name === "alone" ? lying(stored) : gathered(stored, B);
+  const rounding = cache === "int8" ? new Rounding() : undefined;
+  const rows = rounding ? spec.map(({ parts }, i) => widened(held[2 * i]!, held[2 * i + 1]!, parts)) : held;
   const mask = name === "read" ? readMask(positions_BT, S) : pastMask(reshape(positions_BT, [B]), S);
-  const past: Past = { rows, mode: name, mask, places_BT: positions_BT, turned: turned(config, name) };
+  const past: Past = {
+    rows,
+    mode: name,
+    mask,
+    places_BT: positions_BT,
+    kept: rounding?.round,
+    turned: turned(config, name),
+  };
   const rows_L = name === "read" ? input("rows", "i64", ["L"]) : undefined;
   // what fills a pass up may stand beyond the context, where nobody looks
   const known = minimum(positions_BT, constant(i64([], [contextTokens - 1])));
   const rope = ropeAt(config, known, contextTokens);
   const out = languageModel(modelBuilder(config, feed.options), input("ids", "i64", [B, T]), rope, { past, rows_L });
+  const gained = rounding ? out.rows.flatMap((row) => rounding.of(row)) : out.rows;
   const isConstant = (key: string) => feed.constant.has(key) || (packed !== undefined && feed.of(key) !== undefined);
   const graph = toOnnx(
     {
       ...scoresOf(out.logits, input("sharpness", "f32", [out.logits.dim(0), 1])),
       ...Object.fromEntries(
-        spec.map(({ name: of, heads, width }, i) => [`new.${of}`, reshape(out.rows[i]!, [B, heads, T, width])]),
+        stored.map(({ name: of, heads, width }, i) => [`new.${of}`, reshape(gained[i]!, [B, heads, T, width])]),
       ),
     },
     { name, external: isConstant },
@@ -145,11 +156,11 @@ export async function compileGraph(
 }
 
 /** Past rows taken from pools of blocks by a table of each sequence's. */
-function gathered(spec: readonly CacheRows[], B: Dim): { rows: Tensor[]; S: Dim } {
+function gathered(spec: readonly StoredRows[], B: Dim): { rows: Tensor[]; S: Dim } {
   const table_BN = input("table", "i64", [B, "N"]);
   const S = dimMul(BLOCK_TOKENS, "N");
-  const rows = spec.map(({ name, heads: J, width }) => {
-    const pool = input(name, "f32", [J === 1 ? "P" : `${J} a block`, BLOCK_TOKENS * width]);
+  const rows = spec.map(({ name, heads: J, width, dtype }) => {
+    const pool = input(name, dtype, [J === 1 ? "P" : `${J} a block`, BLOCK_TOKENS * width]);
     if (J === 1) return reshape(gather(pool, table_BN), [B, S, width]);
     const first = mul(reshape(table_BN, [B, 1, "N"]), constant(i64([], [J])));
     return reshape(gather(pool, add(first, reshape(iota(J), [1, J, 1]))), [B, J, S, width]);
@@ -158,8 +169,8 @@ function gathered(spec: readonly CacheRows[], B: Dim): { rows: Tensor[]; S: Dim 
 }
 
 /** Past rows that lie in a row. */
-function lying(spec: readonly CacheRows[]): { rows: Tensor[]; S: Dim } {
-  return { rows: spec.map(({ name, width }) => input(name, "f32", [1, "S", width])), S: "S" };
+function lying(spec: readonly StoredRows[]): { rows: Tensor[]; S: Dim } {
+  return { rows: spec.map(({ name, width, dtype }) => input(name, dtype, [1, "S", width])), S: "S" };
 }
 
 /**
@@ -183,13 +194,13 @@ function scoresOf(
 
 /** A buffer bound to a graph's port: the same tensor as long as its shape is the same, so that it is not tied anew. */
 export class Slot {
-  #data: Float32Array | BigInt64Array;
+  #data: Float32Array | Uint8Array | BigInt64Array;
   /** Low and high words of whole numbers. */
   #words: Int32Array;
   #tensor: HostTensor;
 
-  constructor(private readonly dtype: "f32" | "i64") {
-    this.#data = dtype === "f32" ? new Float32Array(0) : new BigInt64Array(0);
+  constructor(private readonly dtype: "f32" | "u8" | "i64") {
+    this.#data = arrayOf(dtype, 0);
     this.#words = new Int32Array(this.#data.buffer);
     this.#tensor = this.#of([0]);
   }
@@ -199,8 +210,8 @@ export class Slot {
     if (shape.length !== this.#tensor.shape.length || shape.some((d, i) => d !== this.#tensor.shape[i])) {
       const size = shape.reduce((a, b) => a * b, 1);
       if (size > this.#data.length) {
-        this.#data = this.dtype === "f32" ? new Float32Array(size) : new BigInt64Array(size);
-        this.#words = new Int32Array(this.#data.buffer);
+        this.#data = arrayOf(this.dtype, size);
+        if (this.dtype === "i64") this.#words = new Int32Array(this.#data.buffer);
       }
       this.#tensor = this.#of(shape);
     }
@@ -219,9 +230,17 @@ export class Slot {
     return this.#data as Float32Array;
   }
 
+  /** As the cache takes them. */
+  get rows(): Float32Array | Uint8Array {
+    return this.#data as Float32Array | Uint8Array;
+  }
+
   /** Writes a whole number from 0 to 2³¹ − 1. */
   put(i: number, value: number): void {
     this.#words[2 * i] = value;
     this.#words[2 * i + 1] = 0;
   }
 }
+
+const arrayOf = (dtype: "f32" | "u8" | "i64", length: number) =>
+  dtype === "f32" ? new Float32Array(length) : dtype === "u8" ? new Uint8Array(length) : new BigInt64Array(length);

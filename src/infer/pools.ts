@@ -1,30 +1,35 @@
-/** The memory of the cache: for every tensor of `cacheSpec` one pool of blocks of 16 positions, each [heads, 16, width]. */
-import type { CacheRows } from "../model/index.ts";
-import { f32, type HostTensor } from "../tensor/index.ts";
+/** The memory of the cache: for every tensor of `storedRows` one pool of blocks of 16 positions, each [heads, 16, width]. */
+import type { HostTensor } from "../tensor/index.ts";
+import type { StoredRows } from "./cacheForm.ts";
 import { BLOCK_TOKENS } from "./engine.ts";
 
-interface Pool extends CacheRows {
-  data: Float32Array;
+interface Pool extends StoredRows {
+  data: Rows;
   /** [blocks · heads, 16 · width]: what a graph gathers from. */
   tensor: HostTensor;
   /** The last view that was asked for. */
   view: HostTensor;
 }
 
+type Rows = Float32Array | Uint8Array;
+
 /** Pools of one capacity, which grows; block 0 is never written. */
 export class Pools {
   readonly pools: readonly Pool[];
   #blocks = 0;
 
-  constructor(spec: readonly CacheRows[]) {
-    const empty = f32([0], []);
-    this.pools = spec.map((rows) => ({ ...rows, data: new Float32Array(), tensor: empty, view: empty }));
+  constructor(spec: readonly StoredRows[]) {
+    this.pools = spec.map((rows) => {
+      const data = rowsOf(rows.dtype, 0);
+      const empty = tensorOf([0], data);
+      return { ...rows, data, tensor: empty, view: empty };
+    });
     this.reserve(1);
   }
 
   /** Bytes that one block takes in all pools. */
   get blockBytes(): number {
-    return this.pools.reduce((sum, { heads, width }) => sum + 4 * heads * width * BLOCK_TOKENS, 0);
+    return this.pools.reduce((sum, pool) => sum + pool.data.BYTES_PER_ELEMENT * sizeOf(pool), 0);
   }
 
   /** Makes room for so many blocks, those in use included. */
@@ -32,10 +37,10 @@ export class Pools {
     if (blocks <= this.#blocks) return;
     this.#blocks = blocks;
     for (const pool of this.pools) {
-      const grown = new Float32Array(blocks * sizeOf(pool));
+      const grown = rowsOf(pool.dtype, blocks * sizeOf(pool));
       grown.set(pool.data);
       pool.data = grown;
-      pool.tensor = f32([blocks * pool.heads, BLOCK_TOKENS * pool.width], grown);
+      pool.tensor = tensorOf([blocks * pool.heads, BLOCK_TOKENS * pool.width], grown);
     }
   }
 
@@ -80,21 +85,14 @@ export class Pools {
     if (pool === undefined || first + S / BLOCK_TOKENS > this.#blocks) return undefined;
     const from = first * sizeOf(pool);
     const { data, shape } = pool.view;
-    const same = data.buffer === pool.data.buffer && data.byteOffset === 4 * from && shape[1] === S;
-    if (!same) pool.view = f32([1, S, pool.width], pool.data.subarray(from, from + S * pool.width));
+    const same =
+      data.buffer === pool.data.buffer && data.byteOffset === data.BYTES_PER_ELEMENT * from && shape[1] === S;
+    if (!same) pool.view = tensorOf([1, S, pool.width], pool.data.subarray(from, from + S * pool.width));
     return pool.view;
   }
 
   /** Writes rows [·, heads, T, width] of line `b` for its first `count` tokens, at `start` and after, by its table. */
-  write(
-    i: number,
-    rows: Float32Array,
-    b: number,
-    T: number,
-    count: number,
-    start: number,
-    table: ArrayLike<number>,
-  ): void {
+  write(i: number, rows: Rows, b: number, T: number, count: number, start: number, table: ArrayLike<number>): void {
     const pool = this.pools[i];
     if (pool === undefined) return;
     const { heads, width, data } = pool;
@@ -117,4 +115,10 @@ function bytesOf(pool: Pool, block: number): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-const sizeOf = ({ heads, width }: CacheRows): number => heads * width * BLOCK_TOKENS;
+const rowsOf = (dtype: StoredRows["dtype"], length: number): Rows =>
+  dtype === "u8" ? new Uint8Array(length) : new Float32Array(length);
+
+const tensorOf = (shape: number[], data: Rows): HostTensor =>
+  data instanceof Uint8Array ? { dtype: "u8", shape, data } : { dtype: "f32", shape, data };
+
+const sizeOf = ({ heads, width }: StoredRows): number => heads * width * BLOCK_TOKENS;

@@ -1,6 +1,7 @@
 /** A checkpoint's weights for generation, in the form asked for or in the most exact one that memory has room for. */
 import { isGguf, type KeptWeights, keptWeights, loadWeights } from "../checkpoint/index.ts";
 import {
+  type CacheForm,
   formBytes,
   type ModelConfig,
   tensorForm,
@@ -20,6 +21,8 @@ export interface WeightsOptions {
   keepPacked?: boolean;
   /** With blocks too a sequence gets the same bits in any company: alone it costs about a quarter more. Weights in f32 do so anyway. */
   deterministic?: boolean;
+  /** In what form the past of sequences is kept: int8 takes a quarter of the memory, and loses a little. Default f32. */
+  cache?: CacheForm;
   /** Whether blocks may be kept beyond memory: which weights these are is then found out from every byte of them. */
   identify?: boolean;
   onProgress?: OnProgress;

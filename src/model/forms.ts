@@ -4,6 +4,10 @@ import type { ModelConfig } from "./config.ts";
 import { parameterKinds } from "./parameters.ts";
 import { BLOCK } from "./weights.ts";
 
+/** What the past of a sequence is kept in: int8 has a scale for each part of a row. */
+export const CACHE_FORMS = ["f32", "int8"] as const;
+export type CacheForm = (typeof CACHE_FORMS)[number];
+
 /** From the smallest to the most exact. */
 export const WEIGHTS_FORMS = ["q4", "q8", "f32"] as const;
 export type WeightsForm = (typeof WEIGHTS_FORMS)[number];

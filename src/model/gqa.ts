@@ -56,7 +56,8 @@ export function cachedGroupedAttention(
 ): { out_XD: Tensor; rows: HeadRows } {
   const { B, T } = tokens;
   const { q_BHTR, k_BJTR, v_BTJR, H, J, R } = project(model, x_XD, at, angles, tokens);
-  const rows = { k: k_BJTR, v: transpose(v_BTJR, [0, 2, 1, 3]) };
+  const kept = (row: Tensor) => past.kept?.(row, [R]) ?? row;
+  const rows = { k: kept(k_BJTR), v: kept(transpose(v_BTJR, [0, 2, 1, 3])) };
   const S = past.rows[0]!.dim(-2);
   const [k, v] = past.rows.map((rows) => reshape(rows, [B, J, S, R])) as [Tensor, Tensor];
   const q_BJYR = reshape(q_BHTR, [B, J, times(H / J, T), R]);

@@ -62,7 +62,16 @@ export {
   summarizeParameters,
   weightBytes,
 } from "./flops.ts";
-export { EMBEDDING, formBytes, type TensorForm, tensorForm, WEIGHTS_FORMS, type WeightsForm } from "./forms.ts";
+export {
+  CACHE_FORMS,
+  type CacheForm,
+  EMBEDDING,
+  formBytes,
+  type TensorForm,
+  tensorForm,
+  WEIGHTS_FORMS,
+  type WeightsForm,
+} from "./forms.ts";
 export {
   type LossOptions,
   type Predictions,

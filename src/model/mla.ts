@@ -80,18 +80,20 @@ export function cachedLatentAttention(
   const S = past_BSW.dim(1);
   const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
   const { qNope_BHTN, qRope_BHTR, q_XQ } = queries(model, x_XD, at, rope, tokens);
-  const row_BTW = rowOf(latent_XC, kRope_B1TR, tokens);
+  const kept = (row: Tensor, parts: number[]) => past.kept?.(row, parts) ?? row;
+  const row_BTW = kept(rowOf(latent_XC, kRope_B1TR, tokens), [C, R]);
   const scale = softmaxScale(config);
   const index = past_BSZ && indexer(model, x_XD, q_XQ, `${at}.indexer`, rope, tokens);
-  const gained = index ? [row_BTW, index.key_BTZ] : [row_BTW];
+  const key_BTZ = index && kept(index.key_BTZ, [index.key_BTZ.dim(2) as number]);
+  const gained = key_BTZ ? [row_BTW, key_BTZ] : [row_BTW];
 
   if (past.mode === "read") {
     const rows_BSW = placeRows(past_BSW, row_BTW, past.places_BT);
     const latent = reshape(slice(rows_BSW, 2, 0, C), [dimMul(B, S), C]);
     const { k, v } = expandLatent(model, latent, reshape(slice(rows_BSW, 2, C, W), [B, 1, S, R]), at, { B, S });
     let { mask } = past;
-    if (index) {
-      const keys_BSZ = placeRows(past_BSZ, index.key_BTZ, past.places_BT);
+    if (index && key_BTZ) {
+      const keys_BSZ = placeRows(past_BSZ, key_BTZ, past.places_BT);
       mask = add(mask, reshape(index.chosen([keys_BSZ], reshape(mask, [B, T, S])), [B, 1, T, S]));
     }
     const o_BHTP = attention(concat([qNope_BHTN, qRope_BHTR], 3), k, v!, scale, mask);
@@ -105,9 +107,9 @@ export function cachedLatentAttention(
   const q_BHW = concat([qLatent_BHC, reshape(qRope_BHTR, [B, H, R])], 2);
   const rows = { past: past_BSW, own: row_BTW };
   const chosen = () => {
-    if (!index || !past_BSZ) return undefined;
+    if (!index || !past_BSZ || !key_BTZ) return undefined;
     const own = expand(constant(f32([1, 1, 1], [0])), [B, 1, 1]);
-    return index.chosen([past_BSZ, index.key_BTZ], concat([past.mask, own], 2));
+    return index.chosen([past_BSZ, key_BTZ], concat([past.mask, own], 2));
   };
   const o_BHW = stepAttention(q_BHW, rows, rows, scale, past, chosen());
   const oLatent_HXC = transpose(slice(o_BHW, 2, 0, C), [1, 0, 2]);

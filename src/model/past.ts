@@ -35,6 +35,8 @@ export interface Past {
   mask: Tensor;
   /** Where rows take their places when read, i64. */
   places_BT: Tensor;
+  /** A new row as the cache will give it back, where it keeps less than all of it; `parts` have scales of their own. */
+  kept?: (row: Tensor, parts: readonly number[]) => Tensor;
   /** The weighted sum of rows is taken column by column: slower, but regrouped by no number of threads where rows are narrow. */
   turned?: boolean;
 }

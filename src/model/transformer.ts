@@ -15,6 +15,8 @@ export interface CacheRows {
   name: string;
   heads: number;
   width: number;
+  /** Widths of what a row consists of: of very different size, perhaps. */
+  parts: readonly number[];
 }
 
 /** The tensors in which a sequence's past is kept, in the order of the layers. */
@@ -25,13 +27,16 @@ export function cacheSpec(config: ModelConfig): CacheRows[] {
 /** MLA: one row of latent and rope key, and one of the indexer's key where there is one. Grouped-query attention: each key head's key and value. */
 export function layerCacheSpec(config: ModelConfig, i: number): CacheRows[] {
   if (isLatent(config)) {
-    const row = { name: `cache.${i}`, heads: 1, width: config.kv_lora_rank + config.qk_rope_head_dim };
-    return isIndexed(config) ? [row, { name: `cache.${i}.index`, heads: 1, width: config.index_head_dim }] : [row];
+    const { kv_lora_rank: C, qk_rope_head_dim: R } = config;
+    const row = { name: `cache.${i}`, heads: 1, width: C + R, parts: [C, R] };
+    if (!isIndexed(config)) return [row];
+    const Z = config.index_head_dim;
+    return [row, { name: `cache.${i}.index`, heads: 1, width: Z, parts: [Z] }];
   }
   const [heads, width] = [config.num_key_value_heads, headDims(config).value];
   return [
-    { name: `cache.${i}.k`, heads, width },
-    { name: `cache.${i}.v`, heads, width },
+    { name: `cache.${i}.k`, heads, width, parts: [width] },
+    { name: `cache.${i}.v`, heads, width, parts: [width] },
   ];
 }
 

@@ -13,6 +13,7 @@ import {
 import { readTokenizerFiles, tokenizerOf } from "../data/index.ts";
 import { ConfigError } from "../errors.ts";
 import {
+  BLOCK_TOKENS,
   type LanguageModel,
   ModelEngine,
   type ModelEngineOptions,
@@ -22,7 +23,6 @@ import {
 } from "../infer/index.ts";
 import { isRecord, parseJson } from "../json.ts";
 import {
-  cacheBytesPerToken,
   eosTokenIds,
   flopsPerToken,
   type ModelConfig,
@@ -119,7 +119,7 @@ function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTem
     contextTokens: model.contextTokens,
     vocabSize: config.vocab_size,
     flopsPerToken: Math.round(flopsPerToken(config, { sequence }).forward),
-    cacheBytesPerToken: cacheBytesPerToken(config, 4),
+    cacheBytesPerToken: model.blockBytes / BLOCK_TOKENS,
     reasons: chatTemplate?.includes(THINK_OPEN) === true || chatTemplate?.includes(THINK_CLOSE) === true,
     ...(model.weightsAbout ? { weights: model.weightsAbout } : {}),
     ...(model.notes?.length ? { notes: model.notes } : {}),
