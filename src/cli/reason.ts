@@ -35,6 +35,12 @@ export function register(program: Command): void {
     .requiredOption("--out <file.jsonl>", "the file to write; it must not be there yet")
     .option("--count <n>", "texts", numberBetween("--count", 1, 1e8), 20_000)
     .option("--long <share>", "share that shows the working", numberBetween("--long", 0, 1, "any"), 0.15)
+    .option(
+      "--turns <n>",
+      "each question behind 0 to so many turns of builtin:conversations, read and not learned",
+      numberBetween("--turns", 0, 20),
+      0,
+    )
     .option("--seed <n>", "another seed, other texts", numberBetween("--seed", 0, 2 ** 31), 1)
     .action(
       async ({
@@ -42,21 +48,25 @@ export function register(program: Command): void {
         out,
         count,
         long,
+        turns,
         seed,
       }: {
         task: string;
         out: string;
         count: number;
         long: number;
+        turns: number;
         seed: number;
       }) => {
         const task = await openTask(name);
         try {
-          await writeTaskTexts(out, task, count, { seed, longShare: long }).catch((error: NodeJS.ErrnoException) => {
-            if (error.code === "EEXIST")
-              throw new CheckpointError(`${out}: exists already; choose another name with --out`);
-            throw error;
-          });
+          await writeTaskTexts(out, task, count, { seed, longShare: long, turns }).catch(
+            (error: NodeJS.ErrnoException) => {
+              if (error.code === "EEXIST")
+                throw new CheckpointError(`${out}: exists already; choose another name with --out`);
+              throw error;
+            },
+          );
           process.stderr.write(`${count} texts of ${name} in ${out}\n`);
         } finally {
           await task.close?.();

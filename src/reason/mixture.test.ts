@@ -37,6 +37,15 @@ it("mixes tasks by their shares; each scores its own", async () => {
   );
 });
 
+it("is named by its tasks", async () => {
+  const task = await openTask("countdown-3+product-2x1");
+  const asked = await Promise.all(Array.from({ length: 200 }, (_, i) => task.problem(1, "rl", i)));
+  const sums = asked.filter(({ facts }) => facts["task"] === "countdown-3").length;
+  expect(sums).toBeGreaterThan(70);
+  expect(sums).toBeLessThan(130);
+  await expect(openTask("countdown-3+nothing")).rejects.toThrow(/task nothing: expected/);
+});
+
 it("writes texts that training reads, the same for the same seed", async () => {
   const paths = ["a.jsonl", "b.jsonl"].map((name) => join(temporary.dir, name));
   const task = await openTask("parity-16");

@@ -1,6 +1,6 @@
 /** What a task is: problems without end, a score by rule for every reply, and splits that hold through all stages. */
 import { createHash } from "node:crypto";
-import { hashText, Random, type TrainingMessage } from "../data/index.ts";
+import { conversationDocument, hashText, Random, type TrainingMessage } from "../data/index.ts";
 import { DataError } from "../errors.ts";
 import type { ChatMessage } from "../tokenizer/index.ts";
 
@@ -152,6 +152,8 @@ export interface TextOptions {
   seed: number;
   /** Share of texts that show the working; the rest have only the answer. */
   longShare: number;
+  /** Each question stands behind 0 to so many turns of a conversation about other things, read and not learned; 0 when left out. */
+  turns?: number;
 }
 
 /**
@@ -163,6 +165,17 @@ export async function taskText(task: Task, index: number, options: TextOptions):
   const random = new Random(hashText(task.name), options.seed, 0x7e47, index);
   const { thought, answer } = await task.solve(problem, random, random.chance(options.longShare) ? "long" : "short");
   const content = thought === "" ? answer : `<think>${thought}</think>${answer}`;
-  const asked = problem.prompt.map((message) => ({ ...message, weight: 0 }));
+  const past = pastTurns(task.name, index, options);
+  const asked = [...past, ...problem.prompt].map((message) => ({ ...message, weight: 0 }));
   return { messages: [...asked, { role: "assistant", content }] };
+}
+
+/** What was said before, as chats send it: without thoughts. */
+function pastTurns(name: string, index: number, { seed, turns = 0 }: TextOptions): ChatMessage[] {
+  const count = new Random(hashText(name), seed, 0x7a57, index).int(0, turns);
+  const { messages } = conversationDocument(seed, index);
+  return messages.slice(0, 2 * count).map(({ role, content }) => ({
+    role,
+    content: role === "assistant" ? (content.split("</think>").at(-1) ?? "") : content,
+  }));
 }

@@ -93,8 +93,8 @@ export interface Search {
   steps: Step[];
 }
 
-/** Results beyond this are put off: they seldom lead to a target, and are hard to calculate at a glance. */
-const LARGE = 999;
+/** Results beyond this are put off: they seldom lead to a target of at most 100, and products of large numbers are hard at a glance. */
+const LARGE = 150;
 /** How often the last two numbers are tried first with what leads to the target, where something does: the rest is missed, and found wanting. */
 const SEEN = 0.8;
 /** Searches that are longer are drawn anew, by how many numbers; and so many times at most. */

@@ -1,6 +1,7 @@
 /** Tasks by their names, and by files. */
 import { UsageError } from "../../errors.ts";
 import { countdown } from "../countdown/task.ts";
+import { mixture } from "../mixture.ts";
 import type { Task } from "../task.ts";
 import { code } from "./code.ts";
 import { extract } from "./extract.ts";
@@ -57,7 +58,7 @@ export const TASK_NAMES: readonly Named[] = [
 ];
 
 /**
- * A task by its name (`sum-5`), a .jsonl file of problems (`train.jsonl`, or `train.jsonl,test.jsonl`), or a module of one's own (.ts, .mts, .js, .mjs).
+ * A task by its name (`sum-5`), several in equal shares (`countdown-3+product-2x2`), a .jsonl file of problems (`train.jsonl`, or `train.jsonl,test.jsonl`), or a module of one's own (.ts, .mts, .js, .mjs).
  * Throws UsageError for a name that is none, DataError for a file that cannot be used. Close it when done.
  */
 export async function openTask(name: string, options: OwnOptions = {}): Promise<Task> {
@@ -66,6 +67,10 @@ export async function openTask(name: string, options: OwnOptions = {}): Promise<
     return jsonlTask(path, { testPath }) as Task;
   }
   if (/\.m?[jt]s$/.test(name)) return ownTask(name, options);
+  if (name.includes("+")) {
+    const tasks = await Promise.all(name.split("+").map((one) => openTask(one, options)));
+    return mixture(tasks.map((task) => ({ task, share: 1 }))) as Task;
+  }
   for (const { pattern, make, fits, form } of TASK_NAMES) {
     const found = pattern.exec(name);
     if (!found) continue;

@@ -154,6 +154,23 @@ it("mixes long and short texts by their share", async () => {
   expect(long / 2000).toBeLessThan(0.175);
 });
 
+it("puts questions behind turns that are read, not learned", async () => {
+  const lengths = new Set<number>();
+  for (let index = 0; index < 60; index++) {
+    const { messages } = await taskText(sum(2), index, { seed: 1, longShare: 1, turns: 3 });
+    const [question, reply] = messages.slice(-2);
+    expect(question).toMatchObject({ role: "user", weight: 0, content: expect.stringMatching(/^Sum of/) });
+    expect(reply?.content).toMatch(/^<think>/);
+    expect(reply?.weight).toBeUndefined();
+    for (const { content, weight } of messages.slice(0, -1)) {
+      expect(weight).toBe(0);
+      expect(content).not.toContain("<think>");
+    }
+    lengths.add(messages.length);
+  }
+  expect([...lengths].sort()).toEqual([2, 4, 6, 8]);
+});
+
 it("writes workings at a fixed stride", async () => {
   const working = async <D>(task: Task<D>, data: D) =>
     (await task.solve!({ data } as never, new Random(0), "long")).thought;
