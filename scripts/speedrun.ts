@@ -136,9 +136,18 @@ const STAGES: Stage[] = [
   evaluation("first", "countdown-3", [200, 4]),
   // The third: answers of the reinforced model that are verified, and conversations of all kinds, so that it does not forget how to talk.
   {
+    name: "samples",
+    about: "rejection sampling: the shortest answers that are right by workings that are true",
+    command: [
+      ...["reason", "sample", "--model", at("first"), "--task", "countdown-3", "--n", size(1200, 8), "--k", "4"],
+      ...["--want", "format=1", "sound=1", "--max-tokens", size(256, 32), "--out", at("kept.jsonl")],
+    ],
+    makes: at("kept.jsonl"),
+  },
+  {
     name: "chats",
     about: "conversations to fine-tune on",
-    command: ["scripts/speedrun/chats.ts", at("chats.jsonl"), size(3000, 20)],
+    command: ["scripts/speedrun/chats.ts", at("chats.jsonl"), size(1600, 20)],
     makes: at("chats.jsonl"),
   },
   model(
