@@ -23,16 +23,25 @@ export function stepsOf(x: number, y: number): Step[] {
   return steps;
 }
 
-/** Each step from a state, with the state that it leaves: its result behind the numbers that stay. */
-export function movesOf(state: readonly number[]): { step: Step; left: number[] }[] {
-  const moves: { step: Step; left: number[] }[] = [];
+export interface Move {
+  step: Step;
+  /** The state that it leaves: its result behind the numbers that stay. */
+  left: number[];
+}
+
+/** The steps from a state, pair by pair of its numbers. */
+function movesByPair(state: readonly number[]): Move[][] {
+  const pairs: Move[][] = [];
   for (let i = 0; i < state.length; i++)
     for (let j = i + 1; j < state.length; j++) {
       const rest = state.filter((_, k) => k !== i && k !== j);
-      for (const step of stepsOf(state[i]!, state[j]!)) moves.push({ step, left: [...rest, step.result] });
+      pairs.push(stepsOf(state[i]!, state[j]!).map((step) => ({ step, left: [...rest, step.result] })));
     }
-  return moves;
+  return pairs;
 }
+
+/** Each step from a state, with the state that it leaves. */
+export const movesOf = (state: readonly number[]): Move[] => movesByPair(state).flat();
 
 /** Every value that uses all numbers, each once, with the number of ways to it. */
 export function reachable(numbers: readonly number[]): Map<number, number> {
@@ -95,16 +104,16 @@ export interface Search {
 
 /** Results beyond this are put off: they seldom lead to a target of at most 100, and products of large numbers are hard at a glance. */
 const LARGE = 150;
-/** How often an end that reaches the target is seen. */
+/** How often the nearest end is seen; else any is tried. */
 const SEEN = 0.8;
 /** Searches that are longer are drawn anew, by how many numbers; and so many times at most. */
 const LINES_MAX: Record<number, number> = { 3: 14, 4: 20 };
 const REDRAWS = 40;
 
 /**
- * A search with backtracking that finds a way. Of three numbers every step is gone through in random order, large results last; of what
- * it leaves one end is tried, mostly the right one where there is one, and then it goes back to the beginning: a second end would leave it
- * open on a new line which state comes next, and a tiny model mixes the two (docs/log.md). Of more numbers, up to `detours` wrong steps are
+ * A search with backtracking that finds a way. Of three numbers every step is gone through, pair by pair in random order, large results last;
+ * of what it leaves the end nearest to the target is looked at, mostly, and then it goes back to the beginning. So little is left open that a tiny
+ * model does not lose its place: with two ends, or steps in any order, it did (docs/log.md). Of more numbers, up to `detours` wrong steps are
  * looked into for a step or two before one that leads to the target.
  */
 export function searchTrace(
@@ -135,7 +144,7 @@ interface Searching {
 function explore(state: readonly number[], way: readonly Step[], searching: Searching): Step[] | undefined {
   const { random, detours, lines } = searching;
   if (state.length === 2) return lookAt(state, searching);
-  const moves = shuffled(movesOf(state), random);
+  const moves = state.length === 3 ? shuffled(movesByPair(state), random).flat() : shuffled(movesOf(state), random);
   const isRight = ({ step }: { step: Step }): boolean => way[0] !== undefined && isStep(step, way[0]);
   const [small, large] = [
     moves.filter(({ step }) => step.result <= LARGE),
@@ -158,15 +167,15 @@ function explore(state: readonly number[], way: readonly Step[], searching: Sear
   return undefined;
 }
 
-/** One end of two numbers: mostly one that reaches the target where there is one. */
+/** One end of two numbers: mostly the one nearest to the target. */
 function lookAt(state: readonly number[], { target, random, lines }: Searching): Step[] | undefined {
   const ends = shuffled(movesOf(state), random).map(({ step }) => step);
-  const hit = ends.find(({ result }) => result === target);
-  const miss = ends.find(({ result }) => result !== target && result <= LARGE);
-  const step = hit && (!miss || random.chance(SEEN)) ? hit : miss;
-  if (!step) return undefined;
-  lines.push(lineOf(state, step, step === hit ? " yes" : " no"));
-  return step === hit ? [step] : undefined;
+  const away = (step: Step): number => Math.abs(step.result - target);
+  const nearest = ends.reduce((best, end) => (away(end) < away(best) ? end : best));
+  const step = random.chance(SEEN) ? nearest : (ends.find(({ result }) => result <= LARGE) ?? nearest);
+  const hit = step.result === target;
+  lines.push(lineOf(state, step, hit ? " yes" : " no"));
+  return hit ? [step] : undefined;
 }
 
 /** A way written without a detour. */
