@@ -125,11 +125,12 @@ const STAGES: Stage[] = [
     small ? ["texts=40", "epochs=1"] : ["texts=2000", "epochs=1", "learningRate=2e-4"],
   ),
   evaluation("cold", "countdown-3", [200, 4]),
-  // The second: reinforcement on what a rule can check.
+  // The second: reinforcement on what a rule can check. Forced past the gate, which asks whether thinking pays where a glance would do: here all
+  // think, and how often they are right is what is to rise.
   model(
     "first",
     "reinforcement (GRPO) on right answers",
-    ["reason", "zero", ...(small ? ["--force"] : [])],
+    ["reason", "zero", "--force"],
     ["--model", at("cold"), "--task", "countdown-3"],
     small ? SMALL_RL : [...RL, "steps=24", "learningRate=1e-4"],
   ),
@@ -154,7 +155,8 @@ const STAGES: Stage[] = [
     "sft",
     "supervised on verified samples and conversations",
     ["reason", "sft"],
-    ["--model", at("first"), "--data", at("kept.jsonl"), at("chats.jsonl")],
+    // in miniature nothing is right, and nothing kept
+    ["--model", at("first"), "--data", ...(small ? [] : [at("kept.jsonl")]), at("chats.jsonl")],
     ["epochs=1", small ? "batch=8" : "learningRate=2e-4"],
   ),
   evaluation("sft", "countdown-3", [200, 4]),
@@ -162,7 +164,7 @@ const STAGES: Stage[] = [
   model(
     "final",
     "reinforcement on searches and products",
-    ["reason", "zero", ...(small ? ["--force"] : [])],
+    ["reason", "zero", "--force"],
     ["--model", at("sft"), "--task", "countdown-3+product-2x2"],
     small ? SMALL_RL : [...RL, "steps=12", "learningRate=5e-5", "seed=2"],
   ),
