@@ -5,6 +5,7 @@ import { CheckpointError } from "../errors.ts";
 import { openTask, reinforce, sft, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
 import { shellCommand } from "./print.ts";
 import { numberBetween } from "./quantities.ts";
+import { registerSample } from "./reasonSample.ts";
 import { type StageFlags, stageCommand, watchStage } from "./reasonStage.ts";
 
 interface ZeroFlags extends StageFlags {
@@ -91,6 +92,7 @@ export function register(program: Command): void {
     .option("--data <file...>", ".jsonl or .parquet files of `messages`, folders or globs")
     .option("--task <name>", "learn from texts of a task's train split, and answer its test problems on the way")
     .action(fineTune);
+  registerSample(reason);
 }
 
 const zero = (flags: ZeroFlags): Promise<void> =>

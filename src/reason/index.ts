@@ -45,6 +45,7 @@ export { GateError, type ReinforceRequest, type ReinforceResult, reinforce } fro
 export { askEndpoint, openModel, type Respondent } from "./respondents.ts";
 export { type Format, type Reward, type RewardOptions, Rewards } from "./rewards.ts";
 export { type Group, type Rollout, Rollouts } from "./rollouts.ts";
+export { type SampleReport, type SampleRequest, sampleDataset } from "./sample.ts";
 export { type SftProgress, type SftReport, type SftRequest, sft } from "./sft.ts";
 export { parseSft, type SftOptions, sftSchema } from "./sftOptions.ts";
 export type { StageResult, StageStart } from "./stage.ts";
