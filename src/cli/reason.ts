@@ -5,6 +5,7 @@ import { CheckpointError } from "../errors.ts";
 import { openTask, reinforce, sft, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
 import { shellCommand } from "./print.ts";
 import { numberBetween } from "./quantities.ts";
+import { registerR1 } from "./reasonR1.ts";
 import { registerSample } from "./reasonSample.ts";
 import { type StageFlags, stageCommand, watchStage } from "./reasonStage.ts";
 
@@ -93,6 +94,7 @@ export function register(program: Command): void {
     .option("--task <name>", "learn from texts of a task's train split, and answer its test problems on the way")
     .action(fineTune);
   registerSample(reason);
+  registerR1(reason);
 }
 
 const zero = (flags: ZeroFlags): Promise<void> =>

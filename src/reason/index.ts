@@ -41,6 +41,7 @@ export {
   surrogate,
   tokenWeights,
 } from "./policy.ts";
+export { parsePlan, R1_STAGES, type R1Plan, type R1Request, type R1Result, type R1Stage, r1 } from "./r1.ts";
 export { GateError, type ReinforceRequest, type ReinforceResult, reinforce } from "./reinforce.ts";
 export { askEndpoint, openModel, type Respondent } from "./respondents.ts";
 export { type Format, type Reward, type RewardOptions, Rewards } from "./rewards.ts";

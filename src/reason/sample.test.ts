@@ -25,13 +25,13 @@ const REQUEST: Omit<SampleRequest, "model" | "out"> = {
   topP: 1,
   seed: 1,
 };
-/** What a teacher says who can add; every third time it is wrong. */
+/** What a teacher says who can add; with every third seed it is wrong, so with one of two at most. */
 const sumOf = (question: string): number => (question.match(/\d+/g) ?? []).reduce((sum, part) => sum + Number(part), 0);
 const teacher = () =>
-  fakeEndpoint(({ messages }, i) => ({
+  fakeEndpoint(({ messages, seed = 0 }) => ({
     body: completion({
-      content: String(sumOf(messages.at(-1)!.content) + (i % 3 === 0 ? 1 : 0)),
-      reasoning_content: `I add, try ${i}.`,
+      content: String(sumOf(messages.at(-1)!.content) + (seed % 3 === 0 ? 1 : 0)),
+      reasoning_content: `I add, try ${seed}.`,
     }),
   }));
 interface Line {
