@@ -223,7 +223,7 @@ class ModelFolder extends TensorFolder {
     await checkFolder(dir);
     if (await isThere(join(dir, "adapter_config.json")))
       throw new CheckpointError(
-        `${dir}: expected a whole model, found the adapter of another (adapter_config.json), which is not applied here. Merge it into its model first (PEFT's merge_and_unload)`,
+        `${dir}: expected a whole model, found the adapter of another (adapter_config.json). Name the model that it belongs to, and this folder with --adapter`,
       );
     const config = await readJsonFile(join(dir, "config.json"));
     const [files, fileOfKey] = await TensorFolder.openFiles(dir);

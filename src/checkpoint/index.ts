@@ -1,5 +1,15 @@
 /** Checkpoints: safetensors and Hugging Face folders, read and written; Sumbi's own files among a person's. */
 export {
+  ADAPTER_CONFIG,
+  type Adapter,
+  type AdapterToWrite,
+  baseMark,
+  isAdapter,
+  RANK_MAX,
+  readAdapter,
+  writeAdapter,
+} from "./adapter/index.ts";
+export {
   type AtomicOptions,
   atomicFile,
   atomicFolder,

@@ -27,7 +27,7 @@ const PENDING = ".sumbi-new";
 
 /** Names that readers of a model folder look at, so that a foreign file of such a name cannot stay beside our own. */
 const READ_BY_NAME =
-  /^(?:(?:sumbi|config|generation_config|recipe|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json|merges\.txt|chat_template\.jinja|tokenizer\.model|model(?:-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json)$/i;
+  /^(?:(?:sumbi|config|adapter_config|generation_config|recipe|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|chat_template)\.json|merges\.txt|chat_template\.jinja|tokenizer\.model|(?:adapter_)?model(?:-\d+-of-\d+)?\.safetensors|model\.safetensors\.index\.json)$/i;
 
 /** What systems put into folders by themselves. */
 const LITTER = new Set([".ds_store", "thumbs.db", "desktop.ini", "lost+found", ".gitkeep"]);

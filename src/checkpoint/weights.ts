@@ -6,6 +6,7 @@ import {
   EMBEDDING,
   isLatent,
   listParameters,
+  loraKeys,
   type ModelConfig,
   mtpDepth,
   type TensorForm,
@@ -14,6 +15,7 @@ import {
 } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { type HostTensor, sizeOf } from "../tensor/index.ts";
+import { type Adapter, addLowRank, baseMark } from "./adapter/index.ts";
 import { openCheckpoint } from "./checkpoint.ts";
 import { decodeBf16, firstNotFinite, firstNotFiniteBf16 } from "./floats.ts";
 import { quoted } from "./header.ts";
@@ -28,6 +30,8 @@ const DERIVED = /(?:\.rotary_emb\.(?:inv_freq|cos_cached|sin_cached)|(?:^|\.)pos
 export interface WeightOptions {
   /** Whether the multi-token-prediction modules that config.json counts are wanted too. Default false. */
   mtp?: boolean;
+  /** Is merged into the weights as they are read. */
+  adapter?: Adapter;
 }
 
 /** Or as the file has it: blocks where it has such as hold its numbers exactly (Q4_0, Q8_0), f32 otherwise. */
@@ -106,13 +110,18 @@ export class ModelWeights {
     /** What a person should know: tensors that are not used, a config that the file contradicts. */
     readonly notes: readonly string[],
     private readonly sources: ReadonlyMap<string, Place>,
+    private readonly adapter: Adapter | undefined,
   ) {}
 
   /**
    * Compares a folder with a config before any weight is read (a head that should be tied is). Throws CheckpointError naming what is
    * missing, what has another shape, and what nothing would read.
    */
-  static async of(folder: Tensors, given: ModelConfig, { mtp = false }: WeightOptions = {}): Promise<ModelWeights> {
+  static async of(
+    folder: Tensors,
+    given: ModelConfig,
+    { mtp = false, adapter }: WeightOptions = {},
+  ): Promise<ModelWeights> {
     const notes = [...(folder.notes ?? [])];
     const sources = new Map<string, Place>();
     let config = given;
@@ -154,7 +163,28 @@ export class ModelWeights {
     const unused = refuseUnread(folder, config, read, mtp ? mtpDepth(config) : 0);
     if (unused > 0)
       notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
-    return new ModelWeights(folder, config, shapes, copies, notes, sources);
+    const model = new ModelWeights(folder, config, shapes, copies, notes, sources, adapter);
+    if (adapter) notes.push(await model.#checkAdapter(adapter));
+    return model;
+  }
+
+  /** What is said of an adapter that is merged. Throws CheckpointError for one of another model. */
+  async #checkAdapter({ dir, lora, tensors, base }: Adapter): Promise<string> {
+    const own = base && (await this.mark());
+    if (own !== base)
+      throw new CheckpointError(
+        `${dir}: expected an adapter of ${this.folder.dir}, got one that was trained on another model of the same shape`,
+      );
+    return `with the adapter ${dir}: rank ${lora.rank} on ${tensors.size / 2} layers`;
+  }
+
+  /** `baseMark` of these weights. */
+  mark(): Promise<string> {
+    return baseMark(withoutMtp(this.config), async (key) => (await this.read(key)).data);
+  }
+
+  #isAdapted(key: string): boolean {
+    return this.adapter?.tensors.has(loraKeys(layerOf(key)).a) ?? false;
   }
 
   /** Reads a wanted tensor as f32, into `out` when given. Throws CheckpointError when a number is NaN or infinite. */
@@ -164,13 +194,15 @@ export class ModelWeights {
     const part = start === undefined || shape === undefined ? undefined : { start, shape };
     const tensor = await this.folder.readF32(source, out, part);
     this.#checkFinite(source, firstNotFinite(tensor.data), tensor.data);
+    if (this.adapter && this.#isAdapted(key)) addLowRank(tensor, layerOf(key), this.adapter);
     return tensor;
   }
 
   /** The same as the file has it when that is bf16, else as f32. */
   async readShort(key: string, into?: () => Float32Array | undefined): Promise<HostTensor> {
     const { key: source, start } = this.sources.get(key) ?? { key };
-    if (start !== undefined || this.folder.info(source).dtype !== "bf16") return this.read(key, into?.());
+    if (start !== undefined || this.#isAdapted(key) || this.folder.info(source).dtype !== "bf16")
+      return this.read(key, into?.());
     const tensor = await this.folder.read(source);
     const bits = tensor.data as Uint16Array;
     const at = firstNotFiniteBf16(bits);
@@ -182,7 +214,7 @@ export class ModelWeights {
   async readBlocks(key: string, bits?: 4 | 8): Promise<BlockWeight | undefined> {
     const { key: source } = this.sources.get(key) ?? { key };
     const held = this.folder.info(source).dtype === "Q4_0" ? 4 : 8;
-    if (this.folder.readBlocks === undefined || (bits ?? held) !== held) return undefined;
+    if (this.folder.readBlocks === undefined || (bits ?? held) !== held || this.#isAdapted(key)) return undefined;
     const blocks = await this.folder.readBlocks(source);
     if (blocks !== undefined) this.#checkFinite(source, firstNotFinite(blocks.scales), blocks.scales);
     return blocks;
@@ -195,6 +227,8 @@ export class ModelWeights {
       );
   }
 }
+
+const layerOf = (key: string): string => key.replace(/\.weight$/, "");
 
 const missing = (key: string, shape: readonly number[]): string =>
   `expected a tensor ${key} of [${shape.join(", ")}], found none`;

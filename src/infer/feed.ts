@@ -80,6 +80,7 @@ export class Feed {
       product: (x, weight, key) => this.#product(x, weight, key),
       rows: (key, ids, shape) => this.#rows(key, ids, shape),
       latent: (key) => this.#latent(key),
+      lora: this.weights.lora,
     };
   }
 

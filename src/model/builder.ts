@@ -14,7 +14,8 @@ import {
   type Tensor,
 } from "../tensor/index.ts";
 import { headDims, type ModelConfig } from "./config.ts";
-import { listParameters, tensorCount } from "./parameters.ts";
+import { type Lora, type LowRank, loraKeys, loraScale, loraShapes } from "./lora.ts";
+import { listParameters, type Parameter, tensorCount } from "./parameters.ts";
 import { ropeInterleaved, ropeTable } from "./rope.ts";
 
 /** How a linear layer multiplies: x_XI by a weight [O, I] -> [X, O]. Low-precision training puts its own here. */
@@ -60,8 +61,10 @@ export interface ModelBuilder {
   /** The weight under a checkpoint key; copies of a tensor (MTP's embedding and head) give the original. */
   weight(key: string): Tensor;
   has(key: string): boolean;
-  /** x_XI -> x · weightᵀ + bias, by the layer's key without `.weight`. */
+  /** x_XI -> x · weightᵀ + bias, with its adapter's part where there is one, by the layer's key without `.weight`. */
   linear(x: Tensor, layer: string): Tensor;
+  /** A linear layer's adapter. */
+  lowRank(layer: string): LowRank | undefined;
   /** Rows of a table [n, D] by ids. */
   rows(key: string, ids: Tensor): Tensor;
   /** Products with the halves of a kv_b_proj weight that is no plain matrix; undefined for one that is. */
@@ -82,6 +85,8 @@ export interface BuilderOptions {
   swiglu?: Swiglu;
   /** The products of the loss's gradient. */
   head?: HeadProducts;
+  /** Linear layers have adapters: their tensors are weights too, under `loraKeys`. */
+  lora?: Lora;
 }
 
 /** A graph is written tensor by tensor, which takes minutes and gigabytes beyond this; DeepSeek-V3 has 47,000. */
@@ -105,9 +110,13 @@ export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}):
     latent,
     swiglu,
     head,
+    lora,
   } = options;
   checkGraphSize(config);
-  const known = new Map(Array.from(listParameters(config), (p) => [p.key, p]));
+  const known = new Map<string, Pick<Parameter, "shape" | "sameAs">>(
+    Array.from(listParameters(config), (p) => [p.key, p]),
+  );
+  if (lora) for (const [key, shape] of loraShapes(config, lora)) known.set(key, { shape });
   const used = new Map<string, Tensor>();
   const weight = (key: string): Tensor => {
     const info = known.get(key);
@@ -118,6 +127,10 @@ export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}):
     return tensor;
   };
   const has = (key: string) => known.has(key);
+  const lowRank = (layer: string): LowRank | undefined => {
+    const { a, b } = loraKeys(layer);
+    return lora && has(a) ? { a: weight(a), b: weight(b), scale: loraScale(lora) } : undefined;
+  };
   return {
     config,
     weight,
@@ -127,8 +140,13 @@ export function modelBuilder(config: ModelConfig, options: BuilderOptions = {}):
     swiglu,
     head,
     used,
+    lowRank,
     linear(x, layer) {
-      const out = product(x, weight(`${layer}.weight`), `${layer}.weight`);
+      const whole = product(x, weight(`${layer}.weight`), `${layer}.weight`);
+      const low = lowRank(layer);
+      const out = low
+        ? add(whole, matmul(matmul(x, low.a, { transB: true, alpha: low.scale }), low.b, { transB: true }))
+        : whole;
       return has(`${layer}.bias`) ? add(out, weight(`${layer}.bias`)) : out;
     },
   };

@@ -72,6 +72,7 @@ export {
   WEIGHTS_FORMS,
   type WeightsForm,
 } from "./forms.ts";
+export { isNamed, type Lora, type LowRank, loraKeys, loraLayers, loraScale, loraShapes } from "./lora.ts";
 export {
   type LossOptions,
   type Predictions,

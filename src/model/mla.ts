@@ -22,6 +22,7 @@ import {
 import type { LatentProducts, ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, isIndexed, type LatentConfig } from "./config.ts";
 import { indexer } from "./indexer.ts";
+import type { LowRank } from "./lora.ts";
 import { causalMask } from "./mask.ts";
 import { type Past, placeRows, stepAttention } from "./past.ts";
 import { softmaxScale } from "./rope.ts";
@@ -101,7 +102,9 @@ export function cachedLatentAttention(
   }
 
   const key = `${at}.kv_b_proj.weight`;
-  const products = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
+  const whole = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
+  const low = model.lowRank(`${at}.kv_b_proj`);
+  const products = low ? adaptedProducts(whole, low, [H, N, P]) : whole;
   const qLatent_HXC = products.toLatent(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]));
   const qLatent_BHC = transpose(qLatent_HXC, [1, 0, 2]);
   const q_BHW = concat([qLatent_BHC, reshape(qRope_BHTR, [B, H, R])], 2);
@@ -123,6 +126,22 @@ function wholeProducts(weight: Tensor, [H, N, P, C]: [number, number, number, nu
   return {
     toLatent: (q_HXN) => matmul(pad(q_HXN, 2, 0, P), up_HEC),
     fromLatent: (o_HXC) => slice(matmul(o_HXC, up_HEC, { transB: true }), 2, N, N + P),
+  };
+}
+
+/** The same with an adapter's part: through its inner width, B by heads first, then A, or the other way round. */
+function adaptedProducts(
+  { toLatent, fromLatent }: LatentProducts,
+  { a, b, scale }: LowRank,
+  [H, N, P]: [number, number, number],
+): LatentProducts {
+  const up_HEr = reshape(b, [H, N + P, b.dim(1)]);
+  return {
+    toLatent: (q_HXN) => add(toLatent(q_HXN), matmul(matmul(pad(q_HXN, 2, 0, P), up_HEr, { alpha: scale }), a)),
+    fromLatent: (o_HXC) => {
+      const inner_HXr = matmul(o_HXC, a, { transB: true, alpha: scale });
+      return add(fromLatent(o_HXC), slice(matmul(inner_HXr, up_HEr, { transB: true }), 2, N, N + P));
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /** What a model is fed with: a type for weights in host memory, whatever their form. */
 import { ShapeError } from "../errors.ts";
 import { type HostTensor, sizeOf } from "../tensor/index.ts";
+import type { Lora } from "./lora.ts";
 
 /**
  * A matrix [rows, columns] in blocks of 32 along its rows: scale · (code − 2^(bits−1)), which holds Q4_0 and Q8_0 exactly. 4-bit codes stand
@@ -24,6 +25,8 @@ export interface Weights {
   get(key: string): Weight | undefined;
   /** Moves when values change: what keeps a copy of its own compares it. Absent where nothing changes. */
   readonly version?: number;
+  /** Present where adapters are among them, which a model computes with beside the rest. */
+  readonly lora?: Lora;
 }
 
 export const BLOCK = 32;

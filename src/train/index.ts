@@ -28,7 +28,7 @@ export {
   suitableLanes,
 } from "./recipe.ts";
 export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
-export { type ParameterGroup, ParameterStore, storeOf } from "./store.ts";
+export { loraStore, type ParameterGroup, ParameterStore, storeOf } from "./store.ts";
 export {
   type BatchShape,
   parametersOf,

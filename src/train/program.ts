@@ -27,7 +27,8 @@ class Lane {
   readonly scalars = new Map<string, Float32Array>();
   readonly perToken = new Map<string, Float32Array>();
   readonly loads: Float32Array[];
-  readonly rows: Float32Array;
+  /** Gradients of the embedding's rows, where it is trained. */
+  readonly rows: Float32Array | undefined;
   readonly binding: Binding;
 
   constructor(
@@ -47,7 +48,7 @@ class Lane {
     };
     const shapeOf = (output: string) => onnx.outputs[output]!.shape as number[];
     this.ids = new BigInt64Array(t.sizeOf(ids.shape as number[]));
-    this.rows = new Float32Array(t.sizeOf(shapeOf("rows")));
+    this.rows = onnx.outputs["rows"] && new Float32Array(t.sizeOf(shapeOf("rows")));
     this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
     const inputs: Record<string, t.HostTensor> = {
       ...parametersOf(onnx, store),
@@ -57,10 +58,8 @@ class Lane {
     // A graph without MTP has no use for its weight, say.
     for (const [name, shape] of Object.entries(graph.inputs))
       if (onnx.inputs[name]) inputs[name] = buffer(this.inputs, name, shape);
-    const outputs: Record<string, t.HostTensor> = {
-      loss: buffer(this.scalars, "loss", []),
-      rows: t.f32(shapeOf("rows"), this.rows),
-    };
+    const outputs: Record<string, t.HostTensor> = { loss: buffer(this.scalars, "loss", []) };
+    if (this.rows) outputs["rows"] = t.f32(shapeOf("rows"), this.rows);
     for (const name of graph.metrics) outputs[`metric ${name}`] = buffer(this.scalars, `metric ${name}`, []);
     for (const name of graph.perToken) outputs[`token ${name}`] = buffer(this.perToken, name, shapeOf(`token ${name}`));
     this.loads.forEach((load, i) => (outputs[`load ${i}`] = t.f32([graph.experts], load)));
@@ -111,7 +110,9 @@ export class TrainingProgram {
   ): Promise<TrainingProgram> {
     const { name, lanes } = shape;
     const range = precision === "int8" ? await byteRange() : WHOLE;
-    const graph = traceTraining(shape, objective, { precision, accumulate, range });
+    const { lora } = store;
+    const trains = (key: string) => store.trains(key);
+    const graph = traceTraining(shape, objective, { precision, accumulate, range, lora, trains });
     // A lane has a graph of its own, so that it gets back the memory that is still in its core's cache; cores without a lane help the others.
     const own = lanes > 1 ? { threads: Math.max(1, threads() - lanes + 1), arena: "own" as const } : {};
     const options = { name: `train ${name}`, optimization: "basic" as const, ...own };
@@ -131,7 +132,7 @@ export class TrainingProgram {
     };
     this.#perToken = perToken.map((name) => [name, []]);
     if (this.accumulate) for (const lane of this.store.lanes) lane.fill(0);
-    else this.#lanes.forEach((_, l) => this.store.gradient(EMBEDDING, l).data.fill(0));
+    else for (const [l, { rows }] of this.#lanes.entries()) if (rows) this.store.gradient(EMBEDDING, l).data.fill(0);
     await this.quantizer.run();
   }
 
@@ -150,7 +151,7 @@ export class TrainingProgram {
           else data.set(given.subarray(l * data.length, (l + 1) * data.length));
         }
         await lane.binding.run();
-        this.#addRows(own, lane.rows, l);
+        if (lane.rows) this.#addRows(own, lane.rows, l);
       }),
     );
     const { metrics, loads } = this.#sums;

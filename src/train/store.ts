@@ -1,6 +1,6 @@
 /** The parameters, gradients and moments of a training run, each in one flat array. */
 import { ConfigError } from "../errors.ts";
-import { listParameters, type Weights } from "../model/index.ts";
+import { type Lora, listParameters, loraShapes, type ModelConfig, type Weight, type Weights } from "../model/index.ts";
 import { fnv1a, splitmix32 } from "../random.ts";
 import { f32, type HostTensor, sizeOf } from "../tensor/index.ts";
 import type { Phase } from "./recipe.ts";
@@ -29,11 +29,15 @@ export class ParameterStore implements Weights {
   readonly moment2: Float32Array;
   #version = 0;
 
-  /** `frozen` names parameters that are kept but not trained (the balance bias, which has its own rule); `lanes` compute gradients at the same time. */
+  /**
+   * `frozen` names parameters that are kept but not trained (the balance bias, which has its own rule); `lanes` compute gradients at the same time.
+   * `adapts`: the parameters are adapters, and these the weights that they stand beside.
+   */
   constructor(
     shapes: ReadonlyMap<string, readonly number[]>,
     readonly frozen: (key: string) => boolean,
     lanes = 1,
+    readonly adapts?: { lora: Lora; base: Weights },
   ) {
     const kindOf = (key: string, shape: readonly number[]): string => {
       if (frozen(key)) return "z";
@@ -81,9 +85,13 @@ export class ParameterStore implements Weights {
     return this.#view(this.parameters, key);
   }
 
-  /** The same, undefined for a key that it does not have. */
-  get(key: string): HostTensor<Float32Array> | undefined {
-    return this.views.has(key) ? this.parameter(key) : undefined;
+  /** The same, or a weight beside which adapters stand; undefined for a key that it does not have. */
+  get(key: string): Weight | undefined {
+    return this.views.has(key) ? this.parameter(key) : this.adapts?.base.get(key);
+  }
+
+  get lora(): Lora | undefined {
+    return this.adapts?.lora;
   }
 
   get gradients(): Float32Array {
@@ -98,9 +106,14 @@ export class ParameterStore implements Weights {
     return [...this.views.keys()];
   }
 
+  /** Whether an optimizer moves that parameter. */
+  trains(key: string): boolean {
+    return this.views.has(key) && !this.frozen(key);
+  }
+
   /** Keys of the parameters that an optimizer moves. */
   trainedKeys(): string[] {
-    return this.keys().filter((key) => !this.frozen(key));
+    return this.keys().filter((key) => this.trains(key));
   }
 
   /** Moves with the parameters' values: whoever keeps a copy compares it. */
@@ -137,6 +150,26 @@ export function storeOf(
     (key) => buffers.has(key) || frozen(key),
     lanes,
   );
+}
+
+/**
+ * A store of adapters alone, beside a model's weights in f32, which stay as they are: A uniform within ±1/√in as PEFT draws it, each from its own
+ * stream of the seed, B zero, so that the model is still the same.
+ */
+export function loraStore(config: ModelConfig, lora: Lora, base: Weights, lanes: number, seed: number): ParameterStore {
+  const store = new ParameterStore(loraShapes(config, lora), () => false, lanes, { lora, base });
+  for (const key of store.keys()) {
+    const { data, shape } = store.parameter(key);
+    if (key.endsWith(".lora_A.weight")) fillUniform(data, 1 / Math.sqrt(shape[1]!), fnv1a(`${seed}/${key}`));
+  }
+  store.changed();
+  return store;
+}
+
+/** Between ±bound, the same values on every machine. */
+function fillUniform(data: Float32Array, bound: number, seed: number): void {
+  const next = splitmix32(seed);
+  for (let i = 0; i < data.length; i++) data[i] = bound * ((2 * next()) / 2 ** 32 - 1);
 }
 
 /** Box–Muller over splitmix32: the same values on every machine. */

@@ -1,6 +1,6 @@
 /** From an objective to a graph of its loss and gradients, not yet compiled. */
 import { ConfigError, ShapeError } from "../errors.ts";
-import { type BuilderOptions, type ModelConfig, modelBuilder, trainableShapes } from "../model/index.ts";
+import { type BuilderOptions, type Lora, type ModelConfig, modelBuilder, trainableShapes } from "../model/index.ts";
 import * as t from "../tensor/index.ts";
 import { WHOLE } from "./byteRange.ts";
 import { fp8Product } from "./fp8.ts";
@@ -35,6 +35,10 @@ export interface TraceOptions {
   provider?: t.Provider;
   /** The largest byte of right operands in int8. */
   range?: number;
+  /** Linear layers have adapters; f32 only. */
+  lora?: Lora;
+  /** Which weights' gradients are wanted; by default all that the loss may move. */
+  trains?: (key: string) => boolean;
 }
 
 /** What the training graph is made of, before it is compiled. */
@@ -67,11 +71,13 @@ function arithmeticOf(precision: Recipe["precision"], range: number): BuilderOpt
 export function traceTraining(
   shape: BatchShape,
   objective: Objective,
-  { precision, accumulate = false, provider = "cpu", range = WHOLE }: TraceOptions,
+  { precision, accumulate = false, provider = "cpu", range = WHOLE, lora, trains }: TraceOptions,
 ): TrainingGraph {
   const { config } = shape;
   const shard = shardOf(shape);
-  const model = modelBuilder(config, arithmeticOf(precision, range));
+  if (lora && precision !== "f32")
+    throw new ConfigError(`precision: expected "f32" where adapters are trained, got "${precision}"`);
+  const model = modelBuilder(config, { ...arithmeticOf(precision, range), lora });
   const ids = t.input("ids", "i64", [shard.sequences, shard.tokens + objective.extraIds(config)]);
   const inputs = objective.inputs(config, shard);
   const made = objective.build(
@@ -80,10 +86,14 @@ export function traceTraining(
     Object.fromEntries(Object.entries(inputs).map(([name, dims]) => [name, t.input(name, "f32", dims)])),
   );
   const trainable = trainableShapes(config);
+  const isTrained = trains ?? ((key: string) => trainable.has(key));
   const weights = [...model.used].filter(
-    ([key]) => trainable.has(key) && (key !== EMBEDDING || config.tie_word_embeddings),
+    ([key]) => isTrained(key) && (key !== EMBEDDING || config.tie_word_embeddings),
   );
-  const [dRows, ...gradients] = t.grad(made.loss, [made.embedded, ...weights.map(([, tensor]) => tensor)]);
+  const embeds = isTrained(EMBEDDING);
+  const wanted = [...(embeds ? [made.embedded] : []), ...weights.map(([, tensor]) => tensor)];
+  const all = t.grad(made.loss, wanted);
+  const [dRows, ...gradients] = embeds ? all : [undefined, ...all];
   const { metrics, perToken = {}, routings } = made;
   const read = Number(made.embedded.dim(0)) / shard.sequences;
   if (!Number.isInteger(read) || read > (ids.dim(1) as number))
@@ -94,7 +104,7 @@ export function traceTraining(
   for (const [name, value] of Object.entries(metrics)) outputs[`metric ${name}`] = value;
   for (const [name, values] of Object.entries(perToken)) outputs[`token ${name}`] = values;
   routings.forEach((routing, i) => (outputs[`load ${i}`] = routing.load_E));
-  outputs["rows"] = dRows!;
+  if (dRows) outputs["rows"] = dRows;
   const written: string[] = [];
   gradients.forEach((gradient, i) => {
     const [key, weight] = weights[i]!;
@@ -113,10 +123,14 @@ export function traceTraining(
   };
 }
 
-/** The parameters that a graph asks for, by key. */
-export const parametersOf = (graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> =>
-  Object.fromEntries(
-    Object.keys(graph.inputs)
-      .filter((name) => store.views.has(name))
-      .map((name) => [name, store.parameter(name)]),
-  );
+/** The weights that a graph asks for, by key: the store's own, and those that its adapters stand beside. Throws ConfigError for blocks. */
+export function parametersOf(graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> {
+  const found: Record<string, t.HostTensor> = {};
+  for (const name of Object.keys(graph.inputs)) {
+    const weight = store.get(name);
+    if (weight?.dtype === "blocks")
+      throw new ConfigError(`${name}: expected weights in f32 to train beside, got blocks of ${weight.bits} bits`);
+    if (weight) found[name] = weight;
+  }
+  return found;
+}
