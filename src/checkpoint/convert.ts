@@ -5,6 +5,7 @@ import { isRecord, parseJson } from "../json.ts";
 import { checkGraphSize, type ModelConfig, mtpDepth, parseConfig } from "../model/index.ts";
 import type { OnProgress } from "../progress.ts";
 import { sizeOf } from "../tensor/index.ts";
+import { type Adapter, readAdapter } from "./adapter/index.ts";
 import { type Checkpoint, openCheckpoint } from "./checkpoint.ts";
 import { tokenizerFiles } from "./files.ts";
 import {
@@ -30,10 +31,12 @@ export const CONVERTED_TYPES = [...WRITTEN_TYPES, "bf16"] as const;
 export type ConvertedType = (typeof CONVERTED_TYPES)[number];
 
 export interface ConvertOptions {
-  /** f32, f16, q8_0, q4_0 for a GGUF file (default f16); f32, f16, bf16 for a folder (default: as the file has each tensor, f32 for blocks). */
+  /** f32, f16, q8_0, q4_0 for a GGUF file (default f16); f32, f16, bf16 for a folder (default: as the file has each tensor, f32 for blocks and with an adapter). */
   type?: ConvertedType;
   /** Whether a model that Sumbi wrote there may be replaced. Anybody else's files never are. */
   overwrite?: boolean;
+  /** The folder of an adapter, which is merged into the weights. */
+  adapter?: string;
   onProgress?: OnProgress;
 }
 
@@ -70,10 +73,10 @@ async function toGguf(
   checkpoint: Checkpoint,
   given: ModelConfig,
   out: string,
-  { type = "f16", overwrite, onProgress }: ConvertOptions,
+  { type = "f16", overwrite, adapter, onProgress }: ConvertOptions,
 ): Promise<Converted> {
   await named(checkpoint.dir, () => architectureOfConfig(given));
-  const model = await ModelWeights.of(checkpoint, given);
+  const model = await ModelWeights.of(checkpoint, given, { adapter: await adapterFor(given, adapter) });
   checkGraphSize(model.config);
   const notes = [...model.notes];
   const config =
@@ -101,6 +104,9 @@ async function toGguf(
   await writeGguf(out, entries, planned, { overwrite, onProgress });
   return { out, form: "gguf", type, tensors: planned.length, notes };
 }
+
+const adapterFor = (config: ModelConfig, dir: string | undefined): Promise<Adapter | undefined> =>
+  dir === undefined ? Promise.resolve(undefined) : readAdapter(dir, config);
 
 /** What `make` makes; its refusals name the model. */
 async function named<T>(path: string, make: () => T | Promise<T>): Promise<T> {
@@ -158,10 +164,12 @@ async function toFolder(
   checkpoint: Checkpoint,
   given: ModelConfig,
   out: string,
-  { type, overwrite, onProgress }: ConvertOptions,
+  { type: asked, overwrite, adapter, onProgress }: ConvertOptions,
 ): Promise<Converted> {
+  // what an adapter adds is often smaller than bf16's steps
+  const type = asked ?? (adapter === undefined ? undefined : "f32");
   const modules = mtpDepth(given) > 0;
-  const model = await ModelWeights.of(checkpoint, given, { mtp: modules });
+  const model = await ModelWeights.of(checkpoint, given, { mtp: modules, adapter: await adapterFor(given, adapter) });
   checkGraphSize(model.config);
   const dtypeOf = (key: string): SavedDType => {
     if (type !== undefined) return type as SavedDType;

@@ -9,6 +9,7 @@ import { shortPath } from "./trainEnd.ts";
 interface ConvertCommand {
   type?: ConvertedType;
   overwrite?: boolean;
+  adapter?: string;
   json?: boolean;
 }
 
@@ -24,14 +25,15 @@ export function register(program: Command): void {
         "of the matrices: f32, f16, q8_0, q4_0 in a GGUF file (default: f16); f32, f16, bf16 in a folder (default: as they are, f32 for blocks)",
       ).choices(CONVERTED_TYPES),
     )
+    .option("--adapter <dir>", "an adapter of this model (PEFT's LoRA), to be merged into its weights")
     .option("--overwrite", "replace a model that Sumbi wrote there before; nobody else's files are ever touched")
     .option("--json", "one JSON object on stdout")
     .action(async (model: string, to: string, options: ConvertCommand) => {
       if (to.trim() === "") throw new UsageError("convert: OUT: expected a path, got an empty text");
       const line = progressLine();
-      const { overwrite, type } = options;
-      const done = await convertModel(resolveModel(model), to, { type, overwrite, onProgress: line }).finally(() =>
-        line.end(),
+      const { overwrite, type, adapter } = options;
+      const done = await convertModel(resolveModel(model), to, { type, overwrite, adapter, onProgress: line }).finally(
+        () => line.end(),
       );
       if (options.json) return void process.stdout.write(`${JSON.stringify(done)}\n`);
       for (const note of done.notes) process.stderr.write(`${note}\n`);

@@ -29,6 +29,7 @@ import { listenForStop } from "./stop.ts";
 interface Flags extends EvaluateOptions {
   task: string[];
   against?: string;
+  adapter?: string;
   out?: string;
   keyEnv?: string;
   concurrency: number;
@@ -47,7 +48,8 @@ export function register(program: Command): void {
       "a Hugging Face folder, a GGUF file, the name of a bundled model, or the address of an OpenAI-compatible server (http://localhost:8080/v1, #NAME behind it for one of its models)",
     )
     .requiredOption("--task <name>", "a task (docs/reason.md); more of them: --task again", eachOf)
-    .option("--against <model>", "compare with another model on the same questions")
+    .option("--adapter <dir>", "an adapter of this model (PEFT's LoRA), merged into its weights as they are read")
+    .option("--against <model>", "compare with another model on the same questions; with --adapter it may be this one")
     .option("--n <number>", "test problems", numberBetween("--n", 2, 1e6), 500)
     .option("--k <number>", "samples of each", numberBetween("--k", 1, 1024), 8)
     .option("--seed <number>", "the same seed asks every model the same", numberBetween("--seed", 0, 2 ** 31), 1)
@@ -76,7 +78,10 @@ async function evaluate(model: string, flags: Flags): Promise<void> {
   );
   const tasks: Task[] = [];
   try {
-    const models = [model, ...(flags.against === undefined ? [] : [flags.against])].map(namedModel);
+    const models = [
+      namedModel(model, flags.adapter),
+      ...(flags.against === undefined ? [] : [namedModel(flags.against)]),
+    ];
     if (new Set(models.map(({ given }) => given)).size < models.length)
       throw new UsageError(`--against: expected another model than ${model}`);
     if (new Set(flags.task).size < flags.task.length) throw new UsageError("--task: expected each task once");
@@ -103,11 +108,19 @@ interface NamedModel {
   name: string;
   /** Where it is; absent for one behind a server. */
   dir?: string;
+  /** The folder of an adapter of it. */
+  adapter?: string;
 }
 
-function namedModel(given: string): NamedModel {
-  if (isUrl(given)) return { given, name: given };
-  return { given, name: basename(given), dir: resolveModel(given) };
+function namedModel(given: string, adapter?: string): NamedModel {
+  if (isUrl(given)) {
+    if (adapter !== undefined)
+      throw new UsageError("--adapter: expected a model of this machine, got one behind a server");
+    return { given, name: given };
+  }
+  const dir = resolveModel(given);
+  if (adapter === undefined) return { given, name: basename(given), dir };
+  return { given: `${given} + ${adapter}`, name: `${basename(given)} + ${basename(adapter)}`, dir, adapter };
 }
 
 /** Kept answers are of one evaluation: the same models, with the same weights, asked the same. */
@@ -115,7 +128,9 @@ function openFile(path: string, models: readonly NamedModel[], flags: Flags): Pr
   const { task, n, k, seed, maxTokens, temperature, topP } = flags;
   return EvaluationFile.open(path, {
     models: models.map(({ given }) => given),
-    weights: models.map(({ dir }) => (dir === undefined ? "" : stampOf(dir))),
+    weights: models.map(({ dir, adapter }) =>
+      [dir, adapter].map((at) => (at === undefined ? "" : stampOf(at))).join(""),
+    ),
     tasks: task,
     n,
     k,
@@ -172,8 +187,9 @@ async function measure(
   }
 }
 
-async function openRespondent({ given, dir }: NamedModel, flags: Flags, line: OnProgress): Promise<Respondent> {
-  if (dir !== undefined) return openModel(dir, line);
+async function openRespondent(named: NamedModel, flags: Flags, line: OnProgress): Promise<Respondent> {
+  const { given, dir, adapter } = named;
+  if (dir !== undefined) return openModel(dir, { adapter, onProgress: line });
   const { keyEnv: keyVariable, concurrency } = flags;
   const [url = given, model] = given.split("#", 2);
   const onRetry = (reason: string, waitSeconds: number): void =>

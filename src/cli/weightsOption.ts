@@ -1,4 +1,4 @@
-/** `--weights`, `--no-keep-packed` and `--deterministic`, as serve and chat have them, and what is said of the form that weights are in. */
+/** `--weights`, `--adapter`, `--no-keep-packed` and `--deterministic`, as serve and chat have them, and what is said of the form that weights are in. */
 import { type Command, Option } from "commander";
 import { bytes } from "../format.ts";
 import { CACHE_FORMS, type CacheForm, WEIGHTS_FORMS, type WeightsForm } from "../model/index.ts";
@@ -10,6 +10,8 @@ export interface WeightsFlags {
   keepPacked?: boolean;
   deterministic?: boolean;
   cache?: CacheForm;
+  /** The folder of an adapter. */
+  adapter?: string;
 }
 
 /** Adds the options to a verb. */
@@ -27,6 +29,7 @@ export function addWeightsOptions(command: Command): Command {
         "form of the past of conversations in memory: int8 takes a quarter of what f32 does, loses a little and takes longer (default: f32)",
       ).choices(CACHE_FORMS),
     )
+    .option("--adapter <dir>", "an adapter of this model (PEFT's LoRA), merged into its weights as they are read")
     .option("--no-keep-packed", "keep no packed copy of q4 or q8 weights on disk for the next start")
     .option(
       "--deterministic",
@@ -35,9 +38,10 @@ export function addWeightsOptions(command: Command): Command {
 }
 
 /** The flags as loading takes them: kept where large, unless it was said that they should not be. */
-export const weightsOptions = ({ weights, keepPacked, deterministic, cache }: WeightsFlags) => ({
+export const weightsOptions = ({ weights, keepPacked, deterministic, cache, adapter }: WeightsFlags) => ({
   weights,
   cache,
+  ...(adapter === undefined ? {} : { adapter }),
   ...(keepPacked === false ? { keepPacked } : {}),
   ...(deterministic ? { deterministic } : {}),
 });

@@ -1,5 +1,5 @@
 /** A checkpoint's weights for generation, in the form asked for or in the most exact one that memory has room for. */
-import { isGguf, type KeptWeights, keptWeights, loadWeights } from "../checkpoint/index.ts";
+import { isGguf, type KeptWeights, keptWeights, loadWeights, readAdapter } from "../checkpoint/index.ts";
 import {
   type CacheForm,
   formBytes,
@@ -25,6 +25,8 @@ export interface WeightsOptions {
   cache?: CacheForm;
   /** Whether blocks may be kept beyond memory: which weights these are is then found out from every byte of them. */
   identify?: boolean;
+  /** The folder of an adapter (PEFT's LoRA), which is merged into the weights as they are read. */
+  adapter?: string;
   onProgress?: OnProgress;
 }
 
@@ -66,13 +68,14 @@ export const formThatFits = (config: ModelConfig, freeBytes: number): WeightsFor
 export async function openWeights(
   path: string,
   given: ModelConfig,
-  { weights: asked, keepPacked, onProgress }: WeightsOptions = {},
+  { weights: asked, keepPacked, adapter: adapterDir, onProgress }: WeightsOptions = {},
 ): Promise<OpenedWeights> {
+  const adapter = adapterDir === undefined ? undefined : await readAdapter(adapterDir, given);
   const form = asked ?? formThatFits(given, process.availableMemory());
   const asFile = asked === undefined && form === "f32" && isGguf(path);
   const chosen = asked ? "asked" : "by memory";
   const notes: string[] = [];
-  if (form !== "f32" && (keepPacked ?? formBytes(given, form) >= KEPT_BYTES_MIN)) {
+  if (form !== "f32" && !adapter && (keepPacked ?? formBytes(given, form) >= KEPT_BYTES_MIN)) {
     const kept = await keep(path, given, form, onProgress, notes);
     if (kept)
       return {
@@ -84,6 +87,7 @@ export async function openWeights(
   }
   const scratch = new Scratch();
   const loaded = await loadWeights(path, given, {
+    adapter,
     form: (key, shape) => {
       const as = tensorForm(form, key, shape);
       return asFile ? "kept" : as;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { applySettings, costSchema } from "../train/index.ts";
 import { validate } from "../validate.ts";
+import { LORA_RATE, loraSchema } from "./lora.ts";
 
 export const whole = (least: number, most: number) => z.number().int().min(least).max(most);
 
@@ -21,7 +22,8 @@ export const reinforceSchema = z.strictObject({
   scale: z.enum(["none", "sample", "population"]).default("none"),
   /** How tokens add up: ÷ (answers · maxTokens) (Dr. GRPO), mean of all tokens (DAPO), mean of each answer's mean (R1). */
   aggregation: z.enum(["longest", "token", "sequence"]).default("longest"),
-  learningRate: z.number().positive().max(1).default(1e-4),
+  /** Left out: 1e-4, ten times that where adapters are trained. */
+  learningRate: z.number().positive().max(1).optional(),
   warmupSteps: whole(0, 1_000_000).default(5),
   /** Gradients are clipped to this norm. */
   clip: z.number().positive().default(1),
@@ -50,12 +52,18 @@ export const reinforceSchema = z.strictObject({
   microBatch: whole(1, 4096).default(16),
   cost: costSchema,
   seed: whole(0, 2 ** 31).default(1),
+  /** Trains adapters beside the model's weights instead of these. */
+  lora: loraSchema.optional(),
 });
-export type ReinforceOptions = z.infer<typeof reinforceSchema>;
+export type ReinforceOptions = z.infer<typeof reinforceSchema> & { learningRate: number };
 
 /** Checks them, defaults put in. Throws ConfigError. */
-export const parseReinforce = (value: unknown, where = "reason"): ReinforceOptions =>
-  validate(reinforceSchema, value, where, (message) => new ConfigError(message));
+export function parseReinforce(value: unknown, where = "reason"): ReinforceOptions {
+  const options = validate(reinforceSchema, value, where, (message) => new ConfigError(message));
+  return { ...options, learningRate: options.learningRate ?? RATE * (options.lora ? LORA_RATE : 1) };
+}
+
+const RATE = 1e-4;
 
 /** `key=value` settings as nested values: `evaluate.problems=50`. Values are JSON, or text. Throws ConfigError, as `applySettings`. */
 export const settingsOf = (settings: readonly string[]): Record<string, unknown> => applySettings({}, settings);

@@ -41,10 +41,13 @@ export interface Respondent {
 }
 
 /** A model folder or GGUF file. Throws CheckpointError, ConfigError. */
-export async function openModel(dir: string, onProgress?: OnProgress): Promise<Respondent> {
+export async function openModel(
+  dir: string,
+  { adapter, onProgress }: { adapter?: string; onProgress?: OnProgress } = {},
+): Promise<Respondent> {
   const config = parseConfig(await checkpointConfig(dir), dir);
   const tokenizer = loadTokenizer(dir);
-  const engine = new ModelEngine(await openDecoder(dir, config, { onProgress }));
+  const engine = new ModelEngine(await openDecoder(dir, config, { adapter, onProgress }));
   const rolloutsOf = (rewards: Rewards): Rollouts => new Rollouts(engine, tokenizer, rewards);
   return {
     roomFor: (rewards, problems) => rolloutsOf(rewards).roomFor(problems),

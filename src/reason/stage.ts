@@ -1,14 +1,11 @@
 /** What all stages share: a run is opened, stepped, logged, saved and exported like one of training, and goes on after kill -9 step for step the same. */
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { isDiskFault } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
 import { CheckpointError, SumbiError } from "../errors.ts";
-import { type ModelConfig, parseConfig } from "../model/index.ts";
+import type { ModelConfig } from "../model/index.ts";
 import {
-  fillStore,
-  layoutFingerprint,
   placeModel,
   type RunRecord,
   recipeHash,
@@ -18,10 +15,10 @@ import {
   spentIn,
   tokenizerFingerprint,
 } from "../runs/index.ts";
-import { threads } from "../runtime/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { type ParameterStore, storeOf } from "../train/index.ts";
+import type { ParameterStore } from "../train/index.ts";
 import { validate } from "../validate.ts";
+import { Movement } from "./lora.ts";
 import {
   type OpenedStage,
   type StageInputs,
@@ -30,6 +27,7 @@ import {
   type StageRequest,
   takeUpStage,
 } from "./stageOpen.ts";
+import { openStageWeights, type StageWeights } from "./stageWeights.ts";
 
 /** What a stage works with. */
 export interface StageContext<O, I> {
@@ -96,6 +94,9 @@ export interface Stage<O extends StageOptions, I extends StageInputs, P extends 
   onStart?(run: StageStart): void;
 }
 
+/** Steps after which adapters that have not moved are told of for the first time. */
+const STILL_STEPS = 5;
+
 const ARRAYS = ["parameters", "moment1", "moment2"] as const;
 
 /** Runs a stage to its end or to the signal's; the model is written as a Hugging Face folder. Throws SumbiError for what will not do. */
@@ -105,7 +106,8 @@ export async function runStage<O extends StageOptions, I extends StageInputs, P 
   const { kind, request } = stage;
   const opened = request.resume === undefined ? await stage.begin() : await takeUpStage(kind, request, request.resume);
   try {
-    return await new StageRun(stage, opened).run();
+    const weights = await openStageWeights(opened, request.onProgress);
+    return await new StageRun(stage, opened, weights).run();
   } finally {
     await opened.writer.close().catch((error: unknown) => {
       if (!isDiskFault(error)) throw error;
@@ -118,6 +120,8 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
   readonly #config: ModelConfig;
   readonly #store: ParameterStore;
   readonly #began = performance.now();
+  /** Of adapters alone: all weights of a model move when anything is learned. */
+  readonly #movement: Movement | undefined;
   #step = 0;
   #saved = 0;
   /** What all states of the run share. */
@@ -126,25 +130,24 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
   constructor(
     private readonly stage: Stage<O, I, P>,
     private readonly opened: OpenedStage<O, I>,
+    private readonly weights: StageWeights,
   ) {
-    const { options, writer, modelJson } = opened;
-    this.#config = parseConfig(modelJson, `${writer.dir}/run.json`);
-    const lanes = Math.min(threads() || availableParallelism(), options.microBatch);
-    this.#store = storeOf([{ config: this.#config, lanes }]);
+    const { options, writer } = opened;
+    this.#config = weights.config;
+    this.#store = weights.store;
+    this.#movement = options.lora && new Movement(weights.store);
     this.#history = new StateHistory(join(writer.dir, "state"), options.save.keep, () => writer.check());
   }
 
   async run(): Promise<StageResult> {
-    const { options, inputs, writer, modelJson, from } = this.opened;
+    const { options, inputs, writer, modelJson } = this.opened;
     const { dir } = writer;
     const { kind } = this.stage;
     const tokenizerDir = runTokenizer(dir);
     const decides = Object.entries(options).filter(([key]) => !kind.mayChange.includes(key));
     const tokenizer = await tokenizerFingerprint(tokenizerDir);
     this.#binding =
-      recipeHash({ ...inputs, modelJson, tokenizer, options: Object.fromEntries(decides) }) +
-      layoutFingerprint(this.#store);
-    if (from !== undefined) await fillStore(from, this.#store);
+      recipeHash({ ...inputs, modelJson, tokenizer, options: Object.fromEntries(decides) }) + this.weights.fingerprint;
     const work = await this.stage.open({
       config: this.#config,
       store: this.#store,
@@ -162,11 +165,11 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
   }
 
   async #during(work: StageWork<P>): Promise<StageResult> {
-    const { writer, from, out, options } = this.opened;
+    const { writer, fresh, out, options } = this.opened;
     const { id, dir } = writer;
     const { signal = new AbortController().signal } = this.stage.request;
-    let progress = from === undefined ? await this.#load(work) : work.first;
-    if (from !== undefined) {
+    let progress = fresh ? work.first : await this.#load(work);
+    if (fresh) {
       await work.begin?.(signal).catch((error: unknown) => {
         if (error instanceof SumbiError)
           this.#write({ type: "end", step: 0, reason: signal.aborted ? "stopped" : "failed" });
@@ -190,6 +193,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
       this.#step = progress.step;
       const left = steps - progress.step;
       made.tell(((performance.now() - began) / 1000 / (progress.step - firstStep)) * left);
+      if (left === 0 || progress.step === firstStep + STILL_STEPS) this.#tellStillness();
       if (progress.step % options.evaluate.everySteps === 0 || left === 0) await work.evaluate(progress.step);
       if (progress.step % options.save.everySteps === 0 || left === 0) await this.#save(progress);
     }
@@ -201,6 +205,11 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
       return { id, dir, reason: "stopped", step: progress.step, faults };
     }
     return { id, dir, reason: "done", step: progress.step, model: await this.#place(progress.step), faults };
+  }
+
+  #tellStillness(): void {
+    const words = this.#movement?.stillness(this.#step);
+    if (words !== undefined) this.#event("warn", words);
   }
 
   #write(record: RunRecord): void {
@@ -252,7 +261,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
 
   /** Where the model is, once it is there. */
   async #place(step: number): Promise<string | undefined> {
-    const { inputs, options, writer, out, modelJson } = this.opened;
+    const { inputs, options, writer, out, modelJson, from } = this.opened;
     const { id, dir, info } = writer;
     const trained = {
       dir,
@@ -262,6 +271,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
       config: this.#config,
       configJson: modelJson,
       store: this.#store,
+      from,
       tokenizerDir: runTokenizer(dir),
     };
     const placed = await placeModel(trained, step, out);

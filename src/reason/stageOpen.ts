@@ -18,6 +18,7 @@ import {
 } from "../runs/index.ts";
 import { threads } from "../runtime/index.ts";
 import type { Cost } from "../train/index.ts";
+import { adaptedConfig, type LoraOptions, resolveLora } from "./lora.ts";
 import { settingsOf } from "./options.ts";
 
 /** What a stage learns from, plain JSON. */
@@ -30,6 +31,9 @@ export interface StageOptions extends StageInputs {
   microBatch: number;
   /** What an hour of the machine costs, for the running total. */
   cost: Cost;
+  seed: number;
+  /** Adapters are trained instead of all weights. */
+  lora?: LoraOptions;
 }
 
 /** One way to go on with a model: how its options are read, and what it is bound to besides. */
@@ -66,8 +70,10 @@ export interface OpenedStage<O, I> {
   inputs: I;
   writer: RunWriter;
   modelJson: Record<string, unknown>;
-  /** Weights to begin with, for a new run. */
-  from?: string;
+  /** The model to begin with, whose weights stay beside adapters. */
+  from: string;
+  /** A new run. */
+  fresh: boolean;
   out: Out;
   /** That earlier sessions of the run took, as its log tells. */
   earlierSeconds: number;
@@ -93,9 +99,11 @@ export async function beginStage<O extends StageOptions, I extends StageInputs>(
 ): Promise<OpenedStage<O, I>> {
   const { runs = "runs" } = request;
   const from = modelFolder(request);
-  const options = kind.parse(givenSettings(request), "--set");
+  const parsed = kind.parse(givenSettings(request), "--set");
   const modelJson = await checkpointConfig(from);
   const config = parseConfig(modelJson, `${from}/config.json`);
+  const { lora } = parsed;
+  const options = lora ? { ...parsed, lora: await resolveLora(lora, adaptedConfig(config)) } : parsed;
   const out = await chooseOut({ out: request.out, overwrite: request.overwrite, runs }, undefined, name);
   const tokenizer = await tokenizerFingerprint(from);
   const writer = await RunWriter.create(
@@ -110,7 +118,7 @@ export async function beginStage<O extends StageOptions, I extends StageInputs>(
     },
     (dir) => keepTokenizer(from, dir, tokenizer),
   );
-  return { options, inputs, writer, modelJson, from, out, earlierSeconds: 0 };
+  return { options, inputs, writer, modelJson, from, fresh: true, out, earlierSeconds: 0 };
 }
 
 /** A run of a stage taken up again. Throws UsageError for one of another kind, and for a change that would make another run of it. */
@@ -123,12 +131,12 @@ export async function takeUpStage<O extends StageOptions, I extends StageInputs>
   if (request.model !== undefined)
     throw new UsageError("--resume: a run goes on with the model that it began with; leave --model out");
   const info = await new RunReader(runs).info(id);
-  const { stage, from: _, ...rest } = info.recipe;
+  const { stage, from, ...rest } = info.recipe;
   const names = Object.keys(kind.inputs.shape);
   const part = (inside: boolean) =>
     Object.fromEntries(Object.entries(rest).filter(([k]) => names.includes(k) === inside));
   const inputs = kind.inputs.safeParse(part(true));
-  if (stage !== kind.stage || !inputs.success || info.model === undefined)
+  if (stage !== kind.stage || typeof from !== "string" || !inputs.success || info.model === undefined)
     throw new UsageError(
       `--resume: expected a run of \`sumbi reason ${kind.stage}\`, got ${id}, which is of recipe ${info.recipeName}`,
     );
@@ -148,5 +156,6 @@ export async function takeUpStage<O extends StageOptions, I extends StageInputs>
   const writer = await RunWriter.resume(runs, id, onProgress);
   if (Object.keys(changes).length > 0) await writer.update({ recipe: { ...info.recipe, ...parsed } });
   const { seconds: earlierSeconds } = await new RunReader(runs).spent(id);
-  return { options: parsed, inputs: inputs.data as I, writer, modelJson: info.model, out, earlierSeconds };
+  const { model: modelJson } = info;
+  return { options: parsed, inputs: inputs.data as I, writer, modelJson, from, fresh: false, out, earlierSeconds };
 }

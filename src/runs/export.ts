@@ -1,9 +1,9 @@
 /** The trained model as a Hugging Face folder, written beside its run, then put where it shall be. */
 import { isAbsolute, join, relative } from "node:path";
-import { isDiskFault, saveCheckpoint, tokenizerFiles } from "../checkpoint/index.ts";
+import { baseMark, isDiskFault, saveCheckpoint, tokenizerFiles, writeAdapter } from "../checkpoint/index.ts";
 import { SumbiError } from "../errors.ts";
 import { listParameters, type ModelConfig, parameterShapes } from "../model/index.ts";
-import { sizeOf } from "../tensor/index.ts";
+import { type HostTensor, sizeOf } from "../tensor/index.ts";
 import type { ParameterStore, Phase, Recipe } from "../train/index.ts";
 import { copyModel, firstFree, type Out, putInto } from "./out.ts";
 
@@ -18,6 +18,8 @@ export interface Trained {
   config: ModelConfig;
   configJson: Readonly<Record<string, unknown>>;
   store: ParameterStore;
+  /** The folder of the model beside which a store of adapters stands. */
+  from?: string;
   tokenizerDir: string;
 }
 
@@ -72,9 +74,18 @@ export async function placeModel(run: Trained, step: number, out: Out): Promise<
   }
 }
 
-/** Writes a Hugging Face folder: bf16 weights, config.json, tokenizer, the resolved recipe. */
+/** Writes a Hugging Face folder: bf16 weights, config.json, tokenizer, the resolved recipe. Of a store of adapters, these alone, as PEFT has them. */
 async function writeModel(run: Trained, step: number, dir: string, overwrite: boolean): Promise<void> {
-  const { config, configJson } = run;
+  const { config, configJson, store } = run;
+  const files = { "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n` };
+  const origin = { run: run.id, recipe: run.name, step };
+  if (store.adapts) {
+    const { lora, base } = store.adapts;
+    const mark = await baseMark(config, (key) => (base.get(key) as HostTensor<Float32Array>).data);
+    const tensor = (key: string) => store.parameter(key);
+    const name = shortPath(run.from ?? "");
+    return writeAdapter(dir, { config, lora, tensor, base: { name, mark }, files, overwrite, origin });
+  }
   const shapes = parameterShapes(config);
   const originals = new Map(Array.from(listParameters(config), (p) => [p.key, p.sameAs ?? p.key]));
   await saveCheckpoint(dir, {
@@ -84,29 +95,27 @@ async function writeModel(run: Trained, step: number, dir: string, overwrite: bo
       num_mtp_layers: undefined,
       dtype: "bfloat16",
     },
-    tensors: [...shapes].map(([key, shape]) => ({ key, shape, data: run.store.parameter(originals.get(key)!).data })),
+    tensors: [...shapes].map(([key, shape]) => ({ key, shape, data: store.parameter(originals.get(key)!).data })),
     dtype: "bf16",
-    files: {
-      ...(await tokenizerFiles(run.tokenizerDir)),
-      "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n`,
-    },
+    files: { ...(await tokenizerFiles(run.tokenizerDir)), ...files },
     overwrite,
-    origin: { run: run.id, recipe: run.name, step },
+    origin,
   });
 }
 
 /** The recipe with paths below the working directory relative to it: a model that is given away does not tell where its maker's files are. */
 function portable({ data, tokenizer, model, ...recipe }: Recipe): Record<string, unknown> {
-  const short = (path: string): string => {
-    const way = isAbsolute(path) ? relative(process.cwd(), path) : "..";
-    return way === "" ? "." : way.startsWith("..") || isAbsolute(way) ? path : way.replaceAll("\\", "/");
-  };
   return {
     ...recipe,
-    model: typeof model === "string" ? short(model) : model,
-    tokenizer: "from" in tokenizer ? { from: short(tokenizer.from) } : tokenizer,
-    data: { ...data, paths: data.paths.map(short) },
+    model: typeof model === "string" ? shortPath(model) : model,
+    tokenizer: "from" in tokenizer ? { from: shortPath(tokenizer.from) } : tokenizer,
+    data: { ...data, paths: data.paths.map(shortPath) },
   };
+}
+
+function shortPath(path: string): string {
+  const way = isAbsolute(path) ? relative(process.cwd(), path) : "..";
+  return way === "" ? "." : way.startsWith("..") || isAbsolute(way) ? path : way.replaceAll("\\", "/");
 }
 
 const ARCHITECTURES: Record<string, string> = {
