@@ -266,7 +266,7 @@ describe("a folder", () => {
       "an adapter beside the weights",
       { "config.json": config, "model.safetensors": good, "adapter_config.json": "{}" },
       "adapter_config.json",
-      /expected a whole model, found the adapter of another .* Merge it into its model first/,
+      /expected a whole model, found the adapter of another .* this folder with --adapter/,
     ],
     [
       "nonsense FP8 block size",
