@@ -30,9 +30,9 @@ def logits_of(of):
 base = load(model)
 ids = torch.randint(0, base.config.vocab_size, (2, 24), generator=torch.Generator().manual_seed(1))
 plain = logits_of(base)
-warnings.simplefilter("error")
+warnings.filterwarnings("error", module="peft")
 of_peft = peft.PeftModel.from_pretrained(base, adapter).eval()
-warnings.simplefilter("default")
+warnings.resetwarnings()
 used = {key for key in peft.get_peft_model_state_dict(of_peft)}
 written = set(load_file(f"{adapter}/adapter_model.safetensors"))
 scale = float(plain.abs().max())

@@ -1,6 +1,7 @@
 /** `sumbi reason`: texts to learn from, and the stages that teach a model to reason. */
 import type { Command } from "commander";
 import pc from "picocolors";
+import { isAdapter } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 import { openTask, reinforce, sft, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
 import { shellCommand } from "./print.ts";
@@ -112,8 +113,12 @@ const zero = (flags: ZeroFlags): Promise<void> =>
           );
         },
       }),
-    (model) => `Measure it: ${shellCommand("evaluate", model, "--task", flags.task ?? "TASK")}`,
+    (model) => `Measure it: ${shellCommand("evaluate", ...named(model, flags), "--task", flags.task ?? "TASK")}`,
   );
+
+/** A model as the other verbs take it; an adapter by the model that it stands beside. */
+const named = (model: string, flags: { model?: string }): string[] =>
+  isAdapter(model) ? [flags.model ?? "MODEL", "--adapter", model] : [model];
 
 const fineTune = (flags: SftFlags): Promise<void> =>
   watchStage(
