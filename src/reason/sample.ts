@@ -114,7 +114,7 @@ async function respondentOf({
   if (endpoint.keyVariable !== undefined)
     throw new UsageError("reason sample: a key is for endpoints; --model is no address of one");
   const dir = resolveModel(model);
-  return { about: `${dir} ${await tokenizerFingerprint(dir)}`, open: () => openModel(dir, onProgress) };
+  return { about: `${dir} ${await tokenizerFingerprint(dir)}`, open: () => openModel(dir, { onProgress: onProgress }) };
 }
 
 /** What a data set is sampled with: whoever goes on must mean the same. */
