@@ -51,8 +51,8 @@ async function compare(
   companies: readonly number[] = [0, 1, 6],
 ): Promise<void> {
   const model = await open(dir, options);
-  const blocks = Math.ceil(tokens.length / 16) + 1;
-  model.reserve(8 * blocks);
+  const blocks = Math.ceil((tokens.length + 1) / 16) + 1;
+  model.reserve(9 * blocks);
   const inRow = (k: number) => Array.from({ length: blocks }, (_, n) => 1 + k * blocks + n);
   const turned = (k: number) => inRow(k).reverse();
   const P = tokens.length - steps;
@@ -81,6 +81,25 @@ async function compare(
       beside.push(...(await bits(model, pass, company)));
     }
     expect(beside, `beside ${company}`).toEqual(alone);
+  }
+  // several steps in one pass, some of them with others that check more or fewer, and with ids behind them that are wrong
+  for (const [ahead, company] of [
+    [2, 0],
+    [3, 1],
+    [steps, 2],
+  ] as const) {
+    await read(turned(5));
+    const checked: string[] = [];
+    for (let t = P; t < tokens.length; ) {
+      const count = Math.min(ahead, tokens.length - t);
+      const others = Array.from({ length: company }, (_, i) => line(tokens.slice(0, 1 + 3 * i), 1 + i, inRow(2 + i), "all"));
+      const skipped = others.reduce((sum, { ids }) => sum + ids.length, 0);
+      const wrong = company === 0 ? [tokens[0]!] : [];
+      const own = line([...tokens.slice(t, t + count), ...wrong], t, turned(5), "all");
+      checked.push(...(await bits(model, { kind: "check", lines: [...others, own] }, skipped, count)));
+      t += count;
+    }
+    expect(checked, `${ahead} at once beside ${company}`).toEqual(alone);
   }
   model.dispose();
 }

@@ -128,18 +128,20 @@ export class Decoder implements LanguageModel {
     const graph = this.graphs.get(views ? "alone" : kind);
     if (graph === undefined) throw new Error(`decoder: no graph ${kind}`);
     const { sequences } = alikeIn(this.config, views ? "alone" : kind);
-    const least = Math.max(sequences, kind === "step" && !views && this.graphs.has("alone") ? 2 : 1);
+    const several = kind !== "step";
+    const each = several ? sequences / longest(lines) : sequences;
+    const least = Math.max(Math.ceil(each), !several && !views && this.graphs.has("alone") ? 2 : 1);
     const all = lines.length >= least ? lines : [...lines, ...Array<Line>(least - lines.length).fill(NOBODY)];
-    const rows = kind === "read" ? wanted(lines, longest(all)) : lines.map((_, b) => b);
-    const L = kind === "read" ? Math.max(2, rows.length) : all.length;
+    const rows = several ? wanted(lines, longest(all)) : lines.map((_, b) => b);
+    const L = several ? Math.max(2, rows.length) : all.length;
     const parts = inLanes(all, graph);
     await Promise.all(
       parts.map(async ({ binding, from, lines: own }, lane) => {
         const inputs = this.#inputs(kind, own, lane, views);
-        const few = kind === "read" ? L : own.length;
-        if (kind === "read") inputs.rows = this.#ids("rows", [L], filled(rows, L), Number);
+        const few = several ? L : own.length;
+        if (several) inputs.rows = this.#ids("rows", [L], filled(rows, L), Number);
         inputs.sharpness = this.#sharpness(kind, own, few, lane);
-        const T = kind === "step" ? 1 : longest(own);
+        const T = several ? longest(own) : 1;
         binding.rebind(inputs, { ...this.#scoreRows(L, from, few), ...this.#newRows(own.length, T, lane) });
         await binding.run();
         this.#keep(own, T, lane);
@@ -178,7 +180,7 @@ export class Decoder implements LanguageModel {
     const B = lines.length;
     const T = kind === "step" ? 1 : longest(lines);
     const { positions } = alikeIn(this.config, views ? "alone" : kind);
-    const reach = lines.reduce((most, { start }) => Math.max(most, start), 0) + (kind === "read" ? T : 0);
+    const reach = lines.reduce((most, { start }) => Math.max(most, start), 0) + (kind === "step" ? 0 : T);
     const S = positions * Math.max(1, Math.ceil(reach / positions));
     return {
       ids: this.#ids(`ids ${lane}`, [B, T], lines, ({ ids }, t) => ids[Math.min(t, ids.length - 1)] ?? 0),

@@ -114,7 +114,7 @@ export const RUN = 64;
 export interface Line {
   /** The ids that it reads, at least one; exactly one in a step. */
   ids: ArrayLike<number>;
-  /** How many positions stand before them. A step has at least one. */
+  /** How many positions stand before them. A step or a check has at least one. */
   start: number;
   /** The blocks of its positions, old and new, in their order; those that new positions fall in are its own. */
   table: ArrayLike<number>;
@@ -124,9 +124,9 @@ export interface Line {
   temperature: number;
 }
 
-/** One run of the model: prompts are read, or each sequence makes a step. */
+/** One run of the model: prompts are read, each sequence makes a step, or several at once with ids that are known or guessed. */
 export interface Pass {
-  kind: "read" | "step";
+  kind: "read" | "step" | "check";
   lines: readonly Line[];
 }
 

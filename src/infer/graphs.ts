@@ -1,4 +1,4 @@
-/** The graphs of generation, all of the same layers: reading prompts, a step of many sequences, a step of one. */
+/** The graphs of generation, all of the same layers: reading prompts, a step of many sequences, a step of one, several steps of each at once. */
 import {
   type CacheForm,
   cacheSpec,
@@ -48,7 +48,7 @@ import { BLOCK_TOKENS, RUN } from "./engine.ts";
 import type { Feed } from "./feed.ts";
 import { packedByRuntime } from "./feed.ts";
 
-export type GraphName = "read" | "step" | "alone";
+export type GraphName = Past["mode"];
 
 /** A graph compiled, with its weights bound; everything else is bound anew for every pass. */
 export interface Bound {
@@ -67,10 +67,10 @@ export interface Graph extends Bound {
 
 /** Which graphs a model has. A step of one sequence whose blocks lie in a row reads them in place; heads kept apart must be gathered anyway. */
 export const graphNames = (config: ModelConfig): GraphName[] =>
-  isLatent(config) ? ["read", "step", "alone"] : ["read", "step"];
+  isLatent(config) ? ["read", "step", "alone", "check"] : ["read", "step", "check"];
 
 /**
- * What a step needs so that a sequence's sums are the same in any company: as many sequences as `sequences`, padded if need be, and scores
+ * What a step needs so that a sequence's sums are the same in any company: as many tokens as `sequences`, padded if need be, and scores
  * over a multiple of `positions`. ONNX Runtime cuts a product for its threads only when there are fewer products than threads.
  */
 export function alikeIn(config: ModelConfig, mode: Past["mode"]): { sequences: number; positions: number } {
@@ -81,7 +81,7 @@ export function alikeIn(config: ModelConfig, mode: Past["mode"]): { sequences: n
 /** Whether a step's weighted sum of rows must go column by column: products of up to 64 columns, or cut to fewer than 128, group rows otherwise. */
 function turned(config: ModelConfig, mode: Past["mode"]): boolean {
   const width = cacheSpec(config)[0]?.width ?? 0;
-  return isLatent(config) && (width <= 64 || (mode === "alone" && width < 128 * threads()));
+  return isLatent(config) && (width <= 64 || (mode !== "step" && width < 128 * threads()));
 }
 
 /** Threads and bytes of weights up to which a step of many sequences goes in lanes. Measured on two cores. */
@@ -96,13 +96,13 @@ export async function compileGraph(
   { contextTokens, cache, packed }: { contextTokens: number; cache: CacheForm; packed?: PackedWeights },
 ): Promise<Graph> {
   const spec = cacheSpec(config);
-  const [B, T]: [Dim, Dim] = name === "read" ? ["B", "T"] : name === "step" ? ["B", 1] : [1, 1];
+  const [B, T]: [Dim, Dim] = name === "alone" ? [1, 1] : ["B", name === "step" ? 1 : "T"];
   const positions_BT = input("positions", "i64", [B, T]);
   const stored = storedRows(spec, cache);
   const { rows: held, S } = name === "alone" ? lying(stored) : gathered(stored, B);
   const rounding = cache === "int8" ? new Rounding() : undefined;
   const rows = rounding ? spec.map(({ parts }, i) => widened(held[2 * i]!, held[2 * i + 1]!, parts)) : held;
-  const mask = name === "read" ? readMask(positions_BT, S) : pastMask(reshape(positions_BT, [B]), S);
+  const mask = name === "read" ? readMask(positions_BT, S) : pastMask(positions_BT, S);
   const past: Past = {
     rows,
     mode: name,
@@ -111,7 +111,7 @@ export async function compileGraph(
     kept: rounding?.round,
     turned: turned(config, name),
   };
-  const rows_L = name === "read" ? input("rows", "i64", ["L"]) : undefined;
+  const rows_L = T === "T" ? input("rows", "i64", ["L"]) : undefined;
   // what fills a pass up may stand beyond the context, where nobody looks
   const known = minimum(positions_BT, constant(i64([], [contextTokens - 1])));
   const rope = ropeAt(config, known, contextTokens);

@@ -62,11 +62,19 @@ export function cachedGroupedAttention(
   const [k, v] = past.rows.map((rows) => reshape(rows, [B, J, S, R])) as [Tensor, Tensor];
   const q_BJYR = reshape(q_BHTR, [B, J, times(H / J, T), R]);
   const scale = softmaxScale(model.config);
+  const all = (kept: Tensor, added: Tensor) => placeRows(kept, added, past.places_BT);
   const attend = () => {
-    if (past.mode !== "read")
+    if (past.mode === "read")
+      return attention(q_BJYR, all(k, rows.k), all(v, rows.v), scale, repeated(past.mask, H / J));
+    if (past.mode !== "check")
       return stepAttention(q_BJYR, { past: k, own: rows.k }, { past: v, own: rows.v }, scale, past);
-    const all = (kept: Tensor, added: Tensor) => placeRows(kept, added, past.places_BT);
-    return attention(q_BJYR, all(k, rows.k), all(v, rows.v), scale, repeated(past.mask, H / J));
+    const each = (x_BHTR: Tensor, heads: number[]) => reshape(transpose(x_BHTR, [0, 2, 1, 3]), [B, T, ...heads, R]);
+    const placed = (kept: Tensor, added: Tensor) => ({
+      past: reshape(all(kept, added), [B, 1, J, S, R]),
+      own: each(added, [J, 1]),
+    });
+    const o_BTJYR = stepAttention(each(q_BHTR, [J, H / J]), placed(k, rows.k), placed(v, rows.v), scale, past);
+    return transpose(reshape(o_BTJYR, [B, T, H, R]), [0, 2, 1, 3]);
   };
   return { out_XD: output(model, reshape(attend(), [B, H, T, R]), at, tokens), rows };
 }

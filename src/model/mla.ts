@@ -84,8 +84,10 @@ export function cachedLatentAttention(
   const kept = (row: Tensor, parts: number[]) => past.kept?.(row, parts) ?? row;
   const row_BTW = kept(rowOf(latent_XC, kRope_B1TR, tokens), [C, R]);
   const scale = softmaxScale(config);
-  const index = past_BSZ && indexer(model, x_XD, q_XQ, `${at}.indexer`, rope, tokens);
-  const key_BTZ = index && kept(index.key_BTZ, [index.key_BTZ.dim(2) as number]);
+  const scored = past.mode === "check" ? eachAlone(rope, tokens) : { rope, tokens };
+  const index = past_BSZ && indexer(model, x_XD, q_XQ, `${at}.indexer`, scored.rope, scored.tokens);
+  const Z = index?.key_BTZ.dim(2) as number;
+  const key_BTZ = index && kept(reshape(index.key_BTZ, [B, T, Z]), [Z]);
   const gained = key_BTZ ? [row_BTW, key_BTZ] : [row_BTW];
 
   if (past.mode === "read") {
@@ -105,20 +107,37 @@ export function cachedLatentAttention(
   const whole = model.latent(key) ?? wholeProducts(model.weight(key), [H, N, P, C]);
   const low = model.lowRank(`${at}.kv_b_proj`);
   const products = low ? adaptedProducts(whole, low, [H, N, P]) : whole;
+  const checked = past.mode === "check";
+  const byToken = (x: Tensor) => (checked ? transpose(x, [0, 2, 1, 3]) : x);
   const qLatent_HXC = products.toLatent(reshape(transpose(qNope_BHTN, [1, 0, 2, 3]), [H, X, N]));
-  const qLatent_BHC = transpose(qLatent_HXC, [1, 0, 2]);
-  const q_BHW = concat([qLatent_BHC, reshape(qRope_BHTR, [B, H, R])], 2);
-  const rows = { past: past_BSW, own: row_BTW };
+  const q_XHW = concat([transpose(qLatent_HXC, [1, 0, 2]), reshape(byToken(qRope_BHTR), [X, H, R])], 2);
+  const batch = checked ? [B, T] : [X];
+  const placed = (all: Tensor, own: Tensor) => (checked ? placeRows(all, own, past.places_BT) : all);
+  const rows = {
+    past: reshape(placed(past_BSW, row_BTW), checked ? [B, 1, S, W] : [B, S, W]),
+    own: reshape(row_BTW, [...batch, 1, W]),
+  };
   const chosen = () => {
     if (!index || !past_BSZ || !key_BTZ) return undefined;
-    const own = expand(constant(f32([1, 1, 1], [0])), [B, 1, 1]);
-    return index.chosen([past_BSZ, key_BTZ], concat([past.mask, own], 2));
+    const keys_BSZ = placed(past_BSZ, key_BTZ);
+    const keys_XSZ = checked ? reshape(expand(reshape(keys_BSZ, [B, 1, S, Z]), [B, T, S, Z]), [X, S, Z]) : keys_BSZ;
+    const zero_X11 = expand(constant(f32([1, 1, 1], [0])), [X, 1, 1]);
+    const mask_X1S = concat([reshape(past.mask, [X, 1, S]), zero_X11], 2);
+    const all_X1S = index.chosen([keys_XSZ, reshape(key_BTZ, [X, 1, Z])], mask_X1S);
+    return reshape(all_X1S, [...batch, 1, all_X1S.dim(2)]);
   };
-  const o_BHW = stepAttention(q_BHW, rows, rows, scale, past, chosen());
-  const oLatent_HXC = transpose(slice(o_BHW, 2, 0, C), [1, 0, 2]);
-  const o_BHTP = reshape(transpose(products.fromLatent(oLatent_HXC), [1, 0, 2]), [B, H, T, P]);
+  const o = stepAttention(reshape(q_XHW, [...batch, H, W]), rows, rows, scale, past, chosen());
+  const oLatent_HXC = transpose(slice(reshape(o, [X, H, W]), 2, 0, C), [1, 0, 2]);
+  const o_XHP = transpose(products.fromLatent(oLatent_HXC), [1, 0, 2]);
+  const o_BHTP = byToken(reshape(o_XHP, checked ? [B, T, H, P] : [B, H, T, P]));
   return { out_XD: output(model, o_BHTP, at, tokens), rows: gained };
 }
+
+/** Tokens as if each were a sequence of its own. */
+const eachAlone = (rope: Rope, { X }: Tokens): { rope: Rope; tokens: Tokens } => ({
+  rope: { ...rope, positions_BT: reshape(rope.positions_BT, [X, 1]) },
+  tokens: { B: X, T: 1, X },
+});
 
 /** kv_b_proj has N key rows, then P value rows per head. Padding the narrow operands with zeros uses it as it lies. */
 function wholeProducts(weight: Tensor, [H, N, P, C]: [number, number, number, number]): LatentProducts {

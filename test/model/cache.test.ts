@@ -9,7 +9,7 @@ import {
   ropeAt,
 } from "../../src/model/index.ts";
 import { compile, type Executable } from "../../src/runtime/index.ts";
-import { f32, type HostTensor, i64, input, reshape, toOnnx } from "../../src/tensor/index.ts";
+import { f32, type HostTensor, i64, input, toOnnx } from "../../src/tensor/index.ts";
 import { distance, type Fixture, loadFixture } from "./harness.ts";
 
 const NAMES = [
@@ -37,7 +37,7 @@ async function decoder({ config }: Fixture, batch: number, mode: "read" | "step"
   const rows = cacheSpec(config).map(({ name, heads, width }) =>
     input(name, "f32", heads === 1 ? [batch, "S", width] : [batch, heads, "S", width]),
   );
-  const mask = mode === "read" ? readMask(positions, "S") : pastMask(reshape(positions, [batch]), "S");
+  const mask = mode === "read" ? readMask(positions, "S") : pastMask(positions, "S");
   const past = { rows, mode, mask, places_BT: positions };
   const out = languageModel(model, ids, ropeAt(config, positions, 64), { past });
   const gained = Object.fromEntries(out.rows.map((row, i) => [`new.${cacheSpec(config)[i]!.name}`, row]));

@@ -103,7 +103,8 @@ export function fakeModel(
           if (
             ids.length === 0 ||
             start + ids.length > contextTokens ||
-            (kind === "step" && (ids.length > 1 || start === 0))
+            (kind === "step" && ids.length > 1) ||
+            (kind !== "read" && start === 0)
           )
             throw new Error("fake model: no tokens, or too many");
           counts.tokens += ids.length;
