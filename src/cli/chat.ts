@@ -6,11 +6,12 @@ import pc from "picocolors";
 import { resolveModel } from "../checkpoint/index.ts";
 import { ApiError, SumbiError, UsageError } from "../errors.ts";
 import { type ChatRequest, loadModel, parseChat, planChat, type ServedModel } from "../serve/index.ts";
+import { addDraftsOption, type DraftsFlags, draftsInWords } from "./draftsOption.ts";
 import { addPrefixCacheOptions, type PrefixCacheFlags, prefixCacheOptions } from "./prefixCacheOption.ts";
 import { harmless, progressLine } from "./print.ts";
 import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
-export interface ChatOptions extends WeightsFlags, PrefixCacheFlags {
+export interface ChatOptions extends WeightsFlags, PrefixCacheFlags, DraftsFlags {
   system?: string;
   temperature?: number;
   topP?: number;
@@ -33,7 +34,7 @@ export function register(program: Command): void {
     .command("chat")
     .description("talk to a model in the terminal; with piped stdin, one question per line")
     .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model");
-  addPrefixCacheOptions(addWeightsOptions(command))
+  addDraftsOption(addPrefixCacheOptions(addWeightsOptions(command)))
     .option("--system <text>", "what the model is told beforehand")
     .option("--temperature <number>", "0: always the likeliest token", number("temperature"))
     .option("--top-p <share>", "draw only from the likeliest tokens that hold this share", number("top-p"))
@@ -47,6 +48,7 @@ export function register(program: Command): void {
       const served = await loadModel(resolveModel(model), {
         ...weightsOptions(options),
         ...prefixCacheOptions(options),
+        drafts: options.drafts,
         onProgress: line,
       });
       line.end();
@@ -134,7 +136,8 @@ export async function converse(served: ServedModel, options: ChatOptions, termin
     lines.close();
     process.off("SIGINT", interrupt);
   }
-  if (tty) output.write("\n");
+  const fared = draftsInWords(served.engine.drafts);
+  if (tty) output.write(fared ? `\n${pc.dim(fared)}\n` : "\n");
   return status;
 }
 
@@ -168,7 +171,7 @@ async function answer(
   if (options.json) {
     const seconds = Math.round(performance.now() - started) / 1000;
     const { full: _, ...figures } = result;
-    output.write(`${JSON.stringify({ question, ...figures, seconds, weights: talk.weights })}\n`);
+    output.write(`${JSON.stringify({ question, ...figures, seconds, weights: talk.weights, drafts: talk.drafts })}\n`);
   } else {
     if (result.finish === "stopped" && tty) output.write(pc.dim(" [stopped]"));
     if (result.finish === "length" && tty) output.write(pc.dim(" [cut off at the token limit]"));
@@ -205,6 +208,11 @@ class Conversation {
   /** The form of the weights that answer. */
   get weights(): string | undefined {
     return this.served.info.weights?.form;
+  }
+
+  /** How guesses fared so far; undefined where none are made. */
+  get drafts() {
+    return this.served.engine.drafts;
   }
 
   reset(): void {

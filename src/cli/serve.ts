@@ -21,12 +21,13 @@ import {
   type RunningServer,
   type ServedModel,
 } from "../serve/index.ts";
+import { addDraftsOption, type DraftsFlags, draftsInWords } from "./draftsOption.ts";
 import { addPrefixCacheOptions, type PrefixCacheFlags, prefixCacheOptions } from "./prefixCacheOption.ts";
 import { printError, progressLine } from "./print.ts";
 import { portNumber, quantity, wholeQuantity } from "./quantities.ts";
 import { addWeightsOptions, type WeightsFlags, weightsInWords, weightsOptions } from "./weightsOption.ts";
 
-export interface ServeOptions extends WeightsFlags, PrefixCacheFlags {
+export interface ServeOptions extends WeightsFlags, PrefixCacheFlags, DraftsFlags {
   host: string;
   /** As given; absent means 8080 or, when that is taken, the next free one. */
   port?: number;
@@ -51,7 +52,7 @@ export function register(program: Command): void {
     .command("serve")
     .description("serve a model: a chat page in the browser, and OpenAI's API for programs")
     .argument("<model>", "a Hugging Face folder, a GGUF file, or the name of a bundled model");
-  addPrefixCacheOptions(addWeightsOptions(command))
+  addDraftsOption(addPrefixCacheOptions(addWeightsOptions(command)))
     .option("--host <address>", "127.0.0.1: this machine only; 0.0.0.0: the whole network", "127.0.0.1")
     .option(
       "--port <number>",
@@ -82,7 +83,13 @@ export function register(program: Command): void {
       const running = await startServing(
         model,
         options,
-        (dir) => loadModel(dir, { ...weightsOptions(options), ...prefixCacheOptions(options), onProgress: line }),
+        (dir) =>
+          loadModel(dir, {
+            ...weightsOptions(options),
+            ...prefixCacheOptions(options),
+            drafts: options.drafts,
+            onProgress: line,
+          }),
         (text) => process.stdout.write(text),
       );
       line.end();
@@ -160,6 +167,8 @@ export async function startServing(
   return {
     ...server,
     async close(graceMs) {
+      const fared = draftsInWords(served.engine.drafts);
+      if (fared && !options.json) print(`${fared}\n`);
       const closing = served.engine.close();
       await server.close(graceMs);
       await Promise.all([closing, reader.close()]);

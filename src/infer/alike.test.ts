@@ -26,7 +26,10 @@ const line = (
 });
 
 const open = (dir: string, options: OpenOptions = {}) =>
-  openDecoder(dir, parseConfig(JSON.parse(readFileSync(`${dir}/config.json`, "utf8"))), options);
+  openDecoder(dir, parseConfig(JSON.parse(readFileSync(`${dir}/config.json`, "utf8"))), {
+    drafts: "lookup",
+    ...options,
+  });
 
 /** Logits and drawing weights of the first `count` rows from `row` on, as bits. */
 async function bits(model: LanguageModel, pass: Pass, row = 0, count = 1): Promise<string[]> {
@@ -92,7 +95,9 @@ async function compare(
     const checked: string[] = [];
     for (let t = P; t < tokens.length; ) {
       const count = Math.min(ahead, tokens.length - t);
-      const others = Array.from({ length: company }, (_, i) => line(tokens.slice(0, 1 + 3 * i), 1 + i, inRow(2 + i), "all"));
+      const others = Array.from({ length: company }, (_, i) =>
+        line(tokens.slice(0, 1 + 3 * i), 1 + i, inRow(2 + i), "all"),
+      );
       const skipped = others.reduce((sum, { ids }) => sum + ids.length, 0);
       const wrong = company === 0 ? [tokens[0]!] : [];
       const own = line([...tokens.slice(t, t + count), ...wrong], t, turned(5), "all");

@@ -5,6 +5,7 @@ import { type CacheForm, cacheSpec, type ModelConfig, type Weights } from "../mo
 import { packedWeights, trimMemory } from "../runtime/index.ts";
 import { f32, type HostTensor } from "../tensor/index.ts";
 import { storedRows } from "./cacheForm.ts";
+import type { DraftsKind } from "./drafts/drafts.ts";
 import {
   BLOCK_TOKENS,
   type LanguageModel,
@@ -30,6 +31,8 @@ export interface DecoderOptions {
   cache?: CacheForm;
   /** How blocks multiply. */
   products?: FeedOptions;
+  /** Whether guesses will be checked, for which there is a graph of its own. Default off. */
+  drafts?: DraftsKind;
   /** What a person should know about where the weights came from. */
   notes?: readonly string[];
   /** In what form the weights are. */
@@ -84,7 +87,7 @@ export class Decoder implements LanguageModel {
     const packed = options.frozen ? packedWeights() : undefined;
     const feed = new Feed(config, weights, { frozen: options.frozen, ...options.products });
     const graphs = new Map<GraphName, Graph>();
-    for (const name of graphNames(config))
+    for (const name of graphNames(config, (options.drafts ?? "off") !== "off"))
       graphs.set(name, await compileGraph(name, config, feed, { contextTokens, cache, packed }));
     const all = [...graphs.values()];
     const kept = new Set(all.flatMap((graph) => graph.kept));
@@ -98,6 +101,10 @@ export class Decoder implements LanguageModel {
 
   get version(): number | undefined {
     return this.weights.version;
+  }
+
+  get checks(): boolean {
+    return this.graphs.has("check");
   }
 
   get blockBytes(): number {
@@ -315,7 +322,7 @@ function wanted(lines: readonly Line[], T: number): number[] {
   return rows;
 }
 
-export interface OpenOptions extends WeightsOptions, Pick<DecoderOptions, "contextTokens" | "products"> {}
+export interface OpenOptions extends WeightsOptions, Pick<DecoderOptions, "contextTokens" | "products" | "drafts"> {}
 
 /** How often memory is let go of that holds what the runtime has packed by then: the file is packed at about 1 GB a second. */
 const DROP_MS = 100;
@@ -327,7 +334,7 @@ const DROP_MS = 100;
 export async function openDecoder(
   path: string,
   given: ModelConfig,
-  { contextTokens, products, cache, deterministic = false, identify = false, ...options }: OpenOptions = {},
+  { contextTokens, products, cache, drafts, deterministic = false, identify = false, ...options }: OpenOptions = {},
 ): Promise<Decoder> {
   const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
   const dropping = setInterval(drop, DROP_MS);
@@ -341,6 +348,7 @@ export async function openDecoder(
       weightsAbout,
       contextTokens,
       cache,
+      drafts,
       products: { twoRows: differs.includes(true), ...products },
     });
     for (const key of decoder.released) {

@@ -1,6 +1,7 @@
 /** What an engine and a language model are: the interfaces between those who ask for tokens and those who compute them. */
 import { SumbiError } from "../errors.ts";
 import type { ModelConfig } from "../model/index.ts";
+import type { DraftStatistics } from "./drafts/statistics.ts";
 import type { WeightsAbout } from "./weights.ts";
 
 /** How the next token is drawn. Defaults: see `SAMPLING_DEFAULTS`. */
@@ -68,6 +69,10 @@ export interface GeneratedToken {
   top?: ScoredId[];
   /** On the first token only: how many of the prompt's tokens were not read, since a prompt before began alike. */
   cachedTokens?: number;
+  /** It was guessed and only checked: the pass that drew the token before it drew this one too. */
+  guessed?: true;
+  /** How many guesses it refuted. */
+  refuted?: number;
   /** On the last token only: an end-of-text id was drawn ("stop"; it is this token) or the limit was reached. */
   finish?: "stop" | "length";
 }
@@ -98,6 +103,8 @@ export interface Engine {
   generate(request: GenerateRequest, signal?: AbortSignal, client?: string): AsyncIterable<GeneratedToken>;
   /** Scores every token of a text, reporting `top` alternatives at each place. */
   score(tokens: readonly number[], top: number, signal?: AbortSignal, client?: string): Promise<TokenScore[]>;
+  /** How guesses fared; undefined where none are made. */
+  readonly drafts?: DraftStatistics | undefined;
   /** What the engine is doing now. */
   status(): { active: number; waiting: number };
   /** Aborts what runs and refuses what comes. */
@@ -157,6 +164,8 @@ export interface LanguageModel {
   readonly weightsAbout?: WeightsAbout;
   /** Moves when weights change: what was read before is then read anew. */
   readonly version?: number;
+  /** Whether it runs passes of kind "check". */
+  readonly checks?: boolean;
   /** Bytes that a block takes. */
   readonly blockBytes: number;
   /** Makes room for blocks 1 to `blocks`; what they hold stays. */

@@ -65,9 +65,16 @@ export interface Graph extends Bound {
   kept: string[];
 }
 
-/** Which graphs a model has. A step of one sequence whose blocks lie in a row reads them in place; heads kept apart must be gathered anyway. */
-export const graphNames = (config: ModelConfig): GraphName[] =>
-  isLatent(config) ? ["read", "step", "alone", "check"] : ["read", "step", "check"];
+/**
+ * Which graphs a model has. A step of one sequence whose blocks lie in a row reads them in place; heads kept apart must be gathered anyway. `checks`:
+ * guesses will be made.
+ */
+export const graphNames = (config: ModelConfig, checks: boolean): GraphName[] => [
+  "read",
+  "step",
+  ...(isLatent(config) ? (["alone"] as const) : []),
+  ...(checks ? (["check"] as const) : []),
+];
 
 /**
  * What a step needs so that a sequence's sums are the same in any company: as many tokens as `sequences`, padded if need be, and scores

@@ -1,6 +1,8 @@
 /** The engine: sequences of all clients share the passes of one model. */
 import { SumbiError } from "../errors.ts";
 import { Blocks } from "./blocks.ts";
+import { Drafts, type DraftsKind, type Proposal } from "./drafts/drafts.ts";
+import type { DraftStatistics } from "./drafts/statistics.ts";
 import {
   BLOCK_TOKENS,
   BusyError,
@@ -10,6 +12,7 @@ import {
   type GenerateRequest,
   type LanguageModel,
   type Line,
+  type Pass,
   type Scores,
   type TokenScore,
 } from "./engine.ts";
@@ -32,6 +35,11 @@ export interface ModelEngineOptions {
   cacheBytes?: number;
   /** Where prompts are kept beyond memory. Closed with the engine, and not used any more once weights have moved. */
   stored?: StoredPrompts;
+  /**
+   * Whether tokens are guessed and several checked in one pass, as long as that pays. Nobody's tokens change, where the model gives a row the same bits in any
+   * company. Default off: then what runs does not depend on the clock.
+   */
+  drafts?: DraftsKind | Drafts;
   /** Closed with the engine. */
   onClose?: () => Promise<void>;
 }
@@ -49,7 +57,8 @@ const SCORE_BYTES = 64 * 2 ** 20;
 export class ModelEngine implements Engine {
   readonly limits: { contextTokens: number; vocabSize: number };
   readonly #model: LanguageModel;
-  readonly #options: Required<Omit<ModelEngineOptions, "onClose" | "stored">>;
+  readonly #drafts: Drafts | undefined;
+  readonly #options: Required<Omit<ModelEngineOptions, "drafts" | "onClose" | "stored">>;
   readonly #onClose: (() => Promise<void>) | undefined;
   readonly #blocks: Blocks;
   readonly #prefixes: Prefixes;
@@ -75,6 +84,9 @@ export class ModelEngine implements Engine {
     const { maxActive = 256, maxWaiting = 4096, prefillTokens = 512, cacheBytes = 2 ** 30 } = options;
     this.#options = { maxActive, maxWaiting, prefillTokens, cacheBytes };
     this.#onClose = options.onClose;
+    const { drafts = "off" } = options;
+    if (drafts !== "off" && model.checks)
+      this.#drafts = drafts instanceof Drafts ? drafts : new Drafts(model.vocabSize);
     this.#stored = options.stored;
     // one more than a context: a block that others hold too is copied before it is written
     const least = Math.ceil(model.contextTokens / BLOCK_TOKENS) + 1;
@@ -93,6 +105,11 @@ export class ModelEngine implements Engine {
   /** Blocks that sequences hold, and those that only the memory of earlier prompts holds. */
   get blocks(): { held: number; remembered: number } {
     return { held: this.#blocks.used - this.#blocks.idle, remembered: this.#blocks.idle };
+  }
+
+  /** How guesses fared; undefined where none are made. */
+  get drafts(): DraftStatistics | undefined {
+    return this.#drafts?.statistics;
   }
 
   async close(): Promise<void> {
@@ -268,7 +285,8 @@ export class ModelEngine implements Engine {
       const blocks = this.#blocks.most - this.#blocks.used + this.#blocks.idle;
       const { preempt, steps, reads } = schedule(this.#running, { tokens: this.#options.prefillTokens, blocks });
       for (const one of preempt) this.#preempt(one);
-      for (const pass of steps) await this.#step(pass);
+      const only = steps.length === 1 && reads.length === 0;
+      for (const pass of steps) await this.#step(pass, only);
       for (const pass of reads) await this.#read(pass);
       if (steps.length + reads.length + preempt.length > 0) continue;
       await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -394,19 +412,68 @@ export class ModelEngine implements Engine {
     }
   }
 
-  async #step(pass: readonly Sequence[]): Promise<void> {
+  /** `only`: nothing else runs in this turn, whose blocks could be spent on guesses. */
+  async #step(pass: readonly Sequence[], only: boolean): Promise<void> {
     const going = pass.filter((one) => !one.ended);
-    const lines = going.map((one): Line => {
-      this.#extend(one, 1);
+    const proposal = only ? this.#drafts?.propose(going, this.#spare(going)) : undefined;
+    const began = performance.now();
+    const lengths = going.map(({ length }) => length);
+    if (proposal) await this.#checkGuesses(going, proposal);
+    else {
+      const lines = going.map((one): Line => {
+        this.#extend(one, 1);
+        const { temperature } = one.request.sampling;
+        return { ids: [one.ids[one.length] ?? 0], start: one.length, table: one.table, wants: "last", temperature };
+      });
+      await this.#run("step", going, lines, (scores) => {
+        for (const [row, one] of going.entries()) {
+          one.length++;
+          if (one.length === one.ids.length) this.#draw(one, scores, row);
+        }
+      });
+    }
+    if (!this.#drafts || !only || going.some(({ ended }) => ended?.error !== undefined)) return;
+    const gained = going.map(({ ids, length, ended }, i) => (ended ? ids.length - 1 : length) - lengths[i]!);
+    this.#drafts.took(going, proposal, gained, (performance.now() - began) / 1000);
+  }
+
+  /** Makes a step of each, and as many more in the same pass as guesses turn out to be what is drawn. */
+  async #checkGuesses(going: readonly Sequence[], { guesses }: Proposal): Promise<void> {
+    const lines = going.map((one, i): Line => {
+      const ids = [one.ids[one.length] ?? 0, ...guesses[i]!.ids];
+      this.#extend(one, ids.length);
       const { temperature } = one.request.sampling;
-      return { ids: [one.ids[one.length] ?? 0], start: one.length, table: one.table, wants: "last", temperature };
+      return { ids, start: one.length, table: one.table, wants: "all", temperature };
     });
-    await this.#run("step", going, lines, (scores) => {
-      for (const [row, one] of going.entries()) {
-        one.length++;
-        if (one.length === one.ids.length) this.#draw(one, scores, row);
+    await this.#run("check", going, lines, (scores) => {
+      let row = 0;
+      for (const [i, one] of going.entries()) {
+        const { ids } = guesses[i]!;
+        for (let j = 0; j <= ids.length && !one.ended; j++) {
+          one.length++;
+          if (one.length < one.ids.length) break;
+          this.#draw(one, scores, row + j, ids.slice(j));
+          // what may come next must be known before it can be drawn
+          if (one.ids.at(-1) !== ids[j] || one.request.guide?.ready()) break;
+        }
+        row += ids.length + 1;
+        this.#cutBack(one);
       }
     });
+  }
+
+  /** Blocks that are left when each of these has made a step. */
+  #spare(going: readonly Sequence[]): number {
+    const free = this.#blocks.most - this.#blocks.used + this.#blocks.idle;
+    return going.reduce(
+      (left, { length, holds, copies }) => left - Math.ceil((length + 1) / BLOCK_TOKENS) + holds - (copies ? 1 : 0),
+      free,
+    );
+  }
+
+  /** Gives blocks back that hold none of its positions; what its last one holds beyond them is written anew. */
+  #cutBack(one: Sequence): void {
+    for (const block of one.table.splice(Math.ceil(one.length / BLOCK_TOKENS))) this.#blocks.release(block);
   }
 
   async #read(pass: readonly { who: Sequence; tokens: number }[]): Promise<void> {
@@ -441,7 +508,7 @@ export class ModelEngine implements Engine {
 
   /** One pass: what it gives is used before the next may overwrite it. */
   async #run(
-    kind: "read" | "step",
+    kind: Pass["kind"],
     going: readonly Sequence[],
     lines: Line[],
     use: (scores: Scores) => void,
@@ -481,10 +548,13 @@ export class ModelEngine implements Engine {
     if (!who.ended?.error) this.#prefixes.add(who.request.prompt, who.table);
   }
 
-  #draw(one: Sequence, scores: Scores, row: number): void {
+  /** `guesses`: what the token and those after it were thought to be. */
+  #draw(one: Sequence, scores: Scores, row: number, guesses: readonly number[] = []): void {
     if (one.ended) return;
     try {
       one.sampler.next(scores, row, this.limits.vocabSize, one.request.guide?.allowed());
+      one.guessed = guesses.length > 0 && guesses[0] === one.sampler.id;
+      one.refuted = one.guessed ? 0 : guesses.length;
       if (one.take(scores, row)) this.#end(one);
     } catch (error) {
       this.#end(one, error);

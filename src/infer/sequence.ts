@@ -36,6 +36,9 @@ export class Sequence implements Running, Waiting {
   turn = 0;
   own = 0;
   copies = false;
+  /** Whether the token drawn last was guessed, and how many guesses it refuted. */
+  guessed = false;
+  refuted = 0;
   /** Reads the same prompt, for this one too. */
   leader: Sequence | undefined;
   followers: Sequence[] = [];

@@ -22,7 +22,12 @@ export class TokenStream implements Sink {
     return this.#queue.length < AHEAD;
   }
 
-  token({ sampler, cached }: Sequence, { logits, logSums }: Scores, row: number, finish?: "stop" | "length"): void {
+  token(
+    { sampler, cached, guessed, refuted }: Sequence,
+    { logits, logSums }: Scores,
+    row: number,
+    finish?: "stop" | "length",
+  ): void {
     const token: GeneratedToken = { id: sampler.id };
     if (this.logprobs !== undefined) {
       const own = logits.subarray(row * this.vocabSize, (row + 1) * this.vocabSize);
@@ -30,6 +35,8 @@ export class TokenStream implements Sink {
       token.top = topLogprobs(own, this.logprobs, logSums[row]);
     }
     if (!this.#begun) token.cachedTokens = cached;
+    if (guessed) token.guessed = true;
+    if (refuted > 0) token.refuted = refuted;
     if (finish) token.finish = finish;
     this.#begun = true;
     this.#queue.push(token);

@@ -56,18 +56,32 @@ export interface Usage {
   completion_tokens: number;
   total_tokens: number;
   prompt_tokens_details: { cached_tokens: number };
-  completion_tokens_details?: { reasoning_tokens: number };
+  completion_tokens_details?: {
+    reasoning_tokens?: number;
+    /** Tokens that were guessed and only checked, and guesses that were wrong. */
+    accepted_prediction_tokens?: number;
+    rejected_prediction_tokens?: number;
+  };
 }
 
-/** Counts what a request's prompts did not cost: tokens that the engine remembered, by prompt; of several answers to one, the first to read it counts. */
+/**
+ * Counts what a request did not cost: prompt tokens that the engine remembered, by prompt (of several answers to one, the first to read it counts), and answers'
+ * tokens that were guessed.
+ */
 export class CachedTokens {
   readonly #least = new Map<number, number>();
+  /** Guesses that were right, and those that were not. */
+  accepted = 0;
+  rejected = 0;
 
   /** Takes an answer's tokens as they come: the engine says it with the first. */
   see(prompt: number, tokens: readonly GeneratedToken[]): void {
-    for (const { cachedTokens } of tokens)
+    for (const { cachedTokens, guessed, refuted = 0 } of tokens) {
+      if (guessed) this.accepted++;
+      this.rejected += refuted;
       if (cachedTokens !== undefined)
         this.#least.set(prompt, Math.min(cachedTokens, this.#least.get(prompt) ?? cachedTokens));
+    }
   }
 
   get total(): number {
@@ -75,18 +89,27 @@ export class CachedTokens {
   }
 }
 
-export const usageOf = (
+export function usageOf(
   promptTokens: number,
   completionTokens: number,
   cached: CachedTokens,
   reasoningTokens?: number,
-): Usage => ({
-  prompt_tokens: promptTokens,
-  completion_tokens: completionTokens,
-  total_tokens: promptTokens + completionTokens,
-  prompt_tokens_details: { cached_tokens: cached.total },
-  ...(reasoningTokens === undefined ? {} : { completion_tokens_details: { reasoning_tokens: reasoningTokens } }),
-});
+): Usage {
+  const { accepted, rejected } = cached;
+  const details = {
+    ...(reasoningTokens === undefined ? {} : { reasoning_tokens: reasoningTokens }),
+    ...(accepted + rejected === 0
+      ? {}
+      : { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected }),
+  };
+  return {
+    prompt_tokens: promptTokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens: cached.total },
+    ...(Object.keys(details).length === 0 ? {} : { completion_tokens_details: details }),
+  };
+}
 
 /** `cmpl-` or `chatcmpl-` and 24 random characters. */
 export function newId(prefix: string): string {

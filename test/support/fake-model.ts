@@ -76,6 +76,7 @@ export function fakeModel(
     vocabSize,
     contextTokens,
     version: 0,
+    checks: true,
     blockBytes: 1024,
     counts,
     blocks,

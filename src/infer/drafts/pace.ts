@@ -9,15 +9,15 @@ export interface Way {
 }
 
 /** Weight of the latest of measured values. */
-const LATEST = 0.1;
+const LATEST = 0.05;
 /** A single value counts at most so many times the mean: another program had the processor. */
-const OUTLIER = 3;
+const OUTLIER = 2;
 /** How much longer a check is thought to take for each guess, before one was measured. */
 const FOR_EACH = 0.2;
 /** Another way must promise so much more before a step is left for it. */
 const MARGIN = 1.03;
 /** After how many passes the ways that do not seem to pay are tried again: twice as many each time that they do not. */
-const [RETRY_FIRST, RETRY_LAST] = [64, 2048];
+const [RETRY_FIRST, RETRY_LAST] = [128, 2048];
 /** Passes after which a single step is measured again, while others are taken. */
 const STEP_AGAIN = 64;
 
