@@ -1,6 +1,6 @@
 /** `--drafts`, as serve and chat have it, and what is said of how guesses fared. */
 import { type Command, Option } from "commander";
-import { DRAFTS, type DraftStatistics, type DraftsKind } from "../infer/index.ts";
+import { DRAFTS, type DraftStatistics, type DraftsKind } from "../serve/index.ts";
 
 export interface DraftsFlags {
   /** `auto` where nothing was said. */

@@ -1,4 +1,5 @@
 /** The server: OpenAI's API over HTTP, the pages and their API. */
+export { DRAFTS, type DraftStatistics, type DraftsKind } from "../infer/index.ts";
 export { type AppOptions, createApp } from "./app.ts";
 export { planChat } from "./chat.ts";
 export type { Encoder } from "./encoder.ts";

@@ -1,4 +1,6 @@
-/** How guesses fared. */
+/** What an engine says of guesses at what sequences say next. */
+
+/** How they fared. */
 export interface DraftStatistics {
   /** Passes that checked guesses, and those of the same numbers of sequences that did not. */
   checks: number;
