@@ -94,6 +94,9 @@ const bench = (
 const CHAT = ["builtin:arithmetic:40000", "builtin:conversations:5000", "builtin:smalltalk:8000", "builtin:english:20"];
 const SMALL_CHAT = ["builtin:arithmetic:200", "builtin:conversations:40", "builtin:smalltalk:100"];
 const SMALL_TRAINING = [
+  // so few texts have so few pairs to merge
+  "model.vocab_size=512",
+  "tokenizer.vocabSize=512",
   "tokens=2e4",
   "extension.0.steps=2",
   "extension.1.steps=1",
@@ -157,7 +160,8 @@ const STAGES: Stage[] = [
     ["reason", "sft"],
     // in miniature nothing is right, and nothing kept
     ["--model", at("first"), "--data", ...(small ? [] : [at("kept.jsonl")]), at("chats.jsonl")],
-    ["epochs=1", small ? "batch=8" : "learningRate=2e-4"],
+    // a conversation in some hundreds is longer than the context
+    ["epochs=1", "broken=skip", small ? "batch=8" : "learningRate=2e-4"],
   ),
   evaluation("sft", "countdown-3", [200, 4]),
   // The fourth: reinforcement on all that is to be reasoned about.
