@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { DRAFTS, type DraftStatistics, type DraftsKind } from "../serve/index.ts";
 
 export interface DraftsFlags {
-  /** `auto` where nothing was said. */
+  /** `off` where nothing was said. */
   drafts?: DraftsKind;
 }
 
@@ -15,7 +15,7 @@ export const addDraftsOption = (command: Command): Command =>
       "lookup: guess what followed the same tokens before, and check several guesses in one pass, where that is faster; auto: the same for now",
     )
       .choices(DRAFTS)
-      .default("auto"),
+      .default("off"),
   );
 
 /** `drafts: 120 of 150 guesses were right, 1.31 × as fast as without`; undefined where none were made. */
