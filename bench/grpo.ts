@@ -147,7 +147,7 @@ async function ours(): Promise<void> {
   const rewards = new Rewards(taskOf(tokenizer));
   const grpo = await Grpo.create({ config, store, tokenizer, rewards, options });
   const rollout = new Clock(grpo.rollouts.engine, ["sample"]);
-  const train = new Clock(grpo.learner, ["begin", "accumulate", "gradientNorm", "apply"]);
+  const train = new Clock(grpo.learning.learner, ["begin", "accumulate", "gradientNorm", "apply"]);
   const taken: Step[] = [];
   let progress = FIRST_PROGRESS;
   for (let step = 0; step <= steps; step++) {

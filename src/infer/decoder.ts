@@ -1,7 +1,7 @@
 /** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
 import { digest, weightsDigest } from "../checkpoint/index.ts";
 import { ShapeError } from "../errors.ts";
-import { type CacheForm, cacheSpec, type ModelConfig, type Weights } from "../model/index.ts";
+import { type CacheForm, cacheSpec, type ModelConfig, mixtureOf, routedLayers, type Weights } from "../model/index.ts";
 import { packedWeights, trimMemory } from "../runtime/index.ts";
 import { f32, type HostTensor } from "../tensor/index.ts";
 import { storedRows } from "./cacheForm.ts";
@@ -39,6 +39,8 @@ export interface DecoderOptions {
   weightsAbout?: WeightsAbout;
   /** Which weights these are (`weightsDigest`): blocks may then be kept beyond memory. */
   ofWeights?: string;
+  /** Passes also tell which experts the tokens chose. */
+  experts?: boolean;
 }
 
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
@@ -66,6 +68,8 @@ export class Decoder implements LanguageModel {
     readonly notes: readonly string[],
     /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
     readonly released: readonly string[],
+    /** Experts that are told of each token, of all layers together. */
+    private readonly choices: number,
     readonly weightsAbout?: WeightsAbout,
     ofWeights?: string,
   ) {
@@ -88,15 +92,30 @@ export class Decoder implements LanguageModel {
     const feed = new Feed(config, weights, { frozen: options.frozen, ...options.products });
     const graphs = new Map<GraphName, Graph>();
     for (const name of graphNames(config, (options.drafts ?? "off") !== "off"))
-      graphs.set(name, await compileGraph(name, config, feed, { contextTokens, cache, packed }));
+      graphs.set(
+        name,
+        await compileGraph(name, config, feed, { contextTokens, cache, packed, experts: options.experts }),
+      );
     const all = [...graphs.values()];
     const kept = new Set(all.flatMap((graph) => graph.kept));
     const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
     for (const graph of all) for (const { executable } of [graph, ...graph.lanes]) executable.release(released);
     for (const name of released) feed.discard(name);
+    const choices = options.experts ? routedLayers(config) * mixtureOf(config).perToken : 0;
     const { notes = [], weightsAbout, ofWeights } = options;
     const pools = new Pools(storedRows(cacheSpec(config), cache));
-    return new Decoder(config, contextTokens, graphs, pools, weights, notes, released, weightsAbout, ofWeights);
+    return new Decoder(
+      config,
+      contextTokens,
+      graphs,
+      pools,
+      weights,
+      notes,
+      released,
+      choices,
+      weightsAbout,
+      ofWeights,
+    );
   }
 
   get version(): number | undefined {
@@ -161,6 +180,7 @@ export class Decoder implements LanguageModel {
       weights: of("weights"),
       sums: of("sums"),
       logSums: Float64Array.from({ length: L }, (_, l) => largest[l]! + Math.log(totals[l]!)),
+      ...(this.choices > 0 ? { experts: of("experts").subarray(0, L * this.choices) } : {}),
     };
   }
 
@@ -211,7 +231,10 @@ export class Decoder implements LanguageModel {
   /** Where `count` of L rows of scores go, from row `from` on. */
   #scoreRows(L: number, from: number, count: number): Record<string, HostTensor> {
     const runs = Math.ceil(this.vocabSize / RUN);
-    const widths = { logits: this.vocabSize, weights: runs * RUN, sums: runs, largest: 1, totals: 1 };
+    const widths = {
+      ...{ logits: this.vocabSize, weights: runs * RUN, sums: runs, largest: 1, totals: 1 },
+      ...(this.choices > 0 ? { experts: this.choices } : {}),
+    };
     return Object.fromEntries(
       Object.entries(widths).map(([name, width]) => {
         const slot = this.#slot(name, "f32");

@@ -147,6 +147,8 @@ export interface Scores {
   sums: Float32Array;
   /** [L]: log Σ e^logit. */
   logSums: Float64Array;
+  /** [L, layers · K]: the experts that each row's token chose; where the model was asked to tell. */
+  experts?: Float32Array;
 }
 
 /**

@@ -21,6 +21,7 @@ import {
 } from "../runtime/index.ts";
 import {
   add,
+  cast,
   concat,
   constant,
   type Dim,
@@ -100,7 +101,12 @@ export async function compileGraph(
   name: GraphName,
   config: ModelConfig,
   feed: Feed,
-  { contextTokens, cache, packed }: { contextTokens: number; cache: CacheForm; packed?: PackedWeights },
+  {
+    contextTokens,
+    cache,
+    packed,
+    experts = false,
+  }: { contextTokens: number; cache: CacheForm; packed?: PackedWeights; experts?: boolean },
 ): Promise<Graph> {
   const spec = cacheSpec(config);
   const [B, T]: [Dim, Dim] = name === "alone" ? [1, 1] : ["B", name === "step" ? 1 : "T"];
@@ -125,8 +131,13 @@ export async function compileGraph(
   const out = languageModel(modelBuilder(config, feed.options), input("ids", "i64", [B, T]), rope, { past, rows_L });
   const gained = rounding ? out.rows.flatMap((row) => rounding.of(row)) : out.rows;
   const isConstant = (key: string) => feed.constant.has(key) || (packed !== undefined && feed.of(key) !== undefined);
+  const chosen = out.routings.map(({ experts_XK }) => {
+    const experts = cast(experts_XK, "f32");
+    return rows_L ? gather(experts, rows_L) : experts;
+  });
   const graph = toOnnx(
     {
+      ...(experts && chosen.length > 0 ? { experts: concat(chosen, 1) } : {}),
       ...scoresOf(out.logits, input("sharpness", "f32", [out.logits.dim(0), 1])),
       ...Object.fromEntries(
         stored.map(({ name: of, heads, width }, i) => [`new.${of}`, reshape(gained[i]!, [B, heads, T, width])]),

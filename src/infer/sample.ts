@@ -13,6 +13,8 @@ export interface SampleRequest {
   seed: number;
   /** Ids that end an answer; the drawn one is its last. */
   stopIds?: readonly number[];
+  /** Tells which ids each token was drawn from, where others were cut. */
+  kept?: boolean;
   /** Told whenever an answer is complete. */
   onProgress?: (done: { answers: number; tokens: number; of: number }) => void;
 }
@@ -23,6 +25,10 @@ export interface Sampled {
   logprobs: Float32Array;
   drawnLogprobs: Float32Array;
   finish: "stop" | "length";
+  /** The ids that each token was drawn from, where others were cut and the request wanted to know. */
+  kept?: Int32Array[];
+  /** [tokens, layers · K]: the experts that the token before each chose, where the model tells. */
+  experts?: Uint16Array;
 }
 
 export const samplingOf = (given: Partial<Omit<Sampling, "seed">>, seed: number): Sampling => ({
@@ -51,9 +57,11 @@ export class SampleSink {
     const { maxTokens } = this.request;
     let [ids, logprobs, drawn] = [NONE.ids, NONE.logprobs, NONE.drawnLogprobs];
     let n = 0;
+    const kept: Int32Array[] | undefined = this.request.kept ? [] : undefined;
+    let experts: Uint16Array | undefined;
     return {
       ready: () => true,
-      token: ({ sampler }: Sequence, _: Scores, __: number, finish) => {
+      token: ({ sampler }: Sequence, scores: Scores, row: number, finish) => {
         if (n === ids.length) {
           const size = Math.min(maxTokens, Math.max(32, 2 * n));
           ids = grown(ids, new Int32Array(size));
@@ -63,10 +71,24 @@ export class SampleSink {
         ids[n] = sampler.id;
         logprobs[n] = sampler.logprob;
         drawn[n] = sampler.drawnLogprob;
+        if (sampler.kept) kept?.push(sampler.kept.slice());
+        if (scores.experts) {
+          const each = scores.experts.length / scores.logSums.length;
+          if ((experts?.length ?? 0) < (n + 1) * each)
+            experts = grown(experts ?? NOBODY, new Uint16Array(ids.length * each));
+          experts?.set(scores.experts.subarray(row * each, (row + 1) * each), n * each);
+        }
         n++;
         if (finish === undefined) return;
         const drawnLogprobs = drawn.slice(0, n);
-        this.results[index] = { ids: ids.slice(0, n), logprobs: logprobs.slice(0, n), drawnLogprobs, finish };
+        this.results[index] = {
+          ids: ids.slice(0, n),
+          logprobs: logprobs.slice(0, n),
+          drawnLogprobs,
+          finish,
+          ...(kept && kept.length === n ? { kept } : {}),
+          ...(experts ? { experts: experts.slice(0, (experts.length / ids.length) * n) } : {}),
+        };
         this.#tokens += n;
         this.#left--;
         this.request.onProgress?.({ answers: this.count - this.#left, tokens: this.#tokens, of: this.count });
@@ -92,7 +114,9 @@ export class SampleSink {
 
 const NONE = { ids: new Int32Array(0), logprobs: new Float32Array(0), drawnLogprobs: new Float32Array(0) };
 
-function grown<A extends Int32Array | Float32Array>(from: A, to: A): A {
+const NOBODY = new Uint16Array(0);
+
+function grown<A extends Int32Array | Float32Array | Uint16Array>(from: A, to: A): A {
   to.set(from);
   return to;
 }

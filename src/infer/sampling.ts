@@ -83,6 +83,8 @@ export class Sampler {
   id = 0;
   logprob = 0;
   drawnLogprob = 0;
+  /** The ids that it was drawn from where others were cut; valid until the next draw, whoever makes it. */
+  kept: Int32Array | undefined;
   readonly #sampling: Sampling;
   readonly #random: Random;
   readonly #counts = new Map<number, number>();
@@ -179,6 +181,7 @@ export class Sampler {
       break;
     }
     this.id = id;
+    this.kept = ids.subarray(0, n);
     this.drawnLogprob = bounded(Math.log(weights[id]! / kept));
   }
 }

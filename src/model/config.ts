@@ -33,6 +33,7 @@ export {
   mixtureOf,
   moeLayers,
   mtpDepth,
+  routedLayers,
 } from "./mixture.ts";
 export type { RopeParameters } from "./rope-parameters.ts";
 

@@ -48,6 +48,7 @@ export {
   type Qwen3MoeConfig,
   qkNorm,
   type RopeParameters,
+  routedLayers,
 } from "./config.ts";
 export { DIMS, type Dim as DimLetter } from "./dims.ts";
 export {

@@ -36,6 +36,8 @@ export interface PredictOptions {
   temperature?: number;
   /** Also gives the entropy of the model's every prediction. */
   entropy?: boolean;
+  /** Ids [B·T, kept] that the model's predictions are among; the others are cut. */
+  kept_XK?: Tensor;
 }
 
 export interface Predictions {
@@ -57,7 +59,7 @@ export interface Predictions {
  */
 export function predict(model: ModelBuilder, ids: Tensor, options: PredictOptions = {}): Predictions {
   const { config } = model;
-  const { targets = ids, depth = mtpDepth(config), detachMtp = false, temperature, entropy } = options;
+  const { targets = ids, depth = mtpDepth(config), detachMtp = false, temperature, entropy, kept_XK } = options;
   const [B, L] = ids.shape;
   if (typeof B !== "number" || typeof L !== "number")
     throw new ShapeError(`loss: expected ids of known lengths, got [${ids.shape}]`);
@@ -75,7 +77,7 @@ export function predict(model: ModelBuilder, ids: Tensor, options: PredictOption
 
   const { hidden_XD, routings } = transformer(model, part(embedded_BLD, 0, D), rope, tokens);
   const main = scope("head", () =>
-    linearCrossEntropy(hidden_XD, head, part(targets, 1), { products: model.head, temperature, entropy }),
+    linearCrossEntropy(hidden_XD, head, part(targets, 1), { products: model.head, temperature, entropy, kept_XK }),
   );
   const own = (x: Tensor) => (detachMtp ? stopGradient(x) : x);
   const { head: products } = model;

@@ -78,6 +78,10 @@ export function isMoeLayer(config: ModelConfig, i: number): boolean {
 export const moeLayers = (config: ModelConfig): number[] =>
   Array.from({ length: layersWithMtp(config) }, (_, i) => i).filter((i) => isMoeLayer(config, i));
 
+/** How many layers have routed experts, those of MTP modules left out. */
+export const routedLayers = (config: ModelConfig): number =>
+  moeLayers(config).filter((i) => i < config.num_hidden_layers).length;
+
 /** Whether any layer of the model has routed experts, MTP modules included. */
 export const hasMoe = (config: ModelConfig): boolean => moeLayers(config).length > 0;
 

@@ -1,22 +1,23 @@
 /** One step of reinforcement: ask, draw, reward, learn. Knows no files. GRPO: arXiv:2402.03300; without deviation and by length: arXiv:2503.20783. */
 import { Decoder, ModelEngine } from "../infer/index.ts";
-import { type ModelConfig, mtpDepth } from "../model/index.ts";
+import type { ModelConfig } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
-import { type Learner, type ParameterStore, policy } from "../train/index.ts";
-import { adamwLearner, rowsFor } from "./learner.ts";
-import { microBatches, tokensFor } from "./microBatches.ts";
+import type { ParameterStore } from "../train/index.ts";
+import { cuts } from "./formulas.ts";
 import type { ReinforceOptions } from "./options.ts";
-import { type Aggregation, groupStatistics } from "./policy.ts";
+import { groupStatistics } from "./policy.ts";
+import type { UpdateReport } from "./policyStatistics.ts";
 import { type Rewards, rightness } from "./rewards.ts";
-import { type Group, permuted, Rollouts, teaching } from "./rollouts.ts";
+import { type DrawOptions, type Group, permuted, Rollouts, teaching } from "./rollouts.ts";
 import { mean } from "./statistics.ts";
+import { type Learned, Updates } from "./updates.ts";
 
 /** What hangs on earlier steps besides weights and moments. */
 export interface ReinforceProgress {
   step: number;
   /** The next problem of the task's list. */
   problem: number;
-  /** Steps in which the weights moved. */
+  /** Updates of the weights. */
   updates: number;
   /** Answer tokens drawn. */
   tokens: number;
@@ -26,7 +27,7 @@ export interface ReinforceProgress {
 export const FIRST_PROGRESS: ReinforceProgress = { step: 0, problem: 0, updates: 0, tokens: 0, seconds: 0 };
 
 /** What a step was like. Shares are of all answers drawn, dead groups' too. */
-export interface ReinforceReport {
+export interface ReinforceReport extends UpdateReport {
   step: number;
   /** Mean reward, and each part of it. */
   reward: number;
@@ -47,13 +48,8 @@ export interface ReinforceReport {
   hopeless: number;
   /** Answers that were trained on. */
   trained: number;
-  loss: number;
-  entropy: number;
-  gradNorm: number;
-  learningRate: number;
-  /** Largest and mean difference of log-probabilities between rollout and training. */
-  driftMax: number;
-  driftMean: number;
+  /** Updates made. */
+  updates: number;
   rolloutSeconds: number;
   trainSeconds: number;
   stepSeconds: number;
@@ -70,21 +66,18 @@ export interface GrpoParts {
 
 /** A policy with its engine over the same weights: no copy, and no compiling when they change. */
 export class Grpo {
-  /** The shape that the learner is prepared for. */
-  #tokens = 0;
-  #rows = 0;
-
   private constructor(
     readonly parts: GrpoParts,
     readonly rollouts: Rollouts,
-    readonly learner: Learner,
+    readonly learning: Updates,
   ) {}
 
   static async create(parts: GrpoParts): Promise<Grpo> {
-    const { config, store, tokenizer, rewards, options } = parts;
-    const engine = new ModelEngine(await Decoder.create(config, store), { maxActive: ROLLOUTS_AT_ONCE });
-    const learner = await adamwLearner(store, config, options);
-    return new Grpo(parts, new Rollouts(engine, tokenizer, rewards), learner);
+    const { config, store, tokenizer, rewards } = parts;
+    const learning = await Updates.create(parts);
+    const decoder = await Decoder.create(config, store, { experts: true });
+    const engine = new ModelEngine(decoder, { maxActive: ROLLOUTS_AT_ONCE });
+    return new Grpo(parts, new Rollouts(engine, tokenizer, rewards), learning);
   }
 
   /** One step from the weights as they are. Moves `progress` only when all is done, so that a step that was interrupted is simply made again. */
@@ -97,7 +90,8 @@ export class Grpo {
     const step = progress.step + 1;
     const { groups, taught, next } = await this.#draw(step, progress.problem, signal);
     const drawn = performance.now();
-    const learned = taught.length > 0 ? await this.#learn(taught, progress.updates) : NOTHING;
+    const learned = taught.length > 0 ? await this.learning.learn(taught, step, progress.updates) : NOTHING;
+    this.learning.afterStep(step);
     const ended = performance.now();
     const all = groups.flatMap(({ rollouts }) => rollouts);
     const tokens = all.reduce((sum, { ids }) => sum + ids.length, 0);
@@ -137,7 +131,7 @@ export class Grpo {
       progress: {
         step,
         problem: next,
-        updates: progress.updates + (taught.length > 0 ? 1 : 0),
+        updates: progress.updates + learned.updates,
         tokens: progress.tokens + tokens,
         seconds: progress.seconds + report.stepSeconds,
       },
@@ -150,7 +144,7 @@ export class Grpo {
     first: number,
     signal?: AbortSignal,
   ): Promise<{ groups: Group[]; taught: Group[]; next: number }> {
-    const { problems, group, maxTokens, temperature, seed, resample, scale, permuteRewards } = this.parts.options;
+    const { problems, seed, resample, scale, maxTokens, permuteRewards, deadGroups } = this.parts.options;
     const most = Math.floor(problems * resample);
     const groups: Group[] = [];
     let taught: Group[] = [];
@@ -159,50 +153,21 @@ export class Grpo {
       const from = first + groups.length;
       const asked = await this.rollouts.ask("rl", seed, from, count, maxTokens);
       const drawSeed = seedOf(seed, step, groups.length);
-      const drawn = await this.rollouts.draw(asked, { group, maxTokens, temperature, seed: drawSeed }, scale, signal);
+      const drawn = await this.rollouts.draw(
+        asked,
+        { ...drawOptions(this.parts.options), seed: drawSeed },
+        scale,
+        signal,
+      );
       groups.push(...drawn);
-      taught = [...taught, ...teaching(permuteRewards ? permuted(drawn, seed, drawSeed, scale) : drawn)];
+      const dealt = permuteRewards ? permuted(drawn, seed, drawSeed, scale) : drawn;
+      taught = [...taught, ...(deadGroups === "count" ? dealt : teaching(dealt))];
     }
     return { groups, taught, next: first + groups.length };
   }
 
-  async #learn(groups: readonly Group[], updates: number): Promise<Learned> {
-    const { config, store, tokenizer, options } = this.parts;
-    const { aggregation, learningRate, warmupSteps, temperature, maxTokens } = options;
-    const lanes = store.lanes.length;
-    const answers = groups.reduce((sum, { rollouts }) => sum + rollouts.length, 0);
-    const rows = rowsFor(store, options.microBatch, answers);
-    const tokens = tokensFor(groups);
-    const mtp = mtpDepth(config) > 0 ? options.mtp : 0;
-    if (tokens !== this.#tokens || rows !== this.#rows) {
-      const objective = policy({ onPolicy: true, temperature, mtp });
-      const shape = { name: "reason", config, sequence: tokens, microBatch: rows, lanes };
-      await this.learner.prepare(shape, objective, { precision: "f32", accumulate: true });
-      [this.#tokens, this.#rows] = [tokens, rows];
-    }
-    const extra = 1 + (mtp > 0 ? mtpDepth(config) : 0);
-    const pad = tokenizer.eosIds[0] ?? 0;
-    const how: Aggregation = aggregation === "longest" ? { longest: maxTokens } : aggregation;
-    const { batches, place } = microBatches(groups, { rows, tokens, extra, pad }, how);
-    await this.learner.begin(batches.length);
-    for (const batch of batches) await this.learner.accumulate(batch);
-    const { loss, metrics, perToken } = this.learner.finish();
-    const drift = driftOf(groups, place, perToken["logProbabilities"]);
-    const gradNorm = await this.learner.gradientNorm();
-    const rate = learningRate * Math.min(1, (updates + 1) / Math.max(1, warmupSteps));
-    // the balance bias stays: it would move the policy outside of the gradient
-    await this.learner.apply({ step: updates, learningRate: rate, gamma: 0 });
-    return {
-      loss,
-      entropy: (metrics["entropy"] ?? 0) / meanWeight(groups, how),
-      gradNorm,
-      learningRate: rate,
-      ...drift,
-    };
-  }
-
   async close(): Promise<void> {
-    this.learner.dispose();
+    this.learning.dispose();
     await this.rollouts.engine.close();
   }
 }
@@ -212,38 +177,17 @@ function malformedShares(all: readonly (string | undefined)[]): Record<string, n
   return Object.fromEntries([...names].map((name) => [name, mean(all.map((one) => (one === name ? 1 : 0)))]));
 }
 
-type Learned = Pick<ReinforceReport, "loss" | "entropy" | "gradNorm" | "learningRate" | "driftMax" | "driftMean">;
-const NOTHING: Learned = { loss: 0, entropy: 0, gradNorm: 0, learningRate: 0, driftMax: 0, driftMean: 0 };
+const NOTHING: Learned = { updates: 0, loss: 0, gradNorm: 0, learningRate: 0, entropy: 0, driftMax: 0, driftMean: 0 };
 
 /** Sequences that are sampled side by side. */
 const ROLLOUTS_AT_ONCE = 256;
 
+/** How answers are drawn. */
+export function drawOptions(options: ReinforceOptions): DrawOptions {
+  const { group, maxTokens, temperature, topP, topK, seed, samplingMask } = options;
+  return { group, maxTokens, temperature, topP, topK, seed, kept: cuts(options) && samplingMask !== false };
+}
+
 /** Each draw of each step has seeds of its own: below 2³², since answers of a draw are numbered above. */
 const seedOf = (seed: number, step: number, draw: number): number =>
   (Math.imul(seed + 1, 0x9e3779b1) + Math.imul(step, 0x85ebca6b) + Math.imul(draw, 0xc2b2ae35)) >>> 0;
-
-/** The weight of all trained tokens together: what the sum of entropies is divided by. */
-function meanWeight(groups: readonly Group[], how: Aggregation): number {
-  if (typeof how === "string") return 1;
-  return mean(groups.flatMap(({ rollouts }) => rollouts.map(({ ids }) => ids.length))) / how.longest;
-}
-
-/** How far training's log-probabilities are from those that the tokens were drawn with. */
-function driftOf(
-  groups: readonly Group[],
-  place: readonly number[],
-  trained: Float32Array | undefined,
-): { driftMax: number; driftMean: number } {
-  let [most, sum, count, i] = [0, 0, 0, 0];
-  for (const { rollouts } of groups)
-    for (const { drawnLogprobs } of rollouts) {
-      const from = place[i++] ?? 0;
-      for (const [t, drawn] of drawnLogprobs.entries()) {
-        const apart = Math.abs((trained?.[from + t] ?? NaN) - drawn);
-        most = Math.max(most, apart);
-        sum += apart;
-        count++;
-      }
-    }
-  return { driftMax: most, driftMean: sum / Math.max(1, count) };
-}

@@ -22,8 +22,9 @@ export {
   type TranscriptStore,
 } from "./evaluate.ts";
 export { EvaluationFile, type EvaluationHeader } from "./evaluationFile.ts";
+export { FORMULAS } from "./formulas.ts";
 export { GATE, type GateSample, type GateVerdict, judgeGate } from "./gate.ts";
-export { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
+export { drawOptions, FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 export { mixture } from "./mixture.ts";
 export { parseReinforce, type ReinforceOptions, reinforceSchema } from "./options.ts";
 export {

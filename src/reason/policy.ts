@@ -63,9 +63,9 @@ export function tokenWeights(lengths: readonly number[], aggregation: Aggregatio
 }
 
 export interface Clip {
-  /** ρ counts down to 1 − low where A < 0, up to 1 + high where A > 0, and where A < 0 up to `dual`. */
-  low: number;
-  high: number;
+  /** ρ counts down to 1 − low where A < 0, up to 1 + high where A > 0, and where A < 0 up to `dual`. What is left out does not bound. */
+  low?: number;
+  high?: number;
   dual?: number;
 }
 
@@ -74,6 +74,14 @@ export function surrogate(ratio: number, advantage: number, clip?: Clip): { valu
   const { low = Infinity, high = Infinity, dual = Infinity } = clip ?? {};
   const counted = advantage < 0 ? Math.min(Math.max(ratio, 1 - low), dual) : Math.min(ratio, 1 + high);
   return { value: counted * advantage, gradient: counted === ratio ? ratio * advantage : 0 };
+}
+
+/** At which end ρ is clipped; as a weight without a gradient of its own (CISPO) whatever A is, `dual` does not count there. */
+export function clippedAt(ratio: number, advantage: number, clip: Clip, weight = false): "low" | "high" | undefined {
+  const { low = Infinity, high = Infinity, dual = Infinity } = clip;
+  if (ratio < 1 - low && (weight || advantage < 0)) return "low";
+  const most = weight || advantage >= 0 ? 1 + high : dual;
+  return ratio > most ? "high" : undefined;
 }
 
 /** k1 = −d, k2 = d²/2, k3 = e^d − d − 1 with d = log π_ref − log π; `unbiased` is ρ·k3, whose gradient is that of the KL (DeepSeek-V3.2). */

@@ -8,11 +8,10 @@ import { parseConfig } from "../model/index.ts";
 import { checkpointConfig, exportRun, fillStore, RunReader } from "../runs/index.ts";
 import { storeOf } from "../train/index.ts";
 import { FIRST_PROGRESS, Grpo, type ReinforceReport } from "./grpo.ts";
-import { microBatches } from "./microBatches.ts";
+import { keptFor, microBatches } from "./microBatches.ts";
 import { parseReinforce, settingsOf } from "./options.ts";
 import { GateError, type ReinforceRequest, reinforce } from "./reinforce.ts";
 import { Rewards } from "./rewards.ts";
-import type { Group } from "./rollouts.ts";
 import { openTask } from "./tasks/named.ts";
 
 const temporary = temporaryFolder();
@@ -61,7 +60,7 @@ export const score = (problem, reply) => ({ answer: [...reply.text].filter((c) =
 });
 
 const weightsOf = (dir: string): Buffer => readFileSync(join(dir, "model.safetensors"));
-const told = ({ reward, loss, gradNorm, length, driftMax }: ReinforceReport): number[] => [
+const told = ({ reward, loss, gradNorm, length, driftMax }: ReinforceReport): (number | undefined)[] => [
   reward,
   loss,
   gradNorm,
@@ -152,11 +151,16 @@ it("gives the same gradient however a step is cut, at any temperature", async ()
 });
 
 it("lays answers out so that the sampled ids are trained, and nothing else", () => {
-  const one = (ids: number[], advantage: number) =>
-    ({ ids: Int32Array.from(ids), advantage }) as Group["rollouts"][number];
-  const group = { prompt: [5, 6], rollouts: [one([7, 1], 0.5), one([8, 9, 1], -0.5)] } as unknown as Group;
-  const shape = { rows: 3, tokens: 5, extra: 1, pad: 1 };
-  const { batches, place } = microBatches([group], shape, { longest: 4 });
+  const one = (ids: number[], advantage: number, kept: number[][]) => ({
+    prompt: [5, 6],
+    ids: Int32Array.from(ids),
+    advantage,
+    drawnLogProbabilities: Float32Array.from(ids, (id) => -id),
+    kept: kept.map((some) => Int32Array.from(some)),
+  });
+  const answers = [one([7, 1], 0.5, [[7], [1, 2]]), one([8, 9, 1], -0.5, [[8], [4, 9], [1]])];
+  const shape = { rows: 3, tokens: 5, extra: 1, pad: 1, kept: keptFor(answers) };
+  const { batches, place } = microBatches(answers, shape, { longest: 4 });
   expect(batches).toHaveLength(1);
   const { ids, inputs } = batches[0]!;
   expect([...ids]).toEqual([~5, ~6, 7, 1, ~1, ~1, ~5, ~6, 8, 9, 1, ~1, ~1, ~1, ~1, ~1, ~1, ~1]);
@@ -166,7 +170,12 @@ it("lays answers out so that the sampled ids are trained, and nothing else", () 
   // ÷ (2 answers · 4)
   const w = 1 / 8;
   expect([...(inputs["tokenWeights"] as Float32Array)]).toEqual([0, w, w, 0, 0, 0, w, w, w, 0, 0, 0, 0, 0, 0]);
+  expect([...(inputs["drawnLogProbabilities"] as Float32Array)].slice(5)).toEqual([0, -8, -9, -1, 0, 0, 0, 0, 0, 0]);
+  expect([...(inputs["keptIds"] as Float32Array)].slice(10, 20)).toEqual([0, 0, 8, 8, 4, 9, 1, 1, 0, 0]);
   expect(place).toEqual([1, 6]);
+  // one that was cut off and is masked is laid out, and counts nothing
+  const masked = microBatches([answers[0]!, { ...answers[1]!, masked: true }], shape, "token").batches[0]!;
+  expect([...(masked.inputs["tokenWeights"] as Float32Array)]).toEqual([0, 0.5, 0.5, ...Array(12).fill(0)]);
 });
 
 it("takes settings by key, and refuses what it does not know", () => {

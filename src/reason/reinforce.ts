@@ -7,7 +7,7 @@ import type { OnProgress } from "../progress.ts";
 import { type RolloutRecord, RunReader, type RunRecord } from "../runs/index.ts";
 import { Diagnosis } from "./diagnose.ts";
 import { type GateVerdict, judgeGate } from "./gate.ts";
-import { FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
+import { drawOptions, FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 import { parseReinforce, type ReinforceOptions } from "./options.ts";
 import { isRight, Rewards } from "./rewards.ts";
 import type { Group } from "./rollouts.ts";
@@ -83,18 +83,20 @@ async function reinforcing(
 ): Promise<StageWork<ReinforceProgress>> {
   const { onProgress = () => {} } = request;
   const task = await openTask(inputs.task);
-  const rewards = new Rewards(task, { weights: options.weights, format: options.format });
+  const { evaluate, group, maxTokens, steps, weights, format, overlong } = options;
+  const length = overlong?.buffer === undefined ? undefined : { most: maxTokens, buffer: overlong.buffer };
+  const rewards = new Rewards(task, { weights, format, length });
   const grpo = await Grpo.create({ config, store, tokenizer, rewards, options }).catch(async (error: unknown) => {
     await task.close?.();
     throw error;
   });
-  const { evaluate, group, maxTokens, steps } = options;
   const diagnosis = new Diagnosis({ group, maxTokens, weights: rewards.weights });
   if (request.resume !== undefined)
     for (const record of (await new RunReader(request.runs ?? "runs").read(request.resume)).log) diagnosis.see(record);
   return {
     first: FIRST_PROGRESS,
     saved: progressSchema,
+    kept: grpo.learning.reference ? { reference: grpo.learning.reference.values } : {},
     steps,
     async begin(signal) {
       const gate = await askGate(grpo, options, onProgress, signal);
@@ -135,9 +137,9 @@ async function askGate(
   signal: AbortSignal,
 ): Promise<GateVerdict> {
   onProgress({ label: "asking the gate", done: 0, total: 0, unit: "" });
-  const { gateSamples, maxTokens, temperature, seed } = options;
+  const { gateSamples, maxTokens, seed } = options;
   const asked = await grpo.rollouts.ask("rl", seed, 0, gateSamples, maxTokens);
-  const groups = await grpo.rollouts.draw(asked, { group: 1, maxTokens, temperature, seed }, "none", signal);
+  const groups = await grpo.rollouts.draw(asked, { ...drawOptions(options), group: 1, kept: false }, "none", signal);
   return judgeGate(
     groups.flatMap(({ rollouts }) => rollouts.map(({ long, reward }) => ({ long, right: isRight(reward) }))),
   );

@@ -32,6 +32,9 @@ export interface DrawOptions {
   temperature: number;
   seed: number;
   topP?: number;
+  topK?: number;
+  /** Keeps which ids each token was drawn from, where others were cut. */
+  kept?: boolean;
 }
 
 /** A problem as the model is asked it. */
@@ -79,14 +82,15 @@ export class Rollouts {
 
   /** Draws and scores; a group's advantages are by its own rewards. */
   async draw(asked: readonly Asked[], options: DrawOptions, scale: Scale, signal?: AbortSignal): Promise<Group[]> {
-    const { group, maxTokens, temperature, seed, topP = 1 } = options;
+    const { group, maxTokens, temperature, seed, topP = 1, topK = 0, kept } = options;
     const sampled = await this.engine.sample(
       {
         prompts: asked.map(({ prompt }) => prompt),
         n: group,
         maxTokens,
-        sampling: { temperature, topP },
+        sampling: { temperature, topP, topK },
         seed,
+        kept,
         stopIds: this.tokenizer.eosIds,
       },
       signal,

@@ -54,6 +54,8 @@ export interface StageWork<P extends { step: number }> {
   first: P;
   saved: z.ZodType<P>;
   steps: number;
+  /** What a state keeps besides weights and moments, read back into its place. */
+  kept?: Readonly<Record<string, Float32Array>>;
   /** Before the first step of a new run; what it throws ends the run. */
   begin?(signal: AbortSignal): Promise<void>;
   step(progress: P, signal: AbortSignal): Promise<MadeStep<P>>;
@@ -175,7 +177,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
           this.#write({ type: "end", step: 0, reason: signal.aborted ? "stopped" : "failed" });
         throw error;
       });
-      await this.#save(progress);
+      await this.#save(work, progress);
     }
     const { steps } = work;
     this.stage.onStart?.({ id, dir, out: out.dir, steps });
@@ -195,9 +197,9 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
       made.tell(((performance.now() - began) / 1000 / (progress.step - firstStep)) * left);
       if (left === 0 || progress.step === firstStep + STILL_STEPS) this.#tellStillness();
       if (progress.step % options.evaluate.everySteps === 0 || left === 0) await work.evaluate(progress.step);
-      if (progress.step % options.save.everySteps === 0 || left === 0) await this.#save(progress);
+      if (progress.step % options.save.everySteps === 0 || left === 0) await this.#save(work, progress);
     }
-    if (this.#saved !== progress.step) await this.#save(progress);
+    if (this.#saved !== progress.step) await this.#save(work, progress);
     const faults = work.faults?.();
     if (faults !== undefined) this.#event("warn", faults);
     if (progress.step < steps) {
@@ -225,12 +227,17 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
     this.#write({ type: "event", step: this.#step, level, message });
   }
 
-  async #save(progress: P): Promise<void> {
+  /** What a state holds, by name. */
+  #arrays({ kept = {} }: StageWork<P>): [string, Float32Array][] {
+    return [...ARRAYS.map((key): [string, Float32Array] => [key, this.#store[key]]), ...Object.entries(kept)];
+  }
+
+  async #save(work: StageWork<P>, progress: P): Promise<void> {
     const { step } = progress;
     refuseNotFinite(this.#store, `step ${step}`, "The state is not saved; those before it are kept");
     await this.#history.save(step, {
       state: { progress: { ...progress }, binding: this.#binding },
-      tensors: ARRAYS.map((key) => ({ key, shape: [this.#store[key].length], data: this.#store[key] })),
+      tensors: this.#arrays(work).map(([key, data]) => ({ key, shape: [data.length], data })),
     });
     this.#saved = step;
     this.#write({ type: "checkpoint", step, path: join(this.opened.writer.dir, "state") });
@@ -245,7 +252,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
         const saved = validate(schema, state.state, where, (message) => new CheckpointError(message));
         if (saved.binding !== this.#binding || saved.progress.step !== step)
           throw new CheckpointError(`${where}: expected a state of this run, got one of another model, task or recipe`);
-        for (const key of ARRAYS) await state.readInto(key, this.#store[key]);
+        for (const [key, data] of this.#arrays(work)) await state.readInto(key, data);
         refuseNotFinite(this.#store, state.dir);
         return saved.progress;
       },

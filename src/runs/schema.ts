@@ -72,7 +72,15 @@ const policyRecord = z.object({
   driftMean: figure,
   /** KL to the reference, nats a token; tokens whose ratio was clipped; choices of experts that differ between drawing and training. */
   kl: figure,
+  klK1: figure,
   clipShare: figure,
+  clipLow: figure,
+  clipHigh: figure,
+  /** Extremes of the ratio; answers dropped as too far from the policy; updates made of the step's answers. */
+  ratioMin: figure,
+  ratioMax: figure,
+  offPolicyShare: figure,
+  updates: figure,
   flips: figure,
   rolloutSeconds: figure,
   trainSeconds: figure,

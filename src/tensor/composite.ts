@@ -3,7 +3,7 @@ import { ShapeError } from "../errors.ts";
 import { custom } from "./custom.ts";
 import { type Dim, show } from "./dims.ts";
 import { f32, i64 } from "./dtype.ts";
-import { sum } from "./ops/broadcast.ts";
+import { expand, sum } from "./ops/broadcast.ts";
 import { add, div, less, log, maximum, mul, neg, sub, where } from "./ops/elementwise.ts";
 import { addRows, gatherElements, scatterElements, takeRows } from "./ops/indexing.ts";
 import { matmul } from "./ops/matmul.ts";
@@ -41,6 +41,8 @@ export interface CrossEntropyOptions {
   temperature?: number;
   /** Also gives the entropy of each row's distribution: four more reads as wide, and no write. */
   entropy?: boolean;
+  /** i64 [X, n]: each row's distribution is over these alone, told twice or not; the others have probability 0. Three more passes as wide. */
+  kept_XK?: Tensor;
 }
 
 export interface CrossEntropy {
@@ -58,7 +60,7 @@ export function linearCrossEntropy(
   h_XD: Tensor,
   w_VD: Tensor,
   target_X: Tensor,
-  { products = EXACT, temperature = 1, entropy = false }: CrossEntropyOptions = {},
+  { products = EXACT, temperature = 1, entropy = false, kept_XK }: CrossEntropyOptions = {},
 ): CrossEntropy {
   const at = place("linearCrossEntropy");
   const X = h_XD.dim(0);
@@ -66,7 +68,8 @@ export function linearCrossEntropy(
     throw new ShapeError(`${at}: expected i64 target_X with X=${X}, got ${target_X.dtype}${show(target_X.shape)}`);
   if (!(temperature > 0 && temperature < Infinity))
     throw new ShapeError(`${at}: expected a temperature over 0, got ${temperature}`);
-  const logits_XV = matmul(mul(h_XD, 1 / temperature), w_VD, { transB: true });
+  const all_XV = matmul(mul(h_XD, 1 / temperature), w_VD, { transB: true });
+  const logits_XV = kept_XK ? add(all_XV, cutBut(kept_XK, all_XV.shape)) : all_XV;
   const probability_XV = softmax(logits_XV);
   const zero = constant(i64([], [0]));
   const masked_X = less(target_X, zero);
@@ -97,6 +100,15 @@ export function linearCrossEntropy(
     ...(entropy_X1 ? { entropy_X: reshape(entropy_X1, [X]) } : {}),
   };
 }
+
+/** [X, V]: 0 where an id is kept, elsewhere so low that its probability is 0. */
+const cutBut = (kept_XK: Tensor, shape: readonly Dim[]): Tensor =>
+  scatterElements(
+    expand(constant(f32([1, 1], [HIDDEN_SCORE])), shape),
+    kept_XK,
+    expand(constant(f32([1, 1], [0])), kept_XK.shape),
+    1,
+  );
 
 /**
  * −Σ p·log p of each row of p = softmax(z), as log Σ eᶻ − Σ p·z: the first is max z − log max p, the second a product of rows, so that

@@ -3,6 +3,7 @@
 export { Balance } from "./balance.ts";
 export { byteRange } from "./byteRange.ts";
 export { EvaluationProgram } from "./evaluation.ts";
+export { ForwardProgram } from "./forward.ts";
 export { fp8Product } from "./fp8.ts";
 export { int8Arithmetic } from "./int8.ts";
 export { Learner, type StepKnobs } from "./learner.ts";
@@ -28,7 +29,14 @@ export {
   suitableLanes,
 } from "./recipe.ts";
 export { type Knobs, knobsAt, rateAt } from "./schedule.ts";
-export { loraStore, type ParameterGroup, ParameterStore, storeOf } from "./store.ts";
+export {
+  loraStore,
+  ParameterCopy,
+  type ParameterGroup,
+  ParameterStore,
+  type Parameters,
+  storeOf,
+} from "./store.ts";
 export {
   type BatchShape,
   parametersOf,

@@ -23,7 +23,7 @@ export interface Minimised {
   embedded: Tensor;
   /** What the mixture layers decided, in order: for their loads. */
   routings: readonly Routing[];
-  /** [B·T] each, handed back whole: log-probabilities, entropies. */
+  /** [B·T, …] each, handed back whole: log-probabilities, entropies. */
   perToken?: Record<string, Tensor>;
 }
 

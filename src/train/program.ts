@@ -15,7 +15,7 @@ export interface StepSums {
   metrics: Record<string, number>;
   /** Assignments that each expert got, by mixture layer. */
   loads: Float64Array[];
-  /** The objective's values of each token, [all sequences of the step, T], in the order they were given. */
+  /** The objective's values of each token, [all sequences of the step, T, …], in the order they were given. */
   perToken: Record<string, Float32Array>;
 }
 
@@ -138,18 +138,10 @@ export class TrainingProgram {
 
   /** Runs one micro-batch and adds up what it gives. */
   async run(batch: Batch): Promise<void> {
-    const { ids } = batch;
-    this.#check(batch);
-    const size = ids.length / this.#lanes.length;
+    checkBatch(batch, this.objective, this.shape, this.graph.inputs);
     await Promise.all(
       this.#lanes.map(async (lane, l) => {
-        const own = ids.subarray(l * size, (l + 1) * size);
-        for (let i = 0; i < size; i++) lane.ids[i] = BigInt(own[i]!);
-        for (const [name, data] of lane.inputs) {
-          const given = batch.inputs[name]!;
-          if (typeof given === "number") data[0] = given;
-          else data.set(given.subarray(l * data.length, (l + 1) * data.length));
-        }
+        const own = feedLane(batch, l, lane);
         await lane.binding.run();
         if (lane.rows) this.#addRows(own, lane.rows, l);
       }),
@@ -166,23 +158,6 @@ export class TrainingProgram {
   finish(): StepSums {
     const perToken = Object.fromEntries(this.#perToken.map(([name, parts]) => [name, joined(parts)]));
     return { ...this.#sums, perToken };
-  }
-
-  /** Throws ConfigError where a batch is not what the objective asked for. */
-  #check({ ids, inputs }: Batch): void {
-    const { name } = this.objective;
-    const { config, microBatch, sequence, lanes } = this.shape;
-    const width = sequence + this.objective.extraIds(config);
-    if (ids.length !== microBatch * width)
-      throw new ConfigError(`${name}: expected ids [${microBatch}, ${width}], got ${ids.length} ids`);
-    for (const [input, shape] of Object.entries(this.graph.inputs)) {
-      const given = inputs[input];
-      const want = shape.length === 0 ? "a number" : `[${[shape[0]! * lanes, ...shape.slice(1)]}]`;
-      const got = typeof given === "number" ? "a number" : given === undefined ? "nothing" : `${given.length} values`;
-      const right =
-        shape.length === 0 ? typeof given === "number" : (given as Float32Array)?.length === lanes * t.sizeOf(shape);
-      if (!right) throw new ConfigError(`${name}: input ${input}: expected ${want}, got ${got}`);
-    }
   }
 
   /** Adds the embedding rows' gradients up by token id: 30 times as fast as a one-hot product in the graph. */
@@ -207,7 +182,44 @@ export class TrainingProgram {
   }
 }
 
-function joined(parts: readonly Float32Array[]): Float32Array {
+/** Throws ConfigError where a batch is not what the objective asked for; `wanted` are its inputs' shapes for a shard. */
+export function checkBatch(
+  { ids, inputs }: Batch,
+  objective: Objective,
+  { config, microBatch, sequence, lanes }: BatchShape,
+  wanted: Readonly<Record<string, number[]>>,
+): void {
+  const { name } = objective;
+  const width = sequence + objective.extraIds(config);
+  if (ids.length !== microBatch * width)
+    throw new ConfigError(`${name}: expected ids [${microBatch}, ${width}], got ${ids.length} ids`);
+  for (const [input, shape] of Object.entries(wanted)) {
+    const given = inputs[input];
+    const want = shape.length === 0 ? "a number" : `[${[shape[0]! * lanes, ...shape.slice(1)]}]`;
+    const got = typeof given === "number" ? "a number" : given === undefined ? "nothing" : `${given.length} values`;
+    const right =
+      shape.length === 0 ? typeof given === "number" : (given as Float32Array)?.length === lanes * t.sizeOf(shape);
+    if (!right) throw new ConfigError(`${name}: input ${input}: expected ${want}, got ${got}`);
+  }
+}
+
+/** Writes lane number `l`'s part of a batch into what its graph reads; gives the part's ids. */
+export function feedLane(
+  batch: Batch,
+  l: number,
+  { ids, inputs }: { ids: BigInt64Array; inputs: ReadonlyMap<string, Float32Array> },
+): Int32Array {
+  const own = batch.ids.subarray(l * ids.length, (l + 1) * ids.length);
+  for (let i = 0; i < ids.length; i++) ids[i] = BigInt(own[i]!);
+  for (const [name, data] of inputs) {
+    const given = batch.inputs[name]!;
+    if (typeof given === "number") data[0] = given;
+    else data.set(given.subarray(l * data.length, (l + 1) * data.length));
+  }
+  return own;
+}
+
+export function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
   let at = 0;
   for (const part of parts) {

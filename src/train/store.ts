@@ -137,6 +137,32 @@ export class ParameterStore implements Weights {
   }
 }
 
+/** Weights by key, in a store or a copy of one. */
+export type Parameters = Pick<ParameterStore, "get" | "lora">;
+
+/** A store's parameters as they were when it was made, or when `take` was called last; what adapters stand beside is the store's. */
+export class ParameterCopy implements Parameters {
+  readonly values: Float32Array;
+
+  constructor(readonly store: ParameterStore) {
+    this.values = store.parameters.slice();
+  }
+
+  get lora(): Lora | undefined {
+    return this.store.lora;
+  }
+
+  take(): void {
+    this.values.set(this.store.parameters);
+  }
+
+  get(key: string): Weight | undefined {
+    const view = this.store.views.get(key);
+    if (view === undefined) return this.store.get(key);
+    return f32(view.shape, this.values.subarray(view.offset, view.offset + view.size));
+  }
+}
+
 /** A store for the model of a run's phases, not yet initialized; what `frozen` names is kept and not trained, besides the balance biases and indexers. */
 export function storeOf(
   phases: readonly Pick<Phase, "config" | "lanes">[],

@@ -7,7 +7,7 @@ import { fp8Product } from "./fp8.ts";
 import { int8Arithmetic } from "./int8.ts";
 import type { Objective, Shard } from "./objective.ts";
 import type { Recipe } from "./recipe.ts";
-import type { ParameterStore } from "./store.ts";
+import type { Parameters } from "./store.ts";
 
 /** What a training graph is written for: a model, and micro-batches of one size. */
 export interface BatchShape {
@@ -124,7 +124,7 @@ export function traceTraining(
 }
 
 /** The weights that a graph asks for, by key: the store's own, and those that its adapters stand beside. Throws ConfigError for blocks. */
-export function parametersOf(graph: t.OnnxGraph, store: ParameterStore): Record<string, t.HostTensor> {
+export function parametersOf(graph: t.OnnxGraph, store: Parameters): Record<string, t.HostTensor> {
   const found: Record<string, t.HostTensor> = {};
   for (const name of Object.keys(graph.inputs)) {
     const weight = store.get(name);
