@@ -1,6 +1,29 @@
 /** Published formulas as settings, and which settings contradict each other or would do nothing. */
 import { isRecord } from "../json.ts";
-import type { ReinforceOptions } from "./options.ts";
+
+/** The options that formulas are made of. */
+export interface FormulaSettings {
+  problems: number;
+  group: number;
+  maxTokens: number;
+  topP: number;
+  topK: number;
+  samplingMask?: boolean | null;
+  resample: number;
+  deadGroups: "leave" | "count";
+  aggregation: "longest" | "token" | "sequence";
+  minibatches: number;
+  epochs: number;
+  ratio: "token" | "sequence";
+  surrogate: "clip" | "weight";
+  ratioClip?: { low?: number; high?: number; dual?: number } | null;
+  offPolicyDelta?: number | null;
+  importance?: { most: number } | null;
+  kl?: { beta: number } | null;
+  reference?: { everySteps: number } | null;
+  overlong?: { mask: boolean; buffer?: number } | null;
+  weights: Readonly<Record<string, number>>;
+}
 
 /** What a formula sets; all else has its default. Sizes (problems, group, rates) are not of a formula. */
 export const FORMULAS = {
@@ -45,18 +68,18 @@ export function withFormula(given: Readonly<Record<string, unknown>>): Record<st
 }
 
 /** Updates made of one batch of answers. */
-export const updatesOf = ({ minibatches, epochs }: Pick<ReinforceOptions, "minibatches" | "epochs">): number =>
+export const updatesOf = ({ minibatches, epochs }: Pick<FormulaSettings, "minibatches" | "epochs">): number =>
   minibatches * epochs;
 
 /** Whether tokens are cut off the distribution that answers are drawn from. */
-export const cuts = ({ topP, topK }: Pick<ReinforceOptions, "topP" | "topK">): boolean => topP < 1 || topK > 0;
+export const cuts = ({ topP, topK }: Pick<FormulaSettings, "topP" | "topK">): boolean => topP < 1 || topK > 0;
 
 /** What is wrong with settings that are each right by themselves, and what to do. */
-export function contradictionsOf(options: ReinforceOptions): string[] {
+export function contradictionsOf(options: FormulaSettings): string[] {
   return [...ofRatios(options), ...ofSampling(options), ...ofMeans(options)];
 }
 
-function ofRatios(options: ReinforceOptions): string[] {
+function ofRatios(options: FormulaSettings): string[] {
   const { ratio, surrogate, ratioClip, offPolicyDelta, minibatches, problems, group } = options;
   const found: string[] = [];
   if (minibatches > problems * group)
@@ -87,7 +110,7 @@ function ofRatios(options: ReinforceOptions): string[] {
   return found;
 }
 
-function ofSampling(options: ReinforceOptions): string[] {
+function ofSampling(options: FormulaSettings): string[] {
   const { samplingMask, importance } = options;
   const found: string[] = [];
   if (!cuts(options) && samplingMask != null)
@@ -103,7 +126,7 @@ function ofSampling(options: ReinforceOptions): string[] {
   return found;
 }
 
-function ofMeans(options: ReinforceOptions): string[] {
+function ofMeans(options: FormulaSettings): string[] {
   const { kl, reference, deadGroups, resample, overlong, weights, maxTokens } = options;
   const found: string[] = [];
   if (reference && !kl) found.push("reference: nothing is held to it; set kl.beta, or leave it out");
