@@ -12,13 +12,16 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { BlockFolder, isBlockName } from "./blockFolder.ts";
 import { chainOf, digest, openBlockStore } from "./blockStore.ts";
 
 let dir: string;
 beforeEach(() => (dir = mkdtempSync(join(tmpdir(), "sumbi-blocks-"))));
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(dir, { recursive: true, force: true });
+});
 
 const keyOf = (n: number) => digest("test", String(n));
 const blockOf = (n: number, length = 100) => Uint8Array.from({ length }, (_, i) => (i * 7 + n) % 256);
@@ -67,6 +70,7 @@ test("whatever happens to its file, a block is as it was or not there, and can b
 });
 
 test("what was used longest ago goes first; the end of a prompt before its beginning", () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
   const most = 4 * (HEADER + 100);
   const folder = new BlockFolder(dir, most);
   for (let n = 0; n < 4; n++) {

@@ -18,7 +18,7 @@ import { release, temporaryIn } from "./leftovers.ts";
 /*
  * A block is a file `<key>-<seal>.kv`: MAGIC, the checksum (CRC-32, u32) of all that follows, the length of the block (u32), the key in bytes, the block.
  * The seal is made of the key, so that no file of a person's has such a name: whatever it holds, damaged or cut off, it is ours to replace.
- * A file's time is when it was used last, less a millisecond for each block before it: of a prompt, the end goes before the beginning.
+ * A file's time is when it was used last, less BEFORE_MS for each block before it: of a prompt, written in one go, the end goes before the beginning.
  */
 const MAGIC = Buffer.from("sumbikv1");
 const NAME = /^([0-9a-f]{32})-([0-9a-f]{8})\.kv$/;
@@ -149,4 +149,7 @@ export class BlockFolder {
 /** A folder is looked through again after this share of its bounds was written: how far two processes can overshoot it. */
 const RELISTED = 16;
 
-const usedAt = (depth: number): Date => new Date(Date.now() - depth);
+/** Longer than a block takes to be written. */
+const BEFORE_MS = 20;
+
+const usedAt = (depth: number): Date => new Date(Date.now() - BEFORE_MS * depth);
