@@ -5,7 +5,7 @@ import { LOADERS } from "./loaders.ts";
 // Whatever a file, a folder or a request holds, it is taken in or refused by a SumbiError: no crash, no other error, no hang, no gigabyte. A few hundred
 // inputs here, 20,000 with `npm run test:full`; SUMBI_FUZZ=N takes N, SUMBI_FUZZ_SEED=… others, SUMBI_FUZZ_ONLY=config,plan only those.
 const FULL = process.env.SUMBI_TEST === "full";
-const COUNT = Number(process.env.SUMBI_FUZZ ?? (FULL ? 20_000 : 250));
+const COUNT = Number(process.env.SUMBI_FUZZ ?? (FULL ? 20_000 : 120));
 const SEED = process.env.SUMBI_FUZZ_SEED ?? "1";
 const ONLY = process.env.SUMBI_FUZZ_ONLY?.split(",");
 const chosen = LOADERS.filter(({ name }) => !ONLY || ONLY.includes(name));

@@ -185,37 +185,46 @@ describe("a model's folder", () => {
 });
 
 describe("before the first step", () => {
-  it("Ctrl-C ends at once, says so, and leaves nothing unfinished; what kill -9 leaves goes with the next training", async () => {
-    const long = ["--set", 'data.paths=["builtin:smalltalk:400000"]', 'tokenizer={"vocabSize":512}', "data.workers=2"];
-    const unfinished = (runs: string) =>
-      existsSync(at(runs, "cache")) ? readdirSync(at(runs, "cache")).filter((name) => name.startsWith(".")) : [];
-    const counting = train("early", ...long);
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    counting.child.kill("SIGINT");
-    const { code, err } = await counting.ended;
-    // The signal may have come before there was anybody to hear it.
-    if (code !== null)
-      expect({ code, err }).toMatchObject({
-        code: 130,
-        err: expect.stringMatching(/^\nending; nothing has been trained yet, so there is nothing to save\n$/),
-      });
-    expect(unfinished("early")).toEqual([]);
+  it.runIf(process.env["SUMBI_TEST"] === "full")(
+    "Ctrl-C ends at once, says so, and leaves nothing unfinished; what kill -9 leaves goes with the next training",
+    async () => {
+      const long = [
+        "--set",
+        'data.paths=["builtin:smalltalk:400000"]',
+        'tokenizer={"vocabSize":512}',
+        "data.workers=2",
+      ];
+      const unfinished = (runs: string) =>
+        existsSync(at(runs, "cache")) ? readdirSync(at(runs, "cache")).filter((name) => name.startsWith(".")) : [];
+      const counting = train("early", ...long);
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      counting.child.kill("SIGINT");
+      const { code, err } = await counting.ended;
+      // The signal may have come before there was anybody to hear it.
+      if (code !== null)
+        expect({ code, err }).toMatchObject({
+          code: 130,
+          err: expect.stringMatching(/^\nending; nothing has been trained yet, so there is nothing to save\n$/),
+        });
+      expect(unfinished("early")).toEqual([]);
 
-    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-      // A tokenizer of few words is made quickly, and then there are the shards.
-      const cutting = train("early", "--set", 'data.paths=["builtin:smalltalk:60000"]', "data.workers=2");
-      const isCutting = () =>
-        unfinished("early").length > 0 &&
-        readdirSync(at("early", "cache")).some((name) => name.startsWith("tokenizer-"));
-      while (!isCutting() && cutting.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
-      cutting.child.kill(signal);
-      await cutting.ended;
-      expect(unfinished("early").length).toBe(signal === "SIGKILL" ? 1 : 0);
-    }
-    expect(runsIn("early")).toEqual([]);
-    expect(await train("early", "--out", "after", ...SETTINGS).ended).toMatchObject({ code: 0 });
-    expect(unfinished("early")).toEqual([]);
-  }, 300_000);
+      for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+        // A tokenizer of few words is made quickly, and then there are the shards.
+        const cutting = train("early", "--set", 'data.paths=["builtin:smalltalk:60000"]', "data.workers=2");
+        const isCutting = () =>
+          unfinished("early").length > 0 &&
+          readdirSync(at("early", "cache")).some((name) => name.startsWith("tokenizer-"));
+        while (!isCutting() && cutting.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
+        cutting.child.kill(signal);
+        await cutting.ended;
+        expect(unfinished("early").length).toBe(signal === "SIGKILL" ? 1 : 0);
+      }
+      expect(runsIn("early")).toEqual([]);
+      expect(await train("early", "--out", "after", ...SETTINGS).ended).toMatchObject({ code: 0 });
+      expect(unfinished("early")).toEqual([]);
+    },
+    300_000,
+  );
 
   it("a runs folder that is a file or below one is refused without a stack", async () => {
     writeFileSync(at("file"), "");
@@ -277,20 +286,24 @@ describe.skipIf(!mounted("tiny-disk", "60k") || !mounted("disk", "24m"))("a disk
     rmSync(at("disk", "ballast"));
   }, 120_000);
 
-  it("that fills up and has to hold the model too: exit 1, and what is lost is said", async () => {
-    const run = train("disk/more", "--out", "disk/model", ...SETTINGS);
-    await run.step(6);
-    fill();
-    const { code, err } = await run.ended;
-    expect(err).not.toMatch(/\n\s+at /);
-    expect(err).toMatch(/error: the model could not be put into .*the disk is full/);
-    expect(err).toMatch(
-      /lost: steps 5 to 10; the state of step 4 is kept\. Go on with: npx sumbi train tiny --resume \S+ --runs disk\/more\n$/,
-    );
-    expect(code).toBe(1);
-    rmSync(at("disk", "ballast"));
-    const resuming = /Go on with: (.*)\n/.exec(err)?.[1];
-    expect(await printed(resuming, "--no-web")).toMatchObject({ code: 0 });
-    expect(json("disk", "model", "sumbi.json")).toMatchObject({ step: 10 });
-  }, 240_000);
+  it.runIf(process.env["SUMBI_TEST"] === "full")(
+    "that fills up and has to hold the model too: exit 1, and what is lost is said",
+    async () => {
+      const run = train("disk/more", "--out", "disk/model", ...SETTINGS);
+      await run.step(6);
+      fill();
+      const { code, err } = await run.ended;
+      expect(err).not.toMatch(/\n\s+at /);
+      expect(err).toMatch(/error: the model could not be put into .*the disk is full/);
+      expect(err).toMatch(
+        /lost: steps 5 to 10; the state of step 4 is kept\. Go on with: npx sumbi train tiny --resume \S+ --runs disk\/more\n$/,
+      );
+      expect(code).toBe(1);
+      rmSync(at("disk", "ballast"));
+      const resuming = /Go on with: (.*)\n/.exec(err)?.[1];
+      expect(await printed(resuming, "--no-web")).toMatchObject({ code: 0 });
+      expect(json("disk", "model", "sumbi.json")).toMatchObject({ step: 10 });
+    },
+    240_000,
+  );
 });

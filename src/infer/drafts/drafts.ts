@@ -96,14 +96,17 @@ export class Drafts {
     pace.took(proposal?.name, seconds);
     this.#statistics[proposal ? "checks" : "steps"]++;
     for (const [i, { kind, ids }] of (proposal?.guesses ?? this.#unused).entries()) {
-      const drawn = going[i]!.ids.slice(-gained[i]!);
-      const right = proposal ? Math.max(0, gained[i]! - 1) : drawn[0] === ids[0] ? 1 : 0;
+      const { ids: all } = going[i]!;
+      const drawn = all.slice(all.length - gained[i]!);
       const tried = proposal ? ids.length : Math.min(1, ids.length);
+      let right = 0;
+      while (right < Math.min(tried, drawn.length) && drawn[right] === ids[right]) right++;
       for (let j = 0; j < right; j++) pace.learn(kind, true);
-      if (right < tried) pace.learn(kind, false);
+      // one that ended before it came was neither right nor wrong
+      if (right < tried && right < drawn.length) pace.learn(kind, false);
       if (!proposal) continue;
       this.#statistics.guessed += tried;
-      this.#statistics.accepted += Math.min(right, tried);
+      this.#statistics.accepted += right;
     }
   }
 
