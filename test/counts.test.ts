@@ -49,7 +49,7 @@ async function cases(seed: number, count: number): Promise<string[]> {
 }
 
 describe("counts from nothing to absurd", () => {
-  const runs = FULL ? Array.from({ length: 20 }, (_, i) => ({ seed: 1000 + i, count: 100 })) : [{ seed: 4, count: 40 }];
+  const runs = FULL ? Array.from({ length: 20 }, (_, i) => ({ seed: 1000 + i, count: 100 })) : [{ seed: 4, count: 20 }];
   it.each(runs)(
     "$count cases of seed $seed",
     async ({ seed, count }) => {
