@@ -61,3 +61,7 @@ export class ApiError extends SumbiError {
     super(message);
   }
 }
+
+/** 400: a parameter of a request has a value that it cannot have. */
+export const invalidValue = (message: string, param: string): ApiError =>
+  new ApiError(400, message, "invalid_request_error", "invalid_value", param);

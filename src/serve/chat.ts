@@ -1,5 +1,5 @@
 /** POST /v1/chat/completions: a request planned, answered whole or in pieces. */
-import { ApiError, SumbiError } from "../errors.ts";
+import { ApiError, invalidValue, SumbiError } from "../errors.ts";
 import type { Guide } from "../infer/browser.ts";
 import type { ChatMessage, ChatTemplateOptions, Prefill } from "../tokenizer/index.ts";
 import { checkLeast } from "./bounds.ts";
@@ -79,11 +79,8 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const binding = await bindingOf(request, served);
   const place = answered || thinking.on === false ? "answer" : inThought ? "thought" : "start";
   if (binding && place === "thought" && tokenizer.idOf(THINK_CLOSE) === undefined)
-    throw new ApiError(
-      400,
+    throw invalidValue(
       "thinking: expected it to be off, since this model's tags are no tokens of their own and its answer could not be bound to a structure",
-      "invalid_request_error",
-      "invalid_value",
       "thinking",
     );
   return {
@@ -170,13 +167,7 @@ async function encodeMessages(
     return await encoderOf(served).chat(messages.map(templateMessage), options, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
-    throw new ApiError(
-      400,
-      `messages: the model's chat template cannot use them: ${error.message}`,
-      "invalid_request_error",
-      "invalid_value",
-      "messages",
-    );
+    throw invalidValue(`messages: the model's chat template cannot use them: ${error.message}`, "messages");
   }
 }
 

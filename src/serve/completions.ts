@@ -1,5 +1,5 @@
 /** POST /v1/completions: prompts planned, answered whole or in pieces, with log-probabilities. */
-import { ApiError, SumbiError } from "../errors.ts";
+import { ApiError, invalidValue, SumbiError } from "../errors.ts";
 import type { GeneratedToken, Guide, Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";
 import { allOf } from "./guides.ts";
@@ -162,13 +162,7 @@ async function encodePrompts(
     encoded = texts.length === 0 ? [] : await encoderOf(served).texts(texts, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
-    throw new ApiError(
-      400,
-      `prompt: the model's tokenizer cannot use it: ${error.message}`,
-      "invalid_request_error",
-      "invalid_value",
-      "prompt",
-    );
+    throw invalidValue(`prompt: the model's tokenizer cannot use it: ${error.message}`, "prompt");
   }
   let next = 0;
   return given.map((prompt) => {

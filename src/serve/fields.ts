@@ -1,5 +1,5 @@
 /** Fields of a request that no schema reads: those that change nothing, those that would and are refused, and the rest, which are told. */
-import { ApiError } from "../errors.ts";
+import { ApiError, invalidValue } from "../errors.ts";
 import { briefJson } from "../json.ts";
 
 /** They change no answer: who asks, how it is billed, kept or cached. */
@@ -76,11 +76,8 @@ export function ignoredFields(
 
 function refused(name: string, value: unknown, neutral: readonly unknown[]): ApiError {
   const expected = neutral.length === 0 ? "nothing" : `${JSON.stringify(neutral[0])}, or nothing`;
-  return new ApiError(
-    400,
+  return invalidValue(
     `${name}: expected ${expected}, since it is not supported here, got ${briefJson(value).slice(0, 100)}`,
-    "invalid_request_error",
-    "invalid_value",
     name,
   );
 }

@@ -3,13 +3,15 @@ import type { Guide } from "../infer/browser.ts";
 import { ReasoningSplit, THINK_CLOSE, THINK_OPEN } from "./text.ts";
 import type { ServeTokenizer, TextStream } from "./tokens.ts";
 
-/** Bits of a vocabulary. */
-const bitsOf = (vocabSize: number, ids?: Iterable<number>): Uint32Array => {
+/** Bits of a vocabulary: of these ids. */
+const bitsOf = (vocabSize: number, ids: Iterable<number>): Uint32Array => {
   const bits = new Uint32Array(Math.ceil(vocabSize / 32));
-  if (ids === undefined) bits.fill(0xffffffff);
-  else for (const id of ids) bits[id >>> 5]! |= 1 << (id & 31);
+  for (const id of ids) bits[id >>> 5]! |= 1 << (id & 31);
   return bits;
 };
+
+/** Bits of all but these. */
+const allBut = (vocabSize: number, ids: Iterable<number>): Uint32Array => bitsOf(vocabSize, ids).map((word) => ~word);
 
 /** None of `ids` before `least` tokens have come. */
 export class LeastGuide implements Guide {
@@ -18,8 +20,7 @@ export class LeastGuide implements Guide {
 
   constructor(ids: readonly number[], least: number, vocabSize: number) {
     this.#left = least;
-    this.#allowed = bitsOf(vocabSize);
-    for (const id of ids) this.#allowed[id >>> 5]! &= ~(1 << (id & 31));
+    this.#allowed = allBut(vocabSize, ids);
   }
 
   ready(): undefined {}
@@ -137,8 +138,7 @@ export class AnswerGuide implements Guide {
     this.#split = new ReasoningSplit({ inThought: place === "thought" });
     this.#answers = place === "answer";
     this.#stream = tokenizer.stream();
-    this.#noEnd = bitsOf(vocabSize);
-    for (const id of stopIds) this.#noEnd[id >>> 5]! &= ~(1 << (id & 31));
+    this.#noEnd = allBut(vocabSize, stopIds);
     this.#tags =
       place === "start"
         ? [THINK_OPEN, THINK_CLOSE].map((tag) => tokenizer.idOf(tag)).filter((id) => id !== undefined)
@@ -178,7 +178,7 @@ export class AnswerGuide implements Guide {
 /** What all of them allow. One alone is given back as it is. */
 export function allOf(guides: readonly Guide[], vocabSize: number): Guide | undefined {
   if (guides.length < 2) return guides[0];
-  const both = bitsOf(vocabSize);
+  const both = bitsOf(vocabSize, []);
   return {
     ready: () => {
       const waits = guides.map((guide) => guide.ready()).filter((wait) => wait !== undefined);

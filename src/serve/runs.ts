@@ -1,6 +1,6 @@
 /** The runs pages' API: lists, records and live streams of training runs. */
 import { Hono } from "hono";
-import { ApiError, CheckpointError, NoSuchRunError } from "../errors.ts";
+import { ApiError, CheckpointError, invalidValue, NoSuchRunError } from "../errors.ts";
 import { isRunId } from "../runs/id.ts";
 import type { RunReader } from "../runs/index.ts";
 import { STILL_THERE } from "./body.ts";
@@ -52,13 +52,7 @@ export function runRoutes(runs: RunSource, queue: RequestQueue): Hono {
     const id = c.req.param("id");
     const after = c.req.query("after") ?? "0";
     if (!/^\d{1,12}$/.test(after))
-      throw new ApiError(
-        400,
-        `after: expected a line number, got '${after.slice(0, 100)}'`,
-        "invalid_request_error",
-        "invalid_value",
-        "after",
-      );
+      throw invalidValue(`after: expected a line number, got '${after.slice(0, 100)}'`, "after");
     await known(id, runs.info(id));
     const stay = queue.enter(clientOf(c));
     const left = new AbortController();

@@ -1,6 +1,6 @@
 /** What a request may say: OpenAI's parameters, checked. Lists are measured before they are read, and reading ends at the first fault. */
 import { z } from "zod";
-import { ApiError } from "../errors.ts";
+import { ApiError, invalidValue } from "../errors.ts";
 import { briefJson } from "../json.ts";
 import { checkLeast, leastTokens, type RequestBounds, UNBOUNDED } from "./bounds.ts";
 import { ignoredFields } from "./fields.ts";
@@ -275,13 +275,7 @@ export function parseChat(body: unknown, bounds: RequestBounds = UNBOUNDED): Cha
   if (Array.isArray(messages)) {
     if (whole) checkLeast(messages.length, bounds, "messages");
     if (messages.length > MAX_MESSAGES)
-      throw new ApiError(
-        400,
-        `messages: expected at most ${MAX_MESSAGES} messages, got ${messages.length}`,
-        "invalid_request_error",
-        "invalid_value",
-        "messages",
-      );
+      throw invalidValue(`messages: expected at most ${MAX_MESSAGES} messages, got ${messages.length}`, "messages");
   }
   checkBias(at(body, ["logit_bias"]), bounds);
   const request = parse(chatSchema, "chat", body);
@@ -371,11 +365,8 @@ function checkPrompt(prompt: unknown, bounds: RequestBounds): asserts prompt is 
 /** At most one bias for each token: counted before any is looked at. */
 function checkBias(bias: unknown, bounds: RequestBounds): void {
   if (moreKeysThan(bias, bounds.vocabSize))
-    throw new ApiError(
-      400,
+    throw invalidValue(
       `logit_bias: expected at most ${bounds.vocabSize} biases, one for each token, got more`,
-      "invalid_request_error",
-      "invalid_value",
       "logit_bias",
     );
 }
@@ -421,11 +412,5 @@ export function promptsOf(prompt: CompletionRequest["prompt"]): (string | number
 /** Refuses a request for too many sequences. */
 export function checkChoices(prompts: number, n: number): void {
   if (prompts * n > MAX_CHOICES)
-    throw new ApiError(
-      400,
-      `n: expected at most ${MAX_CHOICES} answers in one request, got ${prompts} prompts × ${n}`,
-      "invalid_request_error",
-      "invalid_value",
-      "n",
-    );
+    throw invalidValue(`n: expected at most ${MAX_CHOICES} answers in one request, got ${prompts} prompts × ${n}`, "n");
 }

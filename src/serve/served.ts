@@ -1,5 +1,5 @@
 /** A served model, and what requests need of it: bounds, samplings, usage, ids. */
-import { ApiError } from "../errors.ts";
+import { ApiError, invalidValue } from "../errors.ts";
 import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/browser.ts";
 import type { GeneratedToken, Guide, WeightsAbout } from "../infer/index.ts";
 import type { RequestBounds } from "./bounds.ts";
@@ -179,14 +179,7 @@ export function samplingsOf(request: CommonRequest, served: ServedModel): (index
 /** Throws ApiError 400 for a token id outside the vocabulary. */
 export function checkId(id: number, served: ServedModel, param: string): void {
   const { vocabSize } = served.engine.limits;
-  if (id >= vocabSize)
-    throw new ApiError(
-      400,
-      `${param}: expected token ids below ${vocabSize}, got ${id}`,
-      "invalid_request_error",
-      "invalid_value",
-      param,
-    );
+  if (id >= vocabSize) throw invalidValue(`${param}: expected token ids below ${vocabSize}, got ${id}`, param);
 }
 
 /**
@@ -237,13 +230,7 @@ export async function bindingOf(request: CommonRequest, served: ServedModel): Pr
   const { param, grammar } = asked;
   const { grammars, tokenizer } = served;
   if (grammars === undefined || tokenizer.eosIds.length === 0)
-    throw new ApiError(
-      400,
-      `${param}: answers of this model cannot be bound to a structure here; leave it out`,
-      "invalid_request_error",
-      "invalid_value",
-      param,
-    );
+    throw invalidValue(`${param}: answers of this model cannot be bound to a structure here; leave it out`, param);
   await grammars.check(grammar, param);
   return { grammar, grammars };
 }

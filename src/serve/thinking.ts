@@ -1,5 +1,5 @@
 /** Whether a model is to think before it answers, how long, and whether that is shown: all spellings of it, and what its template can do. */
-import { ApiError } from "../errors.ts";
+import { invalidValue } from "../errors.ts";
 import type { ChatRequest } from "./schema.ts";
 
 export interface Thinking {
@@ -27,11 +27,8 @@ function agreed<T>(
   const said = given.filter((one): one is [string, T] => one[1] !== null && one[1] !== undefined);
   const other = said.find(([, value]) => value !== said[0]?.[1]);
   if (other !== undefined)
-    throw new ApiError(
-      400,
+    throw invalidValue(
       `${other[0]}: expected the same ${what} as ${said[0]?.[0]} says (${said[0]?.[1]}), got ${other[1]}; leave one of them out`,
-      "invalid_request_error",
-      "invalid_value",
       other[0],
     );
   return said[0]?.[1];
@@ -66,11 +63,8 @@ export function thinkingOf(
     ["reasoning.max_tokens", reasoning?.max_tokens],
   ]);
   if (on === true && !model.reasons)
-    throw new ApiError(
-      400,
+    throw invalidValue(
       "thinking: this model does not think before it answers; expected it to be off, or left open",
-      "invalid_request_error",
-      "invalid_value",
       effort === undefined ? "thinking" : "reasoning_effort",
     );
   const share = effort === undefined ? undefined : EFFORT_SHARE[effort];
@@ -85,11 +79,8 @@ export function thinkingOf(
 function switchOf(kwargs: ChatRequest["chat_template_kwargs"], name: (typeof SWITCHES)[number]): boolean | undefined {
   const value = kwargs?.[name];
   if (value === undefined || value === null || typeof value === "boolean") return value ?? undefined;
-  throw new ApiError(
-    400,
+  throw invalidValue(
     `chat_template_kwargs.${name}: expected true or false, got ${JSON.stringify(value).slice(0, 100)}`,
-    "invalid_request_error",
-    "invalid_value",
     `chat_template_kwargs.${name}`,
   );
 }
@@ -105,11 +96,8 @@ function variablesOf(
   for (const [name, value] of Object.entries(kwargs ?? {})) {
     if ((SWITCHES as readonly string[]).includes(name)) continue;
     if (!/^[A-Za-z_]\w{0,63}$/.test(name) || OURS.has(name) || !names(name))
-      throw new ApiError(
-        400,
+      throw invalidValue(
         `chat_template_kwargs.${name.slice(0, 64)}: expected variables that this model's chat template reads, got one that it does not`,
-        "invalid_request_error",
-        "invalid_value",
         "chat_template_kwargs",
       );
     variables[name] = value;

@@ -114,9 +114,8 @@ class SchemaGrammar {
   /** Any JSON value. */
   get #any(): string {
     return this.#shared("any", () => {
-      const { string, number } = { string: this.#string, number: this.#number };
-      const entry = `${string} ": " any`;
-      return `"{" (${entry} (", " ${entry})*)? "}" | "[" (any (", " any)*)? "]" | ${string} | ${number} | "true" | "false" | "null"`;
+      const entry = `${this.#string} ": " any`;
+      return `"{" (${entry} (", " ${entry})*)? "}" | "[" (any (", " any)*)? "]" | ${this.#string} | ${this.#number} | "true" | "false" | "null"`;
     });
   }
 
@@ -194,16 +193,7 @@ class SchemaGrammar {
       );
     const known = this.#refs.get(ref);
     if (known !== undefined) return known;
-    let target: unknown = this.document;
-    for (const part of ref.split("/").slice(1)) {
-      const key = decodePointer(part);
-      target =
-        isRecord(target) && Object.hasOwn(target, key)
-          ? target[key]
-          : Array.isArray(target)
-            ? target[Number(key)]
-            : undefined;
-    }
+    const target = this.#placeOf(ref);
     if (target === undefined) throw new StructureError(`${at}/$ref: there is nothing at ${ref.slice(0, 100)}`);
     if (isRecord(target) && target["$ref"] === ref)
       throw new StructureError(`${at}/$ref: ${ref.slice(0, 100)} refers to itself`);
@@ -249,22 +239,28 @@ class SchemaGrammar {
 
   #resolved(schema: unknown): Schema {
     let target: unknown = schema;
-    for (let hops = 0; hops < 8 && isRecord(target) && typeof target["$ref"] === "string"; hops++) {
-      let at: unknown = this.document;
-      for (const part of target["$ref"].split("/").slice(1)) at = isRecord(at) ? at[decodePointer(part)] : undefined;
-      target = at;
-    }
+    for (let hops = 0; hops < 8 && isRecord(target) && typeof target["$ref"] === "string"; hops++)
+      target = this.#placeOf(target["$ref"]);
     return isRecord(target) ? target : {};
+  }
+
+  /** What a JSON pointer points at in the schema (RFC 6901); undefined where there is nothing. */
+  #placeOf(ref: string): unknown {
+    let target: unknown = this.document;
+    for (const part of ref.split("/").slice(1)) {
+      const key = decodePointer(part);
+      if (Array.isArray(target)) target = target[Number(key)];
+      else target = isRecord(target) && Object.hasOwn(target, key) ? target[key] : undefined;
+    }
+    return target;
   }
 
   #object(schema: Schema, at: string, depth: number): string {
     const properties = recordOf(schema["properties"], `${at}/properties`);
     const names = Object.keys(properties);
     const required = namesOf(schema["required"], `${at}/required`);
-    const { min, max } = {
-      min: countOf(schema["minProperties"], `${at}/minProperties`),
-      max: countOf(schema["maxProperties"], `${at}/maxProperties`),
-    };
+    const min = countOf(schema["minProperties"], `${at}/minProperties`);
+    const max = countOf(schema["maxProperties"], `${at}/maxProperties`);
     const missing = required.find((name) => !Object.hasOwn(properties, name));
     if (missing !== undefined)
       throw new StructureError(
@@ -277,11 +273,9 @@ class SchemaGrammar {
         : `${this.#nameBut(names)} ": " ${this.#visit(more, `${at}/additionalProperties`, depth + 1)}`;
     if (names.length === 0) {
       if (entry === undefined) return '"{}"';
-      if (min !== undefined || max !== undefined) {
-        // the same name twice counts once: names of one letter each would do for few only
-        if ((min ?? 0) > 1)
-          throw new StructureError(`${at}/minProperties: cannot be enforced without properties; name them`);
-      }
+      // the same name twice counts once
+      if ((min ?? 0) > 1)
+        throw new StructureError(`${at}/minProperties: cannot be enforced without properties; name them`);
       return between(entry, min ?? 0, max ?? Infinity, "{", "}");
     }
     if (min !== undefined || max !== undefined)

@@ -1,5 +1,5 @@
 /** What a request says about the structure of its answer, in all spellings, as a grammar. */
-import { ApiError } from "../../errors.ts";
+import { type ApiError, invalidValue } from "../../errors.ts";
 import { parseJson } from "../../json.ts";
 import type { CommonRequest } from "../schema.ts";
 import { literal } from "./characters.ts";
@@ -15,8 +15,7 @@ export function grammarOf(request: CommonRequest): { param: string; grammar: str
   const [first, second] = asked;
   if (first === undefined) return undefined;
   const [param, structure] = first;
-  const refuse = (message: string): ApiError =>
-    new ApiError(400, message, "invalid_request_error", "invalid_value", param);
+  const refuse = (message: string): ApiError => invalidValue(message, param);
   if (second !== undefined)
     throw refuse(`${param}: expected one structure for the answer, got ${second[0]} too; leave one of them out`);
   for (const other of ["ignore_eos", "min_tokens"] as const)

@@ -1,6 +1,6 @@
 /** Grammars for a served model's answers, worked out beside the event loop: in a thread that ends when it takes too long, and begins again. */
 import { Worker } from "node:worker_threads";
-import { ApiError } from "../../errors.ts";
+import { type ApiError, invalidValue } from "../../errors.ts";
 import type { Guide } from "../../infer/browser.ts";
 import { threadUrl } from "../../thread.ts";
 import type { Answer, Job } from "./worker.ts";
@@ -67,8 +67,7 @@ export class GrammarService implements GrammarSource {
 
   async check(grammar: string, param: string): Promise<void> {
     if (this.#known.has(grammar)) return;
-    const refuse = (why: string): ApiError =>
-      new ApiError(400, `${param}: ${why}`, "invalid_request_error", "invalid_value", param);
+    const refuse = (why: string): ApiError => invalidValue(`${param}: ${why}`, param);
     if (grammar.length > LONGEST_GRAMMAR)
       throw refuse(`expected at most ${LONGEST_GRAMMAR} characters of a grammar, got ${grammar.length}`);
     // one at a time: each has the memory for itself
