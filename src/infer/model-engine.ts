@@ -519,7 +519,11 @@ export class ModelEngine implements Engine {
     try {
       const scores = await this.#model.run({ kind, lines });
       // worked out beside the pass, so that it is there by now as a rule
-      await Promise.all(going.flatMap((one) => [one, ...one.followers].map(({ request }) => request.guide?.ready())));
+      for (const one of going)
+        for (const { request } of [one, ...one.followers]) {
+          const wait = request.guide?.ready();
+          if (wait) await wait;
+        }
       use(scores);
     } catch (error) {
       failure = { error };
