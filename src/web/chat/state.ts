@@ -223,8 +223,11 @@ async function answer(conversationId: string, turnId: string): Promise<void> {
       }
       publishSoon();
     }
-    draft = { ...draft, status: "done", contextFull: fillsContext(draft) };
-    if (connection.get().state !== "up") void connect();
+    draft = { ...draft, status: "done" };
+    publish(false);
+    // how long the context is may not be known yet
+    if (connection.get().state !== "up") await connect();
+    draft = { ...draft, contextFull: fillsContext(draft) };
   } catch (error) {
     if (abort.signal.aborted) draft = { ...draft, status: "stopped" };
     else {

@@ -117,11 +117,17 @@ export function Dialog({
   class?: string;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
+  const latest = useRef(onClose);
+  latest.current = onClose;
   useEffect(() => {
     const dialog = ref.current;
     const before = document.activeElement as HTMLElement | null;
+    // the event comes later than the close: one of a dialog that is gone already must not close what was opened since
+    const told = () => latest.current();
+    dialog?.addEventListener("close", told);
     dialog?.showModal();
     return () => {
+      dialog?.removeEventListener("close", told);
       dialog?.close();
       before?.focus?.();
     };
@@ -131,7 +137,6 @@ export function Dialog({
       ref={ref}
       class={name}
       aria-label={title}
-      onClose={onClose}
       onClick={(event) => {
         if (event.target === ref.current) onClose();
       }}
