@@ -127,6 +127,6 @@ const fineTune = (flags: SftFlags): Promise<void> =>
     ({ started, ...watch }) => sft({ ...flags, ...watch, onStart: ({ about, ...run }) => started(run, [about]) }),
     (model) =>
       flags.task === undefined
-        ? `Talk to it: ${shellCommand("chat", model)}`
-        : `Measure it: ${shellCommand("evaluate", model, "--task", flags.task)}`,
+        ? `Talk to it: ${shellCommand("chat", ...named(model, flags))}`
+        : `Measure it: ${shellCommand("evaluate", ...named(model, flags), "--task", flags.task)}`,
   );

@@ -1,9 +1,12 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/folders.ts";
 import { untrainedModel } from "../../test/support/untrained.ts";
+import { readAdapter } from "../checkpoint/index.ts";
 import { loadTokenizer } from "../data/index.ts";
+import { parseConfig } from "../model/index.ts";
+import { checkpointConfig } from "../runs/index.ts";
 import { exampleAt, exampleBatches, tokensOf } from "./exampleBatches.ts";
 import { dividedByQuestion, type Example, loadExamples } from "./examples.ts";
 import { rateAt, type SftReport, type SftRequest, sft } from "./sft.ts";
@@ -72,6 +75,45 @@ it("learns replies, and ends with the same weights when it was stopped on the wa
   const second = await run("pieces", { resume: first.result.id });
   expect([...first.reports, ...second.reports].map(told)).toEqual(whole.reports.map(told));
   expect(weightsOf("pieces").equals(weightsOf("whole"))).toBe(true);
+});
+
+it("trains adapters instead, as exactly, and gives them away in PEFT's form", async () => {
+  const set = { ...SET, epochs: 0.5, warmupSteps: 1, lora: { rank: 2, targets: ["o_proj", "down_proj"] } };
+  const whole = await run("adapter", { set });
+  expect(whole.result).toMatchObject({ reason: "done", step: 3 });
+  expect(whole.losses.at(-1)).toBeLessThan(whole.losses[0]!);
+  expect(whole.reports[0]!.learningRate).toBeCloseTo(10 * parseSft({}).learningRate);
+  const stop = new AbortController();
+  const first = await run("adapter-pieces", {
+    set,
+    signal: stop.signal,
+    onStep: ({ step }) => void (step === 1 && stop.abort()),
+  });
+  const second = await run("adapter-pieces", { resume: first.result.id });
+  expect([...first.reports, ...second.reports].map(told)).toEqual(whole.reports.map(told));
+  const config = parseConfig(await checkpointConfig(MODEL), MODEL);
+  const [one, other] = await Promise.all(
+    ["adapter", "adapter-pieces"].map((name) => readAdapter(join(temporary.dir, name), config)),
+  );
+  expect(one).toMatchObject({ lora: { rank: 2, alpha: 32 } });
+  expect(other!.tensors).toEqual(one!.tensors);
+  const moved = [...one!.tensors].filter(([key]) => key.endsWith("lora_B.weight"));
+  expect(moved.every(([, { data }]) => data.some((x) => x !== 0))).toBe(true);
+});
+
+it("refuses a speed of routers where adapters are trained, and what memory has no room for", async () => {
+  const refused = (set: object) => run("refused", { set: { ...SET, ...set } });
+  await expect(refused({ gamma: 0.1, lora: { rank: 2 } })).rejects.toThrow(/gamma: the model has no routers/);
+  const memory = vi.spyOn(process, "availableMemory").mockReturnValue(1e6);
+  try {
+    await expect(refused({})).rejects.toThrow(/of memory for the weights .*1\.0 MB are free.*lora\.rank=8/);
+    memory.mockReturnValue(1e9);
+    const rss = vi.spyOn(process, "memoryUsage").mockReturnValue({ ...process.memoryUsage(), rss: -7e8 });
+    await expect(refused({ microBatch: 4 })).rejects.toThrow(/values of 4 sequences of \d+ tokens .*microBatch=2/);
+    rss.mockRestore();
+  } finally {
+    memory.mockRestore();
+  }
 });
 
 const load = (lines: readonly object[], more: object = {}) => {

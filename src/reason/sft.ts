@@ -10,7 +10,8 @@ import type { Tokenizer } from "../tokenizer/index.ts";
 import { type BatchShape, EvaluationProgram, supervised } from "../train/index.ts";
 import { exampleAt, exampleBatches, tokensOf, trainedIn } from "./exampleBatches.ts";
 import { type Example, type Examples, loadExamples } from "./examples.ts";
-import { adamwLearner, rowsFor } from "./learner.ts";
+import { adamwLearner, checkGamma, rowsFor } from "./learner.ts";
+import { checkStep } from "./memory.ts";
 import type { RowShape } from "./microBatches.ts";
 import { Rewards } from "./rewards.ts";
 import { Rollouts } from "./rollouts.ts";
@@ -162,11 +163,11 @@ async function fineTuning(
   const rows = rowsFor(store, options.microBatch, Math.min(options.batch, total));
   const rowShape: RowShape = { rows, tokens, extra: 1 + depth, pad: tokenizer.eosIds[0] ?? 0 };
   const shape = { name: "sft", config, sequence: tokens, microBatch: rows, lanes: store.lanes.length };
+  checkGamma(store, options.gamma);
+  const objective = supervised({ mtp: depth > 0 ? options.mtp : 0 });
+  checkStep(shape, objective, store);
   const learner = await adamwLearner(store, config, options);
-  await learner.prepare(shape, supervised({ mtp: depth > 0 ? options.mtp : 0 }), {
-    precision: "f32",
-    accumulate: true,
-  });
+  await learner.prepare(shape, objective, { precision: "f32", accumulate: true });
   const measure = await measuring({ config, store, tokenizer, options, inputs, write }, shape, heldout);
   if (leftOut !== undefined) write({ type: "event", step: 0, level: "warn", message: leftOut });
   return {

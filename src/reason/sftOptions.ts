@@ -2,9 +2,10 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { validate } from "../validate.ts";
+import { LORA_RATE } from "./lora.ts";
 import { reinforceSchema, whole } from "./options.ts";
 
-const { clip, adamw, mtp, save, seed, cost } = reinforceSchema.shape;
+const { clip, adamw, mtp, save, seed, cost, lora } = reinforceSchema.shape;
 
 /** Everything that decides how a model is fine-tuned, and nothing of where files are. */
 export const sftSchema = z.strictObject({
@@ -13,8 +14,8 @@ export const sftSchema = z.strictObject({
   /** Examples of a step; sequences of a micro-batch. */
   batch: whole(1, 65_536).default(32),
   microBatch: whole(1, 4096).default(32),
-  /** Rises over `warmupSteps`, then falls along a cosine to `end` times itself. */
-  learningRate: z.number().positive().max(1).default(3e-4),
+  /** Rises over `warmupSteps`, then falls along a cosine to `end` times itself. Left out: 3e-4, ten times that where adapters are trained. */
+  learningRate: z.number().positive().max(1).optional(),
   warmupSteps: whole(0, 1_000_000).default(10),
   end: z.number().min(0).max(1).default(0.1),
   clip,
@@ -43,9 +44,14 @@ export const sftSchema = z.strictObject({
   save,
   cost,
   seed,
+  lora,
 });
-export type SftOptions = z.infer<typeof sftSchema>;
+export type SftOptions = z.infer<typeof sftSchema> & { learningRate: number };
 
 /** Checks them, defaults put in. Throws ConfigError. */
-export const parseSft = (value: unknown, where = "reason sft"): SftOptions =>
-  validate(sftSchema, value, where, (message) => new ConfigError(message));
+export function parseSft(value: unknown, where = "reason sft"): SftOptions {
+  const given = validate(sftSchema, value, where, (message) => new ConfigError(message));
+  return { ...given, learningRate: given.learningRate ?? RATE * (given.lora ? LORA_RATE : 1) };
+}
+
+const RATE = 3e-4;

@@ -6,6 +6,7 @@ import { fillStore, layoutFingerprint } from "../runs/index.ts";
 import { threads } from "../runtime/index.ts";
 import { type ParameterStore, storeOf } from "../train/index.ts";
 import { adaptedConfig, openAdapters, wholeLora } from "./lora.ts";
+import { checkWeights } from "./memory.ts";
 import type { OpenedStage, StageInputs, StageOptions } from "./stageOpen.ts";
 
 export interface StageWeights {
@@ -24,12 +25,15 @@ export async function openStageWeights<O extends StageOptions, I extends StageIn
   const lanes = Math.min(threads() || availableParallelism(), options.microBatch);
   const { lora } = options;
   if (lora === undefined) {
+    checkWeights(config, lanes);
     const store = storeOf([{ config, lanes }]);
     if (fresh) await fillStore(from, store);
     return { config, store, fingerprint: layoutFingerprint(store) };
   }
   const adapted = adaptedConfig(config);
-  const { store, base } = await openAdapters(from, adapted, wholeLora(lora), {
+  const whole = wholeLora(lora);
+  checkWeights(adapted, lanes, whole);
+  const { store, base } = await openAdapters(from, adapted, whole, {
     lanes,
     seed: options.seed,
     fresh,

@@ -1,6 +1,5 @@
 /** Learning from a batch of answers: one update or several, with a reference and old log-probabilities where the formula wants them. */
 import { Random } from "../data/index.ts";
-import { ConfigError } from "../errors.ts";
 import { type ModelConfig, mixtureOf, mtpDepth, routedLayers } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import {
@@ -14,7 +13,7 @@ import {
   policy,
 } from "../train/index.ts";
 import { updatesOf } from "./formulas.ts";
-import { adamwLearner, rowsFor } from "./learner.ts";
+import { adamwLearner, checkGamma, rowsFor } from "./learner.ts";
 import { type Answer, answersOf, keptFor, microBatches, type RowShape, tokensFor } from "./microBatches.ts";
 import type { ReinforceOptions } from "./options.ts";
 import type { Aggregation } from "./policy.ts";
@@ -82,11 +81,7 @@ export class Updates {
 
   static async create(parts: UpdateParts): Promise<Updates> {
     const { config, store, options } = parts;
-    const { gamma } = options;
-    if (gamma > 0 && !store.keys().some((key) => key.endsWith(BIAS)))
-      throw new ConfigError(
-        `gamma: the model has no routers with a balance bias that is trained; leave it out, got ${gamma}`,
-      );
+    checkGamma(store, options.gamma);
     return new Updates(parts, await adamwLearner(store, config, options));
   }
 
@@ -192,8 +187,6 @@ export class Updates {
     return Array.from({ length: routedLayers(config) }, () => new Float64Array(experts));
   }
 }
-
-const BIAS = ".gate.e_score_correction_bias";
 
 /** Adds up how many of the answers' tokens went to each expert; what fills rows up is left out. */
 function countLoads(

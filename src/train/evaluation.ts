@@ -22,7 +22,7 @@ export class EvaluationProgram {
     const { microBatch, sequence } = phase;
     const ids = t.input("ids", "i64", [microBatch, sequence + 1]);
     const onnx = t.toOnnx(
-      { nll: predict(modelBuilder(phase.config), ids, { depth: 0 }).main.nll_X },
+      { nll: predict(modelBuilder(phase.config, { lora: store.lora }), ids, { depth: 0 }).main.nll_X },
       { name: "evaluate" },
     );
     const executable = await compile(onnx.bytes, { name: `evaluate ${phase.name}` });

@@ -7,7 +7,15 @@ export { ForwardProgram } from "./forward.ts";
 export { fp8Product } from "./fp8.ts";
 export { int8Arithmetic } from "./int8.ts";
 export { Learner, type StepKnobs } from "./learner.ts";
-export { estimateMemory, leastActivationBytes, type MemoryEstimate, parameterBytes, peakBytes } from "./memory.ts";
+export {
+  activationBytes,
+  BASE_BYTES,
+  estimateMemory,
+  leastActivationBytes,
+  type MemoryEstimate,
+  parameterBytes,
+  peakBytes,
+} from "./memory.ts";
 export type { Batch, Minimised, Objective, Shard } from "./objective.ts";
 export { type PolicyOptions, policy } from "./objectives/policy.ts";
 export { pretraining } from "./objectives/pretrain.ts";

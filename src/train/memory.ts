@@ -1,9 +1,10 @@
 /** The memory that a training run will take, estimated by walking its graphs. */
 import { mixtureOf, parameterKinds } from "../model/index.ts";
 import { type Dim, DTYPES, type OnnxGraph, reachable, sizeOf, type Tensor } from "../tensor/index.ts";
+import type { Objective } from "./objective.ts";
 import { pretraining } from "./objectives/pretrain.ts";
 import type { Phase, Recipe } from "./recipe.ts";
-import { traceTraining } from "./trace.ts";
+import { type BatchShape, type TraceOptions, traceTraining } from "./trace.ts";
 
 /** Primitives whose result is their input under another name. */
 const VIEWS = new Set(["reshape", "assume", "custom", "stopGradient", "input", "constant"]);
@@ -58,7 +59,8 @@ export interface MemoryEstimate {
   total: number;
 }
 
-const BASE_BYTES = 400e6;
+/** Node, the runtime and the tokens. */
+export const BASE_BYTES = 400e6;
 
 /** Bytes that the parameters of a run need with their gradients and moments; counted, so that it takes no time at any size. */
 export function parameterBytes(phases: readonly Phase[], recipe: Recipe): number {
@@ -81,18 +83,19 @@ export const leastActivationBytes = (phases: readonly Phase[]): number =>
     ),
   );
 
-/** What the phases of a run need at most. Traces every phase's graph, some tenths of a second. */
+/** Bytes of the values of one micro-batch's graph, in all lanes. Traces it, some tenths of a second. */
+export function activationBytes(shape: BatchShape, objective: Objective, options: TraceOptions): number {
+  const { config, microBatch, sequence, lanes } = shape;
+  const { experts, perToken } = mixtureOf(config);
+  const perExpert = experts > 0 ? ((microBatch / lanes) * sequence * perToken) / experts : 0;
+  const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
+  return lanes * peakBytes(traceTraining(shape, objective, options).onnx, lengthOf);
+}
+
+/** What the phases of a run need at most. Traces every phase's graph. */
 export function estimateMemory(phases: readonly Phase[], recipe: Recipe): MemoryEstimate {
   const parameters = parameterBytes(phases, recipe);
   const { balance, precision } = recipe;
-  const activations = Math.max(
-    ...phases.map((phase) => {
-      const { config, microBatch, sequence } = phase;
-      const { experts, perToken } = mixtureOf(config);
-      const perExpert = experts > 0 ? ((microBatch / phase.lanes) * sequence * perToken) / experts : 0;
-      const lengthOf = (dim: Dim): number => (typeof dim === "number" ? dim : perExpert);
-      return phase.lanes * peakBytes(traceTraining(phase, pretraining(balance), { precision }).onnx, lengthOf);
-    }),
-  );
+  const activations = Math.max(...phases.map((phase) => activationBytes(phase, pretraining(balance), { precision })));
   return { parameters, activations, base: BASE_BYTES, total: parameters + activations + BASE_BYTES };
 }
