@@ -38,7 +38,7 @@ const NODE_ROOMS = ["cli", "data", "checkpoint", "runs", "reason"];
 const NODE_FILES = [
   /^src\/thread\.ts$/,
   /^src\/runtime\/(compile|library|mapped|ort|threads)\.ts$/,
-  /^src\/serve\/(connections|encoderProcess|load|pages|parseWorker|requestReader|server)\.ts$/,
+  /^src\/serve\/(connections|encoderProcess|inflate|load|pages|parseWorker|requestReader|server)\.ts$/,
   /^src\/serve\/structure\/(service|worker|xgrammar)\.ts$/,
   /^src\/web\/(keepForeign|vite\.config|plan\/site\/vite\.config)\.ts$/,
 ];

@@ -11,6 +11,7 @@ import {
   createApp,
   hasPages,
   headerOf,
+  inflate,
   isLoopback,
   type LoadOptions,
   listen,
@@ -123,6 +124,7 @@ export async function startServing(
       ...(options.maxWait === undefined ? {} : { waitMs: options.maxWait * 1000 }),
     },
     parse: reader.parse,
+    inflate,
     runs: new RunReader(options.runs),
     pages: hasPages(PAGES) ? pageRoutes(PAGES) : undefined,
     hosts: [

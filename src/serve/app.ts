@@ -1,20 +1,24 @@
 /** The routes: OpenAI's API, the pages and what they ask for. */
 import { type Context, Hono } from "hono";
+import { requestId } from "hono/request-id";
+import { matchedRoutes } from "hono/route";
 import { ApiError } from "../errors.ts";
-import { BodyMemory, STILL_THERE, withBody } from "./body.ts";
+import type { Inflate } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
-import { clientOf, incomingOf } from "./client.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
 import { errorBody } from "./errors.ts";
-import { headerOf, refuseIgnored } from "./fields.ts";
+import { Exchange, whereOf } from "./exchange.ts";
 import { type GuardOptions, guard } from "./guard.ts";
 import { ApiKeys, requireKey } from "./keys.ts";
+import { Totals, timedChunks } from "./meter.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
-import { type ParseRequest, parseRequest, type Requests } from "./parse.ts";
+import type { ParseRequest } from "./parse.ts";
+import { routePath } from "./paths.ts";
+import { gauge, METRICS_TYPE, metricsText } from "./prometheus.ts";
 import { type QueueOptions, RequestQueue } from "./queue.ts";
 import { type RunSource, runRoutes } from "./runs.ts";
-import { boundsOf, encoderOf, type ServedModel } from "./served.ts";
-import { eventStream, SSE_HEADERS } from "./sse.ts";
+import { newId, type ServedModel } from "./served.ts";
+import { applyTemplate, detokenize, tokenize } from "./texts.ts";
 
 export interface AppOptions extends GuardOptions {
   /** Absent: only runs and pages are served. */
@@ -30,6 +34,8 @@ export interface AppOptions extends GuardOptions {
   bodyBytes?: number;
   /** Reads bodies; default: where it is called. `RequestReader` reads large ones in a thread. */
   parse?: ParseRequest;
+  /** Takes compressed bodies apart (`inflate`, in Node); default: they are refused. */
+  inflate?: Inflate;
   /** Refuses requests with fields that mean nothing here; else they are named in `x-sumbi-ignored`. */
   strict?: boolean;
   /** Told of such fields, by their names. */
@@ -40,13 +46,19 @@ export interface AppOptions extends GuardOptions {
 
 /** The OpenAI API and the pages' own API as a web-standard app: `app.fetch(request)` answers, in Node or a browser. */
 export function createApp(options: AppOptions): Hono {
-  const app = new Hono();
+  const app = new Hono({ getPath: routePath });
+  const totals = new Totals();
   const failed = (error: unknown, c: Context): ReturnType<typeof errorBody> => {
     const answer = errorBody(error);
-    if (answer.body.error.code === "internal_error") options.onError?.(error, `${c.req.method} ${c.req.path}`);
+    if (answer.body.error.code === "internal_error") options.onError?.(error, whereOf(c));
     return answer;
   };
 
+  app.use(requestId({ generator: () => newId("req") }));
+  app.use(async (c, next) => {
+    await next();
+    totals.requests.add(1, { handler: matchedRoutes(c).at(-1)?.path ?? "", status: String(c.res.status) });
+  });
   app.use(dropHeadBody);
   app.use(guard(options));
   app.use(async (c, next) => {
@@ -82,26 +94,25 @@ export function createApp(options: AppOptions): Hono {
   if (options.keys && options.keys.length > 0) app.use(requireKey(new ApiKeys(options.keys)));
   app.get("/api/model", (c) => (model ? c.json(model.info) : c.notFound()));
   if (options.runs) app.route("/api/runs", runRoutes(options.runs, queue));
-  if (model) modelRoutes(app, model, queue, options, failed);
+  if (model) {
+    app.get("/metrics", (c) => {
+      const { active, waiting } = model.engine.status();
+      const now = [
+        gauge("sumbi:num_requests_running", "Answers that share the model's passes.", active),
+        gauge("sumbi:num_requests_waiting", "Requests and answers that wait.", waiting + queue.waiting),
+      ];
+      c.header("content-type", METRICS_TYPE);
+      return c.body(metricsText([...now, ...totals.all], { model_name: model.info.id }));
+    });
+    modelRoutes(app, new Exchange(model, { ...options, queue, totals, failed }));
+  }
   answerOtherMethods(app);
   return app;
 }
 
-/** What a request wants of a model: an answer, whole or in chunks. */
-interface Work {
-  stream: boolean;
-  whole(signal: AbortSignal): Promise<object>;
-  chunks(signal: AbortSignal): AsyncGenerator<object, void>;
-}
-
-function modelRoutes(
-  app: Hono,
-  model: ServedModel,
-  queue: RequestQueue,
-  options: AppOptions,
-  failed: (error: unknown, c: Context) => ReturnType<typeof errorBody>,
-): void {
-  const entry = { id: model.info.id, object: "model", created: model.info.createdSeconds, owned_by: "sumbi" };
+function modelRoutes(app: Hono, exchange: Exchange): void {
+  const { info } = exchange.model;
+  const entry = { id: info.id, object: "model", created: info.createdSeconds, owned_by: "sumbi" };
   app.get("/v1/models", (c) => c.json({ object: "list", data: [entry] }));
   app.get("/v1/models/:id", (c) => {
     if (c.req.param("id") !== entry.id)
@@ -115,95 +126,42 @@ function modelRoutes(
     return c.json(entry);
   });
 
-  const parse = options.parse ?? parseRequest;
-  const maxBytes = options.bodyBytes ?? 16 * 2 ** 20;
-  const memory = new BodyMemory();
-  const bounds = boundsOf(model);
-
-  /** Reads, plans, waits for its turn and answers, whole or as a stream; all of it stops when the client leaves. */
-  const answer = async <Kind extends keyof Requests>(
-    c: Context,
-    kind: Kind,
-    plan: (request: Requests[Kind], served: ServedModel, signal: AbortSignal) => Promise<Work>,
-  ): Promise<Response> => {
-    const client = clientOf(c);
-    const stay = queue.enter(client);
-    const left = new AbortController();
-    const leave = (): void => {
-      left.abort();
-      stay.leave();
-      c.req.raw.signal.removeEventListener("abort", leave);
-    };
-    c.req.raw.signal.addEventListener("abort", leave, { once: true });
-    let streams = false;
-    try {
-      const request = await withBody(c.req.raw, { maxBytes, memory, client, incoming: incomingOf(c) }, (bytes) =>
-        parse(kind, bytes, bounds),
-      );
-      if (options.strict) refuseIgnored(request.ignored);
-      if (request.ignored.length > 0) {
-        c.header("x-sumbi-ignored", headerOf(request.ignored));
-        options.onIgnored?.(request.ignored, c.req.path);
-      }
-      const work = await plan(request, servedTo(client, model), left.signal);
-      await stay.turn(left.signal);
-      if (!work.stream) return c.json(await work.whole(left.signal));
-      streams = true;
-      const events = eventStream(work.chunks(left.signal), {
-        end: "[DONE]",
-        error: (error) => failed(error, c).body,
-        close: leave,
-        onProbe: (comment) => void incomingOf(c)?.on(STILL_THERE, comment),
-      });
-      return c.body(events, 200, SSE_HEADERS);
-    } finally {
-      if (!streams) leave();
-      // What a refused request still sends is taken in and dropped, so that the next one on its connection is read.
-      incomingOf(c)?.resume();
-    }
-  };
-
   app.post("/v1/completions", (c) =>
-    answer(c, "completion", async (request, served, signal) => {
-      const plan = await planCompletion(request, served, signal);
-      const usage = request.stream_options?.include_usage ?? false;
-      return {
-        stream: request.stream ?? false,
-        whole: (s) => complete(plan, served, s),
-        chunks: (s) => completionChunks(plan, served, usage, s),
-      };
-    }),
+    exchange.answer(
+      c,
+      "completion",
+      async (request, served, signal, meter) => {
+        const plan = await planCompletion(request, served, signal);
+        const usage = request.stream_options?.include_usage ?? false;
+        return {
+          stream: request.stream ?? false,
+          whole: async (s) => ({ ...(await complete(plan, served, s)), timings: meter.timings() }),
+          chunks: (s) => timedChunks(completionChunks(plan, served, usage, s), meter, request.timings_per_token),
+        };
+      },
+      DONE,
+    ),
   );
   app.post("/v1/chat/completions", (c) =>
-    answer(c, "chat", async (request, served, signal) => {
-      const plan = await planChat(request, served, signal);
-      const usage = request.stream_options?.include_usage ?? false;
-      return {
-        stream: request.stream ?? false,
-        whole: (s) => chat(plan, served, s),
-        chunks: (s) => chatChunks(plan, served, usage, s),
-      };
-    }),
+    exchange.answer(
+      c,
+      "chat",
+      async (request, served, signal, meter) => {
+        const plan = await planChat(request, served, signal);
+        const usage = request.stream_options?.include_usage ?? false;
+        return {
+          stream: request.stream ?? false,
+          whole: async (s) => ({ ...(await chat(plan, served, s)), timings: meter.timings() }),
+          chunks: (s) => timedChunks(chatChunks(plan, served, usage, s), meter, request.timings_per_token),
+        };
+      },
+      DONE,
+    ),
   );
+  app.post("/tokenize", (c) => exchange.answer(c, "tokenize", tokenize));
+  app.post("/detokenize", (c) => exchange.answer(c, "detokenize", detokenize));
+  app.post("/apply-template", (c) => exchange.answer(c, "chat", applyTemplate));
 }
 
-/** A model as one client uses it: what it asks for waits for that client's turn. */
-function servedTo(client: string, model: ServedModel): ServedModel {
-  const { engine } = model;
-  const encoder = encoderOf(model);
-  return {
-    ...model,
-    engine: {
-      limits: engine.limits,
-      generate: (request, signal) => engine.generate(request, signal, client),
-      score: (tokens, top, signal) => engine.score(tokens, top, signal, client),
-      status: () => engine.status(),
-      close: () => engine.close(),
-    },
-    encoder: {
-      chat: (messages, options, signal) => encoder.chat(messages, options, signal, client),
-      texts: (texts, signal) => encoder.texts(texts, signal, client),
-      close: () => encoder.close(),
-    },
-  };
-}
+/** How streams of OpenAI's completions end. */
+const DONE = { end: "[DONE]" };

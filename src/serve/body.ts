@@ -77,35 +77,59 @@ export class BodyMemory {
   }
 }
 
+/** A compressed body on its way: pushed as it comes, given out as what it holds. */
+export interface Inflater {
+  push(piece: Uint8Array): void;
+  /** Nothing more comes; resolves when all was given out. Never does after `fail`. */
+  end(): Promise<void>;
+  /** Nobody wants the rest. */
+  drop(): void;
+}
+
+/** Opens a body of a `content-encoding`; undefined for one that is not known. What `take` throws ends it, and goes to `fail` as what is wrong with the body does. */
+export interface Inflate {
+  (coding: string, take: (piece: Uint8Array) => void, fail: (error: unknown) => void): Inflater | undefined;
+  /** Those that are known. */
+  readonly codings: readonly string[];
+}
+
+/** Where bodies of requests go. */
+export interface BodyOptions {
+  /** Of what came, and of what it held when it was compressed. */
+  maxBytes: number;
+  memory: BodyMemory;
+  client: string;
+  incoming?: Incoming;
+  /** Absent: compressed bodies are refused. */
+  inflate?: Inflate;
+}
+
 /**
  * The bytes of a JSON body. Throws ApiError: 413 as soon as it is too large, 400 when it is nested too deeply or breaks off, 415 when it is
- * compressed, 400 and the end of the connection when it comes in crumbs. The memory is taken for it and given back when `use` has ended.
+ * compressed in a way that is not known, 400 and the end of the connection when it comes in crumbs. The memory is taken for it and given back when `use` has ended.
  */
 export async function withBody<T>(
   request: Request,
-  options: { maxBytes: number; memory: BodyMemory; client: string; incoming?: Incoming },
+  options: BodyOptions,
   use: (bytes: Uint8Array<ArrayBuffer>) => Promise<T> | T,
 ): Promise<T> {
   const { maxBytes, memory, client, incoming } = options;
-  const coding = request.headers.get("content-encoding") ?? "identity";
-  if (coding.toLowerCase() !== "identity")
-    throw new ApiError(
-      415,
-      `content-encoding: expected a body that is not compressed, got '${coding.slice(0, 100)}'`,
-      "invalid_request_error",
-      "unsupported_encoding",
-    );
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(`${maxBytes} bytes`);
-  let held = 0;
+  let taken = 0;
+  const account = (bytes: number): void => {
+    memory.take(client, bytes);
+    taken += bytes;
+  };
+  let arrived = 0;
   let pieces = 0;
+  let held = 0;
   // copied together as they come: kept apart, pieces of one byte would each take a hundred
   let bytes = new Uint8Array(FIRST_BYTES);
   const scan = new JsonScan({ values: MAX_VALUES, keys: MAX_KEYS });
-  const add = (piece: Uint8Array): void => {
-    memory.take(client, piece.length);
+  const keep = (piece: Uint8Array): void => {
+    account(piece.length);
     held += piece.length;
     if (held > maxBytes) throw tooLarge(`${maxBytes} bytes`);
-    if (++pieces > FREE_PIECES && held < LEAST_PIECE_BYTES * pieces) throw new FloodError();
     scan.push(piece);
     if (held > bytes.length) {
       const larger = new Uint8Array(Math.max(2 * bytes.length, held));
@@ -114,8 +138,19 @@ export async function withBody<T>(
     }
     bytes.set(piece, held - piece.length);
   };
+  const failure = new AbortController();
+  const inflater = inflaterOf(request, options.inflate, keep, (error) => failure.abort(error));
+  const add = (piece: Uint8Array): void => {
+    arrived += piece.length;
+    if (++pieces > FREE_PIECES && arrived < LEAST_PIECE_BYTES * pieces) throw new FloodError();
+    if (!inflater) return keep(piece);
+    if (arrived > maxBytes) throw tooLarge(`${maxBytes} bytes`);
+    account(piece.length);
+    inflater.push(piece);
+  };
   try {
-    await eachPiece(request, incoming, add);
+    await eachPiece(request, incoming, add, failure.signal);
+    if (inflater) await unlessAborted(inflater.end(), failure.signal);
     return await use(bytes.subarray(0, held));
   } catch (error) {
     if (!(error instanceof JsonBoundError)) throw error;
@@ -127,8 +162,39 @@ export async function withBody<T>(
       "invalid_json",
     );
   } finally {
-    memory.give(client, held);
+    inflater?.drop();
+    memory.give(client, taken);
   }
+}
+
+/** What takes a compressed body apart; undefined for one that is not. Throws ApiError 415 for a coding that is not known. */
+function inflaterOf(
+  request: Request,
+  inflate: Inflate | undefined,
+  take: (piece: Uint8Array) => void,
+  fail: (error: unknown) => void,
+): Inflater | undefined {
+  const coding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  if (coding === "identity" || coding === "") return undefined;
+  const inflater = inflate?.(coding, take, fail);
+  if (inflater) return inflater;
+  const known = ["identity", ...(inflate?.codings ?? [])].join(", ");
+  throw new ApiError(
+    415,
+    `content-encoding: expected one of ${known}, got '${coding.slice(0, 100)}'`,
+    "invalid_request_error",
+    "unsupported_encoding",
+  );
+}
+
+/** A promise, or the signal's reason as soon as it is aborted. */
+function unlessAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) return abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject);
+  });
 }
 
 /** Emitted on an `Incoming` of which nothing more is wanted, not even to be dropped: who holds the connection ends it with the answer. */
@@ -152,14 +218,15 @@ const brokeOff = (): ApiError =>
 /**
  * The body piece by piece: in Node from the connection itself, since a web stream takes a twentieth of a millisecond for each, however small.
  * When `add` throws, the rest is still taken in, and dropped: the client reads its answer only when it has sent all, and its next request comes
- * behind. Who sends on for long is cut off by the server.
+ * behind. Who sends on for long is cut off by the server. So it is when `failure` is aborted, with its reason.
  */
 async function eachPiece(
   request: Request,
   incoming: Incoming | undefined,
   add: (piece: Uint8Array) => void,
+  failure: AbortSignal,
 ): Promise<void> {
-  if (incoming) return eachPieceOf(incoming, add);
+  if (incoming) return eachPieceOf(incoming, add, failure);
   const reader = streamOf(request)?.getReader();
   if (!reader) return;
   const read = () =>
@@ -167,7 +234,10 @@ async function eachPiece(
       throw brokeOff();
     });
   try {
-    for (let next = await read(); !next.done; next = await read()) add(next.value);
+    for (let next = await read(); !next.done; next = await read()) {
+      failure.throwIfAborted();
+      add(next.value);
+    }
   } catch (error) {
     if (error instanceof FloodError) void reader.cancel().catch(() => undefined);
     else void drop(reader);
@@ -182,9 +252,11 @@ async function drop(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<vo
   }
 }
 
-function eachPieceOf(incoming: Incoming, add: (piece: Uint8Array) => void): Promise<void> {
+function eachPieceOf(incoming: Incoming, add: (piece: Uint8Array) => void, failure: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
+    const fail = (): void => settle(failure.reason);
     const settle = (error?: unknown): void => {
+      failure.removeEventListener("abort", fail);
       for (const [event, listener] of listeners) incoming.off(event, listener);
       if (error === undefined) return resolve();
       if (error instanceof FloodError) incoming.emit(CUT_OFF);
@@ -206,6 +278,7 @@ function eachPieceOf(incoming: Incoming, add: (piece: Uint8Array) => void): Prom
     ];
     if (incoming.readableEnded) return settle();
     if (incoming.destroyed) return settle(brokeOff());
+    failure.addEventListener("abort", fail, { once: true });
     for (const [event, listener] of listeners) incoming.on(event, listener);
   });
 }

@@ -298,6 +298,8 @@ describe("a request that cannot fit", () => {
       body: "{}",
       headers: { "content-encoding": "gzip" },
     });
-    expect(packed.status).toBe(415);
+    expect(await packed.json()).toMatchObject({
+      error: { code: "unsupported_encoding", message: "content-encoding: expected one of identity, got 'gzip'" },
+    });
   });
 });

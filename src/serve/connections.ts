@@ -5,6 +5,7 @@ import { ApiError } from "../errors.ts";
 import { CUT_OFF, STILL_THERE } from "./body.ts";
 import { networkOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
+import { newId } from "./served.ts";
 
 export interface ConnectionOptions {
   /** Connections at once, of all clients; default 1,024. */
@@ -113,6 +114,7 @@ export function tendConnections(
       .writeHead(417, {
         "content-type": "application/json",
         "content-length": Buffer.byteLength(text),
+        "x-request-id": newId("req"),
         connection: "close",
       })
       .end(text);
@@ -200,7 +202,7 @@ function refuseAt(lingerMs: number, socket: Socket, error: ApiError, begun = fal
   socket.on("error", () => undefined);
   readNoMore(socket);
   socket.end(
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n${retry}Connection: close\r\n\r\n${text}`,
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nX-Request-Id: ${newId("req")}\r\n${retry}Connection: close\r\n\r\n${text}`,
   );
   setTimeout(() => socket.destroy(), lingerMs).unref();
 }

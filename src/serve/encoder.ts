@@ -25,8 +25,13 @@ export interface Encoder {
     signal?: AbortSignal,
     client?: string,
   ): Promise<EncodedPrompt>;
-  /** Texts to go on with, as they are: the text of a control token is that token. Nothing is put around them. */
-  texts(texts: readonly string[], signal?: AbortSignal, client?: string): Promise<Encoded[]>;
+  /** Texts to go on with, as they are: the text of a control token is that token, unless `special` is false. Nothing is put around them. */
+  texts(
+    texts: readonly string[],
+    signal?: AbortSignal,
+    client?: string,
+    options?: { special?: boolean },
+  ): Promise<Encoded[]>;
   close(): Promise<void>;
 }
 
@@ -38,7 +43,7 @@ export const localEncoder = (tokenizer: Pick<ServeTokenizer, "encode" | "encodeC
       const { ids, least, opensThought } = tokenizer.encodeChat(messages, options);
       return { ids, count: least ?? ids.length, opensThought };
     },
-    texts: async (texts) => texts.map((text) => counted(tokenizer.encode(text))),
+    texts: async (texts, _signal, _client, options) => texts.map((text) => counted(tokenizer.encode(text, options))),
     close: async () => undefined,
   };
 };

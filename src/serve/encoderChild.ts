@@ -15,7 +15,9 @@ export interface Setup {
   keepIds: number;
 }
 
-export type Job = { messages: readonly ChatMessage[]; options: ChatTemplateOptions } | { texts: readonly string[] };
+export type Job =
+  | { messages: readonly ChatMessage[]; options: ChatTemplateOptions }
+  | { texts: readonly string[]; special?: boolean };
 
 export interface SentIds {
   ids: Int32Array;
@@ -52,9 +54,9 @@ function encode(job: Job): SentIds[] {
     count: ids.length,
   });
   if ("texts" in job) {
-    const { texts } = job;
+    const { texts, special } = job;
     const by = tokenizer;
-    return texts.map((text) => sent(by.encode(text)));
+    return texts.map((text) => sent(by.encode(text, { special })));
   }
   const { ids, least, opensThought } = tokenizer.encodeChat(job.messages, job.options);
   return [{ ...sent(ids), ...(least === undefined ? {} : { count: least }), opensThought }];

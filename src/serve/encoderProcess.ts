@@ -66,8 +66,13 @@ class ProcessEncoder implements Encoder {
     return { ...received(sent), opensThought: sent.opensThought === true };
   }
 
-  async texts(texts: readonly string[], signal?: AbortSignal, client?: string): Promise<Encoded[]> {
-    return (await this.#ask({ texts }, signal, client)).map(received);
+  async texts(
+    texts: readonly string[],
+    signal?: AbortSignal,
+    client?: string,
+    options: { special?: boolean } = {},
+  ): Promise<Encoded[]> {
+    return (await this.#ask({ texts, ...options }, signal, client)).map(received);
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export function guard(options: GuardOptions): MiddlewareHandler {
         "origin_not_allowed",
       );
     c.header("access-control-allow-origin", origin);
-    c.header("access-control-expose-headers", "retry-after");
+    c.header("access-control-expose-headers", "retry-after, x-request-id, request-id, x-sumbi-ignored");
     c.header("vary", "Origin", { append: true });
     if (c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined) {
       c.header("access-control-allow-methods", "GET, HEAD, POST");

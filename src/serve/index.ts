@@ -5,6 +5,7 @@ export { planChat } from "./chat.ts";
 export type { Encoder } from "./encoder.ts";
 export { headerOf } from "./fields.ts";
 export { isLoopback } from "./guard.ts";
+export { inflate } from "./inflate.ts";
 export { type LoadedModel, type LoadOptions, loadModel, loadServed, type OpenLanguageModel } from "./load.ts";
 export { hasPages, PAGES, pageRoutes } from "./pages.ts";
 export { RequestReader } from "./requestReader.ts";

@@ -103,7 +103,20 @@ test("a browser may ask beforehand without the key, and a foreign page is refuse
 
 test("which key it is, is found by all of it", async () => {
   const keys = new ApiKeys(["a", "b", "b2", "ü"]);
-  expect(
-    await Promise.all(["Bearer a", "Bearer b", "Bearer b2", "Bearer c", undefined].map((header) => keys.find(header))),
-  ).toEqual([0, 1, 2, undefined, undefined]);
+  expect(await Promise.all(["a", "b", "b2", "c", undefined].map((key) => keys.find(key)))).toEqual([
+    0,
+    1,
+    2,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("a key may come as x-api-key", async () => {
+  const status = async (key: string, authorization?: string): Promise<number> =>
+    (await ask("/v1/models", authorization, { headers: { "x-api-key": key } })).status;
+  expect(await status("second-key")).toBe(200);
+  expect(await status("third-key")).toBe(401);
+  // some clients send a placeholder beside it
+  expect(await status("second-key", "Bearer none")).toBe(200);
 });

@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../errors.ts";
 import { setClient } from "./client.ts";
 
-/** Keys of `Authorization: Bearer KEY`, compared by their digests, so that the time taken tells nothing about them. */
+/** Keys of `Authorization: Bearer KEY` or, as Anthropic's clients send them, `x-api-key: KEY`, compared by their digests, so that the time taken tells nothing about them. */
 export class ApiKeys {
   readonly #digests: Promise<Uint8Array[]>;
 
@@ -11,9 +11,8 @@ export class ApiKeys {
     this.#digests = Promise.all(keys.map(digest));
   }
 
-  /** Which of the keys a header holds; undefined for none of them. */
-  async find(authorization: string | undefined): Promise<number | undefined> {
-    const given = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+  /** Which of the keys it is; undefined for none of them. */
+  async find(given: string | undefined): Promise<number | undefined> {
     if (given === undefined) return undefined;
     const own = await digest(given);
     let found: number | undefined;
@@ -35,11 +34,13 @@ export function requireKey(keys: ApiKeys): MiddlewareHandler {
   return async (c, next) => {
     if (c.req.method === "OPTIONS") return next();
     const authorization = c.req.header("authorization");
-    const key = await keys.find(authorization);
+    const apart = c.req.header("x-api-key");
+    const bearer = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1];
+    const key = (await keys.find(bearer)) ?? (await keys.find(apart));
     if (key === undefined) {
       c.header("www-authenticate", "Bearer");
       const what =
-        authorization === undefined
+        authorization === undefined && apart === undefined
           ? "This server wants an API key: send it as 'Authorization: Bearer KEY'"
           : "The API key is not one of this server's";
       throw new ApiError(401, what, "invalid_request_error", "invalid_api_key");

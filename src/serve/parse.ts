@@ -3,11 +3,14 @@ import { ApiError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { RequestBounds } from "./bounds.ts";
 import { type ChatRequest, type CompletionRequest, parseChat, parseCompletion } from "./schema.ts";
+import { type DetokenizeRequest, parseDetokenize, parseTokenize, type TokenizeRequest } from "./textSchema.ts";
 
 /** The kinds of requests that have a body. */
 export interface Requests {
   chat: ChatRequest;
   completion: CompletionRequest;
+  tokenize: TokenizeRequest;
+  detokenize: DetokenizeRequest;
 }
 
 /** Takes the bytes over: they may be gone after. Throws ApiError. */
@@ -20,6 +23,8 @@ export type ParseRequest = <Kind extends keyof Requests>(
 const parsers: { [Kind in keyof Requests]: (body: unknown, bounds: RequestBounds) => Requests[Kind] } = {
   chat: parseChat,
   completion: parseCompletion,
+  tokenize: parseTokenize,
+  detokenize: parseDetokenize,
 };
 
 /** Reads a body where it is called. Throws ApiError 400. */

@@ -22,7 +22,7 @@ const number = (min: number, max: number) => z.number().min(min).max(max).nullis
 const integer = (min: number, max: number) => z.int().min(min).max(max).nullish();
 
 /** A list of at most so many items, measured before it is read; reading ends at the first fault. */
-function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]> {
+export function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]> {
   return z.unknown().transform((value, context) => {
     const items: T[] = [];
     const fail = (path: PropertyKey[]) => {
@@ -64,6 +64,7 @@ const EXPECTED: Record<string, string> = {
   best_of: "the same number as n, or nothing: choosing the best of several is not supported",
   stream: "true or false",
   stream_options: "an object with include_usage: true or false, and stream: true beside it",
+  timings_per_token: "true or false",
   echo: "true or false",
   suffix: "nothing: text after the insertion is not supported",
   prompt: "a text, a list of texts, a list of token ids, or a list of lists of token ids, none of them empty lists",
@@ -154,6 +155,7 @@ const common = {
   n: integer(1, 128),
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  timings_per_token: z.boolean().nullish(),
 };
 
 export type Prompt = string | string[] | number[] | number[][];
@@ -307,7 +309,13 @@ export function contentText(content: ChatRequest["messages"][number]["content"])
   return typeof content === "string" ? content : (content ?? []).map((part) => part.text).join("");
 }
 
-function parse<T>(schema: z.ZodType<T>, kind: string, body: unknown): T {
+/** A body checked. `words` say what its parameters take, where it is not what they take elsewhere. Throws ApiError 400 at the first fault. */
+export function parse<T>(
+  schema: z.ZodType<T>,
+  kind: string,
+  body: unknown,
+  words: Readonly<Record<string, string>> = {},
+): T {
   if (moreKeysThan(body, MAX_PARAMETERS))
     throw new ApiError(
       400,
@@ -316,16 +324,21 @@ function parse<T>(schema: z.ZodType<T>, kind: string, body: unknown): T {
       "invalid_value",
     );
   const result = schema.safeParse(body);
-  if (!result.success) throw fault(kind, body, result.error.issues[0]?.path ?? []);
+  if (!result.success) throw fault(kind, body, result.error.issues[0]?.path ?? [], words);
   return result.data;
 }
 
-function fault(kind: string, body: unknown, path: readonly PropertyKey[]): ApiError {
+function fault(
+  kind: string,
+  body: unknown,
+  path: readonly PropertyKey[],
+  words: Readonly<Record<string, string>> = {},
+): ApiError {
   const names = path.filter((p): p is string => typeof p === "string");
   let expected: string | undefined;
   for (let depth = names.length; expected === undefined && depth >= 0; depth--) {
     const name = names.slice(0, depth).join(".");
-    expected = EXPECTED[`${kind}.${name}`] ?? EXPECTED[name];
+    expected = words[name] ?? EXPECTED[`${kind}.${name}`] ?? EXPECTED[name];
   }
   const value = at(body, path);
   const param = path.reduce<string>(
@@ -385,7 +398,8 @@ function isBias(value: unknown): boolean {
   return true;
 }
 
-function at(body: unknown, path: readonly PropertyKey[]): unknown {
+/** What stands in a body at a path. */
+export function at(body: unknown, path: readonly PropertyKey[]): unknown {
   let value = body;
   for (const key of path) {
     if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined;

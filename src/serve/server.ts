@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import { ApiError, UsageError } from "../errors.ts";
 import { type ConnectionOptions, tendConnections } from "./connections.ts";
 import { errorBody } from "./errors.ts";
+import { newId } from "./served.ts";
 
 export interface ListenOptions {
   /** Address to bind; "127.0.0.1" is this machine only, "0.0.0.0" the whole network. */
@@ -88,7 +89,7 @@ function unroutable(error: unknown): Response {
         )
       : error,
   );
-  return Response.json(body, { status });
+  return Response.json(body, { status, headers: { "x-request-id": newId("req") } });
 }
 
 function bind(server: Server, host: string, port: number): Promise<void> {

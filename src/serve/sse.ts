@@ -12,6 +12,8 @@ const encoder = new TextEncoder();
 export interface SseOptions {
   /** Sent as the last event when the source ends well. */
   end?: string;
+  /** Events have names: their `type`. */
+  named?: boolean;
   /** What to send when the source throws; the stream then ends. */
   error(error: unknown): unknown;
   /** Called once when nobody reads any more, or all is sent. */
@@ -25,10 +27,14 @@ export interface SseOptions {
 /** A client that takes nothing for this many keep-alive times (a minute) is given up: its answer holds a place in the engine. */
 const STALLED_TICKS = 4;
 
-/** Objects as server-sent events, one `data:` line of JSON each. Pulls from the source as fast as the client reads. */
+/** Objects as server-sent events, one `data:` line of JSON each, under their names where they have them. Pulls from the source as fast as the client reads. */
 export function eventStream(source: AsyncGenerator<unknown, void>, options: SseOptions): ReadableStream<Uint8Array> {
   let timer: ReturnType<typeof setInterval> | undefined;
   let closed = false;
+  const event = (value: unknown): Uint8Array => {
+    const name = options.named ? `event: ${(value as { type: string }).type}\n` : "";
+    return encoder.encode(`${name}data: ${JSON.stringify(value)}\n\n`);
+  };
   const close = (): void => {
     if (closed) return;
     closed = true;
@@ -60,13 +66,13 @@ export function eventStream(source: AsyncGenerator<unknown, void>, options: SseO
         const next = await source.next();
         if (closed) return;
         if (!next.done) {
-          controller.enqueue(encoder.encode(`data: ${JSON.stringify(next.value)}\n\n`));
+          controller.enqueue(event(next.value));
           return;
         }
         if (options.end !== undefined) controller.enqueue(encoder.encode(`data: ${options.end}\n\n`));
       } catch (error) {
         if (closed) return;
-        controller.enqueue(encoder.encode(`data: ${JSON.stringify(options.error(error))}\n\n`));
+        controller.enqueue(event(options.error(error)));
       }
       close();
       controller.close();

@@ -26,12 +26,18 @@ export function tokenBytes(tokenizer: ServeTokenizer, id: number): Uint8Array {
   return id < tokenizer.vocabSize ? tokenizer.bytesOf(id) : new Uint8Array();
 }
 
+/** A token's text; undefined for one that is not whole characters. */
+export function wholeText(tokenizer: ServeTokenizer, id: number): string | undefined {
+  try {
+    return utf8.decode(tokenBytes(tokenizer, id));
+  } catch {
+    return undefined;
+  }
+}
+
 /** A token as text on its own: `bytes:\xe2\x82` when it is not whole characters, as OpenAI writes it. */
 export function tokenText(tokenizer: ServeTokenizer, id: number): string {
-  const bytes = tokenBytes(tokenizer, id);
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return `bytes:${Array.from(bytes, (b) => `\\x${b.toString(16).padStart(2, "0")}`).join("")}`;
-  }
+  const hex = (): string =>
+    Array.from(tokenBytes(tokenizer, id), (b) => `\\x${b.toString(16).padStart(2, "0")}`).join("");
+  return wholeText(tokenizer, id) ?? `bytes:${hex()}`;
 }
