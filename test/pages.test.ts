@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { appendFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -138,9 +138,17 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await shot(page, "chat");
         expect(await nameless(page)).toEqual([]);
 
+        expect(new URL(page.url()).pathname).toMatch(/^\/c\/\w+$/);
         await page.reload();
-        await page.locator(".pick").click();
         expect(await answers(page).first().locator(".markdown strong").innerText()).toBe("933");
+        await page.goBack();
+        await page.getByText("nothing you write leaves it").waitFor();
+        await page.goForward();
+        await answers(page).first().locator(".markdown strong").waitFor();
+        await page.goto(`${server.url}/c/nowhere`);
+        await page.getByText("There is no such chat in this browser").waitFor();
+        await page.getByRole("main").getByRole("button", { name: "New chat" }).click();
+        await page.getByText("nothing you write leaves it").waitFor();
       }));
 
     it("sends with Enter, breaks lines with Shift+Enter, and stops with Esc, on the server too", () =>
@@ -161,7 +169,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await page.getByRole("button", { name: "Send" }).waitFor();
       }));
 
-    it("answers again, keeps both answers, and asks again in other words, forgetting what came after", () =>
+    it("keeps every answer and every question it was asked in, each with what followed", () =>
       visit("/", async (page) => {
         await ask(page, "my colour is red");
         await finished(page, 0);
@@ -177,36 +185,131 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
 
         await page.locator(".question").first().hover();
         await page.getByRole("button", { name: "Change the question" }).first().click();
-        await page.getByRole("textbox", { name: "Change the question" }).fill("my colour is blue");
+        const box = page.getByRole("textbox", { name: "Change the question" });
+        await box.fill("my colour is blue");
+        // Safari's Enter that ends a word of an input method
+        await box.evaluate((area) =>
+          area.dispatchEvent(
+            new KeyboardEvent("keydown", { key: "Enter", keyCode: 229, bubbles: true, cancelable: true }),
+          ),
+        );
         await page.getByRole("button", { name: "Ask again" }).click();
         await answers(page).getByText("You said: my colour is blue").waitFor();
+        await finished(page, 0);
         expect(await answers(page).count()).toBe(1);
         expect(server.engine.prompts.at(-1)).not.toContain("red");
+        await page.getByRole("button", { name: "The question as it was before" }).click();
+        await answers(page).getByText("You said: my colour is red").waitFor();
+        // the answer that was on show below it still is
+        expect(await answers(page).nth(1).getByText("1/2").count()).toBe(1);
+        await page.reload();
+        await page.getByRole("button", { name: "The next question in its place" }).click();
+        await answers(page).getByText("You said: my colour is blue").waitFor();
+
+        await answers(page).first().getByRole("button", { name: "Change the answer" }).click();
+        await page.getByRole("textbox", { name: "Change the answer" }).fill("You said: my ");
+        await page.getByRole("button", { name: "Keep and continue" }).click();
+        await answers(page).getByText("You said: my colour is blue").waitFor();
+        await finished(page, 0);
+        expect(server.engine.prompts.at(-1)).toBe("\u0001user:my colour is blue\u0002\u0001assistant:You said: my ");
+        expect(await answers(page).first().locator(".figures").innerText()).toMatch(/^edited · 15 tokens/);
+        await shot(page, "chat-branches");
       }));
 
-    it("keeps several chats, which can be renamed and deleted", () =>
-      visit("/", async (page) => {
-        await ask(page, "first colour");
-        await finished(page, 0);
-        await page.getByRole("button", { name: "New chat" }).click();
-        await page.getByText("nothing you write leaves it").waitFor();
-        await ask(page, "second colour");
-        await finished(page, 0);
-        const side = page.getByLabel("Chats", { exact: true });
-        expect(await side.locator(".pick").allInnerTexts()).toEqual(["second colour", "first colour"]);
-        await side.locator("li").nth(1).hover();
-        await side.getByRole("button", { name: "Rename “first colour”" }).click();
-        await side.getByLabel("New name of the chat").fill("renamed");
-        await page.keyboard.press("Enter");
-        await side.getByText("renamed").click();
-        await answers(page).getByText("You said: first colour").waitFor();
-        await side.locator("li").first().hover();
-        await side.getByRole("button", { name: "Delete “second colour”" }).click();
-        await side.getByRole("button", { name: "Delete", exact: true }).click();
-        await page.reload();
-        await side.locator(".pick").first().waitFor();
-        expect(await side.locator(".pick").allInnerTexts()).toEqual(["renamed"]);
-      }));
+    it("keeps chats of its first form, finds and renames them, and takes them back after they were deleted", async () => {
+      const kept = (id: string, title: string, text: string, updatedAt: number) => ({
+        id,
+        title,
+        createdAt: updatedAt,
+        updatedAt,
+        turns: [
+          {
+            id: `${id}-t`,
+            question: title,
+            shown: 0,
+            answers: [{ raw: text, reasoning: "", model: "m", startedAt: 1, pieces: 1, status: "done" }],
+          },
+        ],
+      });
+      const chats = [
+        kept("two", "second colour", "green as the sea", 2_000),
+        kept("one", "first colour", "red", 1_000),
+      ];
+      const origins = [
+        {
+          origin: server.url,
+          localStorage: [
+            { name: "sumbi.chats", value: JSON.stringify(["broken", ...chats.map(({ id }) => id)]) },
+            { name: "sumbi.chat.broken", value: '{"turns":"none"}' },
+            ...chats.map((chat) => ({ name: `sumbi.chat.${chat.id}`, value: JSON.stringify(chat) })),
+          ],
+        },
+      ];
+      await visit(
+        "/c/two",
+        async (page) => {
+          const side = page.getByLabel("Chats", { exact: true });
+          const titles = () => side.locator(".pick").allInnerTexts();
+          await answers(page).getByText("green as the sea").waitFor();
+          expect(await titles()).toEqual(["second colour", "first colour"]);
+          await side.getByLabel("Find in chats").fill("SEA");
+          expect(await titles()).toEqual(["second colour\ngreen as the sea"]);
+          await side.getByLabel("Find in chats").fill("");
+          await side.locator("li").nth(1).hover();
+          await side.getByRole("button", { name: "Rename “first colour”" }).click();
+          await side.getByLabel("New name of the chat").fill("renamed");
+          await page.keyboard.press("Enter");
+          await side.getByText("renamed").click();
+          await answers(page).getByText("red").waitFor();
+          expect(new URL(page.url()).pathname).toBe("/c/one");
+          await page.goBack();
+          await answers(page).getByText("green as the sea").waitFor();
+
+          await side.locator("li").first().hover();
+          await side.getByRole("button", { name: "Delete “second colour”" }).click();
+          await page.getByText("nothing you write leaves it").waitFor();
+          expect(await titles()).toEqual(["renamed"]);
+          await side.getByRole("button", { name: "Undo" }).click();
+          await answers(page).getByText("green as the sea").waitFor();
+          expect(await titles()).toEqual(["second colour", "renamed"]);
+          // what could not be read is kept as it was
+          const list = await page.evaluate(() => localStorage.getItem("sumbi.chats"));
+          expect(JSON.parse(list!)).toEqual(["two", "one", "broken"]);
+
+          await side.locator("li").first().hover();
+          await side.getByRole("button", { name: "Save or share “second colour”" }).click();
+          expect(await nameless(page)).toEqual([]);
+          await shot(page, "chat-file");
+          const file = async (name: string) => {
+            const [download] = await Promise.all([
+              page.waitForEvent("download"),
+              page.getByRole("button", { name, exact: true }).click(),
+            ]);
+            return { name: download.suggestedFilename(), text: await readFile(await download.path(), "utf8") };
+          };
+          const markdown = await file("Markdown");
+          expect(markdown.name).toBe("second-colour.md");
+          expect(markdown.text).toContain("## Answer\n\ngreen as the sea");
+          const json = await file("JSON");
+          await page.keyboard.press("Escape");
+          const open = (files: { name: string; text: string }[]) =>
+            side
+              .locator("input[type=file]")
+              .setInputFiles(
+                files.map(({ name, text }) => ({ name, mimeType: "text/plain", buffer: Buffer.from(text) })),
+              );
+          await open([json]);
+          await side.getByText("These chats are here already.").waitFor();
+          await side.locator("li").first().hover();
+          await side.getByRole("button", { name: "Delete “second colour”" }).click();
+          await open([json, { name: "photo.png", text: "\u0000" }]);
+          await side.getByText("1 chat opened. photo.png: The file is no text.").waitFor();
+          await answers(page).getByText("green as the sea").waitFor();
+          expect(new URL(page.url()).pathname).toBe("/c/two");
+        },
+        { storageState: { cookies: [], origins } },
+      );
+    });
 
     it("never runs or loads what the model writes", () =>
       visit(
@@ -267,6 +370,12 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         expect(request).toMatchObject({ maxTokens: 6, sampling: { temperature: 0, topP: 0.5, seed: 42 } });
         expect(server.engine.prompts.at(-1)).toContain("system:Be brief.");
         expect(await answers(page).first().locator(".markdown").innerText()).toBe("You sa");
+        // gone on with where it ended, as often as it is cut off
+        await answers(page).first().locator(".remark").getByRole("button", { name: "Continue" }).click();
+        await answers(page).getByText("You said: an", { exact: true }).waitFor();
+        await finished(page, 0);
+        expect(server.engine.prompts.at(-1)).toMatch(/user:any colour\u0002\u0001assistant:You sa$/);
+        expect(await answers(page).first().locator(".figures").innerText()).toMatch(/^12 tokens/);
       }));
 
     it("says what to do when the context is full, and when nothing was said", () =>
@@ -275,9 +384,10 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         async (page) => {
           await ask(page, "long colour ".repeat(400));
           const failure = page.locator(".failure[data-kind=context]");
-          await failure.getByText("no longer fits in the model's context").waitFor();
+          await failure.getByText("This question does not fit in the model's context").waitFor();
           expect(await failure.innerText()).toContain("4096 tokens");
-          await failure.getByRole("button", { name: "New chat" }).click();
+          expect(await failure.getByRole("button", { name: "New chat" }).count()).toBe(0);
+          await page.getByRole("button", { name: "New chat" }).click();
           await ask(page, "say nothing");
           await page.getByText("ended its answer without a word").waitFor();
         },

@@ -26,7 +26,7 @@ const CONTENT_SECURITY_POLICY = {
   frameAncestors: ["'none'"],
 };
 
-/** The built pages of a folder, by default the package's own: `/`, `/runs` and `/plan` are its index.html, the rest are its files. */
+/** The built pages of a folder, by default the package's own: `/`, chats (`/c/ID`), `/runs` and `/plan` are its index.html, the rest are its files. */
 export function pageRoutes(dir = PAGES): Hono {
   const app = new Hono();
   app.use(
@@ -38,7 +38,7 @@ export function pageRoutes(dir = PAGES): Hono {
     }),
   );
   const index = serveStatic({ path: join(dir, "index.html") });
-  for (const path of ["/", "/runs", "/runs/*", "/plan", "/plan/*"])
+  for (const path of ["/", "/c/*", "/runs", "/runs/*", "/plan", "/plan/*"])
     app.get(path, async (c, next) => {
       c.header("cache-control", "no-cache");
       return index(c, next);

@@ -6,6 +6,7 @@ import { asking, keyNumber } from "./net/key.ts";
 import { onLinkClick, route } from "./router.ts";
 import { useStore } from "./store.ts";
 import { KeyDialog } from "./ui/KeyDialog.tsx";
+import { words } from "./words/index.ts";
 
 type Page = ComponentType;
 const pages: Record<"chat" | "runs" | "plan", { load: () => Promise<{ default: Page }>; loaded?: Page }> = {
@@ -43,10 +44,10 @@ function App() {
   if (!failed) return null;
   return (
     <main class="centre">
-      <h1>This page could not be loaded</h1>
-      <p>The server that sent it seems to have gone.</p>
+      <h1>{words.common.notLoaded}</h1>
+      <p>{words.common.serverGone}</p>
       <button type="button" class="primary" onClick={() => location.reload()}>
-        Try again
+        {words.common.reload}
       </button>
     </main>
   );

@@ -21,7 +21,7 @@ export function onLinkClick(event: MouseEvent): void {
     return;
   const link = (event.target as Element).closest?.("a");
   if (!link || link.target || link.origin !== location.origin || link.hasAttribute("download")) return;
-  if (link.pathname !== "/" && !/^\/(runs|plan)(\/|$)/.test(link.pathname)) return;
+  if (link.pathname !== "/" && !/^\/(c|runs|plan)(\/|$)/.test(link.pathname)) return;
   event.preventDefault();
   go(link.pathname + link.search);
 }

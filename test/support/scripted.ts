@@ -15,6 +15,7 @@ export interface Script {
 const EOS = 256;
 const USER = "\u0001user:";
 const END = "\u0002";
+const BEGUN = "\u0001assistant:";
 const encoder = new TextEncoder();
 
 /** One token per byte, and one that ends the text: enough of a tokenizer to serve any text. */
@@ -27,8 +28,9 @@ const byteTokenizer: ServeTokenizer = {
   bytesOf: (id) => (id < EOS ? new Uint8Array([id]) : new Uint8Array()),
   idOf: () => undefined,
   surrounding: { before: [], after: [] },
-  encodeChat(messages) {
-    const text = messages.map((m) => `\u0001${m.role}:${m.content}${END}`).join("");
+  encodeChat(messages, { prefill } = {}) {
+    const begun = prefill ? `${BEGUN}${prefill.thought ?? ""}${prefill.answer ?? ""}` : "";
+    const text = messages.map((m) => `\u0001${m.role}:${m.content}${END}`).join("") + begun;
     return { text, ids: this.encode(text), opensThought: false };
   },
   stream() {
@@ -54,7 +56,9 @@ export class ScriptedEngine implements Engine {
     this.prompts.push(prompt);
     this.requests.push(request);
     const from = prompt.lastIndexOf(USER) + USER.length;
-    const { text, msPerToken = 0 } = this.script(prompt.slice(from, prompt.indexOf(END, from)), prompt);
+    const { text: whole, msPerToken = 0 } = this.script(prompt.slice(from, prompt.indexOf(END, from)), prompt);
+    const begun = prompt.slice(prompt.lastIndexOf(END) + 1).replace(BEGUN, "");
+    const text = whole.slice(begun.length);
     let done = false;
     try {
       const ids = [...encoder.encode(text)];

@@ -1,17 +1,23 @@
 /** The chat page: the conversation on show and its parts. */
 import "../styles/chat.css";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { askForKey } from "../net/key.ts";
 import { go } from "../router.ts";
 import { useStore } from "../store.ts";
 import { Icon } from "../ui/icons.tsx";
 import { IconButton, TopBar } from "../ui/parts.tsx";
+import { words } from "../words/index.ts";
+import { ask, stopCurrent } from "./answering.ts";
 import { Composer } from "./Composer.tsx";
+import { conversations, currentId, storageFailed } from "./chats.ts";
+import { connect, connection } from "./connection.ts";
 import { ModelDialog, ModelName } from "./ModelCard.tsx";
+import { isGrowing, partsOf } from "./parts.ts";
 import { SettingsDialog } from "./SettingsDialog.tsx";
 import { Sidebar } from "./Sidebar.tsx";
-import { ask, connect, connection, conversations, currentId, partsOf, stopCurrent, storageFailed } from "./state.ts";
 import { TurnView } from "./TurnView.tsx";
+import { branchOf, turnsAfter } from "./tree.ts";
+import type { Conversation } from "./types.ts";
 import { Welcome } from "./Welcome.tsx";
 
 export default function ChatPage() {
@@ -20,11 +26,12 @@ export default function ChatPage() {
   const link = useStore(connection);
   const full = useStore(storageFailed);
   const conversation = all.find((c) => c.id === id);
+  const branch = useMemo(() => (conversation ? branchOf(conversation) : []), [conversation]);
   const [panel, setPanel] = useState<"settings" | "model" | null>(null);
   const [drawer, setDrawer] = useState(false);
-  const last = conversation?.turns.at(-1);
+  const last = branch.at(-1);
   const lastAnswer = last?.answers[last.shown];
-  const busy = lastAnswer?.status === "waiting" || lastAnswer?.status === "streaming";
+  const busy = lastAnswer !== undefined && isGrowing(lastAnswer);
   const scroll = useStickToBottom(id, lastAnswer);
 
   useEffect(() => {
@@ -39,6 +46,13 @@ export default function ChatPage() {
     const timer = setTimeout(() => void connect(), 4_000);
     return () => clearTimeout(timer);
   }, [link]);
+  useEffect(() => setDrawer(false), [id]);
+
+  const startNew = () => {
+    setDrawer(false);
+    go("/");
+    document.querySelector<HTMLTextAreaElement>("#question")?.focus();
+  };
 
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -54,53 +68,52 @@ export default function ChatPage() {
     return () => removeEventListener("keydown", onKey);
   }, [drawer]);
 
-  const startNew = () => {
-    currentId.set(null);
-    setDrawer(false);
-    go("/");
-    document.querySelector<HTMLTextAreaElement>("#question")?.focus();
-  };
-
   return (
     <div class={`chat ${drawer ? "drawer-open" : ""}`}>
       <a class="skip" href="#question">
-        Skip to the question box
+        {words.chat.skip}
       </a>
       <TopBar
         page="chat"
-        start={<IconButton icon="menu" label="Chats" class="only-narrow" onClick={() => setDrawer(!drawer)} />}
+        start={
+          <IconButton icon="menu" label={words.chat.chats} class="only-narrow" onClick={() => setDrawer(!drawer)} />
+        }
       >
         <ModelName onOpen={() => setPanel("model")} />
-        <IconButton icon="sliders" label="Settings" onClick={() => setPanel("settings")} />
+        <IconButton icon="sliders" label={words.chat.settings} onClick={() => setPanel("settings")} />
       </TopBar>
-      <Sidebar
-        onNew={startNew}
-        onPick={(chosen) => {
-          currentId.set(chosen);
-          setDrawer(false);
-        }}
-      />
+      <Sidebar onNew={startNew} onPicked={() => setDrawer(false)} />
       {drawer && (
-        <button type="button" class="veil" aria-label="Close the list of chats" onClick={() => setDrawer(false)} />
+        <button type="button" class="veil" aria-label={words.chat.closeChats} onClick={() => setDrawer(false)} />
       )}
       <main class="talk">
         <div class="scroll" ref={scroll.ref} onScroll={scroll.onScroll}>
           {conversation ? (
-            <div class="turns" role="group" aria-label="Conversation">
+            <div class="turns" role="group" aria-label={words.chat.conversation}>
               <h1 class="off-screen">{conversation.title}</h1>
-              {conversation.turns.map((turn) => (
+              {branch.map((turn) => (
                 <TurnView
                   key={turn.id}
                   conversationId={conversation.id}
                   turn={turn}
+                  {...placeOf(conversation, turn.id, turn.after)}
+                  first={turn === branch[0]}
                   last={turn === last}
                   onSettings={() => setPanel("settings")}
                   onNew={startNew}
                 />
               ))}
             </div>
-          ) : (
+          ) : id === null ? (
             <Welcome onPick={ask} />
+          ) : (
+            <div class="welcome">
+              <h1>{words.chat.missing}</h1>
+              <p>{words.chat.missingWhy}</p>
+              <button type="button" class="primary" onClick={startNew}>
+                {words.chat.newChat}
+              </button>
+            </div>
           )}
         </div>
         {!scroll.stuck && (
@@ -108,32 +121,30 @@ export default function ChatPage() {
             type="button"
             class="to-bottom"
             onClick={scroll.toBottom}
-            aria-label="Go to the latest words"
-            title="Go to the latest words"
+            aria-label={words.chat.toBottom}
+            title={words.chat.toBottom}
           >
             <Icon name="down" />
           </button>
         )}
-        {full && (
-          <p class="notice">This browser's storage is full or blocked: chats are kept only until the page closes.</p>
-        )}
+        {full && <p class="notice">{words.chat.full}</p>}
         {link.state === "down" && (
           <p class="notice bad" role="alert">
             <Icon name="warn" size={16} /> {link.message}{" "}
             <button type="button" class="quiet small" onClick={() => void connect()}>
-              Try now
+              {words.chat.tryNow}
             </button>
           </p>
         )}
         {link.state === "locked" && (
           <p class="notice bad" role="alert">
-            <Icon name="warn" size={16} /> This server asks for a key.{" "}
+            <Icon name="warn" size={16} /> {words.key.wanted}{" "}
             <button type="button" class="quiet small" onClick={askForKey}>
-              Enter it
+              {words.key.enter}
             </button>
           </p>
         )}
-        <Composer busy={busy} conversationId={id} />
+        {(conversation || id === null) && <Composer busy={busy} conversationId={id} />}
       </main>
       <Announcer
         status={lastAnswer?.status}
@@ -146,16 +157,26 @@ export default function ChatPage() {
   );
 }
 
+/** Which of the versions of its question a turn is, from 0, and how many there are. */
+function placeOf(
+  conversation: Conversation,
+  turnId: string,
+  after: string | null,
+): { version: number; versions: number } {
+  const versions = turnsAfter(conversation, after);
+  return { version: versions.findIndex(({ id }) => id === turnId), versions: versions.length };
+}
+
 /** Tells screen readers when an answer begins and, once, what it says: reading every token aloud would be noise. */
 function Announcer({ status, text, fault }: { status?: string; text: string; fault?: string }) {
   const [said, setSaid] = useState("");
   const before = useRef(status);
   useEffect(() => {
     if (status === before.current) return;
-    if (status === "waiting") setSaid("The model is answering.");
-    else if (status === "done" && before.current) setSaid(`Answer: ${text.slice(0, 1_000)}`);
-    else if (status === "stopped" && before.current) setSaid("Stopped.");
-    else if (status === "failed" && before.current) setSaid(`No answer: ${(fault ?? "").slice(0, 1_000)}`);
+    if (status === "waiting") setSaid(words.chat.answering);
+    else if (status === "done" && before.current) setSaid(words.chat.answer(text.slice(0, 1_000)));
+    else if (status === "stopped" && before.current) setSaid(words.chat.stopped);
+    else if (status === "failed" && before.current) setSaid(words.chat.noAnswer((fault ?? "").slice(0, 1_000)));
     before.current = status;
   }, [status]);
   return (

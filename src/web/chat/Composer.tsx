@@ -1,7 +1,9 @@
 /** The box in which a question is written. */
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Icon } from "../ui/icons.tsx";
-import { ask, stopCurrent } from "./state.ts";
+import { isSend } from "../ui/keys.ts";
+import { words } from "../words/index.ts";
+import { ask, stopCurrent } from "./answering.ts";
 
 /** The box for the question: Enter sends, Shift+Enter breaks the line, and the one button sends or stops. */
 export function Composer({ busy, conversationId }: { busy: boolean; conversationId: string | null }) {
@@ -32,40 +34,53 @@ export function Composer({ busy, conversationId }: { busy: boolean; conversation
     >
       <div class="composer-box">
         <label class="off-screen" for="question">
-          Your question
+          {words.composer.label}
         </label>
         <textarea
           id="question"
           ref={box}
           rows={1}
-          placeholder="Ask anything"
+          placeholder={words.composer.placeholder}
           value={text}
           aria-describedby="keys"
           autocomplete="off"
           enterkeyhint="send"
           onInput={(event) => setText(event.currentTarget.value)}
           onKeyDown={(event) => {
-            // While an input method composes a word, Enter belongs to it.
-            if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+            if (!isSend(event)) return;
             event.preventDefault();
             send();
           }}
         />
         {busy ? (
-          <button type="button" class="send" aria-label="Stop" title="Stop (Esc)" onClick={() => stopCurrent()}>
+          <button
+            type="button"
+            class="send"
+            aria-label={words.composer.stop}
+            title={words.composer.stopKeys}
+            onClick={() => stopCurrent()}
+          >
             <Icon name="stop" />
           </button>
         ) : (
-          <button type="submit" class="send" aria-label="Send" title="Send (Enter)" disabled={!text.trim()}>
+          <button
+            type="submit"
+            class="send"
+            aria-label={words.composer.send}
+            title={words.composer.sendKeys}
+            disabled={!text.trim()}
+          >
             <Icon name="send" />
           </button>
         )}
       </div>
       <p id="keys" class="hint">
         <span>
-          <kbd>Enter</kbd> sends, <kbd>Shift</kbd>+<kbd>Enter</kbd> breaks the line, <kbd>Esc</kbd> stops.
+          {words.composer.keys((name) => (
+            <kbd>{name}</kbd>
+          ))}
         </span>{" "}
-        Models make mistakes: check what matters.
+        {words.composer.mistakes}
       </p>
     </form>
   );

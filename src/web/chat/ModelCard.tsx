@@ -4,36 +4,24 @@ import { useStore } from "../store.ts";
 import { flatten } from "../ui/flatten.ts";
 import { short } from "../ui/format.ts";
 import { Dialog } from "../ui/parts.tsx";
-import { connection } from "./state.ts";
+import { words } from "../words/index.ts";
+import { connection } from "./connection.ts";
 
 /** The model's name in the top bar, with a dot that tells whether its server answers. */
 export function ModelName({ onOpen }: { onOpen: () => void }) {
   const link = useStore(connection);
-  const state =
-    link.state === "up"
-      ? "The server answers"
-      : link.state === "down"
-        ? "The server does not answer"
-        : link.state === "none"
-          ? "The server has no model"
-          : link.state === "locked"
-            ? "The server asks for a key"
-            : "Looking for the server";
+  const state = words.model[link.state];
+  const name = {
+    connecting: "…",
+    down: words.model.offline,
+    none: words.model.noModel,
+    locked: words.model.lockedShort,
+  };
   return (
-    <button type="button" class={`model-name ${link.state}`} onClick={onOpen} title={`${state}. About the model`}>
+    <button type="button" class={`model-name ${link.state}`} onClick={onOpen} title={words.model.about(state)}>
       <i aria-hidden="true" />
-      <span class="off-screen">{state}. Model: </span>
-      <span class="model-id">
-        {link.state === "up"
-          ? link.model.id
-          : link.state === "down"
-            ? "offline"
-            : link.state === "none"
-              ? "no model"
-              : link.state === "locked"
-                ? "locked"
-                : "…"}
-      </span>
+      <span class="off-screen">{words.model.name(state)}</span>
+      <span class="model-id">{link.state === "up" ? link.model.id : name[link.state]}</span>
     </button>
   );
 }
@@ -41,7 +29,7 @@ export function ModelName({ onOpen }: { onOpen: () => void }) {
 const COUNT = /(parameters?|active|total|tokens|vocab|context|flops|bytes)/i;
 
 function readable(key: string, value: string): string {
-  if (value === "true" || value === "false") return value === "true" ? "yes" : "no";
+  if (value === "true" || value === "false") return value === "true" ? words.model.yes : words.model.not;
   const number = Number(value);
   return COUNT.test(key) && value !== "" && Number.isFinite(number) && Math.abs(number) >= 10_000
     ? `${short(number)} (${number.toLocaleString("en-US")})`
@@ -61,7 +49,7 @@ function Size({ parameters }: { parameters: unknown }) {
   if (typeof total !== "number" || typeof active !== "number") return null;
   return (
     <>
-      <dt>size</dt>
+      <dt>{words.model.size}</dt>
       <dd>{parametersInWords({ total, active, mtp: typeof mtp === "number" ? mtp : 0 })}</dd>
     </>
   );
@@ -71,14 +59,14 @@ function Size({ parameters }: { parameters: unknown }) {
 export function ModelDialog({ onClose }: { onClose: () => void }) {
   const link = useStore(connection);
   return (
-    <Dialog title={link.state === "up" ? link.model.id : "No model"} onClose={onClose} class="model-card">
+    <Dialog title={link.state === "up" ? link.model.id : words.model.no} onClose={onClose} class="model-card">
       {link.state === "up" ? (
         <>
           <dl>
             {link.model.created && (
               <>
-                <dt>made</dt>
-                <dd>{new Date(link.model.created * 1_000).toLocaleDateString()}</dd>
+                <dt>{words.model.made}</dt>
+                <dd>{new Date(link.model.created * 1_000).toLocaleDateString(words.code)}</dd>
               </>
             )}
             <Size parameters={link.model.details.parameters} />
@@ -97,12 +85,10 @@ export function ModelDialog({ onClose }: { onClose: () => void }) {
                 </>
               ))}
           </dl>
-          <p class="faint">
-            The same model answers OpenAI's API at <code>{location.origin}/v1</code>.
-          </p>
+          <p class="faint">{words.model.api(<code>{location.origin}/v1</code>)}</p>
         </>
       ) : (
-        <p>{link.state === "connecting" ? "Looking for the server…" : link.message}</p>
+        <p>{link.state === "connecting" ? words.model.looking : link.message}</p>
       )}
     </Dialog>
   );

@@ -1,15 +1,15 @@
 /** The dialog of sampling settings and the system prompt. */
 import { useStore } from "../store.ts";
 import { Dialog } from "../ui/parts.tsx";
-import { DEFAULTS, settings } from "./state.ts";
+import { words } from "../words/index.ts";
+import { DEFAULTS, settings } from "./settings.ts";
 import type { Settings } from "./types.ts";
 
 type Knob = Exclude<keyof Settings, "system">;
 
+/** Its words are named as the setting is, its help `…Help`. */
 const KNOBS: {
   key: Knob;
-  name: string;
-  help: string;
   min: number;
   max: number;
   step: number;
@@ -18,8 +18,6 @@ const KNOBS: {
 }[] = [
   {
     key: "temperature",
-    name: "Temperature",
-    help: "How much chance decides. At 0 the likeliest token always wins, best for arithmetic; around 0.6 suits reasoning; above 1 it turns wild.",
     min: 0,
     max: 2,
     step: 0.05,
@@ -28,8 +26,6 @@ const KNOBS: {
   },
   {
     key: "topP",
-    name: "Top-p",
-    help: "Chooses only among the likeliest tokens that together have this share of the probability. 1 leaves out none.",
     min: 0.05,
     max: 1,
     step: 0.05,
@@ -38,8 +34,6 @@ const KNOBS: {
   },
   {
     key: "maxTokens",
-    name: "Most tokens in an answer",
-    help: "Thoughts count. Question and answer together must fit in the model's context.",
     min: 1,
     max: 1_000_000,
     step: 1,
@@ -48,8 +42,6 @@ const KNOBS: {
   },
   {
     key: "seed",
-    name: "Seed",
-    help: "The same seed, settings and question give the same answer. Without one, each answer differs.",
     min: 0,
     max: 2_147_483_647,
     step: 1,
@@ -62,27 +54,28 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
   const now = useStore(settings);
   const set = (change: Partial<Settings>) => settings.set((old) => ({ ...old, ...change }));
   return (
-    <Dialog title="Settings" onClose={onClose} class="settings">
-      <p class="faint">They hold for every question you ask from now on.</p>
+    <Dialog title={words.settings.title} onClose={onClose} class="settings">
+      <p class="faint">{words.settings.holds}</p>
       {KNOBS.map((knob) => {
         const value = now[knob.key];
+        const name = words.settings[knob.key];
         return (
           <fieldset key={knob.key}>
-            <legend>{knob.name}</legend>
+            <legend>{name}</legend>
             <label class="auto">
               <input
                 type="checkbox"
                 checked={value === null}
                 onChange={(event) => set({ [knob.key]: event.currentTarget.checked ? null : knob.start })}
               />
-              {knob.key === "seed" ? "By chance" : "The server's choice"}
+              {knob.key === "seed" ? words.settings.byChance : words.settings.byServer}
             </label>
             {value !== null && (
               <div class="knob">
                 {knob.slider && (
                   <input
                     type="range"
-                    aria-label={knob.name}
+                    aria-label={name}
                     min={knob.min}
                     max={knob.max}
                     step={knob.step}
@@ -92,7 +85,7 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
                 )}
                 <input
                   type="number"
-                  aria-label={`${knob.name}, as a number`}
+                  aria-label={words.settings.asNumber(name)}
                   min={knob.min}
                   max={knob.max}
                   step={knob.step}
@@ -106,31 +99,29 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
                 />
               </div>
             )}
-            <small>{knob.help}</small>
+            <small>{words.settings[`${knob.key}Help`]}</small>
           </fieldset>
         );
       })}
       <fieldset>
         <legend>
-          <label for="system">System prompt</label>
+          <label for="system">{words.settings.system}</label>
         </legend>
         <textarea
           id="system"
           rows={3}
           value={now.system}
-          placeholder="None"
+          placeholder={words.settings.none}
           onInput={(event) => set({ system: event.currentTarget.value })}
         />
-        <small>
-          Put before every conversation. Small models, the bundled one among them, were not trained to follow it.
-        </small>
+        <small>{words.settings.systemHelp}</small>
       </fieldset>
       <div class="row between">
         <button type="button" class="quiet" onClick={() => settings.set({ ...DEFAULTS })}>
-          Reset all
+          {words.settings.reset}
         </button>
         <button type="button" class="primary" onClick={onClose}>
-          Done
+          {words.common.done}
         </button>
       </div>
     </Dialog>

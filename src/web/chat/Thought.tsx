@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Markdown } from "../text/Markdown.tsx";
 import { duration } from "../ui/format.ts";
 import { Icon } from "../ui/icons.tsx";
+import { words } from "../words/index.ts";
 import type { Answer } from "./types.ts";
 
 /** What the model thought before it answered: open while it grows, folded after, unless the reader chose otherwise. */
@@ -24,12 +25,10 @@ export function Thought({ thought, thinking, answer }: { thought: string; thinki
     <div class={`thought ${thinking ? "thinking" : ""}`}>
       <button type="button" class="thought-head" aria-expanded={open} onClick={() => setChosen(!open)}>
         <Icon name="right" size={15} />
-        <span>
-          {thinking ? "Thinking" : "Thought"} for <time>{duration(Math.max(0, seconds))}</time>
-        </span>
+        <span>{words.thought[thinking ? "thinking" : "thought"](<time>{duration(Math.max(0, seconds))}</time>)}</span>
       </button>
       {open && (
-        <div class="thought-body" ref={box} tabIndex={0} role="group" aria-label="The model's thoughts">
+        <div class="thought-body" ref={box} tabIndex={0} role="group" aria-label={words.thought.label}>
           <Markdown text={thought} growing={thinking} />
         </div>
       )}

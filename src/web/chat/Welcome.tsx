@@ -1,7 +1,8 @@
 /** An empty chat: what the model can do, and questions to begin with. */
 import { useStore } from "../store.ts";
 import { Logo } from "../ui/icons.tsx";
-import { connection } from "./state.ts";
+import { words } from "../words/index.ts";
+import { connection } from "./connection.ts";
 
 /** What the bundled model is good at: arithmetic, with its working shown. */
 const EXAMPLES = [
@@ -20,10 +21,14 @@ export function Welcome({ onPick }: { onPick: (question: string) => void }) {
     return (
       <div class="welcome">
         <Logo size={52} />
-        <h1>No model to talk to here</h1>
+        <h1>{words.welcome.none}</h1>
         <p>
-          This server shows <a href="/runs">runs</a> only. When one has ended, serve what it made:{" "}
-          <code>npx sumbi serve models/NAME</code>
+          {words.welcome.noneHelp(
+            (text) => (
+              <a href="/runs">{text}</a>
+            ),
+            <code>npx sumbi serve models/NAME</code>,
+          )}
         </p>
       </div>
     );
@@ -36,13 +41,9 @@ export function Welcome({ onPick }: { onPick: (question: string) => void }) {
   return (
     <div class="welcome">
       <Logo size={52} />
-      <h1>Ask {link.state === "up" ? link.model.id : "a model of your own"}</h1>
-      <p>
-        {here
-          ? "It runs on this computer, and nothing you write leaves it."
-          : `It runs on ${location.hostname}, and what you write goes nowhere else.`}
-      </p>
-      <ul class="examples" aria-label="Questions to begin with">
+      <h1>{link.state === "up" ? words.welcome.ask(link.model.id) : words.welcome.askYours}</h1>
+      <p>{here ? words.welcome.here : words.welcome.there(location.hostname)}</p>
+      <ul class="examples" aria-label={words.welcome.examples}>
         {examples.map((example) => (
           <li key={example}>
             <button type="button" onClick={() => onPick(example)}>

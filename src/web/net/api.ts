@@ -19,6 +19,8 @@ export class Fault extends Error {
 export interface ChatMessage {
   role: "system" | "user" | "assistant";
   content: string;
+  /** The thought of an answer to be gone on with. */
+  reasoning_content?: string;
 }
 
 /** The part of OpenAI's chat request that the page sends; a knob left out takes the server's default. */
@@ -37,6 +39,15 @@ export interface ChatRequest {
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
+  completion_tokens_details?: { reasoning_tokens?: number };
+}
+
+/** How long the server took, by its own clock, under the names of llama-server; times in ms. */
+export interface Timings {
+  prompt_n?: number;
+  prompt_ms?: number;
+  predicted_n: number;
+  predicted_ms: number;
 }
 
 /** One piece of a streamed answer. */
@@ -45,6 +56,7 @@ export interface ChatPiece {
   reasoning?: string;
   finish?: string;
   usage?: Usage;
+  timings?: Timings;
   /** Messages, the oldest, that the server left out because the context is full. */
   dropped?: number;
 }
@@ -115,6 +127,7 @@ export function parsePiece(data: string): ChatPiece {
       finish_reason?: unknown;
     }[];
     usage?: Usage | null;
+    timings?: Partial<Timings> | null;
     dropped_messages?: unknown;
   };
   try {
@@ -132,6 +145,9 @@ export function parsePiece(data: string): ChatPiece {
   if (typeof reasoning === "string") piece.reasoning = reasoning;
   if (typeof choice?.finish_reason === "string") piece.finish = choice.finish_reason;
   if (chunk.usage) piece.usage = chunk.usage;
+  const { predicted_n, predicted_ms } = chunk.timings ?? {};
+  if (typeof predicted_n === "number" && typeof predicted_ms === "number")
+    piece.timings = { ...chunk.timings, predicted_n, predicted_ms };
   if (typeof chunk.dropped_messages === "number") piece.dropped = chunk.dropped_messages;
   return piece;
 }

@@ -2,11 +2,12 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { go, route } from "../router.ts";
 import { useStore } from "../store.ts";
+import { save } from "../ui/download.ts";
 import { CopyButton } from "../ui/parts.tsx";
 import { AnswerView } from "./AnswerView.tsx";
 import { Controls, slim } from "./Controls.tsx";
 import { Planner } from "./client.ts";
-import { fileStem, save, toCsv } from "./download.ts";
+import { fileStem, toCsv } from "./download.ts";
 import { type Fault, type Form, fromQuery, read, toQuery } from "./form.ts";
 import { count, days, money } from "./format.ts";
 import type { Answer, Catalogue, Drawn, Point, Reply, Undrawn } from "./messages.ts";

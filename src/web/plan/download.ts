@@ -1,18 +1,6 @@
 /** An answer as files: CSV, JSON, SVG. */
 import type { Answer, Point } from "./messages.ts";
 
-/** Hands the reader a file. */
-export function save(name: string, content: string | Blob, type = "text/plain"): void {
-  const url = URL.createObjectURL(typeof content === "string" ? new Blob([content], { type }) : content);
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
-
 /** A name for files about an answer: "deepseek-v3-2048-h800". */
 export const fileStem = (answer: Answer): string =>
   `${answer.result.model}-${answer.result.gpus}-${answer.result.chip}`

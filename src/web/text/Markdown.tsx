@@ -1,6 +1,7 @@
 /** Markdown on the page, block by block, cheap while it grows. */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copyText } from "../ui/copy.ts";
+import { words } from "../words/index.ts";
 import { type Block, markdownBlocks } from "./markdown.ts";
 
 type Maths = typeof import("./maths.ts");
@@ -84,7 +85,7 @@ function onCopyClick(event: MouseEvent): void {
   const code = button?.closest(".code")?.querySelector("pre")?.textContent;
   if (!button || code == null) return;
   void copyText(code).then((done) => {
-    button.textContent = done ? "Copied" : "Select and copy by hand";
-    setTimeout(() => (button.textContent = "Copy"), 1_600);
+    button.textContent = done ? words.common.copied : words.common.copyByHand;
+    setTimeout(() => (button.textContent = words.common.copy), 1_600);
   });
 }

@@ -1,5 +1,6 @@
 /** Markdown to safe nodes: blocks, formulas, code. */
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
+import { words } from "../words/index.ts";
 import { sanitize } from "./sanitize.ts";
 
 /** Text longer than this is shown as it is: laying it out as Markdown would make the page stand still. */
@@ -156,7 +157,7 @@ function decorate(fragment: DocumentFragment, token: Token): DocumentFragment {
     copy.type = "button";
     copy.className = "quiet small";
     copy.dataset.copy = "code";
-    copy.textContent = "Copy";
+    copy.textContent = words.common.copy;
     bar.append(name, copy);
     pre.tabIndex = 0;
     pre.replaceWith(frame);

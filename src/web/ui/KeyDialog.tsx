@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { asking, enterKey } from "../net/key.ts";
 import { useStore } from "../store.ts";
+import { words } from "../words/index.ts";
 import { Dialog } from "./parts.tsx";
 
 /** Asks for the server's API key. */
@@ -10,11 +11,7 @@ export function KeyDialog() {
   const [text, setText] = useState("");
   const [odd, setOdd] = useState(false);
   return (
-    <Dialog
-      title="This server asks for a key"
-      onClose={() => asking.set((now) => (now === "no" ? now : "declined"))}
-      class="key"
-    >
+    <Dialog title={words.key.title} onClose={() => asking.set((now) => (now === "no" ? now : "declined"))} class="key">
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -24,13 +21,10 @@ export function KeyDialog() {
           if (taken) setText("");
         }}
       >
-        <p>
-          It was started with an API key, which whoever runs it can tell you. The key stays in this tab and goes to this
-          server only.
-        </p>
+        <p>{words.key.why}</p>
         <input
           type="password"
-          aria-label="API key"
+          aria-label={words.key.label}
           autocomplete="current-password"
           value={text}
           ref={(input) => void (text === "" && input?.focus())}
@@ -38,12 +32,12 @@ export function KeyDialog() {
         />
         {(odd || (again && text === "")) && (
           <p class="notice bad" role="alert">
-            {odd ? "A key has letters, digits and signs, and no spaces." : "The server did not take this key."}
+            {odd ? words.key.odd : words.key.wrong}
           </p>
         )}
         <div class="row end">
           <button type="submit" class="primary" disabled={text.trim() === ""}>
-            Use this key
+            {words.key.use}
           </button>
         </div>
       </form>

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useStore } from "../store.ts";
+import { words } from "../words/index.ts";
 import { copyText } from "./copy.ts";
 import { Icon, type IconName, Logo } from "./icons.tsx";
 import { setTheme, type Theme, theme } from "./theme.ts";
@@ -31,41 +32,46 @@ export function IconButton(props: {
   );
 }
 
-/** Copies `text` and says so for a moment. */
-export function CopyButton({ text, label = "Copy" }: { text: () => string; label?: string }) {
+/** Copies a text; `done` for a moment after. */
+function useCopy(text: () => string): { done: boolean; copy: () => void } {
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;
     const timer = setTimeout(() => setDone(false), 1_600);
     return () => clearTimeout(timer);
   }, [done]);
+  return { done, copy: () => void copyText(text()).then(setDone) };
+}
+
+/** Copies `text` and says so for a moment. */
+export function CopyButton({ text, label = words.common.copy }: { text: () => string; label?: string }) {
+  const { done, copy } = useCopy(text);
   return (
-    <IconButton
-      icon={done ? "check" : "copy"}
-      label={done ? "Copied" : label}
-      size={16}
-      onClick={() => void copyText(text()).then(setDone)}
-    />
+    <IconButton icon={done ? "check" : "copy"} label={done ? words.common.copied : label} size={16} onClick={copy} />
   );
 }
 
-const THEMES: { theme: Theme; icon: IconName; label: string }[] = [
-  { theme: "system", icon: "auto", label: "Colours: as the system" },
-  { theme: "light", icon: "sun", label: "Colours: light" },
-  { theme: "dark", icon: "moon", label: "Colours: dark" },
+/** The same as a button with words. */
+export function CopyTextButton({ text, label }: { text: () => string; label: string }) {
+  const { done, copy } = useCopy(text);
+  return (
+    <button type="button" class="quiet" onClick={copy}>
+      {done ? words.common.copied : label}
+    </button>
+  );
+}
+
+const THEMES: { theme: Theme; icon: IconName }[] = [
+  { theme: "system", icon: "auto" },
+  { theme: "light", icon: "sun" },
+  { theme: "dark", icon: "moon" },
 ];
 
 export function ThemeButton() {
   const now = useStore(theme);
   const index = THEMES.findIndex((t) => t.theme === now);
   const next = THEMES[(index + 1) % THEMES.length]!;
-  return (
-    <IconButton
-      icon={THEMES[index]!.icon}
-      label={`${THEMES[index]!.label} (press for ${next.theme})`}
-      onClick={() => setTheme(next.theme)}
-    />
-  );
+  return <IconButton icon={THEMES[index]!.icon} label={words.top.colours[now]} onClick={() => setTheme(next.theme)} />;
 }
 
 /** The bar at the top of every page. */
@@ -81,19 +87,19 @@ export function TopBar({
   return (
     <header class="top">
       {start}
-      <a class="brand" href="/" aria-label="Sumbi, to the chat">
+      <a class="brand" href="/" aria-label={words.top.toChat}>
         <Logo />
         <span>Sumbi</span>
       </a>
-      <nav aria-label="Pages">
+      <nav aria-label={words.top.pages}>
         <a href="/" aria-current={page === "chat" ? "page" : undefined}>
-          Chat
+          {words.top.chat}
         </a>
         <a href="/runs" aria-current={page === "runs" ? "page" : undefined}>
-          Runs
+          {words.top.runs}
         </a>
         <a href="/plan" aria-current={page === "plan" ? "page" : undefined}>
-          Plan
+          {words.top.plan}
         </a>
       </nav>
       <div class="top-rest">
@@ -144,7 +150,7 @@ export function Dialog({
       <div class="dialog-body">
         <div class="dialog-head">
           <h2>{title}</h2>
-          <IconButton icon="close" label="Close" onClick={onClose} />
+          <IconButton icon="close" label={words.common.close} onClick={onClose} />
         </div>
         {children}
       </div>

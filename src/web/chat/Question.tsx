@@ -1,0 +1,46 @@
+/** A question: its words, its versions, and what can be done with it. */
+import { useState } from "preact/hooks";
+import { CopyButton, IconButton } from "../ui/parts.tsx";
+import { words } from "../words/index.ts";
+import { askOtherwise } from "./answering.ts";
+import { update } from "./chats.ts";
+import { Rewrite } from "./Rewrite.tsx";
+import { showVersion } from "./tree.ts";
+import type { TurnProps } from "./turnProps.ts";
+import { Versions } from "./Versions.tsx";
+
+export function Question({ conversationId, turn, version, versions }: TurnProps) {
+  const [changing, setChanging] = useState(false);
+  if (changing)
+    return (
+      <Rewrite
+        class="of-question"
+        text={turn.question}
+        label={words.turn.change}
+        action={words.turn.askAgain}
+        note={words.turn.keeps}
+        enterEnds
+        onCancel={() => setChanging(false)}
+        onDone={(text) => {
+          setChanging(false);
+          askOtherwise(conversationId, turn, text.trim());
+        }}
+      />
+    );
+  return (
+    <div class={`question ${versions > 1 ? "has-versions" : ""}`}>
+      <h2 class="off-screen">{words.turn.asked}</h2>
+      <div class="bubble">{turn.question}</div>
+      <div class="tools">
+        <IconButton icon="edit" label={words.turn.change} size={16} onClick={() => setChanging(true)} />
+        <CopyButton text={() => turn.question} label={words.turn.copyQuestion} />
+        <Versions
+          at={version}
+          of={versions}
+          words={{ before: words.turn.before, next: words.turn.next, place: words.turn.version }}
+          onShow={(index) => update(conversationId, (c) => showVersion(c, turn.id, index))}
+        />
+      </div>
+    </div>
+  );
+}
