@@ -129,13 +129,13 @@ const STAGES: Stage[] = [
   ),
   evaluation("cold", "countdown-3", [200, 4]),
   // The second: reinforcement on what a rule can check. Forced past the gate, which asks whether thinking pays where a glance would do: here all
-  // think, and how often they are right is what is to rise.
+  // think, and how often they are right is what is to rise. Paid is what is right by a working that is true: of answers alone workings get less true.
   model(
     "first",
     "reinforcement (GRPO) on right answers",
     ["reason", "zero", "--force"],
     ["--model", at("cold"), "--task", "countdown-3"],
-    small ? SMALL_RL : [...RL, "steps=24", "learningRate=1e-4"],
+    small ? SMALL_RL : [...RL, "steps=24", "learningRate=1e-4", "weights.answer=0", "weights.sound=1"],
   ),
   evaluation("first", "countdown-3", [200, 4]),
   // The third: answers of the reinforced model that are verified, and conversations of all kinds, so that it does not forget how to talk.
@@ -170,7 +170,7 @@ const STAGES: Stage[] = [
     "reinforcement on searches and products",
     ["reason", "zero", "--force"],
     ["--model", at("sft"), "--task", "countdown-3+product-2x2"],
-    small ? SMALL_RL : [...RL, "steps=12", "learningRate=5e-5", "seed=2"],
+    small ? SMALL_RL : [...RL, "steps=12", "learningRate=5e-5", "weights.sound=1", "seed=2"],
   ),
   evaluation("final", "countdown-3", [300, 8]),
   bench("final", "arithmetic", [400, 4]),
