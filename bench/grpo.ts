@@ -1,6 +1,6 @@
 // Steps of GRPO beside TRL's GRPOTrainer with the same weights, prompts and settings, in one run and in turns:
 //   npx tsx bench/grpo.ts MODEL --python P [--problems 8] [--group 16] [--prompt 32] [--tokens 128] [--steps 5] [--rounds 2] [--threads 2]
-//     [--variants sdpa-f32,eager-f32] [--natural] [--mtp] [--json] [--out F [--overwrite]]
+//     [--variants sdpa-f32,eager-f32] [--gradients f32|int8] [--natural] [--mtp] [--json] [--out F [--overwrite]]
 // On-policy, no KL, r − mean, mean of all tokens, temperature 1, nothing cut; every answer has all its tokens, or (--natural) ends where the model ends it.
 // Each turn is a fresh process; its first step does not count. `ratio` is of medians; processor time stands beside, since other work on the machine
 // changes it less. TRL has no MTP module: without --mtp ours is left out too.
@@ -32,6 +32,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: "2" },
     micro: { type: "string", default: "16" },
     variants: { type: "string", default: "sdpa-f32,eager-f32,sdpa-bf16" },
+    gradients: { type: "string", default: "f32" },
     natural: { type: "boolean", default: false },
     mtp: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -132,6 +133,7 @@ async function ours(): Promise<void> {
   const tokenizer = loadTokenizer(dir);
   if (!values.natural) Object.defineProperty(tokenizer, "eosIds", { value: [] });
   const options = parseReinforce({
+    gradients: values.gradients,
     problems,
     group,
     maxTokens: tokens,
@@ -262,6 +264,7 @@ function main(): void {
       rounds,
       threads,
       micro,
+      gradients: values.gradients,
       natural: values.natural,
       mtp: values.mtp,
     },

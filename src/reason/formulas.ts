@@ -23,6 +23,8 @@ export interface FormulaSettings {
   reference?: { everySteps: number } | null;
   overlong?: { mask: boolean; buffer?: number } | null;
   weights: Readonly<Record<string, number>>;
+  gradients: "f32" | "int8";
+  lora?: object;
 }
 
 /** What a formula sets; all else has its default. Sizes (problems, group, rates) are not of a formula. */
@@ -129,6 +131,8 @@ function ofSampling(options: FormulaSettings): string[] {
 function ofMeans(options: FormulaSettings): string[] {
   const { kl, reference, deadGroups, resample, overlong, weights, maxTokens } = options;
   const found: string[] = [];
+  if (options.gradients === "int8" && options.lora)
+    found.push("gradients=int8: adapters are trained in f32; leave one of them out");
   if (reference && !kl) found.push("reference: nothing is held to it; set kl.beta, or leave it out");
   if (deadGroups === "count" && resample > 1)
     found.push(

@@ -89,6 +89,8 @@ export const reinforceSchema = z.strictObject({
     .strictObject({ everySteps: whole(1, 1_000_000).default(10), problems: whole(1, 100_000).default(200) })
     .prefault({}),
   save: z.strictObject({ everySteps: whole(1, 1_000_000).default(10), keep: whole(1, 1000).default(2) }).prefault({}),
+  /** Products of the gradients: in f32, or in int8 with the forward pass in f32, so that probabilities stay those that answers were drawn by. */
+  gradients: z.enum(["f32", "int8"]).default("f32"),
   /** Sequences of a micro-batch: fewer take less memory and as long. */
   microBatch: whole(1, 4096).default(16),
   cost: costSchema,

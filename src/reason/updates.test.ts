@@ -129,6 +129,22 @@ it("tokens cut in drawing alone weigh what training says of them, up to a bound"
   await grpo.close();
 });
 
+it("gradients in int8 leave probabilities and experts as they were drawn, and point where f32's do", async () => {
+  const norms: number[] = [];
+  for (const gradients of ["f32", "int8"]) {
+    const { grpo } = await policyOf({ gradients });
+    const { report } = await grpo.step(FIRST_PROGRESS);
+    expect(report).toMatchObject({ trained: 8, flips: 0 });
+    expect(report.driftMax).toBeLessThan(1e-4);
+    norms.push(report.gradNorm);
+    await grpo.close();
+  }
+  const [exact = 0, rounded = 0] = norms;
+  expect(rounded).not.toBe(exact);
+  expect(Math.abs(rounded / exact - 1)).toBeLessThan(0.1);
+  expect(() => parseReinforce({ gradients: "int8", lora: { rank: 4 } })).toThrow(/gradients=int8: adapters/);
+});
+
 it("refuses a speed of routers that the model does not have", async () => {
   const dense = parseConfig({ ...MODEL, first_k_dense_replace: 2, num_nextn_predict_layers: 0 });
   const parts = { config: dense, store: storeOf([{ config: dense, lanes: 1 }]), tokenizer, rewards: new Rewards(task) };

@@ -154,7 +154,8 @@ export class Updates {
     const made = [rows, tokens, kept].join();
     if (made !== this.#made) {
       const about = { ...objectiveOptions(options), kept, experts: routedLayers(config) > 0 };
-      await this.learner.prepare(shape, policy({ ...about, mtp }), { precision: "f32", accumulate: true });
+      const precision = options.gradients === "int8" ? "int8-gradients" : "f32";
+      await this.learner.prepare(shape, policy({ ...about, mtp }), { precision, accumulate: true });
       this.#ofReference?.dispose();
       this.#ofOld?.dispose();
       const forward = (of: Parameters) => ForwardProgram.create(shape, policy(about), of);

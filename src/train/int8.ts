@@ -50,21 +50,32 @@ import {
  * training carried to CPUs. All three products (forward, input gradient, weight gradient) take bytes and sum in 32-bit integers;
  * activations and gradients have a scale for each token, or for each feature where tokens are summed, weights one for the
  * matrix. Master weights, gradients, moments and everything between the products are f32. `range` is the largest byte of
- * right operands. arXiv:2412.19437 §3.3, arXiv:2304.13013 §2. Differs: integers for E4M3, rows for 1×128 tiles.
+ * right operands. With `exact` the forward pass is in f32, and only gradients are products of bytes. arXiv:2412.19437 §3.3,
+ * arXiv:2304.13013 §2. Differs: integers for E4M3, rows for 1×128 tiles.
  */
-export function int8Arithmetic(range: number): { product: Product; swiglu: Swiglu; head: HeadProducts } {
+export function int8Arithmetic(range: number, exact = false): { product: Product; swiglu: Swiglu; head: HeadProducts } {
   const inBytes = weightInputs();
-  return { product: int8Product(range, inBytes), swiglu: int8Swiglu(range, inBytes), head: int8Head(range, inBytes) };
+  return {
+    product: int8Product(range, inBytes, exact),
+    swiglu: int8Swiglu(range, inBytes, exact),
+    head: int8Head(range, inBytes),
+  };
 }
 
+/** x · wᵀ in f32. */
+const product = (x: Tensor, w: Tensor): Tensor => matmul(x, stopGradient(w), { transB: true });
+
 const int8Product =
-  (range: number, inBytes: InBytes): Product =>
+  (range: number, inBytes: InBytes, exact: boolean): Product =>
   (x_XI, weight, key) => {
     if (FULL_PRECISION.test(key)) return matmul(x_XI, weight, { transB: true });
     const x = stopGradient(x_XI);
     const w = inBytes([weight]);
-    const rows = byRow(x);
-    return custom("int8Product", [x_XI, weight], [mul(forward(rows.bytes, w), rows.scale)], ([g], needed) => {
+    const inRows = () => {
+      const rows = byRow(x);
+      return mul(forward(rows.bytes, w), rows.scale);
+    };
+    return custom("int8Product", [x_XI, weight], [exact ? product(x, weight) : inRows()], ([g], needed) => {
       if (g === undefined) return [undefined, undefined];
       const d = byRow(g);
       return [
@@ -102,28 +113,42 @@ const int8Head = (range: number, inBytes: InBytes): HeadProducts => {
  * done on all assignments' rows A at once.
  */
 const int8Swiglu =
-  (range: number, inBytes: InBytes): Swiglu =>
+  (range: number, inBytes: InBytes, exact: boolean): Swiglu =>
   (x_XD, blocks, routed) => {
     const x = stopGradient(x_XD);
     const rows = routed ? rowsOf(routed) : ALL_ROWS;
     const { take, takeScales, cut, join, collected } = rows;
     const weights = blocks.map(({ gate, up, down }) => ({ gateUp: inBytes([gate, up]), down: inBytes([down]) }));
-    const xRows = byRow(x);
-    const own = take(xRows.bytes);
-    const scale_A1 = takeScales(xRows.scale);
     const F = blocks[0]!.gate.dim(0) as number;
-    const [gate_AF, up_AF] = split(mul(join(weights.map((w, e) => forward(own[e]!, w.gateUp))), scale_A1), 1, [
-      F,
-      F,
-    ]) as [Tensor, Tensor];
+    /** Gates and ups of all assignments [A, F]. */
+    const gatesAndUps = (): [Tensor, Tensor] => {
+      if (exact) {
+        const own = take(x);
+        return [
+          join(blocks.map(({ gate }, e) => product(own[e]!, gate))),
+          join(blocks.map(({ up }, e) => product(own[e]!, up))),
+        ];
+      }
+      const xRows = byRow(x);
+      const own = take(xRows.bytes);
+      const both_A2F = mul(join(weights.map((w, e) => forward(own[e]!, w.gateUp))), takeScales(xRows.scale));
+      return split(both_A2F, 1, [F, F]) as [Tensor, Tensor];
+    };
+    const downs = (hidden_AF: Tensor): Tensor => {
+      if (exact) {
+        const parts = cut(hidden_AF);
+        return join(blocks.map(({ down }, e) => product(parts[e]!, down)));
+      }
+      const hidden = byRow(hidden_AF);
+      const parts = cut(hidden.bytes);
+      return mul(join(weights.map((w, e) => forward(parts[e]!, w.down))), hidden.scale);
+    };
+    const [gate_AF, up_AF] = gatesAndUps();
     const silu_AF = silu(gate_AF);
     const product_AF = mul(silu_AF, up_AF);
     const weight_A1 = routed && stopGradient(routed.weight_A1);
     const hidden_AF = weight_A1 ? mul(product_AF, weight_A1) : product_AF;
-    const hidden = byRow(hidden_AF);
-    const hiddenBytes = cut(hidden.bytes);
-    const outs = join(weights.map((w, e) => forward(hiddenBytes[e]!, w.down)));
-    const out_XD = collected(mul(outs, hidden.scale), routed && stopGradient(routed.onto_XD));
+    const out_XD = collected(downs(hidden_AF), routed && stopGradient(routed.onto_XD));
 
     const inputs = [
       x_XD,

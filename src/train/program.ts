@@ -4,9 +4,16 @@ import { type Binding, compile, type Executable, threads } from "../runtime/inde
 import * as t from "../tensor/index.ts";
 import { byteRange, WHOLE } from "./byteRange.ts";
 import type { Batch, Objective } from "./objective.ts";
-import type { Recipe } from "./recipe.ts";
 import type { ParameterStore } from "./store.ts";
-import { type BatchShape, EMBEDDING, parametersOf, type TrainingGraph, traceTraining } from "./trace.ts";
+import {
+  type BatchShape,
+  EMBEDDING,
+  feedsBytes,
+  type Precision,
+  parametersOf,
+  type TrainingGraph,
+  traceTraining,
+} from "./trace.ts";
 import { WeightQuantizer } from "./weightBytes.ts";
 
 /** What a step's micro-batches gave, added up. */
@@ -72,7 +79,7 @@ class Lane {
 }
 
 export interface ProgramOptions {
-  precision: Recipe["precision"];
+  precision: Precision;
   /** A step may have several micro-batches. */
   accumulate: boolean;
 }
@@ -109,7 +116,7 @@ export class TrainingProgram {
     { precision, accumulate }: ProgramOptions,
   ): Promise<TrainingProgram> {
     const { name, lanes } = shape;
-    const range = precision === "int8" ? await byteRange() : WHOLE;
+    const range = feedsBytes(precision) ? await byteRange() : WHOLE;
     const { lora } = store;
     const trains = (key: string) => store.trains(key);
     const graph = traceTraining(shape, objective, { precision, accumulate, range, lora, trains });

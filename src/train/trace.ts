@@ -27,8 +27,14 @@ export const shardOf = ({ microBatch, lanes, sequence }: BatchShape): Shard => (
   tokens: sequence,
 });
 
+/** How linear layers multiply; `int8-gradients`: forward in f32, gradients in int8. */
+export type Precision = Recipe["precision"] | "int8-gradients";
+
+/** Whether weights are fed as bytes too. */
+export const feedsBytes = (precision: Precision): boolean => precision.startsWith("int8");
+
 export interface TraceOptions {
-  precision: Recipe["precision"];
+  precision: Precision;
   /** Adds the gradients to those fed in: a step has several micro-batches. */
   accumulate?: boolean;
   /** The provider that the graph is written for. */
@@ -58,10 +64,10 @@ export interface TrainingGraph {
 /** Its gradient comes as rows and is added up outside the graph. */
 export const EMBEDDING = "model.embed_tokens.weight";
 
-/** How linear layers multiply; int8's right operands stay within `range`. */
-function arithmeticOf(precision: Recipe["precision"], range: number): BuilderOptions {
+/** int8's right operands stay within `range`. */
+function arithmeticOf(precision: Precision, range: number): BuilderOptions {
   if (precision === "fp8") return { product: fp8Product };
-  return precision === "int8" ? int8Arithmetic(range) : {};
+  return feedsBytes(precision) ? int8Arithmetic(range, precision === "int8-gradients") : {};
 }
 
 /**

@@ -54,10 +54,10 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tol
 /** Loss and gradients of the test model on a batch, in one lane. */
 async function gradients(
   store: ParameterStore,
-  precision: "f32" | "fp8" | "int8",
+  precision: "f32" | "fp8" | "int8" | "int8-gradients",
   range = largest,
 ): Promise<Record<string, t.HostTensor>> {
-  const recipe = recipeOf({ precision });
+  const recipe = recipeOf();
   const phase = phasesOf(recipe, MODEL)[0]!;
   const graph = traceTraining(phase, pretraining(recipe.balance), { precision, range });
   const quantizer = await WeightQuantizer.create(graph.onnx, store, range);
@@ -213,6 +213,17 @@ describe("training in int8", () => {
       expect(errors[i]!).toBeGreaterThan(errors[i - 1]!);
       expect(errors[i]! / errors[i - 1]!).toBeLessThan(RANGES[i - 1]! / RANGES[i]!);
     }
+  });
+
+  it("leaves the forward pass in f32 where gradients alone are in bytes", async () => {
+    const store = newStore(recipeOf());
+    const exact = await gradients(store, "f32");
+    const mixed = await gradients(store, "int8-gradients");
+    const loss = (of: Record<string, t.HostTensor>) => of["loss"]!.data[0] as number;
+    expect(Math.abs(loss(mixed) - loss(exact))).toBeLessThan(1e-6 * loss(exact));
+    expect(apart(mixed, exact)).toBeGreaterThan(1e-3);
+    // tokens choose the same experts as in f32, so that rounding backward is all that is left
+    expect(apart(mixed, exact)).toBeLessThan(apart(await gradients(store, "int8"), exact));
   });
 
   it("is nearer to f32 than FP8's numerics also where tokens choose their experts", async () => {
