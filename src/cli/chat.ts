@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { resolveModel } from "../checkpoint/index.ts";
 import { ApiError, SumbiError, UsageError } from "../errors.ts";
-import { type ChatRequest, loadModel, parseChat, planChat, type ServedModel } from "../serve/index.ts";
+import { type ChatRequest, loadModel, type Piece, parseChat, planChat, type ServedModel } from "../serve/index.ts";
 import { addDraftsOption, type DraftsFlags, draftsInWords } from "./draftsOption.ts";
 import { addPrefixCacheOptions, type PrefixCacheFlags, prefixCacheOptions } from "./prefixCacheOption.ts";
 import { harmless, progressLine } from "./print.ts";
@@ -190,7 +190,7 @@ interface Listener {
 interface Answered {
   answer: string;
   reasoning: string;
-  finish: "stop" | "length" | "stopped";
+  finish: NonNullable<Piece["finish"]> | "stopped";
   /** Cut off because the context was full. */
   full: boolean;
   tokens: number;

@@ -54,7 +54,7 @@ describe("refusals say what was expected and what came", () => {
     [
       "chat",
       { messages: [{ role: "robot", content: "x" }] },
-      'messages[0].role: expected "system", "developer", "user" or "assistant", got "robot"',
+      'messages[0].role: expected "system", "developer", "user", "assistant" or "tool", got "robot"',
       "messages[0].role",
       "invalid_value",
     ],
@@ -100,9 +100,9 @@ describe("refusals say what was expected and what came", () => {
     [
       "chat",
       { messages, tools: [{ type: "function" }] },
-      "tools: expected nothing: this model calls no tools, got",
-      "tools",
-      "invalid_value",
+      "tools[0].function: expected a list of at most 256 tools",
+      "tools[0].function",
+      "missing_required_parameter",
     ],
     [
       "chat",

@@ -9,6 +9,7 @@ import { complete, completionChunks, planCompletion } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { Exchange, whereOf } from "./exchange.ts";
 import { type GuardOptions, guard } from "./guard.ts";
+import { newId } from "./ids.ts";
 import { ApiKeys, requireKey } from "./keys.ts";
 import { Totals, timedChunks } from "./meter.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
@@ -17,8 +18,9 @@ import { routePath } from "./paths.ts";
 import { gauge, METRICS_TYPE, metricsText } from "./prometheus.ts";
 import { type QueueOptions, RequestQueue } from "./queue.ts";
 import { type RunSource, runRoutes } from "./runs.ts";
-import { newId, type ServedModel } from "./served.ts";
+import type { ServedModel } from "./served.ts";
 import { applyTemplate, detokenize, tokenize } from "./texts.ts";
+import { CallMemory } from "./tools/memory.ts";
 
 export interface AppOptions extends GuardOptions {
   /** Absent: only runs and pages are served. */
@@ -80,7 +82,7 @@ export function createApp(options: AppOptions): Hono {
     return c.json(errorBody(error).body, 404);
   });
 
-  const model = options.model;
+  const model = options.model && { calls: new CallMemory(), ...options.model };
   const queue = new RequestQueue(options.queue);
   app.get("/health", (c) => {
     const { active, waiting } = model?.engine.status() ?? { active: 0, waiting: 0 };

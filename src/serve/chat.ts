@@ -6,6 +6,7 @@ import { checkLeast } from "./bounds.ts";
 import type { Encoder } from "./encoder.ts";
 import { AnswerGuide, allOf, type ThoughtEnd, ThoughtGuide } from "./guides.ts";
 import { answerRoom, keepNewest } from "./history.ts";
+import { newId } from "./ids.ts";
 import { interleave } from "./interleave.ts";
 import type { ChatRequest } from "./schema.ts";
 import { checkChoices, contentText, continues, leastOf } from "./schema.ts";
@@ -19,7 +20,6 @@ import {
   guided,
   leastGuides,
   maxTokensFor,
-  newId,
   nowSeconds,
   type ServedModel,
   samplingsOf,
@@ -27,9 +27,14 @@ import {
   stopsOf,
   usageOf,
 } from "./served.ts";
-import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+import { splitThought, THINK_CLOSE } from "./text.ts";
 import { type Thinking, thinkingOf } from "./thinking.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
+import { CallList, callReader, remembered } from "./tools/calls.ts";
+import type { CallPiece, ToolCall } from "./tools/format.ts";
+import { speechOf } from "./tools/formats.ts";
+import { checkResults, shown, templateMessages } from "./tools/history.ts";
+import { offerOf } from "./tools/offer.ts";
 import { type Piece, type WrittenToken, writeText } from "./write.ts";
 
 type Message = ChatRequest["messages"][number];
@@ -59,9 +64,14 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const room = Math.min(asked ?? contextTokens, contextTokens);
   const thinking = thinkingOf(request, { reasons: served.info.reasons, template: tokenizer.chatTemplate }, room);
   const { asked: conversation, prefill } = partsOf(request);
+  const offer = offerOf(request);
+  checkResults(request.messages);
+  const speech = speechOf(tokenizer.chatTemplate);
+  const described = offer && !speech.offers ? offer.tools : [];
+  if (offer && speech.offers) thinking.variables["tools"] = offer.tools.map(shown);
   const options = templateOptions(thinking, prefill, contextTokens);
   const encode = (messages: readonly Message[]): ReturnType<Encoder["chat"]> =>
-    encodeMessages(messages, options, served, signal);
+    encodeMessages(templateMessages(messages, speech, described, served), options, served, signal);
   const fits = async (messages: readonly Message[]): Promise<boolean> =>
     leastOf(messages, bounds) <= contextTokens &&
     (await encode(messages)).count + (asked ?? answerRoom(contextTokens)) <= contextTokens;
@@ -100,7 +110,9 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
       const write = (guides: readonly Guide[]): AsyncGenerator<Piece, void> => {
         const guide = allOf(guides, vocabSize);
         const generate = { prompt, maxTokens, sampling: sampling(index), stopIds, guide, logprobs: top };
-        return writeText(engine.generate(generate, signal), tokenizer, { stop, split });
+        const calls = offer && callReader(offer, speech.format, tokenizer);
+        const pieces = writeText(engine.generate(generate, signal), tokenizer, { stop, split, calls });
+        return calls ? remembered(pieces, served.calls) : pieces;
       };
       const bound = (inner: Guide): Guide => new AnswerGuide(inner, place, stopIds, tokenizer, vocabSize);
       return {
@@ -115,15 +127,19 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
         logprob,
         bytes: Array.from(tokenBytes(tokenizer, id)),
       });
-      const entries = (thought: boolean): object[] =>
-        tokens
-          .filter((t) => t.thought === thought)
-          .map((t) => ({
-            ...entry(t.id, t.logprob ?? 0),
-            top_logprobs: (t.top ?? []).map((x) => entry(x.id, x.logprob)),
-          }));
-      const reasoning = thinking.hidden ? [] : entries(true);
-      return { content: entries(false), ...(reasoning.length > 0 ? { reasoning } : {}), refusal: null };
+      const entries = (of: (token: WrittenToken) => boolean): object[] =>
+        tokens.filter(of).map((t) => ({
+          ...entry(t.id, t.logprob ?? 0),
+          top_logprobs: (t.top ?? []).map((x) => entry(x.id, x.logprob)),
+        }));
+      const reasoning = thinking.hidden ? [] : entries((t) => t.thought);
+      const calls = entries((t) => t.call);
+      return {
+        content: entries((t) => !t.thought && !t.call),
+        ...(reasoning.length > 0 ? { reasoning } : {}),
+        ...(calls.length > 0 ? { tool_calls: calls } : {}),
+        refusal: null,
+      };
     },
   };
 }
@@ -132,15 +148,16 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
 function partsOf(request: ChatRequest): { asked: readonly Message[]; prefill?: Prefill } {
   const last = request.messages.at(-1);
   if (!continues(request) || last?.role !== "assistant") return { asked: request.messages };
+  if (last.tool_calls?.length)
+    throw invalidValue(
+      "messages: expected the results of the calls at the end, as messages of the role tool",
+      "messages",
+    );
   const text = contentText(last.content);
   const apart = last.reasoning_content ?? last.reasoning ?? "";
   const asked = request.messages.slice(0, -1);
   if (apart !== "") return { asked, prefill: { thought: apart, ...(text === "" ? {} : { answer: text }) } };
-  if (!text.startsWith(THINK_OPEN)) return { asked, ...(text === "" ? {} : { prefill: { answer: text } }) };
-  const close = text.indexOf(THINK_CLOSE);
-  if (close < 0) return { asked, prefill: { thought: text.slice(THINK_OPEN.length) } };
-  const thought = text.slice(THINK_OPEN.length, close);
-  return { asked, prefill: { thought, answer: text.slice(close + THINK_CLOSE.length) } };
+  return { asked, ...(text === "" ? {} : { prefill: splitThought(text) }) };
 }
 
 /** An answer that has begun decides for itself whether it has a thought. */
@@ -158,24 +175,17 @@ const templateOptions = (
 
 /** Messages as the model reads them. Throws ApiError 400 when its template cannot use them. */
 async function encodeMessages(
-  messages: readonly Message[],
+  messages: readonly ChatMessage[],
   options: ChatTemplateOptions,
   served: ServedModel,
   signal: AbortSignal | undefined,
 ): ReturnType<Encoder["chat"]> {
   try {
-    return await encoderOf(served).chat(messages.map(templateMessage), options, signal);
+    return await encoderOf(served).chat(messages, options, signal);
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
     throw invalidValue(`messages: the model's chat template cannot use them: ${error.message}`, "messages");
   }
-}
-
-function templateMessage(message: Message): ChatMessage {
-  const content = contentText(message.content);
-  if (message.role !== "assistant") return { role: message.role === "developer" ? "system" : message.role, content };
-  const thought = message.reasoning_content ?? message.reasoning;
-  return { role: "assistant", content, ...(thought ? { reasoning_content: thought } : {}) };
 }
 
 /** A whole answer: the body of a `chat.completion`. */
@@ -189,12 +199,14 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
       let content = "";
       let reasoning = "";
       let finish: string | undefined;
+      const calls = new CallList();
       const tokens: WrittenToken[] = [];
       const { pieces, thought } = plan.answer(index, signal);
       for await (const piece of pieces) {
         completionTokens += piece.drawn;
         content += piece.content;
         reasoning += piece.reasoning;
+        calls.add(piece.calls);
         cached.see(0, piece.tokens);
         for (const token of piece.tokens) {
           tokens.push(token);
@@ -207,8 +219,9 @@ export async function chat(plan: ChatPlan, served: ServedModel, signal: AbortSig
         index,
         message: {
           role: "assistant",
-          content,
+          content: content === "" && calls.all.length > 0 ? null : content,
           refusal: null,
+          ...(calls.all.length > 0 ? { tool_calls: calls.all.map(shownCall) } : {}),
           ...(reasoning === "" || plan.hidden ? {} : { reasoning_content: reasoning, reasoning }),
         },
         logprobs: plan.logprobs(tokens),
@@ -264,13 +277,32 @@ export async function* chatChunks(
     completionTokens += piece.drawn;
     reasoningTokens += piece.tokens.filter((t) => t.thought).length;
     const logprobs = piece.tokens.length > 0 ? plan.logprobs(piece.tokens) : null;
-    if (piece.reasoning !== "" && !plan.hidden) {
-      const only = piece.content === "";
-      yield delta(index, { reasoning_content: piece.reasoning, reasoning: piece.reasoning }, only ? logprobs : null);
-      if (!only) yield delta(index, { content: piece.content }, logprobs);
-    } else if (piece.content !== "" || logprobs !== null) yield delta(index, { content: piece.content }, logprobs);
+    const deltas = deltasOf(piece, plan.hidden);
+    if (deltas.length === 0 && logprobs !== null) deltas.push({ content: "" });
+    for (const [i, one] of deltas.entries()) yield delta(index, one, i === deltas.length - 1 ? logprobs : null);
     if (piece.finish)
       yield delta(index, {}, null, { finish_reason: piece.finish, ...endOf(answers[index]?.thought?.ended) });
   }
   if (includeUsage) yield chunk([], usageOf(plan.prompt.length, completionTokens, cached, reasoningTokens));
 }
+
+/** What a piece adds to a message: thought, text and calls apart. */
+function deltasOf({ reasoning, content, calls }: Piece, hidden: boolean): object[] {
+  const deltas: object[] = [];
+  if (reasoning !== "" && !hidden) deltas.push({ reasoning_content: reasoning, reasoning });
+  if (content !== "") deltas.push({ content });
+  const shown = calls.filter(({ id, arguments: text }) => id !== undefined || text !== "");
+  if (shown.length > 0) deltas.push({ tool_calls: shown.map(callDelta) });
+  return deltas;
+}
+
+const callDelta = ({ index, id, name, arguments: text }: CallPiece): object =>
+  id === undefined
+    ? { index, function: { arguments: text } }
+    : { index, id, type: "function", function: { name, arguments: text } };
+
+const shownCall = ({ id, name, arguments: text }: ToolCall): object => ({
+  id,
+  type: "function",
+  function: { name, arguments: text },
+});

@@ -3,6 +3,7 @@ import { ApiError, invalidValue, SumbiError } from "../errors.ts";
 import type { GeneratedToken, Guide, Sampling, TokenScore } from "../infer/index.ts";
 import type { Encoded } from "./encoder.ts";
 import { allOf } from "./guides.ts";
+import { newId } from "./ids.ts";
 import { interleave } from "./interleave.ts";
 import { type CompletionRequest, checkChoices, promptsOf } from "./schema.ts";
 import {
@@ -15,7 +16,6 @@ import {
   guided,
   leastGuides,
   maxTokensFor,
-  newId,
   nowSeconds,
   type ServedModel,
   samplingsOf,

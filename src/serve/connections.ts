@@ -5,7 +5,7 @@ import { ApiError } from "../errors.ts";
 import { CUT_OFF, STILL_THERE } from "./body.ts";
 import { networkOf } from "./client.ts";
 import { errorBody } from "./errors.ts";
-import { newId } from "./served.ts";
+import { newId } from "./ids.ts";
 
 export interface ConnectionOptions {
   /** Connections at once, of all clients; default 1,024. */

@@ -13,7 +13,6 @@ const HARMLESS = new Set([
   "prompt_cache_retention",
   "cache_prompt",
   "prediction",
-  "parallel_tool_calls",
   "request_id",
 ]);
 const HARMLESS_IN_MESSAGES = new Set(["name", "id", "refusal", "annotations", "type", "status"]);

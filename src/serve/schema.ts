@@ -5,6 +5,7 @@ import { briefJson } from "../json.ts";
 import { checkLeast, leastTokens, type RequestBounds, UNBOUNDED } from "./bounds.ts";
 import { ignoredFields } from "./fields.ts";
 import { THINK_CLOSE } from "./text.ts";
+import { TOOL_NAME } from "./tools/format.ts";
 
 /** Most sequences (prompts times n) that one request may ask for. */
 const MAX_CHOICES = 2048;
@@ -17,6 +18,9 @@ const MAX_MESSAGES = 16_384;
 const MAX_PARTS = 1024;
 const MAX_VARIABLES = 64;
 const MAX_CHOICE = 4096;
+const MAX_TOOLS = 256;
+/** Most calls of one message. */
+const MAX_CALLS = 256;
 
 const number = (min: number, max: number) => z.number().min(min).max(max).nullish();
 const integer = (min: number, max: number) => z.int().min(min).max(max).nullish();
@@ -69,12 +73,16 @@ const EXPECTED: Record<string, string> = {
   suffix: "nothing: text after the insertion is not supported",
   prompt: "a text, a list of texts, a list of token ids, or a list of lists of token ids, none of them empty lists",
   messages: "a list of at least one message: {role, content}",
-  "messages.role": '"system", "developer", "user" or "assistant"',
+  "messages.role": '"system", "developer", "user", "assistant" or "tool"',
   "messages.content": 'a text, or a list of {type: "text", text} parts (this model reads only text)',
   top_logprobs: `a whole number from 0 to ${MAX_LOGPROBS}, and logprobs: true beside it`,
-  tools: "nothing: this model calls no tools",
-  functions: "nothing: this model calls no functions",
-  tool_choice: '"none" or "auto": this model calls no tools',
+  tools: `a list of at most ${MAX_TOOLS} tools: {type: "function", function: {name, description, parameters, strict}}`,
+  "tools.function.name": "a name of 1 to 64 letters, digits, _, . and -",
+  "tools.function.parameters": "a JSON Schema of an object",
+  "tools.function.strict": "true or false",
+  functions: "nothing: describe functions in tools",
+  tool_choice: '"auto", "none", "required" or {type: "function", function: {name}}, and tools beside it',
+  parallel_tool_calls: "true or false",
   response_format: '{type: "text"}, {type: "json_object"} or {type: "json_schema", json_schema: {name, schema}}',
   json_schema: "a JSON Schema: an object, or true",
   grammar: "a grammar in GBNF, as text",
@@ -97,7 +105,8 @@ const EXPECTED: Record<string, string> = {
   continue_final_message: "true or false; true wants an assistant's message at the end",
   add_generation_prompt: "true, unless an assistant's message at the end is continued",
   "messages.prefix": "true, and only in an assistant's message at the end",
-  "messages.tool_calls": "an empty list, or nothing: this model calls no tools",
+  "messages.tool_calls": `a list of at most ${MAX_CALLS} calls: {id, type: "function", function: {name, arguments: JSON as text}}`,
+  "messages.tool_call_id": "the id of a call that the assistant's message before it made",
 };
 
 const stopText = z.string().max(MAX_STOP_CHARS);
@@ -183,6 +192,12 @@ const completionSchema = z
 
 const textPart = z.object({ type: z.enum(["text", "input_text", "output_text"]), text: z.string() });
 const content = z.union([z.string(), list(textPart, MAX_PARTS)]);
+const toolName = z.string().regex(TOOL_NAME);
+const toolCall = z.object({
+  id: z.string().min(1).max(256),
+  type: z.literal("function").nullish(),
+  function: z.object({ name: toolName, arguments: z.string() }),
+});
 const message = z.discriminatedUnion("role", [
   z.object({ role: z.enum(["system", "developer", "user"]), content }),
   z.object({
@@ -191,10 +206,33 @@ const message = z.discriminatedUnion("role", [
     reasoning_content: z.string().nullish(),
     reasoning: z.string().nullish(),
     prefix: z.boolean().nullish(),
-    tool_calls: list(z.never(), 0).nullish(),
+    tool_calls: list(toolCall, MAX_CALLS).nullish(),
   }),
+  z.object({ role: z.literal("tool"), content, tool_call_id: z.string().max(256) }),
 ]);
-const MESSAGE_FIELDS = new Set(["role", "content", "reasoning_content", "reasoning", "prefix", "tool_calls"]);
+const MESSAGE_FIELDS = new Set([
+  "role",
+  "content",
+  "reasoning_content",
+  "reasoning",
+  "prefix",
+  "tool_calls",
+  "tool_call_id",
+]);
+
+const tool = z.object({
+  type: z.literal("function"),
+  function: z.object({
+    name: toolName,
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.unknown()).nullish(),
+    strict: z.boolean().nullish(),
+  }),
+});
+const toolChoice = z.union([
+  z.enum(["none", "auto", "required"]),
+  z.object({ type: z.literal("function"), function: z.object({ name: toolName }) }),
+]);
 
 const budget = integer(0, 2 ** 31);
 const effort = z.enum(EFFORTS).nullish();
@@ -210,9 +248,10 @@ const chatFields = z.object({
   max_completion_tokens: integer(1, 2 ** 31),
   logprobs: z.boolean().nullish(),
   top_logprobs: integer(0, MAX_LOGPROBS),
-  tools: list(z.never(), 0).nullish(),
+  tools: list(tool, MAX_TOOLS).nullish(),
   functions: list(z.never(), 0).nullish(),
-  tool_choice: z.enum(["none", "auto"]).nullish(),
+  tool_choice: toolChoice.nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
   modalities: list(z.literal("text"), 8).nullish(),
   truncation: z.enum(["auto", "disabled"]).nullish(),
   chat_template_kwargs: variables,

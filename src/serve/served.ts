@@ -9,6 +9,7 @@ import type { CommonRequest } from "./schema.ts";
 import { grammarOf } from "./structure/request.ts";
 import type { GrammarSource } from "./structure/service.ts";
 import type { ServeTokenizer } from "./tokens.ts";
+import type { CallMemory } from "./tools/memory.ts";
 
 /** What `/api/model` tells the page about the model. */
 export interface ModelInfo {
@@ -44,6 +45,8 @@ export interface ServedModel {
   encoder?: Encoder;
   /** What binds answers to a structure; absent: none can be. */
   grammars?: GrammarSource;
+  /** Calls that it made, as they were drawn; absent: histories are written anew. */
+  calls?: CallMemory;
   info: ModelInfo;
   /** Sampling where a request leaves it open (the folder's generation_config.json). */
   defaults?: Partial<Omit<Sampling, "seed">>;
@@ -109,11 +112,6 @@ export function usageOf(
     prompt_tokens_details: { cached_tokens: cached.total },
     ...(Object.keys(details).length === 0 ? {} : { completion_tokens_details: details }),
   };
-}
-
-/** `cmpl-` or `chatcmpl-` and 24 random characters. */
-export function newId(prefix: string): string {
-  return `${prefix}-${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }
 
 export const nowSeconds = (): number => Math.floor(Date.now() / 1000);

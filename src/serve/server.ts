@@ -6,7 +6,7 @@ import type { Hono } from "hono";
 import { ApiError, UsageError } from "../errors.ts";
 import { type ConnectionOptions, tendConnections } from "./connections.ts";
 import { errorBody } from "./errors.ts";
-import { newId } from "./served.ts";
+import { newId } from "./ids.ts";
 
 export interface ListenOptions {
   /** Address to bind; "127.0.0.1" is this machine only, "0.0.0.0" the whole network. */

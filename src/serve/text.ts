@@ -52,13 +52,21 @@ export class StopMatcher {
 }
 
 /** Length of the longest end of `text` that is a proper beginning of `word`. */
-function overlap(text: string, word: string): number {
+export function overlap(text: string, word: string): number {
   for (let n = Math.min(text.length, word.length - 1); n > 0; n--) if (text.endsWith(word.slice(0, n))) return n;
   return 0;
 }
 
 export const THINK_OPEN = "<think>";
 export const THINK_CLOSE = "</think>";
+
+/** A whole answer's thought, if it begins with one, and what follows; without `answer` the thought is left open. */
+export function splitThought(text: string): { thought?: string; answer?: string } {
+  if (!text.startsWith(THINK_OPEN)) return { answer: text };
+  const close = text.indexOf(THINK_CLOSE);
+  if (close < 0) return { thought: text.slice(THINK_OPEN.length) };
+  return { thought: text.slice(THINK_OPEN.length, close), answer: text.slice(close + THINK_CLOSE.length) };
+}
 
 export interface Split {
   reasoning: string;

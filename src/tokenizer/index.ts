@@ -6,3 +6,4 @@ export * from "./special.ts";
 export { DecodeStream } from "./stream.ts";
 export { type ChatMessage, type ChatTemplateOptions, type EncodedChat, type Prefill, Tokenizer } from "./tokenizer.ts";
 export { type TokenizerJson, type TrainedTokenizer, type TrainTokenizerOptions, trainTokenizer } from "./train.ts";
+export type { WrittenPart } from "./written.ts";

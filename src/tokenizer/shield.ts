@@ -154,13 +154,18 @@ export class Shield {
   private standIn(char: string): string {
     const known = this.standIns.get(char);
     if (known !== undefined) return known;
+    const free = this.unused();
+    this.standIns.set(char, free);
+    this.stoodFor.set(free, char);
+    return free;
+  }
+
+  /** A code point that occurs nowhere, and stands for nothing yet. */
+  unused(): string {
     for (; this.area < POOL.length; this.next = POOL[++this.area]?.[0] ?? 0)
       for (; this.next <= (POOL[this.area]?.[1] ?? -1); ) {
         const free = String.fromCodePoint(this.next++);
-        if (this.taken.has(free)) continue;
-        this.standIns.set(char, free);
-        this.stoodFor.set(free, char);
-        return free;
+        if (!this.taken.has(free)) return free;
       }
     throw new DataError("chat template: expected texts that leave one code point of the private areas unused");
   }

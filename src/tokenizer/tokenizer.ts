@@ -10,12 +10,18 @@ import { END_THINK, THINK } from "./special.ts";
 import { DecodeStream } from "./stream.ts";
 import { type Surrounding, surroundingOf } from "./surround.ts";
 import { ChatTemplate } from "./template.ts";
+import { type WrittenPart, WrittenPlaces } from "./written.ts";
 
 /** One message of a conversation. A thought may stand in the content as `<think>…</think>` or apart. */
 export interface ChatMessage {
   role: string;
   content: string;
   reasoning_content?: string;
+  /** Of a tool's result: the call, and the tool's name. */
+  tool_call_id?: string;
+  name?: string;
+  /** `content` in parts, where control tokens in it are meant, or its ids are known. `encodeChat` takes these. */
+  written?: readonly WrittenPart[];
 }
 
 /** The beginning of an answer: of its thought, or of what follows a thought, empty or not. */
@@ -150,17 +156,21 @@ export class Tokenizer {
         Object.hasOwn(variables, name) ? coverDeep(value, shield) : value,
       ]),
     );
+    const places = new WrittenPlaces(shield);
     const prompt = template.render(
-      { ...covered, messages: messages.map((message) => coverMessage(message, shield)) },
+      { ...covered, messages: messages.map((message) => coverMessage(message, shield, places)) },
       shield,
     );
     const opens = prompt.trimEnd().endsWith(THINK);
     const rendered = prompt + begun(prefill, opens ? prompt : undefined, shield);
     const goesOn = prefill.answer === undefined && (opens || prefill.thought !== undefined);
-    const chat = { text: shield.uncover(rendered), opensThought: goesOn };
-    const least = Math.ceil(chat.text.length / this.bytesPerToken);
+    const parts = places.cut(rendered);
+    const text = parts.map((part) => (typeof part === "string" ? shield.uncover(part) : this.decode(part))).join("");
+    const chat = { text, opensThought: goesOn };
+    const least = Math.ceil(text.length / this.bytesPerToken);
     if (least > (options.mostTokens ?? Infinity)) return { ...chat, ids: [], least };
-    return { ...chat, ids: this.encoding.encodeBetween(rendered, (part) => shield.uncover(part)) };
+    const encode = (part: string): number[] => this.encoding.encodeBetween(part, (piece) => shield.uncover(piece));
+    return { ...chat, ids: parts.flatMap((part) => (typeof part === "string" ? encode(part) : part)) };
   }
 
   /** Ids -> text; bytes that are no UTF-8 become U+FFFD. Throws DataError for an id outside the vocabulary. */
@@ -248,13 +258,13 @@ function* textsOf(value: unknown): Generator<string> {
     }
 }
 
-function coverMessage(message: ChatMessage, shield: Shield): Record<string, unknown> {
-  const { role, content, ...rest } = message;
+function coverMessage(message: ChatMessage, shield: Shield, places: WrittenPlaces): Record<string, unknown> {
+  const { role, content, written, ...rest } = message;
   const thoughtApart = typeof message.reasoning_content === "string" && message.reasoning_content !== "";
   const answer = role === "assistant" && typeof content === "string" && !thoughtApart;
   return {
     role: shield.cover(role, { inside: true }),
-    content: answer ? shield.coverAnswer(content) : coverDeep(content, shield),
+    content: written ? places.standInFor(written) : answer ? shield.coverAnswer(content) : coverDeep(content, shield),
     ...(coverDeep(rest, shield) as object),
   };
 }

@@ -409,7 +409,7 @@ function between(item: string, min: number, max: number, open: string, close: st
 }
 
 /** JSON as the grammar writes it. */
-function spaced(value: unknown): string {
+export function spaced(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(spaced).join(", ")}]`;
   if (isRecord(value))
     return `{${Object.entries(value)
