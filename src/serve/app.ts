@@ -1,22 +1,25 @@
 /** The routes: OpenAI's API, the pages and what they ask for. */
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { requestId } from "hono/request-id";
 import { matchedRoutes } from "hono/route";
 import { ApiError } from "../errors.ts";
 import type { Inflate } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
-import { errorBody } from "./errors.ts";
+import { errorAt, errorBody } from "./errors.ts";
 import { Exchange, whereOf } from "./exchange.ts";
 import { type GuardOptions, guard } from "./guard.ts";
 import { newId } from "./ids.ts";
 import { ApiKeys, requireKey } from "./keys.ts";
+import { checkVersion, countTokens, planMessage } from "./messages/message.ts";
 import { Totals, timedChunks } from "./meter.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
 import type { ParseRequest } from "./parse.ts";
 import { routePath } from "./paths.ts";
 import { gauge, METRICS_TYPE, metricsText } from "./prometheus.ts";
 import { type QueueOptions, RequestQueue } from "./queue.ts";
+import { ResponseMemory, type StoredResponse } from "./responses/memory.ts";
+import { planResponse } from "./responses/respond.ts";
 import { type RunSource, runRoutes } from "./runs.ts";
 import type { ServedModel } from "./served.ts";
 import { applyTemplate, detokenize, tokenize } from "./texts.ts";
@@ -50,10 +53,11 @@ export interface AppOptions extends GuardOptions {
 export function createApp(options: AppOptions): Hono {
   const app = new Hono({ getPath: routePath });
   const totals = new Totals();
-  const failed = (error: unknown, c: Context): ReturnType<typeof errorBody> => {
-    const answer = errorBody(error);
-    if (answer.body.error.code === "internal_error") options.onError?.(error, whereOf(c));
-    return answer;
+  const failed = (error: unknown, c: Context, event = false) => {
+    const { body, ...answer } = errorBody(error);
+    if (body.error.code === "internal_error") options.onError?.(error, whereOf(c));
+    const requestId = c.get("requestId") as string | undefined;
+    return { ...answer, body: errorAt(c.req.path, body, { status: answer.status, requestId, event }) };
   };
 
   app.use(requestId({ generator: () => newId("req") }));
@@ -63,6 +67,7 @@ export function createApp(options: AppOptions): Hono {
   });
   app.use(dropHeadBody);
   app.use(guard(options));
+  app.use("/v1/messages/*", messagesHeaders);
   app.use(async (c, next) => {
     await next();
     c.header("x-content-type-options", "nosniff");
@@ -79,7 +84,7 @@ export function createApp(options: AppOptions): Hono {
       "invalid_request_error",
       "not_found",
     );
-    return c.json(errorBody(error).body, 404);
+    return c.json(failed(error, c).body, 404);
   });
 
   const model = options.model && { calls: new CallMemory(), ...options.model };
@@ -163,6 +168,34 @@ function modelRoutes(app: Hono, exchange: Exchange): void {
   app.post("/tokenize", (c) => exchange.answer(c, "tokenize", tokenize));
   app.post("/detokenize", (c) => exchange.answer(c, "detokenize", detokenize));
   app.post("/apply-template", (c) => exchange.answer(c, "chat", applyTemplate));
+  responsesRoutes(app, exchange);
+  app.post("/v1/messages", (c) => exchange.answer(c, "messages", planMessage, { named: true }));
+  app.post("/v1/messages/count_tokens", (c) => exchange.answer(c, "count", countTokens));
+}
+
+/** What Anthropic's clients send and expect of headers. */
+const messagesHeaders: MiddlewareHandler = async (c, next) => {
+  c.header("request-id", c.get("requestId") as string);
+  checkVersion(c.req.header("anthropic-version"));
+  return next();
+};
+
+function responsesRoutes(app: Hono, exchange: Exchange): void {
+  const memory = new ResponseMemory();
+  const plan = planResponse(memory);
+  app.post("/v1/responses", (c) => exchange.answer(c, "responses", plan, { named: true }));
+  const stored = (c: Context): StoredResponse => {
+    const id = c.req.param("id") ?? "";
+    const found = memory.get(id);
+    if (found) return found;
+    throw new ApiError(404, `No response '${id.slice(0, 100)}' is stored`, "invalid_request_error", "not_found");
+  };
+  app.get("/v1/responses/:id", (c) => c.json(stored(c).response));
+  app.delete("/v1/responses/:id", (c) => {
+    const { id } = stored(c).response;
+    memory.delete(id);
+    return c.json({ id, object: "response", deleted: true });
+  });
 }
 
 /** How streams of OpenAI's completions end. */

@@ -1,6 +1,6 @@
 /** POST /v1/chat/completions: a request planned, answered whole or in pieces. */
 import { ApiError, invalidValue, SumbiError } from "../errors.ts";
-import type { Guide } from "../infer/browser.ts";
+import type { Guide, Sampling } from "../infer/browser.ts";
 import type { ChatMessage, ChatTemplateOptions, Prefill } from "../tokenizer/index.ts";
 import { checkLeast } from "./bounds.ts";
 import type { Encoder } from "./encoder.ts";
@@ -44,6 +44,8 @@ export interface ChatPlan {
   created: number;
   prompt: number[];
   n: number;
+  /** How tokens are drawn, but for the seed. */
+  sampling: Omit<Sampling, "seed">;
   /** Messages, the oldest, that were left out for want of room (only where the request allows it). */
   dropped: number;
   /** Thoughts are not sent. */
@@ -98,6 +100,7 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
     created: nowSeconds(),
     prompt,
     n,
+    sampling: sampling(0),
     dropped,
     hidden: thinking.hidden,
     answer(index, signal) {

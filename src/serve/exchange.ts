@@ -39,7 +39,7 @@ export interface ExchangeOptions {
   queue: RequestQueue;
   totals: Totals;
   /** What a failed request is answered with, and tells of faults of ours. */
-  failed: (error: unknown, c: Context) => { body: object };
+  failed: (error: unknown, c: Context, event?: boolean) => { body: object };
   bodyBytes?: number;
   parse?: ParseRequest;
   inflate?: Inflate;
@@ -86,7 +86,7 @@ export class Exchange {
       streams = true;
       const events = eventStream(work.chunks(left.signal), {
         ...style,
-        error: (error) => failed(error, c).body,
+        error: (error) => failed(error, c, true).body,
         close: leave,
         onProbe: (comment) => void incomingOf(c)?.on(STILL_THERE, comment),
       });

@@ -51,7 +51,7 @@ export function guard(options: GuardOptions): MiddlewareHandler {
     c.header("access-control-expose-headers", "retry-after, x-request-id, request-id, x-sumbi-ignored");
     c.header("vary", "Origin", { append: true });
     if (c.req.method === "OPTIONS" && c.req.header("access-control-request-method") !== undefined) {
-      c.header("access-control-allow-methods", "GET, HEAD, POST");
+      c.header("access-control-allow-methods", "GET, HEAD, POST, DELETE");
       c.header(
         "access-control-allow-headers",
         c.req.header("access-control-request-headers") ?? "content-type, authorization",

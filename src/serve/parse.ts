@@ -2,6 +2,8 @@
 import { ApiError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { RequestBounds } from "./bounds.ts";
+import { type CountRequest, type MessagesRequest, parseCount, parseMessages } from "./messages/schema.ts";
+import { parseResponses, type ResponsesRequest } from "./responses/schema.ts";
 import { type ChatRequest, type CompletionRequest, parseChat, parseCompletion } from "./schema.ts";
 import { type DetokenizeRequest, parseDetokenize, parseTokenize, type TokenizeRequest } from "./textSchema.ts";
 
@@ -11,6 +13,9 @@ export interface Requests {
   completion: CompletionRequest;
   tokenize: TokenizeRequest;
   detokenize: DetokenizeRequest;
+  responses: ResponsesRequest;
+  messages: MessagesRequest;
+  count: CountRequest;
 }
 
 /** Takes the bytes over: they may be gone after. Throws ApiError. */
@@ -25,6 +30,9 @@ const parsers: { [Kind in keyof Requests]: (body: unknown, bounds: RequestBounds
   completion: parseCompletion,
   tokenize: parseTokenize,
   detokenize: parseDetokenize,
+  responses: parseResponses,
+  messages: parseMessages,
+  count: parseCount,
 };
 
 /** Reads a body where it is called. Throws ApiError 400. */

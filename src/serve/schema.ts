@@ -9,8 +9,8 @@ import { TOOL_NAME } from "./tools/format.ts";
 
 /** Most sequences (prompts times n) that one request may ask for. */
 const MAX_CHOICES = 2048;
-const MAX_STOPS = 64;
-const MAX_STOP_CHARS = 1024;
+export const MAX_STOPS = 64;
+export const MAX_STOP_CHARS = 1024;
 const MAX_LOGPROBS = 20;
 const MAX_PARAMETERS = 256;
 const MAX_MESSAGES = 16_384;
@@ -43,7 +43,7 @@ export function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]
   });
 }
 
-const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
+export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
 /** What each parameter takes, in words, for error messages. A nested one falls back on its parent. */
 const EXPECTED: Record<string, string> = {

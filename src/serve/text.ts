@@ -6,12 +6,17 @@
  */
 export class StopMatcher {
   #held = "";
-  #stopped = false;
+  #found: string | undefined;
 
   constructor(readonly stops: readonly string[]) {}
 
   get stopped(): boolean {
-    return this.#stopped;
+    return this.#found !== undefined;
+  }
+
+  /** The stop string that completed. */
+  get found(): string | undefined {
+    return this.#found;
   }
 
   /** Characters kept back because a stop string may begin there. */
@@ -21,20 +26,22 @@ export class StopMatcher {
 
   /** Takes a piece, returns what is safe to show. */
   push(piece: string): string {
-    if (this.#stopped) return "";
+    if (this.stopped) return "";
     const text = this.#held + piece;
     let from = -1;
     let end = Infinity;
+    let found: string | undefined;
     for (const stop of this.stops) {
       const at = text.indexOf(stop);
       if (at < 0) continue;
       if (at + stop.length < end || (at + stop.length === end && at < from)) {
         from = at;
         end = at + stop.length;
+        found = stop;
       }
     }
     if (from >= 0) {
-      this.#stopped = true;
+      this.#found = found;
       this.#held = "";
       return text.slice(0, from);
     }

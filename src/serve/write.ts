@@ -21,6 +21,8 @@ export interface Piece {
   finish?: FinishReason;
   /** With calls, on the last piece: the ids that the answer was drawn as, thoughts and end of text apart; absent where they cannot be told from the thought's. */
   answerIds?: readonly number[];
+  /** The stop string that ended the text; on the last piece only. */
+  stop?: string;
 }
 
 export interface WrittenToken extends GeneratedToken {
@@ -106,7 +108,7 @@ export async function* writeText(
     if (token.finish) text += stream.flush();
     const piece = take(text, token.finish);
     if (matcher.stopped) {
-      yield finished(piece, "stop");
+      yield { ...finished(piece, "stop"), stop: matcher.found };
       return;
     }
     if (token.finish) {
