@@ -60,7 +60,7 @@ export function createApp(options: AppOptions): Hono {
     return { ...answer, body: errorAt(c.req.path, body, { status: answer.status, requestId, event }) };
   };
 
-  app.use(requestId({ generator: () => newId("req") }));
+  app.use(requestId({ generator: () => newId("req", "_") }));
   app.use(async (c, next) => {
     await next();
     totals.requests.add(1, { handler: matchedRoutes(c).at(-1)?.path ?? "", status: String(c.res.status) });

@@ -114,7 +114,7 @@ export function tendConnections(
       .writeHead(417, {
         "content-type": "application/json",
         "content-length": Buffer.byteLength(text),
-        "x-request-id": newId("req"),
+        "x-request-id": newId("req", "_"),
         connection: "close",
       })
       .end(text);
@@ -202,7 +202,7 @@ function refuseAt(lingerMs: number, socket: Socket, error: ApiError, begun = fal
   socket.on("error", () => undefined);
   readNoMore(socket);
   socket.end(
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nX-Request-Id: ${newId("req")}\r\n${retry}Connection: close\r\n\r\n${text}`,
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\nX-Request-Id: ${newId("req", "_")}\r\n${retry}Connection: close\r\n\r\n${text}`,
   );
   setTimeout(() => socket.destroy(), lingerMs).unref();
 }

@@ -49,7 +49,7 @@ describe("x-request-id", () => {
   test("is the client's where it is sane, or else one is made", async () => {
     expect(await idOf("trace-00_17=")).toBe("trace-00_17=");
     for (const insane of [undefined, "a b", "x".repeat(256), "é", "a;b"])
-      expect(await idOf(insane)).toMatch(/^req-[0-9a-f]{24}$/);
+      expect(await idOf(insane)).toMatch(/^req_[0-9a-f]{24}$/);
     expect(await idOf()).not.toBe(await idOf());
   });
 
@@ -126,10 +126,7 @@ describe("timings", () => {
       expect([name, again.timings[name]! > 0]).toEqual([name, true]);
   });
 
-  test.each([
-    [false, 1],
-    [true, 4],
-  ])("streamed with timings_per_token %s", async (timings_per_token, least) => {
+  test.each([false, true])("streamed with timings_per_token %s", async (timings_per_token) => {
     const response = await post("/v1/completions", {
       prompt: "x",
       max_tokens: 4,
@@ -140,9 +137,8 @@ describe("timings", () => {
     const events = (await response.text()).split("\n\n").filter((event) => event.startsWith("data: {"));
     const chunks = events.map((event) => JSON.parse(event.slice(6)) as { timings?: { predicted_n: number } });
     const timed = chunks.filter(({ timings }) => timings !== undefined);
-    expect(timed.length).toBeGreaterThanOrEqual(least);
+    expect(timed).toHaveLength(timings_per_token ? chunks.length : 1);
     expect(chunks.at(-1)?.timings?.predicted_n).toBe(4);
-    if (!timings_per_token) expect(timed).toHaveLength(1);
   });
 
   test("rates are of what came between the first token and the last", async () => {

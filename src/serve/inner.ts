@@ -34,7 +34,9 @@ export async function renamed<T>(names: Readonly<Record<string, string>>, work: 
     const [first = ""] = error.param.split(/[.[]/, 1);
     const name = Object.hasOwn(names, first) ? names[first] : undefined;
     if (name === undefined) throw error;
-    const said = (text: string): string => (text.startsWith(first) ? `${name}${text.slice(first.length)}` : text);
+    // a function stands there within a tool, elsewhere it is one
+    const said = (text: string): string =>
+      text.startsWith(first) ? `${name}${text.slice(first.length).replace(".function.", ".")}` : text;
     const { status, message, type, code, param, retryAfterSeconds } = error;
     throw new ApiError(status, said(message), type, code, said(param), retryAfterSeconds);
   }

@@ -1,13 +1,14 @@
-/** An answer as parts that are opened, grow and are closed: a thought, then text. What doors with named events stream. */
+/** An answer as parts that are opened, grow and are closed: a thought, text, calls. What doors with named events stream. */
 import { CachedTokens } from "./served.ts";
 import type { FinishReason, Piece, WrittenToken } from "./write.ts";
 
 export interface Part {
-  kind: "thought" | "text";
+  kind: "thought" | "text" | "call";
   /** Among the answer's parts. */
   index: number;
-  /** All of it so far. */
+  /** All of it so far; of a call its arguments, JSON. */
   text: string;
+  call?: { id: string; name: string };
   tokens: WrittenToken[];
 }
 
@@ -43,28 +44,34 @@ export async function* partsOf(
 ): AsyncGenerator<PartEvent, void> {
   let part: Part | undefined;
   const { parts } = tally;
-  function* grow(kind: Part["kind"], text: string, tokens: readonly WrittenToken[]): Generator<PartEvent> {
-    if (part?.kind !== kind) {
-      if (part) yield { type: "close", part };
-      part = { kind, index: parts.length, text: "", tokens: [] };
-      parts.push(part);
-      yield { type: "open", part };
-    }
+  function* begin(kind: Part["kind"], call?: Part["call"]): Generator<PartEvent> {
+    if (part) yield { type: "close", part };
+    part = { kind, index: parts.length, text: "", tokens: [], ...(call ? { call } : {}) };
+    parts.push(part);
+    yield { type: "open", part };
+  }
+  function* grow(text: string, tokens: readonly WrittenToken[]): Generator<PartEvent> {
+    if (part === undefined || (text === "" && tokens.length === 0)) return;
     part.text += text;
     part.tokens.push(...tokens);
     yield { type: "more", part, text, tokens };
   }
   for await (const piece of pieces) {
     tally.see(piece);
-    const thoughts = piece.tokens.filter(({ thought }) => thought);
-    if (piece.reasoning !== "" && !hidden) yield* grow("thought", piece.reasoning, thoughts);
-    if (piece.content !== "")
-      yield* grow(
-        "text",
-        piece.content,
-        piece.tokens.filter(({ thought }) => !thought),
-      );
+    const of = (thought: boolean) => piece.tokens.filter((token) => token.thought === thought && !token.call);
+    if (piece.reasoning !== "" && !hidden) {
+      if (part?.kind !== "thought") yield* begin("thought");
+      yield* grow(piece.reasoning, of(true));
+    }
+    if (piece.content !== "") {
+      if (part?.kind !== "text") yield* begin("text");
+      yield* grow(piece.content, of(false));
+    }
+    for (const { id, name = "", arguments: text } of piece.calls) {
+      if (id !== undefined) yield* begin("call", { id, name });
+      yield* grow(text, []);
+    }
   }
-  if (parts.length === 0 && tally.finish === "stop") yield* grow("text", "", []);
+  if (parts.length === 0 && tally.finish === "stop") yield* begin("text");
   if (part) yield { type: "close", part };
 }

@@ -89,7 +89,7 @@ function unroutable(error: unknown): Response {
         )
       : error,
   );
-  return Response.json(body, { status, headers: { "x-request-id": newId("req") } });
+  return Response.json(body, { status, headers: { "x-request-id": newId("req", "_") } });
 }
 
 function bind(server: Server, host: string, port: number): Promise<void> {

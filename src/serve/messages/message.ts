@@ -2,10 +2,11 @@
 import { ApiError } from "../../errors.ts";
 import { type ChatPlan, planChat } from "../chat.ts";
 import type { Plan, Planned, Work } from "../exchange.ts";
+import { newId } from "../ids.ts";
 import { renamed } from "../inner.ts";
 import { type Part, type PartEvent, partsOf, Tally } from "../parts.ts";
 import { parseChat } from "../schema.ts";
-import { boundsOf, newId, type ServedModel } from "../served.ts";
+import { boundsOf, type ServedModel } from "../served.ts";
 import { chatBody } from "./conversation.ts";
 
 /** The chat's parameters by their names here. */
@@ -14,6 +15,8 @@ const NAMES = {
   reasoning_effort: "output_config.effort",
   response_format: "output_config.format",
   stop: "stop_sequences",
+  tools: "tools",
+  tool_choice: "tool_choice",
 };
 
 const planned = (body: object, served: ServedModel, signal: AbortSignal): Promise<ChatPlan> =>
@@ -29,7 +32,7 @@ export const planMessage: Plan<"messages"> = async (request, served, signal): Pr
     async whole(s) {
       const tally = new Tally();
       for await (const _ of partsOf(plan.answer(0, s).pieces, tally, plan.hidden));
-      return messageOf(newId("msg"), plan, served, tally);
+      return messageOf(newId("msg", "_"), plan, served, tally);
     },
     chunks: (s) => messageEvents(plan, served, s),
   };
@@ -44,8 +47,16 @@ export const countTokens: Plan<"count"> = async (request, served, signal): Promi
 /** Thoughts come back as they are; what would prove that they are ours is not needed. */
 const SIGNATURE = "unsigned";
 
-const blockOf = ({ kind, text }: Pick<Part, "kind" | "text">, signature = SIGNATURE): object =>
-  kind === "thought" ? { type: "thinking", thinking: text, signature } : { type: "text", text, citations: null };
+/** A part as a block, whole, or as it begins. */
+function blockOf({ kind, text, call }: Part, begins = false): object {
+  if (call) return { type: "tool_use", ...call, input: begins ? {} : (JSON.parse(text) as unknown) };
+  if (kind === "text") return { type: "text", text: begins ? "" : text, citations: null };
+  return { type: "thinking", thinking: begins ? "" : text, signature: begins ? "" : SIGNATURE };
+}
+
+/** What a message holds: all but a call that was cut off, which has no input. */
+const wholeParts = ({ parts, finish }: Tally): readonly Part[] =>
+  finish === "length" && parts.at(-1)?.call ? parts.slice(0, -1) : parts;
 
 /** A message, whole, or without `tally` as it begins. */
 const messageOf = (id: string, plan: ChatPlan, served: ServedModel, tally?: Tally): object => ({
@@ -54,7 +65,7 @@ const messageOf = (id: string, plan: ChatPlan, served: ServedModel, tally?: Tall
   role: "assistant",
   model: served.info.id,
   container: null,
-  content: (tally?.parts ?? []).map((part) => blockOf(part)),
+  content: tally === undefined ? [] : wholeParts(tally).map((part) => blockOf(part)),
   stop_reason: tally === undefined ? null : stopReason(tally),
   stop_sequence: tally?.stop ?? null,
   stop_details: null,
@@ -62,7 +73,13 @@ const messageOf = (id: string, plan: ChatPlan, served: ServedModel, tally?: Tall
 });
 
 const stopReason = ({ finish, stop }: Tally): string =>
-  finish === "length" ? "max_tokens" : stop === undefined ? "end_turn" : "stop_sequence";
+  finish === "length"
+    ? "max_tokens"
+    : finish === "tool_calls"
+      ? "tool_use"
+      : stop === undefined
+        ? "end_turn"
+        : "stop_sequence";
 
 /** `input_tokens` are those that were read; remembered ones stand apart. */
 function usageOf(plan: ChatPlan, tally?: Tally): object {
@@ -85,7 +102,7 @@ async function* messageEvents(
   signal: AbortSignal,
 ): AsyncGenerator<MessageEvent, void> {
   const tally = new Tally();
-  yield { type: "message_start", message: messageOf(newId("msg"), plan, served) };
+  yield { type: "message_start", message: messageOf(newId("msg", "_"), plan, served) };
   for await (const change of partsOf(plan.answer(0, signal).pieces, tally, plan.hidden)) yield* blockEvents(change);
   const delta = { stop_reason: stopReason(tally), stop_sequence: tally.stop ?? null, stop_details: null };
   yield { type: "message_delta", delta, usage: usageOf(plan, tally) };
@@ -93,23 +110,22 @@ async function* messageEvents(
 }
 
 function* blockEvents(change: PartEvent): Generator<MessageEvent> {
-  const { part } = change;
-  const { index, kind } = part;
-  if (change.type === "open")
-    yield { type: "content_block_start", index, content_block: blockOf({ kind, text: "" }, "") };
+  const { index, kind } = change.part;
+  const delta = (delta: object): MessageEvent => ({ type: "content_block_delta", index, delta });
+  if (change.type === "open") yield { type: "content_block_start", index, content_block: blockOf(change.part, true) };
   else if (change.type === "more") {
-    if (change.text === "") return;
-    const delta =
-      kind === "thought"
-        ? { type: "thinking_delta", thinking: change.text }
-        : { type: "text_delta", text: change.text };
-    yield { type: "content_block_delta", index, delta };
+    if (change.text !== "") yield delta(DELTAS[kind](change.text));
   } else {
-    if (kind === "thought")
-      yield { type: "content_block_delta", index, delta: { type: "signature_delta", signature: SIGNATURE } };
+    if (kind === "thought") yield delta({ type: "signature_delta", signature: SIGNATURE });
     yield { type: "content_block_stop", index };
   }
 }
+
+const DELTAS: Readonly<Record<Part["kind"], (text: string) => object>> = {
+  thought: (thinking) => ({ type: "thinking_delta", thinking }),
+  text: (text) => ({ type: "text_delta", text }),
+  call: (partial_json) => ({ type: "input_json_delta", partial_json }),
+};
 
 /** The versions of the API that are spoken: what is new in the later one stands in answers to both. Throws ApiError 400 for another one. */
 export function checkVersion(version: string | undefined): void {

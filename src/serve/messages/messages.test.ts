@@ -34,7 +34,7 @@ describe("Anthropic's client", () => {
   test("gets a message, its thought apart", async () => {
     const message = await client.messages.create(ask("2+2?"));
     expect(message).toMatchObject({
-      id: expect.stringMatching(/^msg-[0-9a-f]{24}$/) as string,
+      id: expect.stringMatching(/^msg_[0-9a-f]{24}$/) as string,
       type: "message",
       role: "assistant",
       model: "fake",
@@ -170,6 +170,73 @@ describe("Anthropic's client", () => {
     const api = new Anthropic({ baseURL: other.url, apiKey: "none", maxRetries: 0 });
     await expect(api.messages.stream(ask("hi")).finalMessage()).rejects.toThrow(/failed to answer/);
     await other.close();
+  });
+});
+
+describe("tools", () => {
+  const CALL = '<tool_call>[{"name": "run", "arguments": {"line": "ls 2>&1", "n": 1}}]</tool_call>';
+  const prompts: string[] = [];
+  const own = createApp({
+    model: served(
+      scriptModel(
+        (prompt) => {
+          prompts.push(prompt);
+          return prompt.includes("tool_response") ? "Done." : `<think>hm</think>Let me see.\n${CALL}`;
+        },
+        { contextTokens: 4096 },
+      ),
+    ),
+  });
+  const api = new Anthropic({
+    baseURL: "http://127.0.0.1",
+    apiKey: "none",
+    maxRetries: 0,
+    fetch: async (url, init) => own.request(String(url), init as RequestInit),
+  });
+  const tools = [{ name: "run", input_schema: { type: "object" as const, properties: { line: { type: "string" } } } }];
+  const CONTENT = [
+    { type: "thinking", thinking: "hm" },
+    { type: "text", text: "Let me see." },
+    { type: "tool_use", id: expect.stringMatching(/^call_/) as string, name: "run", input: { line: "ls 2>&1", n: 1 } },
+  ];
+
+  test("are used, whole and streamed, and their results answered", async () => {
+    const first = await api.messages.create(ask("files?", { tools }));
+    expect(first).toMatchObject({ stop_reason: "tool_use", content: CONTENT });
+    const streamed = await api.messages.stream(ask("files?", { tools })).finalMessage();
+    expect(streamed).toMatchObject({ stop_reason: "tool_use", content: CONTENT });
+    const id = first.content[2]?.type === "tool_use" ? first.content[2].id : "";
+    const second = await api.messages.create({
+      ...ask("files?", { tools }),
+      messages: [
+        { role: "user", content: "files?" },
+        { role: "assistant", content: first.content },
+        {
+          role: "user",
+          content: [
+            { type: "tool_result", tool_use_id: id, content: "no such file", is_error: true },
+            { type: "text", text: "Go on." },
+          ],
+        },
+      ],
+    });
+    expect(textOf(second)).toBe("Done.");
+    const said = prompts.at(-1) ?? "";
+    expect(said.slice(said.indexOf("assistant: "))).toBe(
+      `assistant: Let me see.\n${CALL}\nuser: <tool_response>\nError: no such file\n</tool_response>\nuser: Go on.\n`,
+    );
+  });
+
+  test("one that is cut off is left out", async () => {
+    const whole = await api.messages.create(ask("files?", { tools }));
+    const cut = await api.messages.create(ask("files?", { tools, max_tokens: whole.usage.output_tokens - 20 }));
+    expect(cut).toMatchObject({ stop_reason: "max_tokens", content: CONTENT.slice(0, 2) });
+    expect(cut.content).toHaveLength(2);
+  });
+
+  test("none are used where none are wanted", async () => {
+    const silent = await api.messages.create(ask("files?", { tools, tool_choice: { type: "none" } }));
+    expect(textOf(silent)).toBe(`Let me see.\n${CALL}`);
   });
 });
 

@@ -2,10 +2,11 @@
 import { ApiError } from "../../errors.ts";
 import { type ChatPlan, planChat } from "../chat.ts";
 import type { Plan, Work } from "../exchange.ts";
+import { newId } from "../ids.ts";
 import { renamed } from "../inner.ts";
 import { type Part, type PartEvent, partsOf, Tally } from "../parts.ts";
 import { parseChat } from "../schema.ts";
-import { boundsOf, newId, type ServedModel } from "../served.ts";
+import { boundsOf, type ServedModel } from "../served.ts";
 import type { WrittenToken } from "../write.ts";
 import { itemsOf, messagesOf } from "./conversation.ts";
 import type { OutputItem, ResponseMemory } from "./memory.ts";
@@ -17,6 +18,8 @@ const NAMES = {
   max_completion_tokens: "max_output_tokens",
   reasoning_effort: "reasoning.effort",
   response_format: "text.format",
+  tools: "tools",
+  tool_choice: "tool_choice",
 };
 
 /** A request of this door as one of the chat. */
@@ -152,7 +155,7 @@ async function* responseEvents(
   signal: AbortSignal,
   done: (response: ResponseObject) => void,
 ): AsyncGenerator<ResponseEvent, void> {
-  const id = newId("resp");
+  const id = newId("resp", "_");
   const output: OutputItem[] = [];
   const tally = new Tally();
   let sequence = 0;
@@ -175,6 +178,8 @@ async function* responseEvents(
   yield event(response.status === "incomplete" ? "response.incomplete" : "response.completed", { response });
 }
 
+type PartEvents = Generator<{ type: string } & Record<string, unknown>>;
+
 /** One part as an item of the output, and its events. */
 class PartWriter {
   readonly #id: string;
@@ -183,33 +188,45 @@ class PartWriter {
     private readonly part: Part,
     private readonly plan: ChatPlan,
   ) {
-    this.#id = newId(part.kind === "thought" ? "rs" : "msg");
+    this.#id = newId({ thought: "rs", text: "msg", call: "fc" }[part.kind], "_");
   }
 
-  *events(change: PartEvent, cut: boolean): Generator<{ type: string } & Record<string, unknown>> {
+  *events(change: PartEvent, cut: boolean): PartEvents {
+    if (change.type === "open") yield { type: "response.output_item.added", item: this.#item("in_progress") };
+    yield* this.part.call === undefined ? this.#texts(change) : this.#arguments(change, this.part.call.name);
+    if (change.type === "close")
+      yield { type: "response.output_item.done", item: this.item(cut ? "incomplete" : "completed") };
+  }
+
+  *#texts(change: PartEvent): PartEvents {
     const { kind, text, tokens } = this.part;
     const of = { item_id: this.#id, content_index: 0 };
     const name = kind === "thought" ? "reasoning_text" : "output_text";
-    if (change.type === "open") {
-      yield { type: "response.output_item.added", item: this.#item("in_progress", []) };
-      yield { type: "response.content_part.added", ...of, part: this.#content("", []) };
-    } else if (change.type === "more") {
-      if (change.text === "" && change.tokens.length === 0) return;
+    if (change.type === "open") yield { type: "response.content_part.added", ...of, part: this.#content("", []) };
+    else if (change.type === "more")
       yield { type: `response.${name}.delta`, ...of, delta: change.text, ...this.#logprobs(change.tokens) };
-    } else {
+    else {
       yield { type: `response.${name}.done`, ...of, text, ...this.#logprobs(tokens) };
       yield { type: "response.content_part.done", ...of, part: this.#content(text, tokens) };
-      yield { type: "response.output_item.done", item: this.item(cut ? "incomplete" : "completed") };
     }
+  }
+
+  *#arguments(change: PartEvent, name: string): PartEvents {
+    const item_id = this.#id;
+    if (change.type === "more") yield { type: "response.function_call_arguments.delta", item_id, delta: change.text };
+    else if (change.type === "close")
+      yield { type: "response.function_call_arguments.done", item_id, name, arguments: this.part.text };
   }
 
   item(status: "completed" | "incomplete"): OutputItem {
     return this.#item(status, [this.#content(this.part.text, this.part.tokens)]);
   }
 
-  #item(status: string, content: object[]): OutputItem {
-    const item =
-      this.part.kind === "thought"
+  #item(status: string, content: object[] = []): OutputItem {
+    const { kind, call, text } = this.part;
+    const item = call
+      ? { type: "function_call", call_id: call.id, name: call.name, arguments: text, status }
+      : kind === "thought"
         ? { type: "reasoning", summary: [], content, status }
         : { type: "message", role: "assistant", content, status };
     return { id: this.#id, ...item } as unknown as OutputItem;

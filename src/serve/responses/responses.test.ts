@@ -35,7 +35,7 @@ describe("the official client", () => {
   test("gets a response, its thought apart", async () => {
     const response = await client.responses.create(ask("2+2?", { instructions: "Be short.", metadata: { a: "b" } }));
     expect(response).toMatchObject({
-      id: expect.stringMatching(/^resp[0-9a-f]{24}$/) as string,
+      id: expect.stringMatching(/^resp_[0-9a-f]{24}$/) as string,
       object: "response",
       status: "completed",
       error: null,
@@ -89,7 +89,7 @@ describe("the official client", () => {
     const last = events.at(-1);
     if (last?.type !== "response.completed") throw new Error("no last event");
     const without = ({ output, usage }: OpenAI.Responses.Response) =>
-      JSON.stringify([output, usage?.output_tokens]).replace(/(rs|msg)-[0-9a-f]{24}/g, "ID");
+      JSON.stringify([output, usage?.output_tokens]).replace(/(rs|msg)_[0-9a-f]{24}/g, "ID");
     expect(without(last.response)).toBe(without(whole));
     const text = events.map((event) => (event.type === "response.output_text.delta" ? event.delta : "")).join("");
     expect(text).toBe("It is 4. Déjà 🙂!");
@@ -222,6 +222,76 @@ describe("the official client", () => {
     };
     await expect(read()).rejects.toThrow(/failed to answer/);
     await other.close();
+  });
+});
+
+describe("functions", () => {
+  const CALL =
+    '<tool_call>[{"name": "run", "arguments": {"line": "ls 2>&1"}}, {"name": "run", "arguments": {"line": ""}}]</tool_call>';
+  const prompts: string[] = [];
+  const script = (prompt: string): string => {
+    prompts.push(prompt);
+    return prompt.includes("tool_response") ? "Done." : `<think>hm</think>Let me see.\n${CALL}`;
+  };
+  const own = createApp({ model: served(scriptModel(script, { contextTokens: 4096 })) });
+  const api = new OpenAI({
+    baseURL: "http://127.0.0.1/v1",
+    apiKey: "none",
+    maxRetries: 0,
+    fetch: async (url, init) => own.request(String(url), init as RequestInit),
+  });
+  const parameters = { type: "object", properties: { line: { type: "string" } } };
+  const tools = [{ type: "function" as const, name: "run", parameters, strict: false }];
+  const call = { type: "function_call", name: "run", call_id: expect.stringMatching(/^call_/) as string };
+  const OUTPUT = [
+    { type: "reasoning", content: [{ text: "hm" }] },
+    { type: "message", content: [{ text: "Let me see." }] },
+    { ...call, arguments: '{"line": "ls 2>&1"}', status: "completed" },
+    { ...call, arguments: '{"line": ""}', status: "completed" },
+  ];
+
+  test("are called, whole and streamed, and their results answered", async () => {
+    const first = await api.responses.create({ ...ask("files?"), tools });
+    expect(first).toMatchObject({ status: "completed", output: OUTPUT });
+    const stream = api.responses.stream({ ...ask("files?"), tools });
+    const pieces: string[] = [];
+    stream.on("response.function_call_arguments.delta", ({ delta }) => pieces.push(delta));
+    expect((await stream.finalResponse()).output).toMatchObject(OUTPUT);
+    expect(pieces.join("")).toBe('{"line": "ls 2>&1"}{"line": ""}');
+    const results = first.output.flatMap((item) =>
+      item.type === "function_call"
+        ? [{ type: "function_call_output" as const, call_id: item.call_id, output: "a.txt" }]
+        : [],
+    );
+    const stored = await api.responses.create({ ...ask("x"), input: results, tools, previous_response_id: first.id });
+    expect(stored.output_text).toBe("Done.");
+    const calls = first.output.slice(2) as OpenAI.Responses.ResponseInputItem[];
+    const sent = await api.responses.create({
+      ...ask("x"),
+      input: [{ role: "user", content: "files?" }, ...calls, ...results],
+      tools,
+    });
+    expect(sent.output_text).toBe("Done.");
+    expect(prompts.at(-1)).toContain(CALL);
+  });
+
+  test("none are called where none are offered: text that looks like a call is text", async () => {
+    for (const more of [{}, { tools, tool_choice: "none" as const }]) {
+      const { output_text } = await api.responses.create({ ...ask("files?"), ...more });
+      expect(output_text).toBe(`Let me see.\n${CALL}`);
+    }
+  });
+
+  test.each<[object, string]>([
+    [{ tools: [{ type: "function", name: "a b" }] }, "tools[0].name"],
+    [{ tools: [tools[0], tools[0]] }, "tools[1].name"],
+    [{ tools: [], tool_choice: "required" }, "tool_choice"],
+    [{ tools, tool_choice: { type: "function", name: "other" } }, "tool_choice"],
+    [{ input: [{ type: "function_call_output", call_id: "call_x", output: "" }] }, "input[0].tool_call_id"],
+  ])("%j is refused", async (more, param) => {
+    const body = JSON.stringify({ ...ask("files?"), ...more });
+    const response = await own.request("/v1/responses", { method: "POST", body });
+    expect(await response.json()).toMatchObject({ error: { param } });
   });
 });
 
