@@ -18,7 +18,7 @@ import {
 } from "../plan/index.ts";
 import { dayOf, legality, type Verdict } from "../plan/rules/index.ts";
 import { type LawPlace, placeOf, placeText, VERDICT_COLOUR } from "./lawPlace.ts";
-import { loadChip, loadModel, modelArgument } from "./models.ts";
+import { loadChip, loadPlanned, plannedArgument } from "./models.ts";
 import { drawSources, drawWarnings, money, percent, short, wrap } from "./planView.ts";
 import { bytes, progressLine } from "./print.ts";
 import { onChip, type QuestionOptions, questionOf, questionOptions } from "./question.ts";
@@ -45,7 +45,7 @@ export function register(program: Command): void {
     program
       .command("compare")
       .description("one model on many chips: cost, time, memory, and whether one may have them")
-      .argument("<model>", modelArgument())
+      .argument("<model>", plannedArgument())
       .option(
         "--chips <list>",
         `chips of \`sumbi chips\` or JSON files of your own, with commas, or all; default: ${USUAL.join(",")}`,
@@ -56,7 +56,7 @@ export function register(program: Command): void {
     .option("--headquarters <country>", "seat of the firm (of its ultimate parent); default the destination")
     .option("--json", "print one JSON object")
     .action((model: string, options: CompareOptions) => {
-      const named = loadModel(model);
+      const named = loadPlanned(model);
       const question = questionOf(named, options, "compare");
       if (question.gpus === undefined && question.days === undefined && question.budgetUsd === undefined)
         throw new UsageError("compare: expected --gpus, --days or --budget");

@@ -27,7 +27,7 @@ import { dayOf, LAWFUL, legality, legalOn } from "../plan/rules/index.ts";
 import { simulate, timelineSvg, toTrace } from "../plan/schedule/index.ts";
 import { compareChips, drawComparison } from "./compare.ts";
 import { type LawPlace, placeOf, placeText } from "./lawPlace.ts";
-import { loadChip, loadModel, modelArgument } from "./models.ts";
+import { loadChip, loadPlanned, plannedArgument } from "./models.ts";
 import { writeOutput } from "./output.ts";
 import { drawPhases, drawPlan, drawSources, type PlanExtras } from "./planView.ts";
 import { progressLine } from "./print.ts";
@@ -40,7 +40,7 @@ export function register(program: Command): void {
     program
       .command("plan")
       .description("what training a model costs: layout, memory, hours, days, money")
-      .argument("<model>", modelArgument())
+      .argument("<model>", plannedArgument())
       .option(
         "--chip <chip>",
         "a chip of `sumbi chips`, or a JSON file of your own; default: the one it was trained on, else h100",
@@ -83,7 +83,7 @@ export interface PlanCommandOptions extends QuestionOptions {
 }
 
 function run(model: string, options: PlanCommandOptions): string {
-  const named = loadModel(model);
+  const named = loadPlanned(model);
   const legal = options.legalOn === undefined ? undefined : dayOf(options.legalOn, "plan: --legal-on");
   const currency = parseCurrency(options.currency);
   if (legal === undefined && (options.to ?? options.headquarters) !== undefined)

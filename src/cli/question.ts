@@ -51,7 +51,7 @@ export interface QuestionOptions {
 
 /** The question of a command line, but for its chip. */
 export function questionOf(
-  { name, config, preset }: NamedModel,
+  { name, model, preset }: NamedModel,
   options: QuestionOptions,
   verb = "plan",
 ): Omit<PlanQuestion, "chip"> {
@@ -76,7 +76,7 @@ export function questionOf(
   if (gpus !== undefined && days !== undefined)
     throw new UsageError(`${verb}: expected --gpus or --days, got both; the other follows`);
   return {
-    model: config,
+    model,
     modelName: name,
     tokens,
     days,

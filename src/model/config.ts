@@ -38,6 +38,8 @@ export {
 export type { RopeParameters } from "./rope-parameters.ts";
 
 export const MODEL_TYPES = Object.keys(SCHEMAS) as ModelType[];
+/** Further values of model_type that are read as one of them. */
+export const MODEL_TYPE_ALIASES: readonly string[] = Object.keys(TYPE_ALIASES);
 
 export interface ParseOptions {
   /** "stated": the fields that size a model must be there, as in what people write by hand. Default: absent ones are transformers'. */

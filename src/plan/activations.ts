@@ -43,14 +43,23 @@ export function keptTensors(job: Job, layout: Layout, { attention, ffn }: LayerR
   const s = sizes(job, layout);
   const mask = (name: string): Kept[] =>
     job.architecture.dropout ? [{ name, bytes: s.held * s.hidden, by: none }] : [];
+  const norms = job.architecture.layerNorms ?? 2;
+  const normInput = (name: string): Kept[] =>
+    norms === 4 ? [{ name, bytes: s.held * s.hidden * HALF, by: none }] : [];
   return [
     { name: "layer input", bytes: s.held * s.hidden * HALF, by: none },
     { name: "attention input", bytes: s.held * s.hidden * s.input, by: cheap },
     ...attentionTensors(job, layout, attention, s),
+    ...normInput("attention output norm input"),
     ...mask("attention dropout"),
-    { name: "FFN norm input", bytes: s.held * s.hidden * HALF, by: alternate },
-    { name: "FFN input", bytes: s.held * s.hidden * s.input, by: cheap },
+    ...(norms === 1
+      ? []
+      : [
+          { name: "FFN norm input", bytes: s.held * s.hidden * HALF, by: alternate },
+          { name: "FFN input", bytes: s.held * s.hidden * s.input, by: cheap },
+        ]),
     ...(ffn.kind === "dense" ? denseTensors(ffn, layout, s) : expertTensors(job, ffn, layout, s)),
+    ...normInput("FFN output norm input"),
     ...mask("FFN dropout"),
   ];
 }
@@ -72,6 +81,7 @@ function attentionTensors(job: Job, layout: Layout, a: Attention, s: Sizes): Kep
     const kvHeads = Math.max(1, a.kvHeads / layout.tp);
     if (a.qkNorm) keep("queries and keys before norm", s.tokens * (heads + kvHeads) * query * HALF, alternate);
     keep("queries", s.tokens * heads * query * HALF, none);
+    if (a.gate) keep("output gate", s.tokens * heads * query * HALF, none);
     keep("keys", s.tokens * kvHeads * query * HALF, alternate);
     keep("values", s.tokens * kvHeads * value * HALF, none);
   }

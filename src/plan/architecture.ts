@@ -23,6 +23,16 @@ export type Attention =
       qkvBias: boolean;
       outBias: boolean;
       qkNorm: boolean;
+      /** The norm's gains are as wide as all heads together (OLMo 2), not as one. */
+      wideNorm?: boolean;
+      /** Queries come with a gate for the heads' outputs, as wide as they (Qwen3-Next). */
+      gate?: boolean;
+      /** A learned score a head, to which weight can go instead of to a key (gpt-oss). */
+      sinks?: boolean;
+      /** Keys a token attends to at most: itself and those just before it. */
+      window?: number;
+      /** Or: those since the last multiple of `chunk` (Llama 4). */
+      chunk?: number;
     }
   | {
       kind: "mla";
@@ -48,6 +58,10 @@ export type Ffn =
       width: number;
       /** Shared experts, run as one of shared · width. */
       shared: number;
+      /** A gate for the shared expert's output: a product of one column (Qwen2-MoE). */
+      sharedGate?: boolean;
+      /** Biases of the router and of every expert's products (gpt-oss). */
+      bias?: boolean;
       /** A token's experts lie in at most `limit` of `groups` groups, a group being what a node holds. */
       nodeLimit?: { groups: number; limit: number };
     };
@@ -58,20 +72,29 @@ export interface LayerRun {
   ffn: Ffn;
 }
 
-/** What the planner knows of a model: sizes alone. Layers are runs of equal ones, in order. */
+/** What the planner knows of a model: sizes alone. */
 export interface Architecture {
   name: string;
   hidden: number;
   vocab: number;
   /** Output head and embedding are one matrix. */
   tied: boolean;
+  /** Runs of equal layers, in order; with `order`, kinds of layers and how many of each there are. */
   layers: LayerRun[];
+  /** Which of `layers` each layer is, where kinds take turns. */
+  order?: readonly number[];
   /** Multi-token-prediction modules: two norms, a [D, 2D] projection, a layer as the last one, a norm; embedding and head are shared. */
   mtpDepth: number;
   /** Learned positions, where the model has them. */
   positions?: number;
-  /** LayerNorm has a bias beside its gain. */
+  /** "layer": a LayerNorm with a bias beside its gain; "rms": gains alone, whatever is subtracted. */
   norm: "rms" | "layer";
+  /** Norms of a layer: 1 where attention and feed-forward stand side by side under one, 4 where their outputs pass one too (Gemma 2). Default 2. */
+  layerNorms?: 1 | 2 | 4;
+  /** The embedding passes a norm of its own (BLOOM). */
+  embeddingNorm?: boolean;
+  /** What is left out of the count, for people: a vision tower, say. */
+  without?: string;
   /** Trained with dropout: its masks are kept. */
   dropout: boolean;
 }
@@ -184,7 +207,14 @@ export function gptArchitecture(shape: GptShape): Architecture {
 }
 
 /** The layer an MTP module holds: as the last one. */
-export const mtpLayer = (architecture: Architecture): LayerRun => ({ ...architecture.layers.at(-1)!, count: 1 });
+export const mtpLayer = ({ layers, order }: Architecture): LayerRun => ({
+  ...layers.at(order?.at(-1) ?? -1)!,
+  count: 1,
+});
+
+/** Which of `layers` each layer is, from the first on. */
+export const layerOrder = ({ layers, order }: Pick<Architecture, "layers" | "order">): readonly number[] =>
+  order ?? layers.flatMap(({ count }, run) => Array<number>(count).fill(run));
 
 export const layerCount = (architecture: Architecture): number =>
   architecture.layers.reduce((a, { count }) => a + count, 0);
@@ -195,7 +225,7 @@ export const headWidths = (a: Attention): { query: number; value: number } =>
 
 /** Parameters of the attention's matrices; those of MLA's down-projections and of the indexer apart, since tensor parallelism copies them. */
 export function attentionMatrices(a: Attention, hidden: number): { split: number; copied: number } {
-  if (a.kind === "gqa") return { split: hidden * a.headDim * (2 * a.heads + 2 * a.kvHeads), copied: 0 };
+  if (a.kind === "gqa") return { split: hidden * a.headDim * ((a.gate ? 3 : 2) * a.heads + 2 * a.kvHeads), copied: 0 };
   const { query } = headWidths(a);
   const up =
     (a.qRank ?? hidden) * a.heads * query + a.kvRank * a.heads * (a.nope + a.value) + a.heads * a.value * hidden;
@@ -210,7 +240,8 @@ export function attentionVectors(a: Attention, hidden: number): number {
     return (
       (a.qkvBias ? a.headDim * (a.heads + 2 * a.kvHeads) : 0) +
       (a.outBias ? hidden : 0) +
-      (a.qkNorm ? 2 * a.headDim : 0)
+      (a.qkNorm ? a.headDim * (a.wideNorm ? a.heads + a.kvHeads : 2) : 0) +
+      (a.sinks ? a.heads : 0)
     );
   return (
     (a.qRank ?? 0) + a.kvRank + 2 * (a.indexer?.width ?? 0) + (a.bias ? (a.qRank ?? 0) + a.kvRank + a.rope + hidden : 0)
@@ -230,14 +261,15 @@ export function layerParameters(architecture: Architecture, { attention, ffn }: 
     router: 0,
     routed: 0,
     shared: 0,
-    norms: 2 * normSize(architecture),
+    norms: (architecture.layerNorms ?? 2) * normSize(architecture),
   };
   if (ffn.kind === "dense")
     parts.dense = (ffn.gated ? 3 : 2) * D * ffn.width + (ffn.bias ? (ffn.gated ? 2 : 1) * ffn.width + D : 0);
   else {
-    parts.router = D * ffn.experts;
-    parts.routed = 3 * D * ffn.width * ffn.experts;
-    parts.shared = 3 * D * ffn.width * ffn.shared;
+    const bias = ffn.bias ? 1 : 0;
+    parts.router = (D + bias) * ffn.experts;
+    parts.routed = (3 * D * ffn.width + bias * (2 * ffn.width + D)) * ffn.experts;
+    parts.shared = 3 * D * ffn.width * ffn.shared + (ffn.sharedGate ? D : 0);
   }
   return parts;
 }
@@ -246,9 +278,10 @@ const sum = (parts: Record<string, number>): number => Object.values(parts).redu
 
 /** Trained parameters (a router's correction bias is none); `active` counts K of E experts, one row of the embedding. */
 export function parameterCount(architecture: Architecture, { mtp = false } = {}): { total: number; active: number } {
-  const { hidden: D, vocab, tied, positions = 0, mtpDepth: depth } = architecture;
-  let total = vocab * D * (tied ? 1 : 2) + positions * D + normSize(architecture);
-  let active = D + vocab * D + (positions > 0 ? D : 0) + normSize(architecture);
+  const { hidden: D, vocab, tied, positions = 0, mtpDepth: depth, embeddingNorm } = architecture;
+  const norms = (embeddingNorm ? 2 : 1) * normSize(architecture);
+  let total = vocab * D * (tied ? 1 : 2) + positions * D + norms;
+  let active = D + vocab * D + (positions > 0 ? D : 0) + norms;
   const add = (run: LayerRun, count: number) => {
     const parts = layerParameters(architecture, run);
     total += count * sum(parts);
@@ -270,6 +303,22 @@ export function parameterCount(architecture: Architecture, { mtp = false } = {})
 const indexPairs = (a: Attention): number =>
   a.kind === "mla" && a.indexer ? a.indexer.heads * (a.indexer.width + 1) : 0;
 
+/** Keys a token attends to at most, however long the sequence; Infinity where all. */
+export const mostKeys = (a: Attention): number =>
+  (a.kind === "mla" ? a.indexer?.keys : (a.window ?? a.chunk)) ?? Number.POSITIVE_INFINITY;
+
+/** Keys a token attends to in the mean of a sequence. */
+export function attendedKeys(
+  a: Attention,
+  { sequence, causal = true }: Pick<FlopOptions, "sequence" | "causal">,
+): number {
+  if (a.kind === "mla" || a.chunk === undefined || !causal)
+    return meanAttended(sequence, { causal, limit: mostKeys(a) });
+  const rest = sequence % a.chunk;
+  const whole = sequence - rest;
+  return (whole * (a.chunk + 1) + rest * (rest + 1)) / 2 / sequence;
+}
+
 /** FLOPs of a token's scores and values over the keys it attends to, and of the indexer over all it sees, in the mean of a sequence; `heads` of them. */
 export function coreFlops(
   a: Attention,
@@ -277,8 +326,7 @@ export function coreFlops(
   heads = a.heads,
 ): { attention: number; scores: number; index: number } {
   const { query, value } = headWidths(a);
-  const limit = a.kind === "mla" ? a.indexer?.keys : undefined;
-  const attended = meanAttended(sequence, { causal, limit });
+  const attended = attendedKeys(a, { sequence, causal });
   const index = 2 * indexPairs(a) * meanAttended(sequence, { causal });
   return { attention: 2 * heads * (query + value) * attended, scores: 2 * heads * query * attended, index };
 }
@@ -294,7 +342,7 @@ export function layerFlops(
   const feed =
     ffn.kind === "dense"
       ? (ffn.gated ? 3 : 2) * hidden * ffn.width
-      : hidden * ffn.experts + 3 * hidden * ffn.width * (ffn.perToken + ffn.shared);
+      : hidden * (ffn.experts + (ffn.sharedGate ? 1 : 0)) + 3 * hidden * ffn.width * (ffn.perToken + ffn.shared);
   return 2 * (matrices.split + matrices.copied + feed) + core.attention + core.index;
 }
 

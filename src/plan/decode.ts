@@ -1,5 +1,5 @@
 /** What generating tokens takes on GPUs: operations of a decoding pass, weights and cache held. */
-import { type Architecture, type Attention, type Ffn, headWidths, parameterCount } from "./architecture.ts";
+import { type Architecture, type Attention, type Ffn, headWidths, mostKeys, parameterCount } from "./architecture.ts";
 import { chipOf } from "./chips.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import type { Constants } from "./constants.ts";
@@ -59,6 +59,13 @@ export const cacheBytesPerToken = (architecture: Architecture, tp = 1, bytesPerN
     (sum, { count, attention }) => sum + count * cachedNumbers(attention, tp) * bytesPerNumber,
     0,
   );
+
+/** Bytes that a sequence of `tokens` takes on one GPU: a layer with a window keeps no more than that (in the mean less, where attention is in chunks). */
+export const cacheBytes = (architecture: Architecture, tp: number, tokens: number, bytesPerNumber = 2): number =>
+  architecture.layers.reduce((sum, { count, attention: a }) => {
+    const kept = a.kind === "gqa" ? Math.min(tokens, mostKeys(a)) : tokens;
+    return sum + count * cachedNumbers(a, tp) * bytesPerNumber * kept;
+  }, 0);
 
 /** Weights on one GPU: matrices at the precision's width, embedding and head in 16 bits. */
 export function servedWeightBytes(job: Job, serving: ServingLayout): number {
@@ -122,10 +129,10 @@ function attentionOps(
     gemm("latents", (a.qRank ?? 0) + a.kvRank + a.rope, D);
     gemm("query up", heads * query, a.qRank ?? D);
     gemm("query into latent", a.kvRank, a.nope, heads, "bf16");
-  } else gemm("qkv", (heads + 2 * Math.max(1, a.kvHeads / tp)) * a.headDim, D);
+  } else gemm("qkv", ((a.gate ? 2 : 1) * heads + 2 * Math.max(1, a.kvHeads / tp)) * a.headDim, D);
   const perPair = a.kind === "mla" ? 2 * a.kvRank + a.rope : query + value;
   const indexer = a.kind === "mla" ? a.indexer : undefined;
-  const keys = Math.min(context, indexer?.keys ?? context);
+  const keys = Math.min(context, mostKeys(a));
   const indexed = indexer?.width ?? 0;
   if (a.kind === "mla" && indexer) {
     gemm("index queries", indexer.heads * indexed, a.qRank ?? D);

@@ -15,6 +15,7 @@ export {
 } from "./chips.ts";
 export { type ClusterOptions, clusterOf } from "./cluster.ts";
 export { type Energy, energy, GRIDS, gridOf } from "./energy.ts";
+export { PLANNED_TYPES, plannedArchitecture } from "./families/index.ts";
 export { type Goodput, type GoodputQuestion, goodput, impliedGoodput } from "./goodput.ts";
 export { layoutProblem, layoutText } from "./layouts.ts";
 export { memoryOf } from "./memory.ts";

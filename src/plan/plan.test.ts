@@ -7,7 +7,7 @@ import type { PlanQuestion } from "./types.ts";
 const v3 = planModel("deepseek-v3");
 const llama = planModel("llama-3.1-8b");
 const asked: PlanQuestion = {
-  model: v3.config,
+  model: v3.model,
   modelName: v3.name,
   tokens: 14.8e12,
   chip: chipOf("h800"),
@@ -18,7 +18,7 @@ const asked: PlanQuestion = {
   schedule: "dualpipe",
 };
 const small: PlanQuestion = {
-  model: llama.config,
+  model: llama.model,
   modelName: llama.name,
   tokens: 1e12,
   chip: chipOf("h100"),

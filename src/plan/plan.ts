@@ -424,6 +424,7 @@ function warningsOf(
       "Experts are taken as evenly loaded; real routing has cost 8 to 20 % of throughput on H100 (--imbalance).",
     );
   if (question.batch === undefined) found.push(`The batch of ${job.batch} sequences is assumed.`);
+  if (job.architecture.without !== undefined) found.push(`Not counted: ${job.architecture.without}.`);
   if (rate && rate.high / rate.low > 2)
     found.push(
       `Prices of ${chip.name} range from $${rate.low} to $${rate.high} an hour; the band of hours does not hold that.`,

@@ -2,6 +2,10 @@
 import { ConfigError } from "../errors.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { PRESETS, presetConfig } from "../model/presets.ts";
+import type { Architecture } from "./architecture.ts";
+import { ARCHITECTURES } from "./architectures.ts";
+import { plannedArchitecture } from "./families/index.ts";
+import { PUBLISHED } from "./families/published.ts";
 import { nearest } from "./nearest.ts";
 import type { PhaseSpec } from "./phases.ts";
 import type { Precision, ScheduleName, Source } from "./types.ts";
@@ -20,11 +24,11 @@ const remembered = (title: string, date: string): Source => ({
 
 /** How a published model was trained: what a question leaves out is taken from here. */
 export interface PlanPreset {
-  sequence: number;
+  sequence?: number;
   /** Sequences of a global batch. */
-  batch: number;
+  batch?: number;
   tokens: number;
-  precision: Precision;
+  precision?: Precision;
   schedule?: ScheduleName;
   mtp?: boolean;
   chip?: string;
@@ -156,7 +160,77 @@ export const PLAN_PRESETS: Record<string, PlanPreset> = {
     gpus: 1024,
     sources: [qwen3],
   },
+  ...told(),
 };
+
+/** Of models whose makers told the tokens and little else; chip, batch and layout are asked or searched. */
+function told(): Record<string, PlanPreset> {
+  const T = 1e12;
+  const of = (source: Source, tokens: Record<string, number>, more: Partial<PlanPreset> = {}) =>
+    Object.entries(tokens).map(([name, n]): [string, PlanPreset] => [
+      name,
+      { tokens: n * T, sources: [source], ...more },
+    ]);
+  return Object.fromEntries([
+    ...of(qwen3, { "qwen3-30b-a3b": 36, "qwen3-235b-a22b": 36 }),
+    ...of(
+      paper("LLaMA", "2023-02-27", "2302.13971"),
+      { "llama-1-7b": 1, "llama-1-13b": 1, "llama-1-33b": 1.4, "llama-1-65b": 1.4 },
+      { sequence: 2048, batch: 2048, chip: "a100-80", gpus: 2048 },
+    ),
+    ...of(
+      paper("Llama 2", "2023-07-18", "2307.09288"),
+      { "llama-2-7b": 2, "llama-2-13b": 2, "llama-2-34b": 2, "llama-2-70b": 2 },
+      { sequence: 4096, batch: 1024, chip: "a100-80" },
+    ),
+    ...of(
+      paper("2 OLMo 2 Furious", "2024-12-31", "2501.00656"),
+      { "olmo-2-7b": 4.05, "olmo-2-13b": 5.6, "olmo-2-32b": 6.6 },
+      { sequence: 4096, chip: "h100" },
+    ),
+    ...of(
+      paper("Gemma 2", "2024-07-31", "2408.00118"),
+      { "gemma-2-2b": 2, "gemma-2-9b": 8, "gemma-2-27b": 13 },
+      { chip: "tpu-v5p" },
+    ),
+    ...of(
+      paper("Gemma 3", "2025-03-25", "2503.19786"),
+      { "gemma-3-1b": 2, "gemma-3-4b": 4, "gemma-3-12b": 12, "gemma-3-27b": 14 },
+      { chip: "tpu-v5p" },
+    ),
+    ...of(paper("GLM-4.5 (15T and 7T tokens)", "2025-08-08", "2508.06471"), { "glm-4.5": 22, "glm-4.5-air": 22 }),
+    ...of(
+      paper("BLOOM", "2022-11-09", "2211.05100"),
+      { "bloom-176b": 0.366 },
+      { sequence: 2048, batch: 2048, chip: "a100-80", gpus: 384 },
+    ),
+    ...of(
+      paper("OPT", "2022-05-02", "2205.01068"),
+      { "opt-30b": 0.18, "opt-66b": 0.18, "opt-175b": 0.18 },
+      { sequence: 2048, chip: "a100-80" },
+    ),
+    ...of(
+      paper("The Falcon Series", "2023-11-28", "2311.16867"),
+      { "falcon-7b": 1.5, "falcon-40b": 1, "falcon-180b": 3.5 },
+      { sequence: 2048, chip: "a100-40" },
+    ),
+    ...of(
+      remembered("Llama 4's model cards (40T and 22T tokens)", "2025-04"),
+      { "llama-4-scout": 40, "llama-4-maverick": 22 },
+      { chip: "h100" },
+    ),
+    ...of(
+      remembered("SmolLM3 (11.2T tokens on 384 H100)", "2025-07"),
+      { "smollm3-3b": 11.2 },
+      { sequence: 4096, chip: "h100", gpus: 384 },
+    ),
+    ...of(
+      remembered("Olmo 3 (5.93T tokens)", "2025-11"),
+      { "olmo-3-7b": 5.93, "olmo-3-32b": 5.5 },
+      { sequence: 8192, chip: "h100" },
+    ),
+  ]);
+}
 
 const r1 = paper("DeepSeek-R1", "2025-01-22", "2501.12948");
 const nature: Source = {
@@ -314,22 +388,33 @@ const ALIASES: Record<string, string> = {
   "deepseek-67b": "deepseek-llm-67b",
   k2: "kimi-k2",
   "llama-405b": "llama-3.1-405b",
+  "gpt-oss": "gpt-oss-120b",
+  mixtral: "mixtral-8x7b",
+  "gpt-3": "gpt3-175b",
+  gpt3: "gpt3-175b",
+  bloom: "bloom-176b",
+  "mistral-7b-v0.1": "mistral-7b",
 };
 
 export interface NamedModel {
   name: string;
-  config: ModelConfig;
+  /** What is planned: the config of an architecture that runs here, or sizes alone. */
+  model: ModelConfig | Architecture;
   /** How it was pretrained, where that is published. */
   preset?: PlanPreset;
 }
 
-export const planModelNames = (): string[] => Object.keys(PRESETS);
+/** Models that run here, those of other families, and those of papers without a config.json. */
+export const planModelNames = (): string[] => [
+  ...new Set([...Object.keys(PRESETS), ...Object.keys(PUBLISHED), ...Object.keys(ARCHITECTURES)]),
+];
 
 /** A published model and its training by name, in any case; `others` are further names that would have done. Throws ConfigError with the nearest names. */
 export function planModel(name: string, others: readonly string[] = []): NamedModel {
   const lower = name.toLowerCase();
   const key = ALIASES[lower] ?? lower;
-  if (!Object.hasOwn(PRESETS, key))
+  const model = modelOf(key);
+  if (model === undefined)
     throw new ConfigError(
       `model: expected a folder with a config.json, a config.json or a model's name, got ${name}; nearest: ${nearest(
         name,
@@ -338,5 +423,16 @@ export function planModel(name: string, others: readonly string[] = []): NamedMo
         .slice(0, 4)
         .join(", ")}`,
     );
-  return { name: key, config: presetConfig(key), preset: PLAN_PRESETS[key === "deepseek-r1" ? "deepseek-v3" : key] };
+  return { name: key, model, preset: presetOf(key) };
+}
+
+const presetOf = (key: string): PlanPreset | undefined => {
+  const trained = key === "deepseek-r1" ? "deepseek-v3" : key;
+  return Object.hasOwn(PLAN_PRESETS, trained) ? PLAN_PRESETS[trained] : undefined;
+};
+
+function modelOf(key: string): ModelConfig | Architecture | undefined {
+  if (Object.hasOwn(PRESETS, key)) return presetConfig(key);
+  if (Object.hasOwn(PUBLISHED, key)) return plannedArchitecture(PUBLISHED[key]!.config, { name: key });
+  return Object.hasOwn(ARCHITECTURES, key) ? ARCHITECTURES[key] : undefined;
 }

@@ -1,7 +1,7 @@
 /** What generating answers for reinforcement learning takes: groups of sequences that end at different lengths. */
 import { ConfigError } from "../errors.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
-import { cacheBytesPerToken, decodeSeconds, type ServingLayout, servedWeightBytes } from "./decode.ts";
+import { cacheBytes, decodeSeconds, type ServingLayout, servedWeightBytes } from "./decode.ts";
 import { type ServingQuestion, type Speculation, servingJob, tokensPerPass, units } from "./serving.ts";
 
 /** Answers generated together before a model is updated. */
@@ -53,7 +53,7 @@ export function rollout(question: RolloutQuestion): Rollout {
     const replicas = Math.floor(cluster.gpus / unit.gpus) * (unit.gpus / unit.tp);
     if (replicas < 1) continue;
     const room = cluster.chip.hbmBytes * USABLE - servedWeightBytes(job, unit);
-    const most = Math.floor(room / (cacheBytesPerToken(question.architecture, unit.tp) * (promptTokens + meanTokens)));
+    const most = Math.floor(room / cacheBytes(question.architecture, unit.tp, promptTokens + meanTokens));
     if (most < 1) continue;
     const perReplica = Math.ceil(outputs / replicas);
     const waves = Math.ceil(perReplica / most);

@@ -6,6 +6,7 @@ import { chipOf } from "./chips.ts";
 import { clusterOf } from "./cluster.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
 import {
+  cacheBytes,
   cacheBytesPerToken,
   copiesOf,
   DECODE_SOURCES,
@@ -148,7 +149,7 @@ export function serve(question: ServingQuestion): Serving {
     decode,
     weightBytesPerGpu: servedWeightBytes(servingJob(question, inputTokens), decode.unit),
     cacheBytesPerToken: bytesPerToken,
-    cacheBytesPerSequence: bytesPerToken * (inputTokens + outputTokens),
+    cacheBytesPerSequence: cacheBytes(architecture, decode.unit.tp, inputTokens + outputTokens),
     usdPerMillionInput: usd(perGpu),
     usdPerMillionOutput: usd(decode.tokensPerSecondPerGpu),
     sources: [...SERVING_SOURCES],
@@ -192,7 +193,7 @@ function prefillOf(question: ServingQuestion, tokens: number, constants: Constan
   let best: { unit: ServingLayout; computed: number; seconds: number } | undefined;
   for (const unit of units(question, question.prefillUnit, 32)) {
     const room = cluster.chip.hbmBytes * USABLE - servedWeightBytes(job, unit);
-    if (room <= cacheBytesPerToken(architecture, unit.tp) * tokens) continue;
+    if (room <= cacheBytes(architecture, unit.tp, tokens)) continue;
     const layout = layoutOf(unit, Math.max(1, Math.round(PREFILL_TOKENS / tokens)) * unit.tp);
     const work = modelWork(job, layout);
     const ops: Op[] = work.embedding.forward.slice();
@@ -224,7 +225,7 @@ function decodeOf(
   let best: Serving["decode"] | undefined;
   for (const unit of units(question, question.decodeUnit, 144)) {
     const room = cluster.chip.hbmBytes * USABLE - servedWeightBytes(job, unit);
-    const most = Math.floor(room / (cacheBytesPerToken(architecture, unit.tp) * ((context + longest) / 2)));
+    const most = Math.floor(room / cacheBytes(architecture, unit.tp, (context + longest) / 2));
     if (most < 1) continue;
     for (const sequences of batches(most)) {
       const seconds = decodeSeconds(job, unit, { sequences, context, width }, constants);
@@ -290,8 +291,7 @@ function noRoom(question: ServingQuestion, tokens: number, patience = 0): Config
   for (const gpus of [1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
     for (const unit of units({ ...question, cluster: { ...cluster, gpus } }, undefined, gpus)) {
       if (
-        servedWeightBytes(job, unit) + cacheBytesPerToken(architecture, unit.tp) * tokens >
-          cluster.chip.hbmBytes * USABLE ||
+        servedWeightBytes(job, unit) + cacheBytes(architecture, unit.tp, tokens) > cluster.chip.hbmBytes * USABLE ||
         gpus <= cluster.gpus
       )
         continue;

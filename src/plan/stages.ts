@@ -1,6 +1,6 @@
 /** Layers dealt to pipeline stages so that the slowest is as fast as can be. */
 import { ConfigError } from "../errors.ts";
-import { type Architecture, layerCount, layerFlops, mtpLayer } from "./architecture.ts";
+import { type Architecture, layerCount, layerFlops, layerOrder, mtpLayer } from "./architecture.ts";
 import type { ScheduleName } from "./types.ts";
 
 /** What one pipeline stage holds: how many layers of each run of the architecture, and the model's ends. */
@@ -59,14 +59,9 @@ export function stageLayers(
 function split(architecture: Architecture, stages: number, sequence: number, mtp: boolean): Stage[] {
   const { hidden, vocab } = architecture;
   const headFlops = 2 * hidden * vocab;
-  const runOf: number[] = [];
-  const flops: number[] = [];
-  architecture.layers.forEach((run, r) => {
-    for (let i = 0; i < run.count; i++) {
-      runOf.push(r);
-      flops.push(layerFlops(run, hidden, { sequence }));
-    }
-  });
+  const runOf = layerOrder(architecture);
+  const flopsOf = architecture.layers.map((run) => layerFlops(run, hidden, { sequence }));
+  const flops = runOf.map((run) => flopsOf[run]!);
   const tail =
     headFlops +
     (mtp

@@ -2,6 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { presetConfig } from "../model/presets.ts";
 import { type Architecture, architectureOf, flopsPerToken, gptArchitecture, parameterCount } from "./architecture.ts";
+import { plannedArchitecture } from "./families/index.ts";
+import { PUBLISHED } from "./families/published.ts";
 import { UNSPREAD } from "./layouts.ts";
 import type { Job, Layout, LinkTier } from "./types.ts";
 import {
@@ -32,7 +34,8 @@ const job = (architecture: Architecture, more: Partial<Job> = {}): Job => ({
   ...more,
 });
 const layout = (more: Partial<Layout> = {}): Layout => ({ ...UNSPREAD, ...more });
-const preset = (name: string) => architectureOf(presetConfig(name), name);
+const preset = (name: string) =>
+  name in PUBLISHED ? plannedArchitecture(PUBLISHED[name]!.config, { name }) : architectureOf(presetConfig(name), name);
 const v3 = preset("deepseek-v3");
 const oneOf = <T>(...values: T[]) => fc.constantFrom(...values);
 
@@ -40,7 +43,18 @@ describe("the work of a model", () => {
   it("sums to flopsPerToken × tokens, and parameters to the model's, over any layout", () => {
     fc.assert(
       fc.property(
-        oneOf("deepseek-v3", "deepseek-v2-lite", "llama-3.1-405b", "llama-3.1-8b", "qwen3-8b", "kimi-k2"),
+        oneOf(
+          "deepseek-v3",
+          "deepseek-v2-lite",
+          "llama-3.1-405b",
+          "llama-3.1-8b",
+          "qwen3-8b",
+          "kimi-k2",
+          "gpt-oss-20b",
+          "glm-4.5-air",
+          "llama-4-scout",
+          "gpt-neox-20b",
+        ),
         oneOf(1, 2, 4, 8),
         oneOf(1, 2, 4),
         oneOf(1, 2, 3, 8, 16),

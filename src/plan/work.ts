@@ -98,13 +98,16 @@ function layerOperations(ops: Operations, job: Job, layout: Layout, { attention,
   normOperations(ops, job, held, "attention norm");
   if (attention.kind === "gqa") groupedOperations(ops, job, layout, attention);
   else latentOperations(ops, job, layout, attention);
+  const norms = job.architecture.layerNorms ?? 2;
+  if (norms === 4) normOperations(ops, job, held, "attention output norm");
   residualOperations(ops, job, held, "attention");
-  normOperations(ops, job, held, "FFN norm");
+  if (norms > 1) normOperations(ops, job, held, "FFN norm");
   if (ffn.kind === "dense") {
     gather(ops, job, layout, "FFN", D);
     feedForward(ops, tokensPerGpu(job, layout), D, ffn.width / layout.tp, ffn.gated, "FFN", alternates(job));
     scatter(ops, job, layout, "FFN", D);
   } else expertOperations(ops, job, layout, ffn);
+  if (norms === 4) normOperations(ops, job, held, "FFN output norm");
   residualOperations(ops, job, held, "FFN");
 }
 
@@ -169,15 +172,17 @@ function groupedOperations(ops: Operations, job: Job, layout: Layout, a: Extract
   const heads = a.heads / layout.tp;
   const kvHeads = Math.max(1, a.kvHeads / layout.tp);
   gather(ops, job, layout, "attention", D);
+  const queries = a.gate ? 2 * heads : heads;
   if (alternates(job)) {
-    ops.linear("q", T, heads * a.headDim, D, { free: ["input"] });
+    ops.linear("q", T, queries * a.headDim, D, { free: ["input"] });
     ops.linear("k", T, kvHeads * a.headDim, D, { redo: ["alternate"], free: ["input"] });
     ops.linear("v", T, kvHeads * a.headDim, D, { free: ["input"] });
-  } else ops.linear("qkv", T, (heads + 2 * kvHeads) * a.headDim, D, { free: ["input"] });
+  } else ops.linear("qkv", T, (queries + 2 * kvHeads) * a.headDim, D, { free: ["input"] });
   const turned = T * (heads + kvHeads) * a.headDim * HALF;
   if (job.architecture.positions === undefined) ops.memory("rope", 2 * turned, 2 * turned, ["alternate"]);
   if (a.qkNorm) ops.memory("qk norm", 2 * turned, 3 * turned);
   coreOperations(ops, job, layout, a, { heads, kvHeads });
+  if (a.gate) ops.memory("output gate", T * heads * a.headDim * HALF * 3, T * heads * a.headDim * HALF * 5);
   ops.linear("o", T, D, heads * a.headDim, { redo: ["alternate"], free: ["gradient"] });
   scatter(ops, job, layout, "attention", D);
 }
@@ -333,6 +338,7 @@ function expertOperations(ops: Operations, job: Job, layout: Layout, ffn: Extrac
   if (ffn.shared > 0) {
     gather(ops, job, layout, "shared expert", D);
     feedForward(ops, own * tp, D, (ffn.width * ffn.shared) / tp, true, "shared expert", alternates(job));
+    if (ffn.sharedGate) ops.linear("shared expert gate", own, 1, D, { precision: "bf16" });
     scatter(ops, job, layout, "shared expert", D);
   }
   // one cast for the dispatch serves shared and routed experts
@@ -379,14 +385,16 @@ export function parametersPerGpu(
 }
 
 function embeddingWork(job: Job, layout: Layout): LayerWork {
-  const { hidden: D, vocab, positions = 0, dropout } = job.architecture;
+  const { hidden: D, vocab, positions = 0, dropout, embeddingNorm } = job.architecture;
   const ops = new Operations("bf16");
   const T = tokensPerGpu(job, layout);
   ops.memory("embedding", T * D * HALF * 2, T * D * (HALF + 2 * 4), []);
   scatter(ops, job, layout, "embedding", D);
+  const held = heldTokens(job, layout);
+  if (embeddingNorm) normOperations(ops, job, held, "embedding norm");
   return finish(job, layout, ops, "embedding", {
-    activationBytes: dropout ? heldTokens(job, layout) * D : 0,
-    sharedParameters: (vocab * D) / layout.tp + positions * D,
+    activationBytes: held * D * ((dropout ? 1 : 0) + (embeddingNorm ? HALF : 0)),
+    sharedParameters: (vocab * D) / layout.tp + positions * D + (embeddingNorm ? normSize(job.architecture) : 0),
     expertParameters: 0,
     forwardFlops: 0,
   });

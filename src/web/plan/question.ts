@@ -1,6 +1,5 @@
 /** The planner's question that a form asks. */
 import { parseJson } from "../../json.ts";
-import { parseConfig } from "../../model/config.ts";
 import {
   type Asked,
   CHIPS,
@@ -12,7 +11,9 @@ import {
   parseChip,
   parseCurrency,
   planModel,
+  plannedArchitecture,
   purchasePrice,
+  questionArchitecture,
   RefusedError,
   rentalRate,
   type Source,
@@ -64,16 +65,16 @@ export function questionOf(form: Form): { question: PlanQuestion; price: Price; 
   const { asked, faults } = read(form);
   if (!asked) throw new FormError(faults);
   const named = form.config ? undefined : at("model", () => planModel(form.model));
-  const config = form.config
-    ? at("config", () => parseConfig(parseJson(form.config), "config.json", { sizes: "stated" }))
-    : named!.config;
+  const model = form.config
+    ? at("config", () => plannedArchitecture(parseJson(form.config), { sizes: "stated" }))
+    : named!.model;
   const preset = named?.preset;
   const chip = chipIn(form);
   const price = priceOf(form, chip, asked.price);
   const published = asked.layout?.pp === 1 ? undefined : preset?.schedule;
   const question: PlanQuestion = {
-    model: config,
-    modelName: named?.name ?? config.model_type,
+    model,
+    modelName: named?.name ?? questionArchitecture({ model, modelName: "" }).name,
     tokens: asked.tokens,
     chip,
     gpus: asked.gpus,
