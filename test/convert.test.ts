@@ -110,7 +110,9 @@ test("4 and 8 bits: the head in 8, routers and vectors in f32, rows that are no 
   const out = join(scratch, "nano.gguf");
   const { notes, tensors } = await convertModel(NANO, out, { type: "q4_0" });
   expect(tensors).toBe(62);
-  expect(notes).toContain("not used: the 66 tensors of the MTP modules (multi-token prediction, for training)");
+  expect(notes).toContain(
+    "not used: the 66 tensors of the MTP modules (multi-token prediction: for training and drafts)",
+  );
   const { header } = readGguf(out);
   const typeOf = (name: string) => header.tensors.get(name)?.type.name;
   expect(typeOf("token_embd.weight")).toBe("Q4_0");

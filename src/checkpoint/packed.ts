@@ -27,7 +27,7 @@ import { allocate, type RawTensor, readSmallFile, SafetensorsFile, writeSafetens
 import type { ModelWeights } from "./weights.ts";
 
 /** Moves when what is written, or how numbers are rounded, changes: what was packed before is then packed anew. */
-export const PACKED_VERSION = 1;
+export const PACKED_VERSION = 2;
 export const WEIGHTS_FILE = "weights.safetensors";
 export const ABOUT_FILE = "packed.json";
 const ABOUT_BYTES_MAX = 64 << 20;
@@ -38,6 +38,8 @@ const schema = z.object({
   fingerprint: z.string(),
   /** The config's `tie_word_embeddings` as the checkpoint has it, and what a person should know of it. */
   tied: z.boolean(),
+  /** Whether the first MTP module is there too. */
+  module: z.boolean(),
   notes: z.array(z.string().max(10_000)).max(100),
   checksums: z.record(z.string(), z.number().int().nonnegative()),
 });
@@ -109,7 +111,14 @@ export async function writePacked(
   });
   await writeSafetensors(join(dir, WEIGHTS_FILE), tensors, { format: "sumbi-packed" });
   const tied = model.config.tie_word_embeddings;
-  const text: AboutPacked = { version: PACKED_VERSION, ...about, tied, notes: [...model.notes], checksums };
+  const text: AboutPacked = {
+    version: PACKED_VERSION,
+    ...about,
+    tied,
+    module: model.modules > 0,
+    notes: [...model.notes],
+    checksums,
+  };
   await atomicFile(join(dir, ABOUT_FILE), JSON.stringify(text));
 }
 
@@ -141,7 +150,10 @@ export async function openPacked(
   const file = await SafetensorsFile.open(path);
   try {
     const buffer = new Uint8Array(CHECKED);
-    const wanted = [...listParameters(config)].filter(({ part, sameAs }) => part !== "MTP" && sameAs === undefined);
+    const layers = config.num_hidden_layers + (about.module ? 1 : 0);
+    const wanted = [...listParameters(config)].filter(
+      ({ layer = 0, sameAs }) => layer < layers && sameAs === undefined,
+    );
     const parts = wanted.flatMap(({ key, shape }) => partsOf(key, shape, tensorForm(about.form, key, shape)));
     if (parts.length !== file.tensors.size)
       throw new CheckpointError(`${path}: expected ${parts.length} tensors, got ${file.tensors.size}`);

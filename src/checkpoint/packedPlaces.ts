@@ -148,9 +148,9 @@ async function pack(
 ): Promise<void> {
   const checkpoint = await openCheckpoint(path);
   try {
-    const model = await ModelWeights.of(checkpoint, given);
+    const model = await ModelWeights.of(checkpoint, given, { mtp: "first" });
     await atomicFolder(dir, (temporary) => writePacked(temporary, model, about, options), {
-      neededBytes: formBytes(model.config, about.form),
+      neededBytes: formBytes(model.config, about.form, 4, model.modules),
       overwrite: async (existing) => {
         if (!(await isOurs(existing)))
           throw new ForeignError(`${existing}: holds files that Sumbi did not put there; nothing in it is touched`);

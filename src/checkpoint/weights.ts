@@ -28,8 +28,11 @@ const HEAD = "lm_head.weight";
 const DERIVED = /(?:\.rotary_emb\.(?:inv_freq|cos_cached|sin_cached)|(?:^|\.)position_ids)$/;
 
 export interface WeightOptions {
-  /** Whether the multi-token-prediction modules that config.json counts are wanted too. Default false. */
-  mtp?: boolean;
+  /**
+   * Whether the multi-token-prediction modules that config.json counts are wanted too; "first": one of them, and none where the files have it otherwise than it
+   * is built, which a note tells. Default false.
+   */
+  mtp?: boolean | "first";
   /** Is merged into the weights as they are read. */
   adapter?: Adapter;
 }
@@ -111,6 +114,8 @@ export class ModelWeights {
     readonly notes: readonly string[],
     private readonly sources: ReadonlyMap<string, Place>,
     private readonly adapter: Adapter | undefined,
+    /** MTP modules that are among them. */
+    readonly modules: number,
   ) {}
 
   /**
@@ -122,7 +127,25 @@ export class ModelWeights {
     given: ModelConfig,
     { mtp = false, adapter }: WeightOptions = {},
   ): Promise<ModelWeights> {
-    const notes = [...(folder.notes ?? [])];
+    if (mtp !== "first") return ModelWeights.#of(folder, given, mtp ? mtpDepth(given) : 0, adapter);
+    if (mtpDepth(given) === 0) return ModelWeights.#of(folder, given, 0, adapter);
+    try {
+      return await ModelWeights.#of(folder, given, 1, adapter);
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      const note = `the module for multi-token prediction cannot be used: ${error.message}`;
+      return ModelWeights.#of(folder, given, 0, adapter, [note]);
+    }
+  }
+
+  static async #of(
+    folder: Tensors,
+    given: ModelConfig,
+    modules: number,
+    adapter: Adapter | undefined,
+    said: readonly string[] = [],
+  ): Promise<ModelWeights> {
+    const notes = [...(folder.notes ?? []), ...said];
     const sources = new Map<string, Place>();
     let config = given;
     if (config.tie_word_embeddings && folder.has(HEAD)) {
@@ -136,7 +159,7 @@ export class ModelWeights {
     }
     const shapes = new Map<string, readonly number[]>();
     const copies = new Set<string>();
-    const asked = mtp ? config : withoutMtp(config);
+    const asked = withModules(config, modules);
     refuseFew(folder, asked, sources);
     for (const { key, shape, sameAs } of listParameters(asked)) {
       const { key: source } = sources.get(key) ?? { key };
@@ -160,10 +183,12 @@ export class ModelWeights {
       if (sameAs !== undefined) copies.add(key);
     }
     const read = new Set([...shapes.keys(), ...Array.from(sources.values(), ({ key }) => key)]);
-    const unused = refuseUnread(folder, config, read, mtp ? mtpDepth(config) : 0);
+    const unused = refuseUnread(folder, config, read, modules);
     if (unused > 0)
-      notes.push(`not used: the ${unused} tensors of the MTP modules (multi-token prediction, for training)`);
-    const model = new ModelWeights(folder, config, shapes, copies, notes, sources, adapter);
+      notes.push(
+        `not used: the ${unused} tensors of the MTP modules (multi-token prediction: for training and drafts)`,
+      );
+    const model = new ModelWeights(folder, config, shapes, copies, notes, sources, adapter, modules);
     if (adapter) notes.push(await model.#checkAdapter(adapter));
     return model;
   }
@@ -180,7 +205,7 @@ export class ModelWeights {
 
   /** `baseMark` of these weights. */
   mark(): Promise<string> {
-    return baseMark(withoutMtp(this.config), async (key) => (await this.read(key)).data);
+    return baseMark(withModules(this.config, 0), async (key) => (await this.read(key)).data);
   }
 
   #isAdapted(key: string): boolean {
@@ -245,8 +270,8 @@ function refuseFew(folder: Tensors, config: ModelConfig, sources: ReadonlyMap<st
   throw new CheckpointError(few);
 }
 
-const withoutMtp = (config: ModelConfig): ModelConfig =>
-  mtpDepth(config) === 0 ? config : ({ ...config, num_nextn_predict_layers: 0 } as ModelConfig);
+const withModules = (config: ModelConfig, modules: number): ModelConfig =>
+  mtpDepth(config) === modules ? config : ({ ...config, num_nextn_predict_layers: modules } as ModelConfig);
 
 /** How many tensors of MTP modules stand unread; an error when there are others. `read` modules are wanted whole. */
 function refuseUnread(folder: Tensors, config: ModelConfig, wanted: ReadonlySet<string>, read: number): number {

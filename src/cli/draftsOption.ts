@@ -12,7 +12,7 @@ export const addDraftsOption = (command: Command): Command =>
   command.addOption(
     new Option(
       "--drafts <kind>",
-      "lookup: guess what followed the same tokens before, and check several guesses in one pass, where that is faster; auto: the same for now",
+      "guess tokens and check several in one pass, where that is faster. mtp: as the model's own module for multi-token prediction says; lookup: what followed the same tokens before; auto: whichever there is",
     )
       .choices(DRAFTS)
       .default("off"),

@@ -1,25 +1,19 @@
 /** A model for the engine: its graphs over weights in host memory, and the blocks of its cache. */
 import { digest, weightsDigest } from "../checkpoint/index.ts";
-import { ShapeError } from "../errors.ts";
-import { type CacheForm, cacheSpec, type ModelConfig, mixtureOf, routedLayers, type Weights } from "../model/index.ts";
+import { ConfigError, ShapeError } from "../errors.ts";
+import { type CacheForm, type ModelConfig, mixtureOf, mtpDepth, routedLayers, type Weights } from "../model/index.ts";
 import { packedWeights, trimMemory } from "../runtime/index.ts";
-import { f32, type HostTensor } from "../tensor/index.ts";
-import { storedRows } from "./cacheForm.ts";
-import type { DraftsKind } from "./drafts/drafts.ts";
-import {
-  BLOCK_TOKENS,
-  type LanguageModel,
-  type Line,
-  type Pass,
-  RUN,
-  type Scores,
-  type StoredBlocks,
-} from "./engine.ts";
+import type { HostTensor } from "../tensor/index.ts";
+import { asksModule, type DraftsKind } from "./drafts/kinds.ts";
+import { BLOCK_TOKENS, type LanguageModel, type Line, type Pass, type Scores, type StoredBlocks } from "./engine.ts";
 import { Feed, type FeedOptions } from "./feed.ts";
-import { alikeIn, compileGraph, type Graph, type GraphName, graphNames, Slot } from "./graphs.ts";
+import { alikeIn, compileGraph, type Graph, graphNames } from "./graphs.ts";
 import { loneRowDiffers } from "./loneRow.ts";
+import { ModuleDrafts } from "./moduleDrafts.ts";
 import { Pools } from "./pools.ts";
+import { NOBODY, Ports } from "./ports.ts";
 import { giveBack } from "./returnable.ts";
+import { type GraphName, heldRows, isHidden } from "./traces.ts";
 import { openWeights, type WeightsAbout, type WeightsOptions } from "./weights.ts";
 
 export interface DecoderOptions {
@@ -31,7 +25,7 @@ export interface DecoderOptions {
   cache?: CacheForm;
   /** How blocks multiply. */
   products?: FeedOptions;
-  /** Whether guesses will be checked, for which there is a graph of its own. Default off. */
+  /** Whether guesses will be checked, for which there are graphs of their own. Default off. */
   drafts?: DraftsKind;
   /** What a person should know about where the weights came from. */
   notes?: readonly string[];
@@ -46,73 +40,73 @@ export interface DecoderOptions {
 /** Tables of rope angles are built for every position: longer contexts are for those who ask. */
 const DEFAULT_CONTEXT_MAX = 32_768;
 
-/** Stands for nobody: what a pass is filled up with. */
-const NOBODY: Line = { ids: [0], start: 0, table: [], wants: "none", temperature: 1 };
-
 /**
  * Over weights in host memory (by checkpoint key) that are used in place: whoever changes them changes the model. With `frozen` a sequence gets
  * the same bits in any company and however its prompt is cut (docs/decisions/050-engine.md).
  */
 export class Decoder implements LanguageModel {
   readonly vocabSize: number;
-  readonly #pools: Pools;
-  readonly #slots = new Map<string, Slot>();
   readonly stored?: StoredBlocks;
 
   private constructor(
     readonly config: ModelConfig,
     readonly contextTokens: number,
     private readonly graphs: ReadonlyMap<GraphName, Graph>,
-    pools: Pools,
+    private readonly pools: Pools,
+    private readonly module: ModuleDrafts | undefined,
+    private readonly ports: Ports,
     private readonly weights: Weights,
     readonly notes: readonly string[],
     /** Names of weights of which the runtime has packed copies and no graph reads the original: it may be changed or dropped. */
     readonly released: readonly string[],
-    /** Experts that are told of each token, of all layers together. */
-    private readonly choices: number,
     readonly weightsAbout?: WeightsAbout,
     ofWeights?: string,
   ) {
     this.vocabSize = config.vocab_size;
-    this.#pools = pools;
     if (ofWeights !== undefined)
       this.stored = {
-        bytes: this.#pools.blockBytes,
+        bytes: pools.blockBytes,
         identity: async () => digest(ofWeights, ...(await this.#probe())),
-        read: (block) => this.#pools.read(block),
-        write: (block, bytes) => this.#pools.restore(block, bytes),
+        read: (block) => pools.read(block),
+        write: (block, bytes) => pools.restore(block, bytes),
       };
   }
 
   /** Compiles the graphs. Throws ShapeError when a weight is missing or has another shape than the config says. */
   static async create(config: ModelConfig, weights: Weights, options: DecoderOptions = {}): Promise<Decoder> {
     const contextTokens = options.contextTokens ?? Math.min(config.max_position_embeddings, DEFAULT_CONTEXT_MAX);
-    const { cache = "f32" } = options;
+    const { cache = "f32", drafts = "off", notes = [], weightsAbout, ofWeights } = options;
+    const module = asksModule(drafts) && hasModule(config, weights);
+    if (drafts === "mtp" && !module)
+      throw new ConfigError(
+        "drafts: expected a model with a module for multi-token prediction, this one has none: ask for auto or lookup instead of mtp",
+      );
     const packed = options.frozen ? packedWeights() : undefined;
     const feed = new Feed(config, weights, { frozen: options.frozen, ...options.products });
     const graphs = new Map<GraphName, Graph>();
-    for (const name of graphNames(config, (options.drafts ?? "off") !== "off"))
-      graphs.set(
-        name,
-        await compileGraph(name, config, feed, { contextTokens, cache, packed, experts: options.experts }),
-      );
+    const how = { contextTokens, cache, packed, experts: options.experts, module };
+    for (const name of graphNames(config, { checks: drafts !== "off", module }))
+      graphs.set(name, await compileGraph(name, config, feed, how));
     const all = [...graphs.values()];
     const kept = new Set(all.flatMap((graph) => graph.kept));
     const released = [...new Set(all.flatMap((graph) => graph.packed))].filter((name) => !kept.has(name));
     for (const graph of all) for (const { executable } of [graph, ...graph.lanes]) executable.release(released);
     for (const name of released) feed.discard(name);
-    const choices = options.experts ? routedLayers(config) * mixtureOf(config).perToken : 0;
-    const { notes = [], weightsAbout, ofWeights } = options;
-    const pools = new Pools(storedRows(cacheSpec(config), cache));
+    const ports = new Ports(config.vocab_size, options.experts ? routedLayers(config) * mixtureOf(config).perToken : 0);
+    const rows = heldRows(config, how);
+    const pools = new Pools(rows.model);
+    const [draft, recall] = [graphs.get("draft"), graphs.get("recall")];
+    const own = draft && recall && new ModuleDrafts(config, { draft, recall }, rows.module, pools, ports);
     return new Decoder(
       config,
       contextTokens,
       graphs,
       pools,
+      own,
+      ports,
       weights,
       notes,
       released,
-      choices,
       weightsAbout,
       ofWeights,
     );
@@ -126,21 +120,29 @@ export class Decoder implements LanguageModel {
     return this.graphs.has("check");
   }
 
+  get drafts(): boolean {
+    return this.module !== undefined;
+  }
+
   get blockBytes(): number {
-    return this.#pools.blockBytes;
+    return this.#allPools.reduce((sum, pools) => sum + pools.blockBytes, 0);
+  }
+
+  get #allPools(): Pools[] {
+    return this.module ? [this.pools, this.module.pools] : [this.pools];
   }
 
   reserve(blocks: number): void {
     // block 0 besides, and as many as a view may reach beyond a sequence's last
-    this.#pools.reserve(1 + blocks + 3);
+    for (const pools of this.#allPools) pools.reserve(1 + blocks + 3);
   }
 
   copyBlock(from: number, to: number): void {
-    this.#pools.copy(from, to);
+    for (const pools of this.#allPools) pools.copy(from, to);
   }
 
   clearBlock(block: number): void {
-    this.#pools.clear(block);
+    for (const pools of this.#allPools) pools.clear(block);
   }
 
   async run({ kind, lines }: Pass): Promise<Scores> {
@@ -149,6 +151,7 @@ export class Decoder implements LanguageModel {
         throw new ShapeError(
           `decoder: expected 1 to ${this.contextTokens - start} tokens after ${start}, got ${ids.length}`,
         );
+    if (kind === "draft" && this.module) return this.module.run(lines);
     const one = lines.length === 1 ? lines[0] : undefined;
     const views = kind === "step" && one ? this.#views(one) : undefined;
     const graph = this.graphs.get(views ? "alone" : kind);
@@ -161,27 +164,20 @@ export class Decoder implements LanguageModel {
     const rows = several ? wanted(lines, longest(all)) : lines.map((_, b) => b);
     const L = several ? Math.max(2, rows.length) : all.length;
     const parts = inLanes(all, graph);
+    const { ports, pools } = this;
     await Promise.all(
       parts.map(async ({ binding, from, lines: own }, lane) => {
         const inputs = this.#inputs(kind, own, lane, views);
         const few = several ? L : own.length;
-        if (several) inputs.rows = this.#ids("rows", [L], filled(rows, L), Number);
-        inputs.sharpness = this.#sharpness(kind, own, few, lane);
+        if (several) inputs.rows = ports.ids("rows", [L], filled(rows, L), Number);
+        inputs.sharpness = ports.sharpness(own, kind === "step" ? () => 1 : wantedOf, few, lane);
         const T = several ? longest(own) : 1;
-        binding.rebind(inputs, { ...this.#scoreRows(L, from, few), ...this.#newRows(own.length, T, lane) });
+        binding.rebind(inputs, { ...ports.scoreRows(L, from, few), ...ports.newRows(pools, own.length, T, lane) });
         await binding.run();
-        this.#keep(own, T, lane);
+        ports.keep(pools, own, T, ({ start, ids }) => ({ start, count: ids.length }), lane);
       }),
     );
-    const of = (name: string) => this.#slot(name, "f32").numbers;
-    const [largest, totals] = [of("largest"), of("totals")];
-    return {
-      logits: of("logits"),
-      weights: of("weights"),
-      sums: of("sums"),
-      logSums: Float64Array.from({ length: L }, (_, l) => largest[l]! + Math.log(totals[l]!)),
-      ...(this.choices > 0 ? { experts: of("experts").subarray(0, L * this.choices) } : {}),
-    };
+    return ports.scores(L);
   }
 
   /** What it makes of some ids, to the bit: another processor's kernels, another way to multiply give other blocks. */
@@ -192,7 +188,7 @@ export class Decoder implements LanguageModel {
     const table = Array.from({ length: blocks }, (_, n) => 1 + n);
     this.reserve(blocks);
     await this.run({ kind: "read", lines: [{ ids, start: 0, table, wants: "none", temperature: 1 }] });
-    const made = table.map((block) => this.#pools.read(block));
+    const made = table.map((block) => this.pools.read(block));
     for (const block of table) this.clearBlock(block);
     return made;
   }
@@ -210,83 +206,10 @@ export class Decoder implements LanguageModel {
     const reach = lines.reduce((most, { start }) => Math.max(most, start), 0) + (kind === "step" ? 0 : T);
     const S = positions * Math.max(1, Math.ceil(reach / positions));
     return {
-      ids: this.#ids(`ids ${lane}`, [B, T], lines, ({ ids }, t) => ids[Math.min(t, ids.length - 1)] ?? 0),
-      positions: this.#ids(`positions ${lane}`, [B, T], lines, ({ start }, t) => start + t),
-      ...(views ?? this.#tables(lines, S / BLOCK_TOKENS, lane)),
+      ids: this.ports.ids(`ids ${lane}`, [B, T], lines, ({ ids }, t) => ids[Math.min(t, ids.length - 1)] ?? 0),
+      positions: this.ports.ids(`positions ${lane}`, [B, T], lines, ({ start }, t) => start + t),
+      ...(views ?? { table: this.ports.table(lines, S / BLOCK_TOKENS, lane), ...this.pools.tensors(isPast) }),
     };
-  }
-
-  /** 1 / temperature of each row that is scored, [L, 1]. */
-  #sharpness(kind: Pass["kind"], lines: readonly Line[], L: number, lane: number): HostTensor {
-    const slot = this.#slot(`sharpness ${lane}`, "f32");
-    const tensor = slot.shaped(L, 1);
-    let l = 0;
-    for (const { wants, temperature, ids } of lines)
-      for (let n = kind === "step" ? 1 : wants === "all" ? ids.length : wants === "last" ? 1 : 0; n > 0; n--)
-        slot.numbers[l++] = temperature === 0 ? 1 : 1 / temperature;
-    slot.numbers.fill(1, l, L);
-    return tensor;
-  }
-
-  /** Where `count` of L rows of scores go, from row `from` on. */
-  #scoreRows(L: number, from: number, count: number): Record<string, HostTensor> {
-    const runs = Math.ceil(this.vocabSize / RUN);
-    const widths = {
-      ...{ logits: this.vocabSize, weights: runs * RUN, sums: runs, largest: 1, totals: 1 },
-      ...(this.choices > 0 ? { experts: this.choices } : {}),
-    };
-    return Object.fromEntries(
-      Object.entries(widths).map(([name, width]) => {
-        const slot = this.#slot(name, "f32");
-        const whole = slot.shaped(L, width);
-        return [
-          name,
-          count === L ? whole : f32([count, width], slot.numbers.subarray(from * width, (from + count) * width)),
-        ];
-      }),
-    );
-  }
-
-  #newRows(B: number, T: number, lane: number): Record<string, HostTensor> {
-    return Object.fromEntries(
-      this.#pools.pools.map(({ name, heads, width, dtype }) => [
-        `new.${name}`,
-        this.#slot(`new.${name} ${lane}`, dtype).shaped(B, heads, T, width),
-      ]),
-    );
-  }
-
-  /** Copies what a lane has made of its lines into their blocks. */
-  #keep(lines: readonly Line[], T: number, lane: number): void {
-    for (const [i, { name, dtype }] of this.#pools.pools.entries()) {
-      const { rows } = this.#slot(`new.${name} ${lane}`, dtype);
-      for (const [b, line] of lines.entries())
-        if (line !== NOBODY) this.#pools.write(i, rows, b, T, line.ids.length, line.start, line.table);
-    }
-  }
-
-  #slot(name: string, dtype: "f32" | "u8" | "i64"): Slot {
-    let slot = this.#slots.get(name);
-    if (slot === undefined) this.#slots.set(name, (slot = new Slot(dtype)));
-    return slot;
-  }
-
-  /** Whole numbers [items…, n] or [items]. */
-  #ids<A>(name: string, shape: number[], items: readonly A[], numberOf: (item: A, i: number) => number): HostTensor {
-    const slot = this.#slot(name, "i64");
-    const tensor = slot.shaped(...shape);
-    const n = shape[1] ?? 1;
-    for (let b = 0; b < items.length; b++) for (let i = 0; i < n; i++) slot.put(b * n + i, numberOf(items[b] as A, i));
-    return tensor;
-  }
-
-  /** What the graphs gather by: pools, and tables that end with block 0. */
-  #tables(lines: readonly Line[], N: number, lane: number): Record<string, HostTensor> {
-    const inputs: Record<string, HostTensor> = {
-      table: this.#ids(`table ${lane}`, [lines.length, N], lines, ({ table }, n) => table[n] ?? 0),
-    };
-    for (const { name, tensor } of this.#pools.pools) inputs[name] = tensor;
-    return inputs;
   }
 
   /** The past of a sequence in place, where its blocks lie in a row. */
@@ -297,8 +220,9 @@ export class Decoder implements LanguageModel {
     const { positions } = alikeIn(this.config, "alone");
     const S = positions * Math.max(1, Math.ceil(start / positions));
     const views: Record<string, HostTensor> = {};
-    for (const [i, { name }] of this.#pools.pools.entries()) {
-      const view = this.#pools.view(i, first, S);
+    for (const [i, { name }] of this.pools.pools.entries()) {
+      if (!isPast(name)) continue;
+      const view = this.pools.view(i, first, S);
       if (view === undefined) return undefined;
       views[name] = view;
     }
@@ -335,23 +259,30 @@ const longest = (lines: readonly Line[]): number => lines.reduce((most, { ids })
 
 const filled = (rows: readonly number[], L: number): number[] => Array.from({ length: L }, (_, l) => rows[l] ?? 0);
 
+/** How many of its last rows a line wants. */
+const wantedOf = ({ ids, wants }: Line): number => (wants === "all" ? ids.length : wants === "last" ? 1 : 0);
+
 /** Which rows of [B, T] the lines want. */
 function wanted(lines: readonly Line[], T: number): number[] {
   const rows: number[] = [];
-  for (const [b, { ids, wants }] of lines.entries()) {
-    const from = wants === "all" ? 0 : wants === "last" ? ids.length - 1 : ids.length;
-    for (let t = from; t < ids.length; t++) rows.push(b * T + t);
-  }
+  for (const [b, line] of lines.entries())
+    for (let t = line.ids.length - wantedOf(line); t < line.ids.length; t++) rows.push(b * T + t);
   return rows;
 }
 
-export interface OpenOptions extends WeightsOptions, Pick<DecoderOptions, "contextTokens" | "products" | "drafts"> {}
+const isPast = (name: string): boolean => !isHidden(name);
+
+/** Whether the weights of the model's first module are there. */
+const hasModule = (config: ModelConfig, weights: Weights): boolean =>
+  mtpDepth(config) > 0 && weights.get(`model.layers.${config.num_hidden_layers}.eh_proj.weight`) !== undefined;
+
+export interface OpenOptions extends WeightsOptions, Pick<DecoderOptions, "contextTokens" | "products"> {}
 
 /** How often memory is let go of that holds what the runtime has packed by then: the file is packed at about 1 GB a second. */
 const DROP_MS = 100;
 
 /**
- * Reads the weights of a checkpoint that generation needs (no MTP modules) and compiles its graphs. Throws CheckpointError for tensors that
+ * Reads the weights of a checkpoint that generation needs and compiles its graphs. Throws CheckpointError for tensors that
  * are missing, of another shape, not finite, or that nothing reads.
  */
 export async function openDecoder(
@@ -359,7 +290,7 @@ export async function openDecoder(
   given: ModelConfig,
   { contextTokens, products, cache, drafts, deterministic = false, identify = false, ...options }: OpenOptions = {},
 ): Promise<Decoder> {
-  const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, options);
+  const { config, weights, notes, about: weightsAbout, drop } = await openWeights(path, given, { drafts, ...options });
   const dropping = setInterval(drop, DROP_MS);
   try {
     const bits = new Set([...weights.values()].flatMap((weight) => (weight.dtype === "blocks" ? [weight.bits] : [])));

@@ -119,7 +119,7 @@ export const RUN = 64;
 
 /** What one pass adds to one sequence. */
 export interface Line {
-  /** The ids that it reads, at least one; exactly one in a step. */
+  /** The ids that it reads, at least one; exactly one in a step and a draft. */
   ids: ArrayLike<number>;
   /** How many positions stand before them. A step or a check has at least one. */
   start: number;
@@ -129,11 +129,16 @@ export interface Line {
   wants: "none" | "last" | "all";
   /** 0 counts as 1 here: who takes the likeliest reads the logits. */
   temperature: number;
+  /** Of a draft: the ids of the latest positions, its own last: all for which the model's own module was not asked yet, two at least. */
+  seen?: readonly number[];
 }
 
-/** One run of the model: prompts are read, each sequence makes a step, or several at once with ids that are known or guessed. */
+/**
+ * One run of the model: prompts are read, each sequence makes a step, or several at once with ids that are known or guessed. draft: two at once, the second with
+ * the id that the model's own module holds likeliest; two rows of scores of each, and of the second nothing is kept where its blocks end before.
+ */
 export interface Pass {
-  kind: "read" | "step" | "check";
+  kind: "read" | "step" | "check" | "draft";
   lines: readonly Line[];
 }
 
@@ -149,6 +154,8 @@ export interface Scores {
   logSums: Float64Array;
   /** [L, layers · K]: the experts that each row's token chose; where the model was asked to tell. */
   experts?: Float32Array;
+  /** The second id of each line of a draft. */
+  guesses?: readonly number[];
 }
 
 /**
@@ -166,8 +173,9 @@ export interface LanguageModel {
   readonly weightsAbout?: WeightsAbout;
   /** Moves when weights change: what was read before is then read anew. */
   readonly version?: number;
-  /** Whether it runs passes of kind "check". */
+  /** Whether it runs passes of kind "check", and of kind "draft". */
   readonly checks?: boolean;
+  readonly drafts?: boolean;
   /** Bytes that a block takes. */
   readonly blockBytes: number;
   /** Makes room for blocks 1 to `blocks`; what they hold stays. */

@@ -1,6 +1,6 @@
 /** Inference: one engine for many sequences: graphs, cache, schedule, sampling. Knows no HTTP. */
 export { Decoder, type DecoderOptions, type OpenOptions, openDecoder } from "./decoder.ts";
-export { DRAFTS, type DraftsKind } from "./drafts/drafts.ts";
+export { DRAFTS, type DraftsKind } from "./drafts/kinds.ts";
 export type { DraftStatistics } from "./drafts/statistics.ts";
 export {
   BLOCK_TOKENS,

@@ -1,7 +1,8 @@
 /** The engine: sequences of all clients share the passes of one model. */
 import { SumbiError } from "../errors.ts";
 import { Blocks } from "./blocks.ts";
-import { Drafts, type DraftsKind, type Proposal } from "./drafts/drafts.ts";
+import { Drafts, type Proposal } from "./drafts/drafts.ts";
+import type { DraftsKind } from "./drafts/kinds.ts";
 import type { DraftStatistics } from "./drafts/statistics.ts";
 import {
   BLOCK_TOKENS,
@@ -85,8 +86,7 @@ export class ModelEngine implements Engine {
     this.#options = { maxActive, maxWaiting, prefillTokens, cacheBytes };
     this.#onClose = options.onClose;
     const { drafts = "off" } = options;
-    if (drafts !== "off" && model.checks)
-      this.#drafts = drafts instanceof Drafts ? drafts : new Drafts(model.vocabSize);
+    this.#drafts = drafts instanceof Drafts ? drafts : Drafts.of(drafts, model);
     this.#stored = options.stored;
     // one more than a context: a block that others hold too is copied before it is written
     const least = Math.ceil(model.contextTokens / BLOCK_TOKENS) + 1;
@@ -257,6 +257,7 @@ export class ModelEngine implements Engine {
     for (const block of sequence.table.splice(0))
       if (this.#blocks.release(block) && broken) this.#model.clearBlock(block);
     sequence.length = 0;
+    sequence.moduleLength = 0;
   }
 
   /** `to` comes to hold all that `from` holds. */
@@ -264,6 +265,7 @@ export class ModelEngine implements Engine {
     for (const block of from.table) this.#blocks.share(block);
     to.table.push(...from.table);
     to.length = from.length;
+    to.moduleLength = from.moduleLength;
   }
 
   async #work(): Promise<void> {
@@ -437,18 +439,25 @@ export class ModelEngine implements Engine {
     this.#drafts.took(going, proposal, gained, (performance.now() - began) / 1000);
   }
 
-  /** Makes a step of each, and as many more in the same pass as guesses turn out to be what is drawn. */
-  async #checkGuesses(going: readonly Sequence[], { guesses }: Proposal): Promise<void> {
+  /** Makes a step of each, and as many more in the same pass as guesses turn out to be what is drawn. The ids of the module's guesses are told to `proposal`. */
+  async #checkGuesses(going: readonly Sequence[], proposal: Proposal): Promise<void> {
+    const { byModule } = proposal;
     const lines = going.map((one, i): Line => {
-      const ids = [one.ids[one.length] ?? 0, ...guesses[i]!.ids];
-      this.#extend(one, ids.length);
+      const { ids: known, length: start, table } = one;
+      const { count, ids: guessed } = proposal.guesses[i]!;
+      this.#extend(one, 1 + count);
       const { temperature } = one.request.sampling;
-      return { ids, start: one.length, table: one.table, wants: "all", temperature };
+      const ids = [known[start] ?? 0, ...guessed];
+      const seen = byModule && known.slice(Math.min(one.moduleLength, start - 1), start + 1);
+      return { ids, start, table, wants: "all", temperature, seen };
     });
-    await this.#run("check", going, lines, (scores) => {
+    await this.#run(byModule ? "draft" : "check", going, lines, (scores) => {
+      const made = scores.guesses ?? [];
+      if (byModule) proposal.guesses = proposal.guesses.map((of, i) => ({ ...of, ids: made.slice(i, i + of.count) }));
       let row = 0;
       for (const [i, one] of going.entries()) {
-        const { ids } = guesses[i]!;
+        const { ids } = proposal.guesses[i]!;
+        if (byModule) one.moduleLength = one.length + 1;
         for (let j = 0; j <= ids.length && !one.ended; j++) {
           one.length++;
           if (one.length < one.ids.length) break;
@@ -456,7 +465,7 @@ export class ModelEngine implements Engine {
           // what may come next must be known before it can be drawn
           if (one.ids.at(-1) !== ids[j] || one.request.guide?.ready()) break;
         }
-        row += ids.length + 1;
+        row += byModule ? 2 : ids.length + 1;
         this.#cutBack(one);
       }
     });

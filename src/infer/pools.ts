@@ -27,6 +27,13 @@ export class Pools {
     this.reserve(1);
   }
 
+  /** What graphs gather from, by name: of those that `which` picks. */
+  tensors(which: (name: string) => boolean = () => true): Record<string, HostTensor> {
+    const tensors: Record<string, HostTensor> = {};
+    for (const { name, tensor } of this.pools) if (which(name)) tensors[name] = tensor;
+    return tensors;
+  }
+
   /** Bytes that one block takes in all pools. */
   get blockBytes(): number {
     return this.pools.reduce((sum, pool) => sum + pool.data.BYTES_PER_ELEMENT * sizeOf(pool), 0);

@@ -31,6 +31,8 @@ export class Sequence implements Running, Waiting {
   readonly stops: ReadonlySet<number>;
   /** Positions whose rows the cache holds. */
   length = 0;
+  /** Of them and the one to come, those that the model's own module was asked about. */
+  moduleLength = 0;
   /** How many of the prompt's tokens were found in the cache. */
   cached = 0;
   turn = 0;

@@ -12,6 +12,7 @@ import {
 import type { OnProgress } from "../progress.ts";
 import { mapFile } from "../runtime/index.ts";
 import { sizeOf } from "../tensor/index.ts";
+import { asksModule, type DraftsKind } from "./drafts/kinds.ts";
 import { giveBack, returnable } from "./returnable.ts";
 
 export interface WeightsOptions {
@@ -25,6 +26,8 @@ export interface WeightsOptions {
   cache?: CacheForm;
   /** Whether blocks may be kept beyond memory: which weights these are is then found out from every byte of them. */
   identify?: boolean;
+  /** Where guesses may come from: the model's own module is read for auto and mtp. */
+  drafts?: DraftsKind;
   /** The folder of an adapter (PEFT's LoRA), which is merged into the weights as they are read. */
   adapter?: string;
   onProgress?: OnProgress;
@@ -64,11 +67,11 @@ export const openingBytes = (config: ModelConfig, form: WeightsForm): number =>
 export const formThatFits = (config: ModelConfig, freeBytes: number): WeightsForm =>
   WEIGHTS_FORMS.toReversed().find((form) => openingBytes(config, form) <= SHARE_OF_FREE * freeBytes) ?? "q4";
 
-/** Reads a checkpoint's weights for generation (no MTP modules). Throws CheckpointError for what is wrong in it. */
+/** Reads a checkpoint's weights for generation, of MTP modules the first where drafts may ask it. Throws CheckpointError for what is wrong in it. */
 export async function openWeights(
   path: string,
   given: ModelConfig,
-  { weights: asked, keepPacked, adapter: adapterDir, onProgress }: WeightsOptions = {},
+  { weights: asked, keepPacked, adapter: adapterDir, drafts = "off", onProgress }: WeightsOptions = {},
 ): Promise<OpenedWeights> {
   const adapter = adapterDir === undefined ? undefined : await readAdapter(adapterDir, given);
   const form = asked ?? formThatFits(given, process.availableMemory());
@@ -88,6 +91,7 @@ export async function openWeights(
   const scratch = new Scratch();
   const loaded = await loadWeights(path, given, {
     adapter,
+    mtp: asksModule(drafts) && "first",
     form: (key, shape) => {
       const as = tensorForm(form, key, shape);
       return asFile ? "kept" : as;

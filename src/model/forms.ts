@@ -1,6 +1,7 @@
 /** In which form a model's weights are kept for generation: f32, or blocks of 8 or 4 bits where that costs little. */
 import { sizeOf } from "../tensor/index.ts";
 import type { ModelConfig } from "./config.ts";
+import { mtpDepth } from "./mixture.ts";
 import { parameterKinds } from "./parameters.ts";
 import { BLOCK } from "./weights.ts";
 
@@ -31,11 +32,12 @@ export function tensorForm(form: WeightsForm, key: string, shape: readonly numbe
   return form === "q4" && key !== EMBEDDING && key !== HEAD ? 4 : 8;
 }
 
-/** Bytes of a model's weights in a form, without MTP modules. `perBlock` are bytes of a block beside its codes: its f32 scale. */
-export function formBytes(config: ModelConfig, form: WeightsForm, perBlock = 4): number {
+/** Bytes of a model's weights in a form, with so many MTP modules. `perBlock` are bytes of a block beside its codes: its f32 scale. */
+export function formBytes(config: ModelConfig, form: WeightsForm, perBlock = 4, modules = 0): number {
   let bytes = 0;
-  for (const { key, shape, count, part } of parameterKinds(config)) {
-    if (part === "MTP") continue;
+  for (const { key, shape, count: all, part, sameAs } of parameterKinds(config)) {
+    if (part === "MTP" && (modules === 0 || sameAs !== undefined)) continue;
+    const count = part === "MTP" ? (all * modules) / mtpDepth(config) : all;
     const as = tensorForm(form, key, shape);
     const [rows = 1, columns = 1] = shape;
     const each =

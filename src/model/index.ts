@@ -83,7 +83,7 @@ export {
   trainingLoss,
 } from "./loss.ts";
 export { balanceLoss, mixture, type Routing, route } from "./moe.ts";
-export { mtpModule } from "./mtp.ts";
+export { mtpJoined, mtpLayer, mtpModule, mtpRows } from "./mtp.ts";
 export {
   headKey,
   listParameters,
@@ -95,7 +95,7 @@ export {
   tensorCount,
   trainableShapes,
 } from "./parameters.ts";
-export { type Past, pastMask, readMask } from "./past.ts";
+export { type Past, pastMask, placeRows, readMask } from "./past.ts";
 export { PRESETS, presetConfig } from "./presets.ts";
 export { type RopeFrequencies, ropeFrequencies, ropeInterleaved, ropeTable, softmaxScale } from "./rope.ts";
 export {

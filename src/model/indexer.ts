@@ -20,7 +20,7 @@ import {
   zerosLike,
 } from "../tensor/index.ts";
 import type { ModelBuilder, Rope, Tokens } from "./builder.ts";
-import { isIndexed } from "./config.ts";
+import { type DeepseekV32Config, isIndexed } from "./config.ts";
 
 /** Of the LayerNorm of the keys, in DeepSeek's and transformers' code. */
 const KEY_EPSILON = 1e-6;
@@ -46,16 +46,13 @@ export function indexer(
   q_XQ: Tensor,
   at: string,
   angles: Rope,
-  { B, T }: Tokens,
+  tokens: Tokens,
 ): Index {
   const { config } = model;
   if (!isIndexed(config)) throw new Error(`indexer: ${config.model_type} has none`);
   const { index_n_heads: U, index_head_dim: Z, index_topk, qk_rope_head_dim: R } = config;
-  const key_XZ = model.linear(x_XD, `${at}.wk`);
-  const centered_XZ = sub(key_XZ, mean(key_XZ, 1, true));
-  const scaled_XZ = rmsNorm(centered_XZ, model.weight(`${at}.k_norm.weight`), KEY_EPSILON);
-  const normed_XZ = add(scaled_XZ, model.weight(`${at}.k_norm.bias`));
-  const key_BTZ = reshape(turnFirst(reshape(normed_XZ, [B, T, 1, Z]), R, angles), [B, T, Z]);
+  const { B, T } = tokens;
+  const key_BTZ = indexKey(model, x_XD, at, angles, tokens);
   const query_BTUZ = turnFirst(reshape(model.linear(q_XQ, `${at}.wq_b`), [B, T, U, Z]), R, angles);
   const query_BYZ = reshape(query_BTUZ, [B, dimMul(U, T), Z]);
   const weight_BT1U = reshape(mul(model.linear(x_XD, `${at}.weights_proj`), (U * Z) ** -0.5), [B, T, 1, U]);
@@ -73,6 +70,16 @@ export function indexer(
       return scatterElements(add(zerosLike(score_BTS), HIDDEN_SCORE), indices, zerosLike(values), 2);
     },
   };
+}
+
+/** The keys alone: layer norm, then the first R numbers turned, x_XD -> [B, T, Z]. */
+export function indexKey(model: ModelBuilder, x_XD: Tensor, at: string, angles: Rope, { B, T }: Tokens): Tensor {
+  const { index_head_dim: Z, qk_rope_head_dim: R } = model.config as DeepseekV32Config;
+  const key_XZ = model.linear(x_XD, `${at}.wk`);
+  const centered_XZ = sub(key_XZ, mean(key_XZ, 1, true));
+  const scaled_XZ = rmsNorm(centered_XZ, model.weight(`${at}.k_norm.weight`), KEY_EPSILON);
+  const normed_XZ = add(scaled_XZ, model.weight(`${at}.k_norm.bias`));
+  return reshape(turnFirst(reshape(normed_XZ, [B, T, 1, Z]), R, angles), [B, T, Z]);
 }
 
 /** Turns the first R of Z numbers of every head by halves, whatever the order of the attention's own: x_BTUZ -> x_BTUZ. */

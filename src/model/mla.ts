@@ -21,7 +21,7 @@ import {
 } from "../tensor/index.ts";
 import type { LatentProducts, ModelBuilder, Rope, Tokens } from "./builder.ts";
 import { headDims, isIndexed, type LatentConfig } from "./config.ts";
-import { indexer } from "./indexer.ts";
+import { indexer, indexKey } from "./indexer.ts";
 import type { LowRank } from "./lora.ts";
 import { causalMask } from "./mask.ts";
 import { type Past, placeRows, stepAttention } from "./past.ts";
@@ -131,6 +131,23 @@ export function cachedLatentAttention(
   const o_XHP = transpose(products.fromLatent(oLatent_HXC), [1, 0, 2]);
   const o_BHTP = byToken(reshape(o_XHP, checked ? [B, T, H, P] : [B, H, T, P]));
   return { out_XD: output(model, o_BHTP, at, tokens), rows: gained };
+}
+
+/** The rows of `cachedLatentAttention` alone: what a cache gains of tokens x_XD whose attention nobody wants. */
+export function latentRows(
+  model: ModelBuilder,
+  x_XD: Tensor,
+  at: string,
+  rope: Rope,
+  tokens: Tokens,
+  kept: NonNullable<Past["kept"]> = (row) => row,
+): Tensor[] {
+  const { kv_lora_rank: C, qk_rope_head_dim: R } = model.config as LatentConfig;
+  const { latent_XC, kRope_B1TR } = latentOf(model, x_XD, at, rope, tokens);
+  const row_BTW = kept(rowOf(latent_XC, kRope_B1TR, tokens), [C, R]);
+  if (!isIndexed(model.config)) return [row_BTW];
+  const key_BTZ = indexKey(model, x_XD, `${at}.indexer`, rope, tokens);
+  return [row_BTW, kept(key_BTZ, [model.config.index_head_dim])];
 }
 
 /** Tokens as if each were a sequence of its own. */

@@ -129,18 +129,18 @@ export function logits(model: ModelBuilder, hidden_XD: Tensor): Tensor {
 }
 
 /**
- * ids_BT (i64) -> logits of every token, or of the rows of X that `rows_L` (i64) names, with the rows the caches gain. With a `past`
- * the tokens follow those it holds, and `rope.positions_BT` must say so.
+ * ids_BT (i64) -> logits of every token, or of the rows of X that `rows_L` (i64) names, with what the head got of every token (hidden_XD) and the
+ * rows the caches gain. With a `past` the tokens follow those it holds, and `rope.positions_BT` must say so.
  */
 export function languageModel(
   model: ModelBuilder,
   ids_BT: Tensor,
   rope: Rope,
   options: LayerOptions & { rows_L?: Tensor } = {},
-): { logits: Tensor; rows: Tensor[]; routings: Routing[] } {
+): { logits: Tensor; hidden_XD: Tensor; rows: Tensor[]; routings: Routing[] } {
   const tokens = tokensOf(ids_BT);
   const embedded_XD = embed(model, reshape(ids_BT, [tokens.X]));
   const { hidden_XD, rows, routings } = transformer(model, embedded_XD, rope, tokens, options);
   const chosen = options.rows_L ? gather(hidden_XD, options.rows_L) : hidden_XD;
-  return { logits: logits(model, chosen), rows, routings };
+  return { logits: logits(model, chosen), hidden_XD, rows, routings };
 }

@@ -40,7 +40,7 @@ import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
 /** Opens the weights of a folder as something that computes. */
 export type OpenLanguageModel = (dir: string, config: ModelConfig, options?: WeightsOptions) => Promise<LanguageModel>;
 
-export interface LoadOptions extends Omit<ModelEngineOptions, "stored">, Omit<WeightsOptions, "identify"> {
+export interface LoadOptions extends Omit<ModelEngineOptions, "stored" | "drafts">, Omit<WeightsOptions, "identify"> {
   /** A folder in which prompts are kept beyond memory, so that another start knows them. */
   prefixCache?: BlockStoreOptions;
 }

@@ -1,5 +1,11 @@
 import { DataError } from "../../src/errors.ts";
-import { type LanguageModel, ModelEngine, type ModelEngineOptions, scoresOf } from "../../src/infer/index.ts";
+import {
+  type LanguageModel,
+  type Line,
+  ModelEngine,
+  type ModelEngineOptions,
+  scoresOf,
+} from "../../src/infer/index.ts";
 import type { ServedModel } from "../../src/serve/served.ts";
 import type { ServeTokenizer } from "../../src/serve/tokens.ts";
 import type { ChatMessage } from "../../src/tokenizer/index.ts";
@@ -54,37 +60,64 @@ export interface FakeModel extends LanguageModel {
   readonly blocks: number[][];
 }
 
+export interface FakeModelOptions {
+  contextTokens?: number;
+  delayMs?: number;
+  vocabSize?: number;
+  /** What the model's own module guesses to follow all those ids. */
+  module?: (tokens: readonly number[]) => number;
+}
+
 /**
  * A model whose logits at a place depend on every token before it, which it finds by the blocks alone. `next(tokens)` names the likely next token, or
  * gives all logits; `delayMs` makes a pass take time. It checks that it is called as the seam allows.
  */
 export function fakeModel(
   next: (tokens: readonly number[]) => number | Float32Array,
-  options: { contextTokens?: number; delayMs?: number; vocabSize?: number } = {},
+  options: FakeModelOptions = {},
 ): FakeModel {
   const vocabSize = options.vocabSize ?? VOCAB;
   const contextTokens = options.contextTokens ?? 512;
   const counts = { passes: 0, tokens: 0, widest: 0 };
   const blocks: number[][] = [[]];
+  /** The ids that the module has seen, as they may be set. */
+  const seenBlocks: number[][] = [[]];
   let running = false;
-  const blockOf = (block: number | undefined): number[] => {
-    const held = block === undefined || block === 0 ? undefined : blocks[block];
+  const blockIn = (all: readonly number[][], block: number | undefined): number[] => {
+    const held = block === undefined || block === 0 ? undefined : all[block];
     if (held === undefined) throw new Error(`fake model: no block ${block}`);
     return held;
+  };
+  const blockOf = (block: number | undefined): number[] => blockIn(blocks, block);
+  const { module } = options;
+  /** Its guess, if it has seen all ids but the first, for which it has no hidden state. */
+  const guessOf = (held: readonly number[], { start, table, seen = [] }: Line): number => {
+    if (module === undefined || seen.length < 2) throw new Error("fake model: no module, or nothing seen");
+    const first = start + 1 - seen.length;
+    for (const [i, id] of seen.entries()) blockIn(seenBlocks, table[(first + i) >> 4])[(first + i) & 15] = id;
+    for (let at = 1; at <= start; at++)
+      if (blockIn(seenBlocks, table[at >> 4])[at & 15] !== held[at])
+        throw new Error(`fake model: the module has not seen the id at ${at}`);
+    return module(held);
   };
   return {
     vocabSize,
     contextTokens,
     version: 0,
     checks: true,
+    drafts: module !== undefined,
     blockBytes: 1024,
     counts,
     blocks,
     reserve(count) {
-      while (blocks.length <= count) blocks.push([]);
+      while (blocks.length <= count) {
+        blocks.push([]);
+        seenBlocks.push([]);
+      }
     },
     copyBlock(from, to) {
       blocks[to] = [...blockOf(from)];
+      seenBlocks[to] = [...blockIn(seenBlocks, from)];
     },
     clearBlock(block) {
       blocks[block] = [];
@@ -100,11 +133,14 @@ export function fakeModel(
         else await null;
         const rows: Float32Array[] = [];
         const temperatures: number[] = [];
-        for (const { ids, start, table, wants, temperature } of lines) {
+        const guesses: number[] = [];
+        for (const line of lines) {
+          const { start, table, wants, temperature } = line;
+          let { ids } = line;
           if (
             ids.length === 0 ||
-            start + ids.length > contextTokens ||
-            (kind === "step" && ids.length > 1) ||
+            start + ids.length + (kind === "draft" ? 1 : 0) > contextTokens ||
+            ((kind === "step" || kind === "draft") && ids.length > 1) ||
             (kind !== "read" && start === 0)
           )
             throw new Error("fake model: no tokens, or too many");
@@ -114,8 +150,14 @@ export function fakeModel(
             if (id === undefined) throw new Error(`fake model: nothing at position ${at}`);
             return id;
           });
+          if (kind === "draft") {
+            const guess = guessOf([...held, ids[0]!], line);
+            guesses.push(guess);
+            ids = [ids[0]!, guess];
+          }
           for (let t = 0; t < ids.length; t++) {
-            blockOf(table[(start + t) >> 4])[(start + t) & 15] = ids[t]!;
+            if (kind !== "draft" || (start + t) >> 4 < table.length)
+              blockOf(table[(start + t) >> 4])[(start + t) & 15] = ids[t]!;
             held.push(ids[t]!);
             if (wants === "none" || (wants === "last" && t < ids.length - 1)) continue;
             const answer = next(held);
@@ -128,7 +170,7 @@ export function fakeModel(
         }
         const logits = new Float32Array(rows.length * vocabSize);
         for (const [l, row] of rows.entries()) logits.set(row, l * vocabSize);
-        return scoresOf(logits, vocabSize, temperatures);
+        return { ...scoresOf(logits, vocabSize, temperatures), guesses };
       } finally {
         running = false;
       }

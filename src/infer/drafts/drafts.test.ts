@@ -20,12 +20,22 @@ const request = (prompt: readonly number[], sampling: Partial<Sampling>, maxToke
   stopIds: [EOS],
 });
 /** Checks the longest that is proposed, whatever it costs. */
-const eager: DraftsOptions["pace"] = () => ({
+const eager: NonNullable<DraftsOptions["pace"]> = () => ({
   choose: (ways) => ways.at(-1),
   took: () => undefined,
   learn: () => undefined,
   stepSeconds: undefined,
 });
+/** Now one way, now another, now a step. */
+const turns: DraftsOptions["pace"] = () => {
+  let turn = 0;
+  return { ...eager(1), choose: (ways) => ways[turn++ % (ways.length + 1)] };
+};
+/** Right in two of three places. */
+const nowAndThen =
+  (truth: (ids: readonly number[]) => number) =>
+  (ids: readonly number[]): number =>
+    ids.length % 3 > 0 ? truth(ids) : 7;
 /** Right `of` times in ten, as it falls out; beyond that ids that nobody would expect. */
 const guesses =
   (truth: (ids: readonly number[]) => number, of: number): Guesser =>
@@ -63,12 +73,14 @@ describe("checked guesses change nothing", () => {
       fc.asyncProperty(
         fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 1, maxLength: 40 }),
         fc.array(samplings, { minLength: 1, maxLength: 4 }),
-        fc.constantFrom("lookup", 0, 3, 8, 10),
+        fc.constantFrom("lookup", "module", "both", 0, 3, 8, 10),
         fc.integer({ min: 6, max: 20 }),
         async (prompt, drawn, source, blocks) => {
           const likeliest = (ids: readonly number[]) =>
             babble(ids).reduce((best, x, i, of) => (x > of[best]! ? i : best), 0);
           const guesser = typeof source === "number" ? { guesser: guesses(likeliest, source) } : {};
+          const module = source === "module" || source === "both";
+          const pace = source === "both" ? turns : eager;
           const ask = (engine: ModelEngine) =>
             Promise.all(drawn.map((sampling) => all(engine.generate({ ...request(prompt, sampling), logprobs: 2 }))));
           const model = fakeModel(babble, { contextTokens: 96 });
@@ -76,9 +88,9 @@ describe("checked guesses change nothing", () => {
           const options = {
             contextTokens: 96,
             cacheBytes: blocks * model.blockBytes,
-            drafts: new Drafts(VOCAB, { ...guesser, pace: eager }),
+            drafts: new Drafts(VOCAB, { ...guesser, module, pace }),
           };
-          const engine = new ModelEngine(fakeModel(babble, options), options);
+          const engine = new ModelEngine(fakeModel(babble, { ...options, module: nowAndThen(likeliest) }), options);
           const checked = await ask(engine);
           const bare = (tokens: GeneratedToken[]) =>
             tokens.map(({ guessed: _, refuted: __, cachedTokens: ___, ...token }) => token);
@@ -121,22 +133,46 @@ describe("checked guesses change nothing", () => {
     expect(engine.drafts).toMatchObject({ checks: 5, steps: 0, guessed: 35, accepted: 35 });
   });
 
-  test("shared blocks stay as they are: forks of one prompt, each with wrong guesses", async () => {
-    const prompt = Array.from({ length: 27 }, (_, i) => i % 9);
-    const drafts = new Drafts(VOCAB, { guesser: guesses(() => 3, 0), pace: eager });
-    const asked = { prompts: [prompt], n: 3, maxTokens: 30, seed: 4 };
-    const engine = new ModelEngine(fakeModel(babble), { drafts });
-    const plain = new ModelEngine(fakeModel(babble));
-    const expected = await plain.sample(asked);
-    expect(await engine.sample(asked)).toEqual(expected);
-    expect(await engine.sample(asked), "with the prompt remembered").toEqual(expected);
-    expect(engine.drafts!.checks).toBeGreaterThan(20);
-    expect(engine.blocks.held).toBe(0);
+  test.each(["lookup", "module"])(
+    "shared blocks stay as they are: forks of one prompt, each with wrong guesses: %s",
+    async (source) => {
+      const prompt = Array.from({ length: 27 }, (_, i) => i % 9);
+      const drafts = new Drafts(VOCAB, { guesser: guesses(() => 3, 0), module: source === "module", pace: eager });
+      const asked = { prompts: [prompt], n: 3, maxTokens: 30, seed: 4 };
+      const engine = new ModelEngine(fakeModel(babble, { module: ({ length }) => length % 250 }), { drafts });
+      const plain = new ModelEngine(fakeModel(babble));
+      const expected = await plain.sample(asked);
+      expect(await engine.sample(asked)).toEqual(expected);
+      expect(await engine.sample(asked), "with the prompt remembered").toEqual(expected);
+      expect(engine.drafts!.checks).toBeGreaterThan(20);
+      expect(engine.blocks.held).toBe(0);
+    },
+  );
+
+  test("the model's own module: two tokens a pass, also after steps with others", async () => {
+    const next = (ids: readonly number[]) => (ids.length * 11) % 250;
+    const model = fakeModel(next, { module: next });
+    const engine = new ModelEngine(model, {
+      drafts: new Drafts(VOCAB, { guesser: () => undefined, module: true, pace: eager }),
+    });
+    const tokens = await all(engine.generate(request([1, 2, 3], { temperature: 0 }, 41)));
+    // the first comes with the prompt
+    expect(model.counts.passes).toBe(1 + 20);
+    expect(tokens.filter((token) => token.guessed)).toHaveLength(20);
+    expect(engine.drafts).toMatchObject({ checks: 20, steps: 0, guessed: 20, accepted: 20 });
+    // six at once make steps, until few are left: what the module has not seen by then it is told
+    const lengths = [20, 30, 40, 50, 60, 70];
+    const answers = await Promise.all(
+      lengths.map((length, i) => all(engine.generate(request([4, i], { temperature: 0 }, length)))),
+    );
+    for (const [i, answer] of answers.entries())
+      expect(answer.map(({ id }) => id)).toEqual(Array.from({ length: lengths[i]! }, (_, n) => ((2 + n) * 11) % 250));
+    expect(engine.drafts!.accepted).toBeGreaterThan(40);
   });
 
   test("who leaves in the middle leaves nothing behind", async () => {
-    const model = fakeModel(babble, { delayMs: 1 });
-    const drafts = new Drafts(VOCAB, { guesser: guesses((ids) => ids.length % 7, 5), pace: eager });
+    const model = fakeModel(babble, { delayMs: 1, module: (ids) => ids.length % 5 });
+    const drafts = new Drafts(VOCAB, { guesser: guesses((ids) => ids.length % 7, 5), module: true, pace: turns });
     const engine = new ModelEngine(model, { drafts });
     const left = new AbortController();
     const gone = all(engine.generate(request([1, 2], {}, 400), left.signal));
@@ -169,9 +205,10 @@ test("what is drawn has the model's own distribution, with right guesses and wit
       for (const [c, pc] of shares([start, a, b]).entries()) expected[(a * V + b) * V + c] = pa * pb * pc;
   const likely = (ids: readonly number[]) => shares(ids).reduce((best, x, i, of) => (x > of[best]! ? i : best), 0);
   const COUNT = 3000;
-  for (const guesser of [guesses(likely, 10), () => ({ kind: "absurd", ids: [0, 0] })] as Guesser[]) {
-    const drafts = new Drafts(V, { guesser: (one, count) => guesser(one, Math.min(count, 2)), pace: eager });
-    const engine = new ModelEngine(fakeModel(table, { vocabSize: V }), { drafts, maxActive: 4 });
+  for (const guesser of [guesses(likely, 10), () => ({ kind: "absurd", ids: [0, 0] }), undefined] as Guesser[]) {
+    const module = guesser === undefined;
+    const drafts = new Drafts(V, { guesser: (one, count) => guesser?.(one, Math.min(count, 2)), module, pace: eager });
+    const engine = new ModelEngine(fakeModel(table, { vocabSize: V, module: likely }), { drafts, maxActive: 4 });
     const answers = await engine.sample({ prompts: [[start]], n: COUNT, maxTokens: 3, seed: 12 });
     const seen = new Float64Array(V ** 3);
     for (const { ids } of answers) seen[(ids[0]! * V + ids[1]!) * V + ids[2]!]!++;
