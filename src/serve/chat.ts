@@ -30,8 +30,9 @@ import {
 import { splitThought, THINK_CLOSE } from "./text.ts";
 import { type Thinking, thinkingOf } from "./thinking.ts";
 import { tokenBytes, tokenText } from "./tokens.ts";
-import { CallList, callReader, remembered } from "./tools/calls.ts";
-import type { CallPiece, ToolCall } from "./tools/format.ts";
+import { callBinding, callReader } from "./tools/binding.ts";
+import { CallList, remembered } from "./tools/calls.ts";
+import { type CallPiece, Markup, type ToolCall } from "./tools/format.ts";
 import { speechOf } from "./tools/formats.ts";
 import { checkResults, shown, templateMessages } from "./tools/history.ts";
 import { offerOf } from "./tools/offer.ts";
@@ -88,7 +89,10 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
   const stopIds = stopIdsOf(request, served);
   const { vocabSize } = served.engine.limits;
   const answered = prefill?.answer !== undefined;
-  const binding = await bindingOf(request, served);
+  const markup = new Markup(speech.format, (token) => tokenizer.idOf(token));
+  const { whole: binding, calls: callsGuide } = offer
+    ? await callBinding(offer, markup, request, served)
+    : { whole: await bindingOf(request, served) };
   const place = answered || thinking.on === false ? "answer" : inThought ? "thought" : "start";
   if (binding && place === "thought" && tokenizer.idOf(THINK_CLOSE) === undefined)
     throw invalidValue(
@@ -113,15 +117,20 @@ export async function planChat(request: ChatRequest, served: ServedModel, signal
       const write = (guides: readonly Guide[]): AsyncGenerator<Piece, void> => {
         const guide = allOf(guides, vocabSize);
         const generate = { prompt, maxTokens, sampling: sampling(index), stopIds, guide, logprobs: top };
-        const calls = offer && callReader(offer, speech.format, tokenizer);
+        const calls = offer && callReader(offer, markup);
         const pieces = writeText(engine.generate(generate, signal), tokenizer, { stop, split, calls });
         return calls ? remembered(pieces, served.calls) : pieces;
       };
       const bound = (inner: Guide): Guide => new AnswerGuide(inner, place, stopIds, tokenizer, vocabSize);
-      return {
-        pieces: binding ? guided(binding, (inner) => write([...others, bound(inner)])) : write(others),
-        thought,
-      };
+      const pieces = binding
+        ? guided(binding, (inner) => write([...others, bound(inner)]))
+        : callsGuide
+          ? guided(
+              () => callsGuide(split),
+              (guide) => write([...others, guide]),
+            )
+          : write(others);
+      return { pieces, thought };
     },
     logprobs(tokens) {
       if (top === undefined) return null;

@@ -36,6 +36,7 @@ import type { ModelInfo, ServedModel } from "./served.ts";
 import { GrammarService } from "./structure/service.ts";
 import { vocabularyOf } from "./structure/vocabulary.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+import { speechOf } from "./tools/formats.ts";
 
 /** Opens the weights of a folder as something that computes. */
 export type OpenLanguageModel = (dir: string, config: ModelConfig, options?: WeightsOptions) => Promise<LanguageModel>;
@@ -76,7 +77,8 @@ export async function loadServed(
     throw opened.status === "rejected" ? opened.reason : (started as PromiseRejectedResult).reason;
   }
   const [{ model, stored }, encoder] = [opened.value, started.value];
-  const grammars = new GrammarService(() => vocabularyOf(tokenizer, config.vocab_size), config.vocab_size);
+  const { marks } = speechOf(tokenizer.chatTemplate).format;
+  const grammars = new GrammarService(() => vocabularyOf(tokenizer, config.vocab_size, marks), config.vocab_size);
   const onClose = async (): Promise<void> => void (await Promise.all([encoder.close(), grammars.close()]));
   return {
     engine: new ModelEngine(model, { ...options, stored, onClose }),

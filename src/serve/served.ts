@@ -7,7 +7,7 @@ import { type Encoder, localEncoder } from "./encoder.ts";
 import { LeastGuide } from "./guides.ts";
 import type { CommonRequest } from "./schema.ts";
 import { grammarOf } from "./structure/request.ts";
-import type { GrammarSource } from "./structure/service.ts";
+import type { GrammarGuide, GrammarSource } from "./structure/service.ts";
 import type { ServeTokenizer } from "./tokens.ts";
 import type { CallMemory } from "./tools/memory.ts";
 
@@ -215,10 +215,13 @@ export function stopIdsOf(request: CommonRequest, served: ServedModel): readonly
 export const leastGuides = (request: CommonRequest, stopIds: readonly number[], served: ServedModel): Guide[] =>
   request.min_tokens ? [new LeastGuide(stopIds, request.min_tokens, served.engine.limits.vocabSize)] : [];
 
-/** A structure that an answer is bound to. */
-export interface Binding {
-  grammar: string;
-  grammars: GrammarSource;
+/** Opens the guide of one answer's structure, which is to be closed after. */
+export type Binding = () => GrammarGuide;
+
+/** What binds answers to structures. Throws ApiError 400, about `param`, where nothing does. */
+export function grammarsOf({ grammars, tokenizer }: ServedModel, param: string): GrammarSource {
+  if (grammars !== undefined && tokenizer.eosIds.length > 0) return grammars;
+  throw invalidValue(`${param}: answers of this model cannot be bound to a structure here; leave it out`, param);
 }
 
 /** The structure that a request asks for, checked. Throws ApiError 400 where it cannot be enforced: it never is passed over. */
@@ -226,19 +229,17 @@ export async function bindingOf(request: CommonRequest, served: ServedModel): Pr
   const asked = grammarOf(request);
   if (asked === undefined) return undefined;
   const { param, grammar } = asked;
-  const { grammars, tokenizer } = served;
-  if (grammars === undefined || tokenizer.eosIds.length === 0)
-    throw invalidValue(`${param}: answers of this model cannot be bound to a structure here; leave it out`, param);
+  const grammars = grammarsOf(served, param);
   await grammars.check(grammar, param);
-  return { grammar, grammars };
+  return () => grammars.open(grammar);
 }
 
 /** What is generated under the guide of a structure, which is closed after. */
-export async function* guided<T>(
-  { grammar, grammars }: Binding,
-  make: (guide: Guide) => AsyncIterable<T>,
+export async function* guided<T, Closing extends Guide & { close(): void }>(
+  open: () => Closing,
+  make: (guide: Closing) => AsyncIterable<T>,
 ): AsyncGenerator<T, void> {
-  const guide = grammars.open(grammar);
+  const guide = open();
   try {
     yield* make(guide);
   } finally {

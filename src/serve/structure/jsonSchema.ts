@@ -69,9 +69,12 @@ const NUMBER_FORMATS: Readonly<Record<string, readonly [number, number] | undefi
   double: undefined,
 };
 
-/** A grammar (GBNF, root `root`) of JSON values that a schema allows, written with `, ` and `: ` between. Throws StructureError. */
-export function schemaGrammar(schema: unknown): string {
-  return new SchemaGrammar(schema).text;
+/**
+ * A grammar (GBNF) of JSON values that a schema allows, written with `, ` and `: ` between. All its rules, of which the first is `root`, have the prefix in
+ * their names. Throws StructureError.
+ */
+export function schemaGrammar(schema: unknown, prefix = ""): string {
+  return new SchemaGrammar(schema, prefix).text;
 }
 
 class SchemaGrammar {
@@ -80,8 +83,12 @@ class SchemaGrammar {
   #count = 0;
   #chars = 0;
 
-  constructor(readonly document: unknown) {
-    this.#rules.set("root", this.#visit(document, "#", 0));
+  constructor(
+    readonly document: unknown,
+    private readonly prefix: string,
+  ) {
+    this.#rules.set(`${prefix}root`, "");
+    this.#rules.set(`${prefix}root`, this.#visit(document, "#", 0));
   }
 
   get text(): string {
@@ -90,16 +97,17 @@ class SchemaGrammar {
 
   #rule(body: string): string {
     if (++this.#count > MOST_RULES) throw new StructureError(`schema: expected at most ${MOST_RULES} parts, got more`);
-    const name = `r${this.#count}`;
+    const name = `${this.prefix}r${this.#count}`;
     this.#rules.set(name, body);
     return name;
   }
 
   /** A rule that is written once. */
-  #shared(name: string, body: () => string): string {
+  #shared(bare: string, body: (name: string) => string): string {
+    const name = this.prefix + bare;
     if (!this.#rules.has(name)) {
       this.#rules.set(name, "");
-      this.#rules.set(name, body());
+      this.#rules.set(name, body(name));
     }
     return name;
   }
@@ -113,9 +121,9 @@ class SchemaGrammar {
 
   /** Any JSON value. */
   get #any(): string {
-    return this.#shared("any", () => {
-      const entry = `${this.#string} ": " any`;
-      return `"{" (${entry} (", " ${entry})*)? "}" | "[" (any (", " any)*)? "]" | ${this.#string} | ${this.#number} | "true" | "false" | "null"`;
+    return this.#shared("any", (any) => {
+      const entry = `${this.#string} ": " ${any}`;
+      return `"{" (${entry} (", " ${entry})*)? "}" | "[" (${any} (", " ${any})*)? "]" | ${this.#string} | ${this.#number} | "true" | "false" | "null"`;
     });
   }
 
@@ -266,7 +274,7 @@ class SchemaGrammar {
       throw new StructureError(
         `${at}/required: expected names that properties describes, got ${JSON.stringify(missing.slice(0, 50))}`,
       );
-    const more = schema["additionalProperties"] ?? names.length === 0;
+    const more = schema["additionalProperties"] ?? schema["properties"] === undefined;
     const entry =
       more === false
         ? undefined

@@ -9,8 +9,8 @@ import { regexGrammar } from "./regex.ts";
 
 type Structure = { schema: unknown } | { grammar: string } | { regex: string } | { choice: readonly string[] };
 
-/** The grammar (GBNF, root `root`) that an answer is bound to, and the parameter that asks for it; undefined: to none. Throws ApiError 400 for what cannot be enforced, and for two structures at once. */
-export function grammarOf(request: CommonRequest): { param: string; grammar: string } | undefined {
+/** The grammar (GBNF, root `root`) that an answer is bound to, and the parameter that asks for it; undefined: to none. Throws ApiError 400 for what cannot be enforced, and for two structures at once. With a prefix, which its rules then have, for use in another grammar, one in GBNF is refused. */
+export function grammarOf(request: CommonRequest, prefix = ""): { param: string; grammar: string } | undefined {
   const asked = structuresOf(request);
   const [first, second] = asked;
   if (first === undefined) return undefined;
@@ -22,18 +22,22 @@ export function grammarOf(request: CommonRequest): { param: string; grammar: str
     if (request[other])
       throw refuse(`${other}: expected nothing beside ${param}: a structure says itself where the answer ends`);
   try {
-    return { param, grammar: textOf(structure) };
+    return { param, grammar: textOf(structure, prefix) };
   } catch (error) {
     if (!(error instanceof StructureError)) throw error;
     throw refuse(`${param}: ${error.message}`);
   }
 }
 
-function textOf(structure: Structure): string {
-  if ("schema" in structure) return schemaGrammar(structure.schema);
-  if ("grammar" in structure) return structure.grammar;
-  if ("regex" in structure) return `root ::= ${regexGrammar(structure.regex, { json: false, whole: true })}`;
-  return `root ::= ${structure.choice.map(literal).join(" | ")}`;
+function textOf(structure: Structure, prefix: string): string {
+  if ("schema" in structure) return schemaGrammar(structure.schema, prefix);
+  if ("grammar" in structure) {
+    if (prefix !== "")
+      throw new StructureError("expected no grammar beside tools; a JSON Schema can stand beside them");
+    return structure.grammar;
+  }
+  if ("regex" in structure) return `${prefix}root ::= ${regexGrammar(structure.regex, { json: false, whole: true })}`;
+  return `${prefix}root ::= ${structure.choice.map(literal).join(" | ")}`;
 }
 
 const ANY_OBJECT = { type: "object" };

@@ -11,12 +11,21 @@ export interface GrammarSource {
   /** Throws ApiError 400, about the parameter `param`, for a grammar that is none, or that takes too long. */
   check(grammar: string, param: string): Promise<void>;
   /** A guide for one answer, of a grammar that was checked. */
-  open(grammar: string): GrammarGuide;
+  open(grammar: string, options?: OpenOptions): GrammarGuide;
   close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** What has been written of it already, marks as their stand-ins. */
+  begun?: string;
+  /** Tokens of markup may come where the grammar has their stand-ins. */
+  marks?: boolean;
 }
 
 /** Follows one answer through its grammar. To be closed. */
 export interface GrammarGuide extends Guide {
+  /** When ready: what it began with is not of the grammar, of which it says nothing more. */
+  readonly refused: boolean;
   close(): void;
 }
 
@@ -31,10 +40,12 @@ export interface GrammarServiceOptions {
 /** One text in the thread. */
 interface Text {
   readonly grammar: string;
+  readonly begun: string;
   readonly ids: number[];
   readonly bits: SharedArrayBuffer;
   pending: { resolve(): void; promise: Promise<void> } | undefined;
   error: Error | undefined;
+  refused: boolean;
 }
 
 const LONGEST_GRAMMAR = 2 ** 20;
@@ -111,7 +122,7 @@ export class GrammarService implements GrammarSource {
         thread.on("message", (answer: Answer) => {
           if ("ready" in answer) {
             until = performance.now() + compileMs;
-            thread.postMessage({ open: 0, grammar, ids: [], bits: this.#bits() } satisfies Job);
+            thread.postMessage({ open: 0, grammar, begun: "", ids: [], bits: this.#bits() } satisfies Job);
           } else if ("broken" in answer)
             reject(new Error(`the grammar cannot be read: ${faultOf(said) ?? answer.broken}`));
           else if (answer.error === undefined) resolve();
@@ -132,23 +143,30 @@ export class GrammarService implements GrammarSource {
     return new SharedArrayBuffer(4 * this.#words);
   }
 
-  open(grammar: string): GrammarGuide {
+  open(grammar: string, { begun = "", marks = false }: OpenOptions = {}): GrammarGuide {
     const of = this.#next++;
-    const text: Text = { grammar, ids: [], bits: this.#bits(), pending: undefined, error: undefined };
+    const state = { pending: undefined, error: undefined, refused: false };
+    const text: Text = { grammar, begun, ids: [], bits: this.#bits(), ...state };
     const bits = new Uint32Array(text.bits);
+    const closed = marks ? [] : (this.#vocabulary.marks ?? []);
     this.#texts.set(of, text);
-    this.#post({ open: of, grammar, ids: [], bits: text.bits }, text);
+    this.#post({ open: of, grammar, begun, ids: [], bits: text.bits }, text);
     return {
       ready: () => text.pending?.promise,
+      get refused() {
+        return text.refused;
+      },
       allowed: () => {
         if (text.error) throw text.error;
+        if (text.refused) return undefined;
+        for (const id of closed) bits[id >>> 5]! &= ~(1 << (id & 31));
         return bits;
       },
       accept: (id) => {
         // the end of a text is no part of it, and nothing comes after
         if (this.#vocabulary.stopIds.includes(id)) return;
         text.ids.push(id);
-        if (this.#texts.has(of)) this.#post({ accept: of, id }, text);
+        if (this.#texts.has(of) && !text.refused) this.#post({ accept: of, id }, text);
       },
       close: () => {
         if (!this.#texts.delete(of)) return;
@@ -183,13 +201,14 @@ export class GrammarService implements GrammarSource {
     }, this.#options.tokenMs + this.#options.compileMs);
   }
 
-  #settle(of: number, error?: Error): void {
+  #settle(of: number, error?: Error, refused = false): void {
     const text = this.#texts.get(of);
     if (text === undefined) return;
     if (error) {
       text.error = error;
       this.#texts.delete(of);
     }
+    text.refused = refused;
     text.pending?.resolve();
     text.pending = undefined;
   }
@@ -203,7 +222,7 @@ export class GrammarService implements GrammarSource {
       clearTimeout(this.#timer);
       this.#timer = undefined;
       if ("broken" in answer) this.#restart();
-      else this.#settle(answer.of, answer.error === undefined ? undefined : new Error(answer.error));
+      else this.#settle(answer.of, answer.error === undefined ? undefined : new Error(answer.error), answer.refused);
       this.#watch();
     });
     thread.on("error", () => thread === this.#thread && this.#restart());
@@ -217,8 +236,8 @@ export class GrammarService implements GrammarSource {
     this.#thread = undefined;
     if (this.#closed || this.#texts.size === 0) return;
     const thread = (this.#thread = this.#start());
-    for (const [open, { grammar, ids, bits }] of this.#texts)
-      thread.postMessage({ open, grammar, ids, bits } satisfies Job);
+    for (const [open, { grammar, begun, ids, bits, refused }] of this.#texts)
+      if (!refused) thread.postMessage({ open, grammar, begun, ids, bits } satisfies Job);
     this.#watch();
   }
 }

@@ -4,13 +4,16 @@ import { Grammars, type Matcher, type Vocabulary } from "./xgrammar.ts";
 
 export type Job =
   | { vocabulary: Vocabulary }
-  /** A new text of a grammar, which has these tokens already. `bits` is where its answers go. */
-  | { open: number; grammar: string; ids: readonly number[]; bits: SharedArrayBuffer }
+  /** A new text of a grammar, which has begun like that and has these tokens already. `bits` is where its answers go. */
+  | { open: number; grammar: string; begun: string; ids: readonly number[]; bits: SharedArrayBuffer }
   | { accept: number; id: number }
   | { close: number };
 
-/** Of what was opened or accepted: `bits` hold what may come next, or why nothing can. `broken`: the thread is of no more use. */
-export type Answer = { of: number; error?: string } | { ready: true } | { broken: string };
+/**
+ * Of what was opened or accepted: `bits` hold what may come next, or why nothing can; `refused`: what it began with is not of the grammar. `broken`: the thread
+ * is of no more use.
+ */
+export type Answer = { of: number; error?: string; refused?: true } | { ready: true } | { broken: string };
 
 const port = parentPort;
 const matchers = new Map<number, { matcher: Matcher; bits: Int32Array }>();
@@ -41,6 +44,10 @@ async function work(job: Job): Promise<void> {
     if ("open" in job) {
       const made = await (await grammars)?.matcher(job.grammar);
       if (made === undefined) throw new Error("a grammar before the vocabulary");
+      if (job.begun !== "" && !made.begin(job.begun)) {
+        made.dispose();
+        return say({ of, refused: true });
+      }
       for (const id of job.ids) made.accept(id);
       matchers.set(of, { matcher: made, bits: new Int32Array(job.bits) });
     } else matchers.get(of)?.matcher.accept(job.id);

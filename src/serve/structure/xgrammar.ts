@@ -27,6 +27,7 @@ interface CompiledGrammar {
 interface GrammarMatcher {
   dispose(): void;
   acceptToken(id: number): boolean;
+  _acceptString(text: string): boolean;
   getNextTokenBitmask(): Promise<Int32Array>;
 }
 
@@ -36,6 +37,8 @@ export interface Vocabulary {
   tokens: string[];
   bytes: "raw" | "byte_level";
   stopIds: number[];
+  /** Tokens of markup: none of them may come but in grammars that say so. */
+  marks?: number[];
 }
 
 /** Where one text is in its grammar. */
@@ -43,6 +46,8 @@ export interface Matcher {
   /** Bits of the tokens that may come. */
   allowed(): Promise<Int32Array>;
   accept(id: number): void;
+  /** Whether a text may come; it then has. */
+  begin(text: string): boolean;
   dispose(): void;
 }
 
@@ -76,6 +81,7 @@ export class Grammars {
       accept: (id) => {
         if (!matcher.acceptToken(id)) throw new StructureError(`token ${id} is not of the grammar`);
       },
+      begin: (text) => matcher._acceptString(text),
       dispose: () => matcher.dispose(),
     };
   }

@@ -1,14 +1,7 @@
-/** Calls of an answer: read out of it, put together, remembered. */
-import type { ServeTokenizer } from "../tokens.ts";
+/** Calls of an answer: put together, remembered. */
 import type { Piece } from "../write.ts";
-import { type CallPiece, Markup, type ToolCall, type ToolFormat } from "./format.ts";
+import type { CallPiece, ToolCall } from "./format.ts";
 import type { CallMemory } from "./memory.ts";
-import type { Offer } from "./offer.ts";
-import { CallReader } from "./reader.ts";
-
-/** Reads the calls of one answer. */
-export const callReader = (offer: Offer, format: ToolFormat, tokenizer: ServeTokenizer): CallReader =>
-  new CallReader(new Markup(format, (token) => tokenizer.idOf(token)), new Set(offer.tools.map(({ name }) => name)));
 
 /** Calls put together from their pieces. */
 export class CallList {

@@ -91,6 +91,11 @@ export class Markup {
     return text;
   }
 
+  /** A piece of markup, or text that was read, with one character of `chars` for each mark that is a token. */
+  standIns(text: string, chars: string): string {
+    return this.read(text).replace(UNITS, (unit) => chars.charAt(unit.charCodeAt(0) - FIRST_UNIT));
+  }
+
   /** Text that was read, with marks spelled out. */
   spelled(text: string): string {
     return text.replace(UNITS, (unit) => this.#textOf.get(unit) ?? unit);

@@ -42,13 +42,6 @@ export function offerOf(request: ChatRequest): Offer | undefined {
       `tool_choice.function.name: expected one of ${[...names].slice(0, 20).join(", ")}, got ${choice.function.name}`,
       "tool_choice",
     );
-  const bound = typeof choice !== "string" || choice === "required" ? "tool_choice" : undefined;
-  const param = bound ?? (tools.some(({ strict }) => strict) ? "tools" : undefined);
-  if (param !== undefined)
-    throw invalidValue(
-      `${param}: calls cannot be bound to a choice or a schema here; expected "auto", not strict`,
-      param,
-    );
   return {
     tools,
     choice: typeof choice === "string" ? choice : { name: choice.function.name },

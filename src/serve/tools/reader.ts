@@ -10,11 +10,11 @@ export interface Read {
   calls: CallPiece[];
 }
 
-/** Where calls were opened: what has come since, and how much of their markup stands before that. */
+/** Where calls were opened, by their first mark, or where that is no token by all up to the first arguments. */
 export interface Opening {
-  /** A mark was drawn, and no more; or all up to the arguments of this function. */
-  at: "mark" | { name: string };
-  /** What has come behind it already. */
+  /** So much of their markup stands there, as the format writes it, */
+  begun: string;
+  /** and this behind it. */
   tail: string;
 }
 
@@ -111,16 +111,20 @@ export class CallReader {
       if (mark >= 0) {
         const opened = yield* source.match(head.slice(0, mark + 1), 0);
         if (opened < 0) continue;
-        if (head === this.#heads[0]) this.opening ??= { at: "mark", tail: source.buffer.slice(opened) };
+        const whole = this.#heads[0] ?? "";
+        const begun = whole.slice(0, whole.length - head.length + mark + 1);
+        this.opening ??= { begun, tail: source.buffer.slice(opened) };
       }
       const begun = yield* source.match(head, 0);
       const found = begun < 0 ? undefined : yield* this.#named(begun);
       if (found !== undefined) {
         source.take(found.at);
-        if (mark < 0) this.opening ??= { at: { name: found.name }, tail: source.buffer };
+        if (mark < 0)
+          this.opening ??= { begun: head + found.name + this.markup.read(this.#format.middle), tail: source.buffer };
         return found.name;
       }
-      if (mark >= 0 && source.ended && this.#cut) source.take(source.buffer.length);
+      const told = mark >= 0 || source.buffer.startsWith(this.#format.marks[0] ?? "{{");
+      if (told && source.ended && this.#cut) source.take(source.buffer.length);
     }
     return undefined;
   }
