@@ -15,13 +15,14 @@ const BELOW: Record<string, readonly string[]> = {
   tokenizer: [],
   plan: ["model"],
   checkpoint: ["tokenizer", "model", "tensor"],
+  hub: ["checkpoint"],
   data: ["checkpoint", "tokenizer"],
   train: ["model", "runtime", "tensor"],
   infer: ["checkpoint", "model", "runtime", "tensor"],
   runs: ["infer", "train", "data", "checkpoint", "tokenizer", "model", "runtime", "tensor"],
   reason: ["runs", "infer", "train", "data", "checkpoint", "tokenizer", "model", "runtime", "tensor"],
   serve: ["infer", "runs", "data", "checkpoint", "tokenizer", "model"],
-  cli: ["serve", "reason", "runs", "plan", "data", "checkpoint", "tokenizer", "model", "runtime"],
+  cli: ["hub", "serve", "reason", "runs", "plan", "data", "checkpoint", "tokenizer", "model", "runtime"],
   web: ["runs", "plan", "model"],
 };
 /** Doors besides a room's own index: parts that are rooms of their own, and what a browser or the planner takes of a larger room. */
@@ -34,7 +35,7 @@ const DOORS = [
 /** What "sumbi" is in Node and in a browser: made of rooms, imported by none. */
 const ENTRIES = ["src/index.ts", "src/browser.ts"];
 /** Where Node's own modules may be used in rooms that otherwise run in a browser. */
-const NODE_ROOMS = ["cli", "data", "checkpoint", "runs", "reason"];
+const NODE_ROOMS = ["cli", "data", "checkpoint", "hub", "runs", "reason"];
 const NODE_FILES = [
   /^src\/thread\.ts$/,
   /^src\/runtime\/(compile|library|mapped|ort|threads)\.ts$/,

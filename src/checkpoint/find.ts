@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../errors.ts";
 import { isGguf } from "./gguf/index.ts";
+import { findPulled, parseHubName } from "./hubCache.ts";
 
 /** Models that come with the package, in `models/` beside `dist/` and `src/`. */
 const BUNDLED = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -12,8 +13,8 @@ export const bundledModels = (): string[] =>
   existsSync(BUNDLED) ? readdirSync(BUNDLED).filter((name) => existsSync(join(BUNDLED, name, "config.json"))) : [];
 
 /**
- * A Hugging Face folder, a GGUF file, a config.json alone, or a bundled model by name (`nano`, from every directory also `models/nano`), as
- * a path; undefined when there is no such file or model. Throws ConfigError for a folder without a config.json.
+ * A Hugging Face folder, a GGUF file, a config.json alone, a bundled model by name (`nano`, from every directory also `models/nano`), or one
+ * that was pulled (`ORG/NAME`, `ORG/NAME:QUANT`), as a path; undefined when there is no such file or model. Throws ConfigError for a folder without a config.json.
  */
 export function findModel(name: string): string | undefined {
   if (existsSync(name)) {
@@ -28,7 +29,7 @@ export function findModel(name: string): string | undefined {
     return resolve(name);
   }
   const short = name.replace(/^models[/\\]/, "");
-  return bundledModels().includes(short) ? join(BUNDLED, short) : undefined;
+  return bundledModels().includes(short) ? join(BUNDLED, short) : findPulled(name);
 }
 
 /** The folder of a model with weights, or its GGUF file. Throws ConfigError that lists the bundled names. */
@@ -37,7 +38,7 @@ export function resolveModel(name: string): string {
   if (path === undefined) {
     const bundled = bundledModels();
     throw new ConfigError(
-      `${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}`,
+      `${name}: there is no such folder${bundled.length > 0 ? `, and no bundled model of that name (there is ${bundled.join(", ")})` : ""}${parseHubName(name) === undefined ? "" : `, nor was it pulled; if a hub has it: sumbi pull ${name}`}`,
     );
   }
   if (statSync(path).isDirectory() || isGguf(path)) return path;

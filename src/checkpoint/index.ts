@@ -51,7 +51,17 @@ export { dequantizeBlocks, FP8_BLOCK, type Fp8Matrix, quantizeBlocks, quantizeTi
 export { type GgufModel, ggufTexts, isGguf, readGguf } from "./gguf/index.ts";
 export { hashFile } from "./hashFile.ts";
 export { quoted } from "./header.ts";
-export { isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
+export {
+  COMMIT,
+  filesOfModel,
+  findPulled,
+  type HubName,
+  hubCache,
+  hubHome,
+  parseHubName,
+  repoFolder,
+} from "./hubCache.ts";
+export { here, isAlive, release, removeLeftovers, temporaryIn } from "./leftovers.ts";
 export { MANIFEST, type Manifest, type Origin, readManifest } from "./manifest.ts";
 export { checkTakeable, type Judgement, judgeFolder, type OwnedOptions, ownedFolder, settleFolder } from "./owned.ts";
 export type { MappedFile } from "./packed.ts";

@@ -21,7 +21,7 @@ function said(read: () => string): string {
  * Where a process number means something: this machine and, on Linux, this PID namespace. Containers that share a folder, and machines
  * that share a name, have numbers of their own.
  */
-const HERE = createHash("sha256")
+export const here = createHash("sha256")
   .update(
     [
       hostname(),
@@ -40,7 +40,7 @@ const FORMER_DATA = /^\.(.+)\.tmp-(\d{1,10})(?:-old)?$/;
 
 /** A name of this process for something unfinished in a folder. Call `release` when it has been renamed or removed. */
 export function temporaryIn(folder: string): string {
-  const path = join(folder, `.sumbi-tmp-${HERE}-${process.pid}-${randomBytes(4).toString("hex")}`);
+  const path = join(folder, `.sumbi-tmp-${here}-${process.pid}-${randomBytes(4).toString("hex")}`);
   inUse.add(path);
   return path;
 }
@@ -68,7 +68,7 @@ function isLeftover(path: string, name: string, data: (of: string) => boolean): 
   const [, where, digits] = TEMPORARY.exec(name) ?? [];
   const [, former] = FORMER.exec(name) ?? [];
   const [, of = "", formerData] = FORMER_DATA.exec(name) ?? [];
-  const pid = Number(where === HERE ? digits : (former ?? (data(of) ? formerData : undefined)));
+  const pid = Number(where === here ? digits : (former ?? (data(of) ? formerData : undefined)));
   if (!Number.isSafeInteger(pid)) return false;
   return pid === process.pid ? !inUse.has(path) : !isAlive(pid);
 }

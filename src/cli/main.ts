@@ -20,6 +20,7 @@ const VERBS: Record<string, () => Promise<{ register: Register }>> = {
   plan: () => import("./plan.ts"),
   compare: () => import("./compare.ts"),
   convert: () => import("./convert.ts"),
+  pull: () => import("./pull.ts"),
 };
 
 /** The verbs that a command line needs: its own, none for the version, all for help and for words that are none. */
