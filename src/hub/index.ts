@@ -1,3 +1,2 @@
 /** Models of a hub: pulled by name into the cache that Hugging Face's tools share. */
-export type { Hub } from "./download.ts";
 export { hubOf, type Pulled, type PullOptions, pull } from "./pull.ts";
