@@ -43,11 +43,11 @@ export function keptTensors(job: Job, layout: Layout, { attention, ffn }: LayerR
   const s = sizes(job, layout);
   const mask = (name: string): Kept[] =>
     job.architecture.dropout ? [{ name, bytes: s.held * s.hidden, by: none }] : [];
-  const norms = job.architecture.layerNorms ?? 2;
+  const { layerNorms: norms = 2, streams = 1 } = job.architecture;
   const normInput = (name: string): Kept[] =>
     norms === 4 ? [{ name, bytes: s.held * s.hidden * HALF, by: none }] : [];
   return [
-    { name: "layer input", bytes: s.held * s.hidden * HALF, by: none },
+    { name: "layer input", bytes: s.held * s.hidden * streams * HALF, by: none },
     { name: "attention input", bytes: s.held * s.hidden * s.input, by: cheap },
     ...attentionTensors(job, layout, attention, s),
     ...normInput("attention output norm input"),
@@ -55,7 +55,7 @@ export function keptTensors(job: Job, layout: Layout, { attention, ffn }: LayerR
     ...(norms === 1
       ? []
       : [
-          { name: "FFN norm input", bytes: s.held * s.hidden * HALF, by: alternate },
+          { name: "FFN norm input", bytes: s.held * s.hidden * streams * HALF, by: alternate },
           { name: "FFN input", bytes: s.held * s.hidden * s.input, by: cheap },
         ]),
     ...(ffn.kind === "dense" ? denseTensors(ffn, layout, s) : expertTensors(job, ffn, layout, s)),
@@ -69,6 +69,12 @@ function attentionTensors(job: Job, layout: Layout, a: Attention, s: Sizes): Kep
   const heads = a.heads / layout.tp;
   const kept: Kept[] = [];
   const keep = (name: string, bytes: number, by: Kept["by"]) => kept.push({ name, bytes, by });
+  if (a.kind === "listed") {
+    for (const { name, outer, count = 1, copied } of a.products.slice(0, -1))
+      keep(name, (copied ? s.held : s.tokens / layout.tp) * outer * count * HALF, none);
+    keep("attention output", s.tokens * heads * value * HALF, none);
+    return kept;
+  }
   if (a.kind === "mla") {
     const latent = (a.qRank ?? 0) + a.kvRank;
     keep("latents", s.held * (latent + a.rope) * HALF, none);
@@ -130,7 +136,7 @@ function expertTensors(job: Job, ffn: Extract<Ffn, { kind: "moe" }>, layout: Lay
 /** Bytes that one micro-batch keeps of a layer, under the layout's recomputation. */
 export function keptBytes(job: Job, layout: Layout, run: LayerRun): number {
   const s = sizes(job, layout);
-  if (layout.recompute === "full") return s.held * s.hidden * HALF;
+  if (layout.recompute === "full") return s.held * s.hidden * (job.architecture.streams ?? 1) * HALF;
   const tensors = keptTensors(job, layout, run);
   if (layout.recompute === "none") return tensors.reduce((a, { bytes }) => a + bytes, 0);
   const kind = redoOf(job);

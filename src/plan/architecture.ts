@@ -45,7 +45,27 @@ export type Attention =
       bias: boolean;
       /** Chooses the `keys` that a token attends to (V3.2): heads of `width` against one key a token. Copied by tensor parallelism. */
       indexer?: { heads: number; width: number; keys: number };
-    };
+    }
+  | ListedAttention;
+
+/** An attention of its own making (Gated DeltaNet, DeepSeek-V4's): its products one by one, and what meets what. */
+export interface ListedAttention {
+  kind: "listed";
+  heads: number;
+  /** Width of a head's output. */
+  value: number;
+  /** `count` products x[T, inner] · w[inner, outer], in order, the last one out of the attention. Tensor parallelism splits them by heads, or copies them. */
+  products: { name: string; inner: number; outer: number; count?: number; copied?: boolean }[];
+  /** Parameters that are in no product: norms, biases, short convolutions. */
+  vectors: number;
+  /** FLOPs of a query and a key over all heads, for keys that stand for `every` tokens each, `most` of them attended to. */
+  pairs: { flops: number; every: number; most?: number }[];
+  /** FLOPs of a token over all heads however long the sequence: a state read and written. */
+  stateFlops: number;
+  /** Numbers kept of a sequence: `numbers` for each `every` tokens, for `most` of them at most; and a state of `state`. */
+  cached: { numbers: number; every: number; most?: number }[];
+  state: number;
+}
 
 /** A layer's feed-forward part. `gated` has three matrices (SwiGLU), else two. */
 export type Ffn =
@@ -91,6 +111,8 @@ export interface Architecture {
   norm: "rms" | "layer";
   /** Norms of a layer: 1 where attention and feed-forward stand side by side under one, 4 where their outputs pass one too (Gemma 2). Default 2. */
   layerNorms?: 1 | 2 | 4;
+  /** Residual streams that hyper-connections mix before and after each half of a layer (DeepSeek-V4). Default 1, unmixed. */
+  streams?: number;
   /** The embedding passes a norm of its own (BLOOM). */
   embeddingNorm?: boolean;
   /** What is left out of the count, for people: a vision tower, say. */
@@ -220,12 +242,20 @@ export const layerCount = (architecture: Architecture): number =>
   architecture.layers.reduce((a, { count }) => a + count, 0);
 
 /** Widths of a query-key head and a value head. */
-export const headWidths = (a: Attention): { query: number; value: number } =>
-  a.kind === "mla" ? { query: a.nope + a.rope, value: a.value } : { query: a.headDim, value: a.headDim };
+export function headWidths(a: Attention): { query: number; value: number } {
+  if (a.kind === "listed") return { query: a.value, value: a.value };
+  return a.kind === "mla" ? { query: a.nope + a.rope, value: a.value } : { query: a.headDim, value: a.headDim };
+}
 
 /** Parameters of the attention's matrices; those of MLA's down-projections and of the indexer apart, since tensor parallelism copies them. */
 export function attentionMatrices(a: Attention, hidden: number): { split: number; copied: number } {
   if (a.kind === "gqa") return { split: hidden * a.headDim * ((a.gate ? 3 : 2) * a.heads + 2 * a.kvHeads), copied: 0 };
+  if (a.kind === "listed") {
+    const sum = { split: 0, copied: 0 };
+    for (const { inner, outer, count = 1, copied } of a.products)
+      sum[copied ? "copied" : "split"] += inner * outer * count;
+    return sum;
+  }
   const { query } = headWidths(a);
   const up =
     (a.qRank ?? hidden) * a.heads * query + a.kvRank * a.heads * (a.nope + a.value) + a.heads * a.value * hidden;
@@ -236,9 +266,10 @@ export function attentionMatrices(a: Attention, hidden: number): { split: number
 
 /** Norms' gains and biases of the attention. */
 export function attentionVectors(a: Attention, hidden: number): number {
+  if (a.kind === "listed") return a.vectors;
   if (a.kind === "gqa")
     return (
-      (a.qkvBias ? a.headDim * (a.heads + 2 * a.kvHeads) : 0) +
+      (a.qkvBias ? a.headDim * ((a.gate ? 2 : 1) * a.heads + 2 * a.kvHeads) : 0) +
       (a.outBias ? hidden : 0) +
       (a.qkNorm ? a.headDim * (a.wideNorm ? a.heads + a.kvHeads : 2) : 0) +
       (a.sinks ? a.heads : 0)
@@ -251,6 +282,17 @@ export function attentionVectors(a: Attention, hidden: number): number {
 export const normSize = (architecture: Pick<Architecture, "hidden" | "norm">): number =>
   architecture.hidden * (architecture.norm === "layer" ? 2 : 1);
 
+/** Parameters of one hyper-connection: n streams in, n out and n² between them told from all streams, a bias and a scale of each kind. */
+function mixing({ hidden, streams = 1 }: Architecture): number {
+  const kinds = 2 * streams + streams ** 2;
+  return streams > 1 ? kinds * streams * hidden + kinds + 3 : 0;
+}
+/** Parameters before the head: the last norm, and what makes its input of the streams. */
+export const finalParameters = (architecture: Architecture): number => {
+  const { hidden, streams = 1 } = architecture;
+  return normSize(architecture) + (streams > 1 ? streams * streams * hidden + streams + 1 : 0);
+};
+
 /** Parameters of one layer by what they do. `routed` counts all experts. */
 export function layerParameters(architecture: Architecture, { attention, ffn }: LayerRun) {
   const D = architecture.hidden;
@@ -261,7 +303,7 @@ export function layerParameters(architecture: Architecture, { attention, ffn }: 
     router: 0,
     routed: 0,
     shared: 0,
-    norms: (architecture.layerNorms ?? 2) * normSize(architecture),
+    norms: (architecture.layerNorms ?? 2) * normSize(architecture) + 2 * mixing(architecture),
   };
   if (ffn.kind === "dense")
     parts.dense = (ffn.gated ? 3 : 2) * D * ffn.width + (ffn.bias ? (ffn.gated ? 2 : 1) * ffn.width + D : 0);
@@ -279,7 +321,7 @@ const sum = (parts: Record<string, number>): number => Object.values(parts).redu
 /** Trained parameters (a router's correction bias is none); `active` counts K of E experts, one row of the embedding. */
 export function parameterCount(architecture: Architecture, { mtp = false } = {}): { total: number; active: number } {
   const { hidden: D, vocab, tied, positions = 0, mtpDepth: depth, embeddingNorm } = architecture;
-  const norms = (embeddingNorm ? 2 : 1) * normSize(architecture);
+  const norms = (embeddingNorm ? normSize(architecture) : 0) + finalParameters(architecture);
   let total = vocab * D * (tied ? 1 : 2) + positions * D + norms;
   let active = D + vocab * D + (positions > 0 ? D : 0) + norms;
   const add = (run: LayerRun, count: number) => {
@@ -304,12 +346,12 @@ const indexPairs = (a: Attention): number =>
   a.kind === "mla" && a.indexer ? a.indexer.heads * (a.indexer.width + 1) : 0;
 
 /** Keys a token attends to at most, however long the sequence; Infinity where all. */
-export const mostKeys = (a: Attention): number =>
+export const mostKeys = (a: Exclude<Attention, ListedAttention>): number =>
   (a.kind === "mla" ? a.indexer?.keys : (a.window ?? a.chunk)) ?? Number.POSITIVE_INFINITY;
 
 /** Keys a token attends to in the mean of a sequence. */
 export function attendedKeys(
-  a: Attention,
+  a: Exclude<Attention, ListedAttention>,
   { sequence, causal = true }: Pick<FlopOptions, "sequence" | "causal">,
 ): number {
   if (a.kind === "mla" || a.chunk === undefined || !causal)
@@ -325,6 +367,15 @@ export function coreFlops(
   { sequence, causal = true }: Pick<FlopOptions, "sequence" | "causal">,
   heads = a.heads,
 ): { attention: number; scores: number; index: number } {
+  if (a.kind === "listed") {
+    const pairs = a.pairs.reduce(
+      (sum, { flops, every, most }) =>
+        sum + (flops * meanAttended(sequence, { causal, limit: (most ?? Number.POSITIVE_INFINITY) * every })) / every,
+      0,
+    );
+    const share = heads / a.heads;
+    return { attention: (pairs + a.stateFlops) * share, scores: (pairs / 2) * share, index: 0 };
+  }
   const { query, value } = headWidths(a);
   const attended = attendedKeys(a, { sequence, causal });
   const index = 2 * indexPairs(a) * meanAttended(sequence, { causal });

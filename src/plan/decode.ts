@@ -1,5 +1,13 @@
 /** What generating tokens takes on GPUs: operations of a decoding pass, weights and cache held. */
-import { type Architecture, type Attention, type Ffn, headWidths, mostKeys, parameterCount } from "./architecture.ts";
+import {
+  type Architecture,
+  type Attention,
+  type Ffn,
+  headWidths,
+  type ListedAttention,
+  mostKeys,
+  parameterCount,
+} from "./architecture.ts";
 import { chipOf } from "./chips.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import type { Constants } from "./constants.ts";
@@ -49,9 +57,24 @@ export const layoutOf = ({ gpus, tp, ep }: ServingLayout, microBatch = 1): Layou
   microBatch,
 });
 
+/** What a listed attention keeps of every further token of a long sequence. */
+const growing = (a: ListedAttention): number =>
+  a.cached.reduce((sum, { numbers, every, most }) => sum + (most === undefined ? numbers / every : 0), 0);
+
+/** Numbers it keeps of a sequence. */
+const keptNumbers = (a: ListedAttention, tokens: number): number =>
+  a.cached.reduce(
+    (sum, { numbers, every, most = Number.POSITIVE_INFINITY }) => sum + numbers * Math.min(tokens / every, most),
+    a.state,
+  );
+
 /** Numbers cached per token and layer on one GPU; TP splits key heads, MLA's latent and the indexer's key have none to split. */
 export const cachedNumbers = (a: Attention, tp: number): number =>
-  a.kind === "mla" ? a.kvRank + a.rope + (a.indexer?.width ?? 0) : 2 * a.headDim * Math.max(1, a.kvHeads / tp);
+  a.kind === "listed"
+    ? growing(a)
+    : a.kind === "mla"
+      ? a.kvRank + a.rope + (a.indexer?.width ?? 0)
+      : 2 * a.headDim * Math.max(1, a.kvHeads / tp);
 
 /** Bytes a cached token takes on one GPU over all layers, in 16 bits unless said otherwise. */
 export const cacheBytesPerToken = (architecture: Architecture, tp = 1, bytesPerNumber = 2): number =>
@@ -63,6 +86,7 @@ export const cacheBytesPerToken = (architecture: Architecture, tp = 1, bytesPerN
 /** Bytes that a sequence of `tokens` takes on one GPU: a layer with a window keeps no more than that (in the mean less, where attention is in chunks). */
 export const cacheBytes = (architecture: Architecture, tp: number, tokens: number, bytesPerNumber = 2): number =>
   architecture.layers.reduce((sum, { count, attention: a }) => {
+    if (a.kind === "listed") return sum + count * keptNumbers(a, tokens) * bytesPerNumber;
     const kept = a.kind === "gqa" ? Math.min(tokens, mostKeys(a)) : tokens;
     return sum + count * cachedNumbers(a, tp) * bytesPerNumber * kept;
   }, 0);
@@ -125,6 +149,26 @@ function attentionOps(
     ops.push({ kind: "gemm", name, m: T, n, k, count, precision: p });
   const heads = a.heads / tp;
   const { query, value } = headWidths(a);
+  if (a.kind === "listed") {
+    a.products.forEach(({ name, inner, outer, count = 1, copied }, i) => {
+      if (copied) gemm(name, outer, inner, count);
+      else if (i === a.products.length - 1) gemm(name, outer, inner / tp);
+      else if (count > 1) gemm(name, outer, inner, count / tp);
+      else gemm(name, outer / tp, inner);
+    });
+    const pairs = a.pairs.reduce(
+      (sum, { flops, every, most = Number.POSITIVE_INFINITY }) => sum + flops * Math.min(context / every, most),
+      0,
+    );
+    ops.push({
+      kind: "attention",
+      name: "attention",
+      flops: (T * (pairs + a.stateFlops)) / tp,
+      bytes: sequences * keptNumbers(a, context) * HALF,
+    });
+    if (tp > 1) ops.push(tpSum("attention sum", T * D * HALF));
+    return;
+  }
   if (a.kind === "mla") {
     gemm("latents", (a.qRank ?? 0) + a.kvRank + a.rope, D);
     gemm("query up", heads * query, a.qRank ?? D);
@@ -152,16 +196,17 @@ function attentionOps(
   });
   if (a.kind === "mla") gemm("latent into value", a.value, a.kvRank, heads, "bf16");
   gemm("o", D, heads * (a.kind === "mla" ? a.value : a.headDim));
-  if (tp > 1)
-    ops.push({
-      kind: "collective",
-      name: "attention sum",
-      collective: "allReduce",
-      bytes: T * D * HALF,
-      group: "tp",
-      overlaps: false,
-    });
+  if (tp > 1) ops.push(tpSum("attention sum", T * D * HALF));
 }
+
+const tpSum = (name: string, bytes: number): Op => ({
+  kind: "collective",
+  name,
+  collective: "allReduce",
+  bytes,
+  group: "tp",
+  overlaps: false,
+});
 
 function ffnOps(ops: Op[], ffn: Ffn, { D, T, serving, precision }: At & { serving: ServingLayout }): void {
   const { tp, ep, gpus } = serving;
@@ -172,15 +217,7 @@ function ffnOps(ops: Op[], ffn: Ffn, { D, T, serving, precision }: At & { servin
     );
   if (ffn.kind === "dense") {
     pair("FFN", T, ffn.width / tp, ffn.gated);
-    if (tp > 1)
-      ops.push({
-        kind: "collective",
-        name: "FFN sum",
-        collective: "allReduce",
-        bytes: T * D * HALF,
-        group: "tp",
-        overlaps: false,
-      });
+    if (tp > 1) ops.push(tpSum("FFN sum", T * D * HALF));
     return;
   }
   ops.push({ kind: "gemm", name: "router", m: T, n: ffn.experts, k: D, count: 1, precision: "bf16" });

@@ -184,7 +184,8 @@ function workingBytes(job: Job, layout: Layout, run: LayerRun): number {
 }
 
 function modelKept(job: Job, layout: Layout, run: LayerRun): number {
-  if (layout.recompute === "full") return heldTokens(job, layout) * job.architecture.hidden * HALF;
+  if (layout.recompute === "full")
+    return heldTokens(job, layout) * job.architecture.hidden * (job.architecture.streams ?? 1) * HALF;
   if (layout.recompute === "none") return keptTensors(job, layout, run).reduce((a, { bytes }) => a + bytes, 0);
   const kind = redoOf(job);
   return keptTensors(job, layout, run)

@@ -384,7 +384,11 @@ function shardedParameters(
 /** A micro-batch's activations between neighbouring stages. */
 function sendTime(job: Job, layout: Layout, constants: Constants): number {
   if (layout.pp === 1) return 0;
-  const bytes = heldTokens({ ...job, sequenceParallel: true }, layout) * job.architecture.hidden * 2;
+  const bytes =
+    heldTokens({ ...job, sequenceParallel: true }, layout) *
+    job.architecture.hidden *
+    (job.architecture.streams ?? 1) *
+    2;
   return collectiveSeconds({ collective: "pointToPoint", bytes }, spanOf("pp", layout), job.cluster, constants);
 }
 

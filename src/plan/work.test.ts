@@ -54,6 +54,8 @@ describe("the work of a model", () => {
           "glm-4.5-air",
           "llama-4-scout",
           "gpt-neox-20b",
+          "kimi-linear-48b-a3b",
+          "deepseek-v4-flash",
         ),
         oneOf(1, 2, 4, 8),
         oneOf(1, 2, 4),

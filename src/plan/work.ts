@@ -6,8 +6,10 @@ import {
   attentionVectors,
   coreFlops,
   type Ffn,
+  finalParameters,
   headWidths,
   type LayerRun,
+  type ListedAttention,
   layerFlops,
   layerParameters,
   mtpLayer,
@@ -97,7 +99,8 @@ function layerOperations(ops: Operations, job: Job, layout: Layout, { attention,
   const held = heldTokens(job, layout);
   normOperations(ops, job, held, "attention norm");
   if (attention.kind === "gqa") groupedOperations(ops, job, layout, attention);
-  else latentOperations(ops, job, layout, attention);
+  else if (attention.kind === "mla") latentOperations(ops, job, layout, attention);
+  else listedOperations(ops, job, layout, attention);
   const norms = job.architecture.layerNorms ?? 2;
   if (norms === 4) normOperations(ops, job, held, "attention output norm");
   residualOperations(ops, job, held, "attention");
@@ -118,10 +121,11 @@ const normOperations = (ops: Operations, job: Job, tokens: number, name: string)
 /** Adds to the residual, with dropout's mask where there is one. */
 function residualOperations(ops: Operations, job: Job, tokens: number, name: string): void {
   const mask = job.architecture.dropout ? 1 : 0;
+  const streams = job.architecture.streams ?? 1;
   ops.memory(
     `${name} residual`,
-    tokens * job.architecture.hidden * (3 * HALF + mask),
-    tokens * job.architecture.hidden * (2 * HALF + mask),
+    tokens * job.architecture.hidden * (3 * streams * HALF + mask),
+    tokens * job.architecture.hidden * (2 * streams * HALF + mask),
     ["alternate"],
   );
 }
@@ -234,6 +238,41 @@ function indexOperations(
   ops.backwardInput.push({ kind: "attention", name: "index scores back", flops: 2 * flops, bytes: 2 * bytes });
 }
 
+/** An attention given by its products: those that are copied run on a GPU's own tokens, the others on its heads. */
+function listedOperations(ops: Operations, job: Job, layout: Layout, a: ListedAttention): void {
+  const { hidden: D } = job.architecture;
+  const { tp, cp } = layout;
+  const T = tokensPerGpu(job, layout);
+  const held = heldTokens(job, layout);
+  gather(ops, job, layout, "attention", D);
+  let made = 0;
+  for (const { name, inner, outer, count = 1, copied } of a.products.slice(0, -1)) {
+    if (copied) ops.linear(name, held, outer, inner, { count, free: ["input"] });
+    else if (count > 1) ops.linear(name, T, outer, inner, { count: count / tp, free: ["input"] });
+    else ops.linear(name, T, outer / tp, inner, { free: ["input"] });
+    made += (copied ? held : T / tp) * outer * count;
+  }
+  ops.memory("norms, gates and convolutions", made * HALF * 2, made * HALF * 3);
+  const kept = a.cached.reduce((sum, { numbers, every }) => sum + numbers / every, 0);
+  ops.collective("keys and values", "cp", cp, "allGather", T * cp * kept * HALF, "reduceScatter");
+  const core = coreFlops(a, job, a.heads / tp);
+  const bytes = (made + (T * a.heads * a.value) / tp) * HALF;
+  ops.forward.push({
+    op: { kind: "attention", name: "attention", flops: T * core.attention, bytes },
+    redo: ["core"],
+  });
+  ops.backwardInput.push({
+    kind: "attention",
+    name: "attention back",
+    flops: 2 * T * core.attention,
+    bytes: 2 * bytes,
+  });
+  ops.again.push({ kind: "attention", name: "scores again", flops: T * core.scores, bytes: 0 });
+  const out = a.products.at(-1)!;
+  ops.linear(out.name, T, out.outer, out.inner / tp, { redo: ["alternate"], free: ["gradient"] });
+  scatter(ops, job, layout, "attention", D);
+}
+
 /** Heads of one GPU. */
 interface Core {
   heads: number;
@@ -241,7 +280,13 @@ interface Core {
 }
 
 /** Scores, softmax, values. Fused: half the pairs, no scores in memory, scores once more backward. Else all pairs, each touched several times. */
-function coreOperations(ops: Operations, job: Job, layout: Layout, a: Attention, { heads, kvHeads }: Core): void {
+function coreOperations(
+  ops: Operations,
+  job: Job,
+  layout: Layout,
+  a: Exclude<Attention, ListedAttention>,
+  { heads, kvHeads }: Core,
+): void {
   const T = tokensPerGpu(job, layout);
   const { query, value } = headWidths(a);
   const keysAndValues = T * kvHeads * (query + value) * HALF;
@@ -431,7 +476,7 @@ function headWork(job: Job, layout: Layout): LayerWork {
   headOperations(ops, job, layout);
   const work = finish(job, { ...layout, recompute: "none" }, ops, "head", {
     activationBytes: keptHeadBytes(job, layout),
-    sharedParameters: (vocab * D) / layout.tp + normSize(architecture),
+    sharedParameters: (vocab * D) / layout.tp + finalParameters(architecture),
     expertParameters: 0,
     forwardFlops: (2 * tokensPerGpu(job, layout) * D * vocab) / layout.tp,
   });

@@ -34,6 +34,10 @@ describe("config.json of families that only the planner knows", () => {
     ["glm-4.5", 32, 0],
     ["llama-4-scout", 17.2, 1],
     ["minimax-m2", 10, -1],
+    ["kimi-linear-48b-a3b", 3, 0],
+    ["deepseek-v4-flash", 13, 0],
+    ["deepseek-v4-pro", 49, 0],
+    ["glm-5", 40, 0],
   ])("%s: %sB active", (name, active, withTable) => {
     const architecture = named(name);
     const table = withTable * architecture.vocab * architecture.hidden;
@@ -63,6 +67,36 @@ describe("config.json of families that only the planner knows", () => {
     ];
     const width = 2 * 40 * (128 + 128);
     expect((open - chunked) / (12 * width * ((10 * 8192 + 1) / 2 - (8192 + 1) / 2))).toBeCloseTo(1, 9);
+  });
+
+  it("DeepSeek-V4 attends to a window and to compressed keys: from 32K to 1M its attention grows by the compressed ones alone", () => {
+    const flash = named("deepseek-v4-flash");
+    const counts = flash.layers.map(({ count }) => count);
+    expect(counts).toEqual([2, 21, 20]);
+    const at = (sequence: number) => flopsPerToken(flash, { sequence }).forward;
+    // keys in the mean: half the sequence ÷ 128 over 20 layers; the indexer sees half ÷ 4 over 21; the 512 picked are full long before
+    const dense = 2 * 64 * 1024;
+    const index = 2 * 64 * 129;
+    const [short, long] = [2 ** 15, 2 ** 20];
+    const mean = (S: number) => (S + 1) / 2;
+    const picked = (S: number) => 512 - (2048 / 2 / S) * 512;
+    const grown =
+      20 * (dense / 128) * (mean(long) - mean(short)) +
+      21 * (index / 4) * (mean(long) - mean(short)) +
+      21 * dense * (picked(long) - picked(short));
+    expect((at(long) - at(short)) / grown).toBeCloseTo(1, 2);
+    expect(cacheBytes(flash, 1, 2 ** 20)).toBeLessThan(0.1 * cacheBytes(named("deepseek-v3"), 1, 2 ** 20));
+  });
+
+  it("a delta net's work and cache do not grow with the sequence", () => {
+    const next = named("qwen3-next-80b-a3b");
+    expect(next.layers.map(({ count }) => count)).toEqual([36, 12]);
+    const grown = flopsPerToken(next, { sequence: 65_536 }).forward - flopsPerToken(next, { sequence: 4096 }).forward;
+    expect(grown / (12 * 2 * 16 * 512 * ((65_536 - 4096) / 2))).toBeCloseTo(1, 9);
+    expect((cacheBytes(next, 1, 65_536) - cacheBytes(next, 1, 4096)) / (12 * 2 * 2 * 256 * 2 * 61_440)).toBeCloseTo(
+      1,
+      9,
+    );
   });
 
   it("kinds that take turns are dealt to stages in their order", () => {

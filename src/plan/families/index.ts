@@ -8,12 +8,18 @@ import type { Family } from "./build.ts";
 import { DENSE } from "./dense.ts";
 import { GPTS } from "./gpt.ts";
 import { MIXTURES } from "./mixtures.ts";
+import { OWN } from "./own.ts";
 import { Sizes } from "./sizes.ts";
 
-const FAMILIES: Readonly<Record<string, Family>> = { ...DENSE, ...MIXTURES, ...GPTS };
+const FAMILIES: Readonly<Record<string, Family>> = { ...DENSE, ...MIXTURES, ...GPTS, ...OWN };
 
 /** Names by which files call the same architecture. */
-const SAME: Readonly<Record<string, string>> = { llama4: "llama4_text", gemma3: "gemma3_text" };
+const SAME: Readonly<Record<string, string>> = {
+  llama4: "llama4_text",
+  gemma3: "gemma3_text",
+  qwen3_5: "qwen3_5_text",
+  qwen3_5_moe: "qwen3_5_moe_text",
+};
 
 /** Architectures that run here, whose whole config.json is read. */
 const RUN_HERE: readonly string[] = [...MODEL_TYPES, ...MODEL_TYPE_ALIASES];

@@ -45,8 +45,113 @@ const gptOss = {
 };
 const mixtral = { model_type: "mixtral", num_key_value_heads: 8, num_local_experts: 8, num_experts_per_tok: 2 };
 
+const v4 = {
+  model_type: "deepseek_v4",
+  vocab_size: 129280,
+  head_dim: 512,
+  o_lora_rank: 1024,
+  n_shared_experts: 1,
+  num_experts_per_tok: 6,
+  num_hash_layers: 3,
+  sliding_window: 128,
+  index_n_heads: 64,
+  index_head_dim: 128,
+  hc_mult: 4,
+  num_nextn_predict_layers: 1,
+};
+/** Two first layers, then 4 and 128 by turns from the third on, and a window alone for the MTP module. */
+const ratios = (first: number, layers: number) => [
+  ...Array.from({ length: layers }, (_, i) => (i < 2 ? first : i % 2 === 0 ? 4 : 128)),
+  0,
+];
+
 /** By name. Source of each: https://huggingface.co/<repository>/blob/main/config.json, as of 2026-11; remembered where it could not be read again, and held by the published count. */
 export const PUBLISHED: Readonly<Record<string, { repository: string; config: Record<string, unknown> }>> = {
+  "deepseek-v4-flash": {
+    repository: "deepseek-ai/DeepSeek-V4-Flash",
+    config: {
+      ...v4,
+      hidden_size: 4096,
+      moe_intermediate_size: 2048,
+      num_hidden_layers: 43,
+      num_attention_heads: 64,
+      q_lora_rank: 1024,
+      o_groups: 8,
+      n_routed_experts: 256,
+      index_topk: 512,
+      compress_ratios: ratios(0, 43),
+    },
+  },
+  "deepseek-v4-pro": {
+    repository: "deepseek-ai/DeepSeek-V4-Pro",
+    config: {
+      ...v4,
+      hidden_size: 7168,
+      moe_intermediate_size: 3072,
+      num_hidden_layers: 61,
+      num_attention_heads: 128,
+      q_lora_rank: 1536,
+      o_groups: 16,
+      n_routed_experts: 384,
+      index_topk: 1024,
+      compress_ratios: ratios(128, 61),
+    },
+  },
+  "kimi-linear-48b-a3b": {
+    repository: "moonshotai/Kimi-Linear-48B-A3B-Base",
+    config: {
+      model_type: "kimi_linear",
+      vocab_size: 163840,
+      hidden_size: 2304,
+      intermediate_size: 9216,
+      moe_intermediate_size: 1024,
+      num_hidden_layers: 27,
+      num_attention_heads: 32,
+      num_experts: 256,
+      num_experts_per_token: 8,
+      num_shared_experts: 1,
+      kv_lora_rank: 512,
+      q_lora_rank: null,
+      qk_nope_head_dim: 128,
+      qk_rope_head_dim: 64,
+      v_head_dim: 128,
+      first_k_dense_replace: 1,
+      linear_attn_config: {
+        full_attn_layers: [4, 8, 12, 16, 20, 24, 27],
+        kda_layers: [1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, 18, 19, 21, 22, 23, 25, 26],
+        head_dim: 128,
+        num_heads: 32,
+        short_conv_kernel_size: 4,
+      },
+    },
+  },
+  "qwen3-next-80b-a3b": {
+    repository: "Qwen/Qwen3-Next-80B-A3B-Instruct",
+    config: {
+      model_type: "qwen3_next",
+      vocab_size: 151936,
+      hidden_size: 2048,
+      intermediate_size: 5120,
+      num_hidden_layers: 48,
+      num_attention_heads: 16,
+      num_key_value_heads: 2,
+      head_dim: 256,
+      full_attention_interval: 4,
+      linear_conv_kernel_dim: 4,
+      linear_key_head_dim: 128,
+      linear_num_key_heads: 16,
+      linear_num_value_heads: 32,
+      linear_value_head_dim: 128,
+      moe_intermediate_size: 512,
+      num_experts: 512,
+      num_experts_per_tok: 10,
+      shared_expert_intermediate_size: 512,
+    },
+  },
+  "glm-5": {
+    repository: "zai-org/GLM-5",
+    config: { model_type: "glm_moe_dsa", hidden_size: 6144, num_hidden_layers: 78, num_nextn_predict_layers: 1 },
+  },
   "gpt-oss-20b": {
     repository: "openai/gpt-oss-20b",
     config: { ...gptOss, num_hidden_layers: 24, num_local_experts: 32 },

@@ -8,12 +8,15 @@ const MOST = 2 ** 31;
 
 /** A config.json's fields; an absent one has its family's default, which is transformers 5's. */
 export class Sizes {
-  readonly faults: string[] = [];
+  readonly faults: string[];
 
   constructor(
     private readonly json: Record<string, unknown>,
     private readonly defaults: Record<string, unknown> = {},
-  ) {}
+    faults: string[] = [],
+  ) {
+    this.faults = faults;
+  }
 
   /** A field's value, or its default. null counts as absent where the family has no meaning for it. */
   private value(field: string): unknown {
@@ -66,6 +69,14 @@ export class Sizes {
     if (typeof value === "number" && value >= 0 && value < 1) return value > 0;
     this.fault(field, "a share from 0 to below 1");
     return false;
+  }
+
+  /** The fields of an object inside, whose faults are told with these. */
+  nested(field: string, defaults: Record<string, unknown>): Sizes {
+    const value = this.value(field) ?? {};
+    const inside = typeof value === "object" && !Array.isArray(value);
+    if (!inside) this.fault(field, "an object");
+    return new Sizes(inside ? (value as Record<string, unknown>) : {}, defaults, this.faults);
   }
 
   /** A list with an entry for each layer, or undefined where the file has none. */
