@@ -41,6 +41,9 @@ export interface PredictOptions {
 }
 
 export interface Predictions {
+  /** What the model makes of each place, [B·T, D], and the head that predicts from it, [V, D]. */
+  hidden_XD: Tensor;
+  head_VD: Tensor;
   /** Of the model: nll_X [B·T] of token t+1 at place t. */
   main: CrossEntropy;
   /** Of module k, from 1, at index k − 1: of token t+1+k at place t. */
@@ -93,7 +96,7 @@ export function predict(model: ModelBuilder, ids: Tensor, options: PredictOption
       scope("head", () => linearCrossEntropy(before_XD, own(head), part(targets, 1 + k), { products: mtpProducts })),
     );
   }
-  return { main, mtp, routings, embedded, embeddedIds, tokens };
+  return { hidden_XD, head_VD: head, main, mtp, routings, embedded, embeddedIds, tokens };
 }
 
 export interface LossOptions extends Pick<PredictOptions, "targets" | "depth"> {
@@ -103,7 +106,7 @@ export interface LossOptions extends Pick<PredictOptions, "targets" | "depth"> {
   alpha?: number;
 }
 
-export interface TrainingLoss extends Omit<Predictions, "main" | "mtp" | "tokens"> {
+export interface TrainingLoss extends Pick<Predictions, "routings" | "embedded" | "embeddedIds"> {
   /** main + λ · mean(mtp) + α · Σ balance, scalar. */
   loss: Tensor;
   mainLoss: Tensor;
@@ -118,13 +121,22 @@ export interface TrainingLoss extends Omit<Predictions, "main" | "mtp" | "tokens
 export function trainingLoss(model: ModelBuilder, ids: Tensor, options: LossOptions = {}): TrainingLoss {
   const { config } = model;
   const { lambda = 0.3, alpha = 0, ...rest } = options;
-  const { main, mtp, tokens, ...read } = predict(model, ids, rest);
+  const { main, mtp, tokens, routings, embedded, embeddedIds } = predict(model, ids, rest);
   const mtpLosses = mtp.map(({ loss }) => loss);
   let loss = main.loss;
   if (mtpLosses.length > 0) loss = add(loss, mul(div(mtpLosses.reduce(add), mtpLosses.length), lambda));
   const balanceOf = (routing: Routing) => scope("balance", () => balanceLoss(config, routing, tokens));
-  const balanced = alpha > 0 && hasMoe(config) && read.routings.length > 0;
-  const balance = balanced ? read.routings.map(balanceOf).reduce(add) : undefined;
+  const balanced = alpha > 0 && hasMoe(config) && routings.length > 0;
+  const balance = balanced ? routings.map(balanceOf).reduce(add) : undefined;
   if (balance) loss = add(loss, mul(balance, scalar(alpha)));
-  return { ...read, loss, mainLoss: main.loss, mtpLosses, balanceLoss: balance, nll_X: main.nll_X };
+  return {
+    routings,
+    embedded,
+    embeddedIds,
+    loss,
+    mainLoss: main.loss,
+    mtpLosses,
+    balanceLoss: balance,
+    nll_X: main.nll_X,
+  };
 }

@@ -10,6 +10,8 @@ export interface Told {
   maxTokens: number;
   /** Weights of the parts of the reward. */
   weights: Readonly<Record<string, number>>;
+  /** What alone is looked for; default all. */
+  topics?: readonly string[];
   /** Drift beyond this is a fault: 1e-4 where answers are drawn in the precision that is trained. */
   driftMost?: number;
 }
@@ -198,7 +200,7 @@ function commonest(steps: readonly DiagnosedStep[]): { name: string; share: numb
 export function diagnose(steps: readonly DiagnosedStep[], told: Told): Finding[] {
   const view = new View(steps);
   return Object.entries(rules).flatMap(([topic, rule]) => {
-    const message = rule(view, told);
+    const message = told.topics?.includes(topic) === false ? undefined : rule(view, told);
     return message === undefined ? [] : [{ topic, message }];
   });
 }

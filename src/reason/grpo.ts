@@ -1,15 +1,16 @@
 /** One step of reinforcement: ask, draw, reward, learn. Knows no files. GRPO: arXiv:2402.03300; without deviation and by length: arXiv:2503.20783. */
+
 import { Decoder, ModelEngine } from "../infer/index.ts";
 import type { ModelConfig } from "../model/index.ts";
 import type { Tokenizer } from "../tokenizer/index.ts";
 import type { ParameterStore } from "../train/index.ts";
+import { type AnswerStatistics, answerStatistics } from "./answerStatistics.ts";
 import { cuts } from "./formulas.ts";
 import type { ReinforceOptions } from "./options.ts";
 import { groupStatistics } from "./policy.ts";
 import type { UpdateReport } from "./policyStatistics.ts";
-import { type Rewards, rightness } from "./rewards.ts";
-import { type DrawOptions, type Group, permuted, Rollouts, teaching } from "./rollouts.ts";
-import { mean } from "./statistics.ts";
+import type { Rewards } from "./rewards.ts";
+import { type DrawOptions, type Group, permuted, Rollouts, teaching, tokensIn } from "./rollouts.ts";
 import { type Learned, Updates } from "./updates.ts";
 
 /** What hangs on earlier steps besides weights and moments. */
@@ -27,22 +28,9 @@ export interface ReinforceProgress {
 export const FIRST_PROGRESS: ReinforceProgress = { step: 0, problem: 0, updates: 0, tokens: 0, seconds: 0 };
 
 /** What a step was like. Shares are of all answers drawn, dead groups' too. */
-export interface ReinforceReport extends UpdateReport {
+export interface ReinforceReport extends UpdateReport, AnswerStatistics {
   step: number;
-  /** Mean reward, and each part of it. */
-  reward: number;
-  parts: Record<string, number>;
-  /** Tokens of an answer, mean. */
-  length: number;
-  longShare: number;
-  /** Mean of the part `answer` (of the whole reward where there is none) of answers that think, and of the others; absent where there are none. */
-  longRight?: number;
-  shortRight?: number;
-  truncated: number;
-  /** Shares of answers whose form is wrong, by in what. */
-  malformed: Record<string, number>;
-  /** Groups drawn, and shares of those that teach nothing: all alike, all right, all 0. */
-  groups: number;
+  /** Shares of groups that teach nothing: all alike, all right, all 0. */
   dead: number;
   solved: number;
   hopeless: number;
@@ -93,28 +81,12 @@ export class Grpo {
     const learned = taught.length > 0 ? await this.learning.learn(taught, step, progress.updates) : NOTHING;
     this.learning.afterStep(step);
     const ended = performance.now();
-    const all = groups.flatMap(({ rollouts }) => rollouts);
-    const tokens = all.reduce((sum, { ids }) => sum + ids.length, 0);
+    const tokens = tokensIn(groups);
     const rewards = groups.map(({ rollouts }) => rollouts.map(({ reward }) => reward.total));
     const { dead, solved, hopeless } = groupStatistics(rewards, this.parts.rewards.most);
-    const partNames = Object.keys(all[0]?.reward.parts ?? {});
-    const rightOf = (long: boolean): number | undefined => {
-      const some = all.filter((one) => one.long === long);
-      return some.length === 0 ? undefined : mean(some.map(({ reward }) => rightness(reward)));
-    };
     const report: ReinforceReport = {
       step,
-      reward: mean(rewards.flat()),
-      parts: Object.fromEntries(
-        partNames.map((name) => [name, mean(all.map(({ reward }) => reward.parts[name] ?? 0))]),
-      ),
-      length: tokens / all.length,
-      longShare: mean(all.map(({ long }) => (long ? 1 : 0))),
-      longRight: rightOf(true),
-      shortRight: rightOf(false),
-      truncated: mean(all.map(({ finish }) => (finish === "length" ? 1 : 0))),
-      malformed: malformedShares(all.map(({ reward }) => reward.malformed)),
-      groups: groups.length,
+      ...answerStatistics(groups),
       dead,
       solved,
       hopeless,
@@ -172,15 +144,10 @@ export class Grpo {
   }
 }
 
-function malformedShares(all: readonly (string | undefined)[]): Record<string, number> {
-  const names = new Set(all.filter((name) => name !== undefined));
-  return Object.fromEntries([...names].map((name) => [name, mean(all.map((one) => (one === name ? 1 : 0)))]));
-}
-
 const NOTHING: Learned = { updates: 0, loss: 0, gradNorm: 0, learningRate: 0, entropy: 0, driftMax: 0, driftMean: 0 };
 
 /** Sequences that are sampled side by side. */
-const ROLLOUTS_AT_ONCE = 256;
+export const ROLLOUTS_AT_ONCE = 256;
 
 /** How answers are drawn. */
 export function drawOptions(options: ReinforceOptions): DrawOptions {
@@ -189,5 +156,5 @@ export function drawOptions(options: ReinforceOptions): DrawOptions {
 }
 
 /** Each draw of each step has seeds of its own: below 2³², since answers of a draw are numbered above. */
-const seedOf = (seed: number, step: number, draw: number): number =>
+export const seedOf = (seed: number, step: number, draw: number): number =>
   (Math.imul(seed + 1, 0x9e3779b1) + Math.imul(step, 0x85ebca6b) + Math.imul(draw, 0xc2b2ae35)) >>> 0;

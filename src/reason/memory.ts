@@ -1,7 +1,7 @@
 /** Whether a stage fits into the machine's memory. */
 import { ConfigError } from "../errors.ts";
 import { bytes } from "../format.ts";
-import { type Lora, loraShapes, type ModelConfig, parameterKinds } from "../model/index.ts";
+import { formBytes, type Lora, loraShapes, type ModelConfig, parameterKinds } from "../model/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { activationBytes, BASE_BYTES, type BatchShape, type Objective, type ParameterStore } from "../train/index.ts";
 
@@ -44,4 +44,13 @@ export function checkStep(shape: BatchShape, objective: Objective, store: Parame
         ? `Try --set microBatch=${fewer}, or shorter sequences`
         : "Try shorter sequences or a smaller model"),
   );
+}
+
+/** Refuses a model that is only read, in f32, where memory has no room for it. Throws ConfigError. */
+export function checkReading(dir: string, config: ModelConfig): void {
+  const [wanted, free] = [formBytes(config, "f32"), process.availableMemory()];
+  if (wanted > free)
+    throw new ConfigError(
+      `${dir}: expected ${bytes(wanted)} of memory for its weights in f32, but ${bytes(free)} are free. Try a smaller one`,
+    );
 }

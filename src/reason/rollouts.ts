@@ -126,6 +126,10 @@ function textOf(tokenizer: Tokenizer, ids: Int32Array): string {
   return text + stream.flush();
 }
 
+/** Tokens of all answers. */
+export const tokensIn = (groups: readonly Group[]): number =>
+  groups.reduce((sum, { rollouts }) => rollouts.reduce((own, { ids }) => own + ids.length, sum), 0);
+
 /** A control: each group's rewards dealt out anew among its answers. */
 export function permuted(groups: readonly Group[], seed: number, step: number, scale: Scale): Group[] {
   const random = new Random(0x9e37, seed, step);

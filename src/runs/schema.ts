@@ -44,7 +44,7 @@ const eventRecord = z.object({
   /** What a warning of the diagnosis is about: it is told again only when it had been over. */
   topic: z.string().max(64).optional(),
 });
-/** One step of reinforcement: what the answers drawn were like. Shares are from 0 to 1. */
+/** One step of reinforcement, or of learning from a teacher: what the answers drawn were like. Shares are from 0 to 1. */
 const policyRecord = z.object({
   type: z.literal("policy"),
   step,
@@ -60,16 +60,19 @@ const policyRecord = z.object({
   truncated: z.number(),
   /** Answers whose form is wrong, by in what. */
   malformed: z.record(z.string(), z.number()).optional(),
-  /** Groups that teach nothing; all right; all wrong. */
-  dead: z.number(),
-  solved: z.number(),
-  hopeless: z.number(),
+  /** Groups that teach nothing; all right; all wrong. Absent where answers are not held against those of their group. */
+  dead: figure,
+  solved: figure,
+  hopeless: figure,
   groups: count,
   trained: count,
   entropy: figure,
   /** Largest and mean difference of log-probabilities between drawing and training. */
   driftMax: figure,
   driftMean: figure,
+  /** KL to a teacher over the whole vocabulary, nats a token, where one is learned from, and what reading the answers took it. */
+  teacherKl: figure,
+  teacherSeconds: figure,
   /** KL to the reference, nats a token; tokens whose ratio was clipped; choices of experts that differ between drawing and training. */
   kl: figure,
   klK1: figure,

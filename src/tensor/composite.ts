@@ -1,4 +1,4 @@
-/** Composites with their own gradients where that saves passes: dispatch, cross-entropy, attention. */
+/** Composites with their own gradients where that saves passes: dispatch, cross-entropy, reverse KL, attention. */
 import { ShapeError } from "../errors.ts";
 import { custom } from "./custom.ts";
 import { type Dim, show } from "./dims.ts";
@@ -64,17 +64,13 @@ export function linearCrossEntropy(
 ): CrossEntropy {
   const at = place("linearCrossEntropy");
   const X = h_XD.dim(0);
-  if (target_X.rank !== 1 || target_X.dtype !== "i64" || target_X.dim(0) !== X)
-    throw new ShapeError(`${at}: expected i64 target_X with X=${X}, got ${target_X.dtype}${show(target_X.shape)}`);
+  checkTargets(at, target_X, X);
   if (!(temperature > 0 && temperature < Infinity))
     throw new ShapeError(`${at}: expected a temperature over 0, got ${temperature}`);
   const all_XV = matmul(mul(h_XD, 1 / temperature), w_VD, { transB: true });
   const logits_XV = kept_XK ? add(all_XV, cutBut(kept_XK, all_XV.shape)) : all_XV;
   const probability_XV = softmax(logits_XV);
-  const zero = constant(i64([], [0]));
-  const masked_X = less(target_X, zero);
-  const column_X1 = reshape(where(masked_X, zero, target_X), [X, 1]);
-  const hit_X1 = gatherElements(probability_XV, column_X1, 1);
+  const { masked_X, column_X1, hit_X1 } = hitsOf(probability_XV, target_X);
   const weight_X1 = reshape(where(masked_X, 0, 1), [X, 1]);
   const count = maximum(sum(weight_X1), 1);
   const nll_X1 = mul(neg(log(maximum(hit_X1, 1e-30))), weight_X1);
@@ -101,6 +97,70 @@ export function linearCrossEntropy(
   };
 }
 
+function checkTargets(at: string, target_X: Tensor, X: Dim): void {
+  if (target_X.rank !== 1 || target_X.dtype !== "i64" || target_X.dim(0) !== X)
+    throw new ShapeError(`${at}: expected i64 target_X with X=${X}, got ${target_X.dtype}${show(target_X.shape)}`);
+}
+
+/** Which rows have no target (it is < 0), the columns of the others' (0 for those without), and the probabilities there. */
+function hitsOf(probability_XV: Tensor, target_X: Tensor): { masked_X: Tensor; column_X1: Tensor; hit_X1: Tensor } {
+  const zero = constant(i64([], [0]));
+  const masked_X = less(target_X, zero);
+  const column_X1 = reshape(where(masked_X, zero, target_X), [target_X.dim(0), 1]);
+  return { masked_X, column_X1, hit_X1: gatherElements(probability_XV, column_X1, 1) };
+}
+
+/** Another model's predictions of the same rows: what it makes of each before its head, e_XE, and that head, v_VE. */
+export interface Teaching {
+  hidden_XE: Tensor;
+  head_VE: Tensor;
+}
+
+export interface ReverseKl {
+  /** Nats, of every row. */
+  kl_X: Tensor;
+  /** log p of each row's target, 0 where that is < 0, and the entropy of every row's p: for reporting, without a gradient. */
+  logProbability_X: Tensor;
+  entropy_X: Tensor;
+}
+
+/**
+ * kl_X = KL(p‖q) = Σ p · (log p − log q) over the whole vocabulary, p = softmax(h_XD · w_VDᵀ), q = softmax(e_XE · v_VEᵀ). Gradients reach h and w,
+ * never the teacher: of the logits they are p · (log p − log q − KL) = p · (Δ − Σ p·Δ), Δ the difference of both logits, so that no logarithm as
+ * wide is taken. The X×V matrices are what memory it takes: rows are as many as a micro-batch's shard has. Errors are those of logits in f32.
+ */
+export function linearReverseKl(h_XD: Tensor, w_VD: Tensor, teaching: Teaching, target_X: Tensor): ReverseKl {
+  const at = place("linearReverseKl");
+  const { hidden_XE, head_VE } = teaching;
+  const X = h_XD.dim(0);
+  checkTargets(at, target_X, X);
+  if (hidden_XE.dim(0) !== X || head_VE.dim(0) !== w_VD.dim(0))
+    throw new ShapeError(
+      `${at}: expected the teacher's hidden_XE with X=${X} and head_VE with V=${w_VD.dim(0)}, got ${show(hidden_XE.shape)} and ${show(head_VE.shape)}`,
+    );
+  const z_XV = matmul(h_XD, w_VD, { transB: true });
+  const u_XV = matmul(hidden_XE, head_VE, { transB: true });
+  const p_XV = softmax(z_XV);
+  const apart_XV = sub(z_XV, u_XV);
+  const mean_X1 = rowProducts(p_XV, apart_XV);
+  const kl_X1 = add(sub(mean_X1, logSumOf(z_XV, p_XV)), logSumOf(u_XV, softmax(u_XV)));
+  const { masked_X, hit_X1 } = hitsOf(p_XV, target_X);
+  const logHit_X1 = where(reshape(masked_X, [X, 1]), 0, log(maximum(hit_X1, 1e-30)));
+  const results = [kl_X1, logHit_X1, entropyOf(z_XV, p_XV)];
+  const made = custom("linearReverseKl", [h_XD, w_VD], results, ([g_X1, ...reported], needed) => {
+    if (reported.some((gradient) => gradient !== undefined))
+      throw new ShapeError(`${at}: only the KL has a gradient; put stopGradient around what is for reporting`);
+    if (g_X1 === undefined) return [undefined, undefined];
+    const d_XV = mul(p_XV, sub(apart_XV, mean_X1));
+    return [
+      needed[0] ? mul(matmul(d_XV, w_VD), g_X1) : undefined,
+      needed[1] ? matmul(d_XV, mul(h_XD, g_X1), { transA: true }) : undefined,
+    ];
+  });
+  const [kl_X, logProbability_X, entropy_X] = made.map((each_X1) => reshape(each_X1, [X])) as [Tensor, Tensor, Tensor];
+  return { kl_X, logProbability_X, entropy_X };
+}
+
 /** [X, V]: 0 where an id is kept, elsewhere so low that its probability is 0. */
 const cutBut = (kept_XK: Tensor, shape: readonly Dim[]): Tensor =>
   scatterElements(
@@ -114,11 +174,16 @@ const cutBut = (kept_XK: Tensor, shape: readonly Dim[]): Tensor =>
  * −Σ p·log p of each row of p = softmax(z), as log Σ eᶻ − Σ p·z: the first is max z − log max p, the second a product of rows, so that
  * nothing wide is written. Errors are those of logits in f32, about 1e-5 nats.
  */
-function entropyOf(z_XV: Tensor, p_XV: Tensor): Tensor {
-  const [X, V] = z_XV.shape as [Dim, Dim];
+const entropyOf = (z_XV: Tensor, p_XV: Tensor): Tensor => sub(logSumOf(z_XV, p_XV), rowProducts(p_XV, z_XV));
+
+/** log Σ eᶻ of each row, [X, 1], where p = softmax(z) is known. */
+const logSumOf = (z_XV: Tensor, p_XV: Tensor): Tensor => sub(max(z_XV, 1, true), log(max(p_XV, 1, true)));
+
+/** Σ a·b of each row, [X, 1]. */
+function rowProducts(a_XV: Tensor, b_XV: Tensor): Tensor {
+  const [X, V] = a_XV.shape as [Dim, Dim];
   const rows = (of: Tensor) => reshape(of, [X, 1, V]);
-  const mean_X1 = reshape(matmul(rows(p_XV), rows(z_XV), { transB: true }), [X, 1]);
-  return sub(sub(max(z_XV, 1, true), log(max(p_XV, 1, true))), mean_X1);
+  return reshape(matmul(rows(a_XV), rows(b_XV), { transB: true }), [X, 1]);
 }
 
 /**

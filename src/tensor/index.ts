@@ -1,7 +1,7 @@
 /** Symbolic tensors: functions build a graph, `grad` extends it with gradients, `toOnnx` writes it for the runtime.
  * Fast habits: keep activations flattened (x_XD) and weights as the checkpoint has them ([out, in], used with
  * `transB`): rank-2 products become Gemm. Experts: nonZero of the E×X choice sorts assignments by expert, `dispatch`
- * takes each expert's rows, `collect` adds the results up where they came from. Use `attention` and `linearCrossEntropy`: their gradients take fewer passes. When a
+ * takes each expert's rows, `collect` adds the results up where they came from. Use `attention`, `linearCrossEntropy` and `linearReverseKl`: their gradients take fewer passes. When a
  * gradient of an embedding table is wanted, ask `grad` for the gathered rows and add them up outside the graph.
  */
 
@@ -15,6 +15,9 @@ export {
   type HeadProducts,
   HIDDEN_SCORE,
   linearCrossEntropy,
+  linearReverseKl,
+  type ReverseKl,
+  type Teaching,
 } from "./composite.ts";
 export { custom } from "./custom.ts";
 export * from "./dims.ts";

@@ -1,12 +1,12 @@
-/** An objective's values of each token, by a graph that runs forward only: what other weights say of the same batches. */
+/** Values of each token, an objective's or others, by a graph that runs forward only: what other weights say of the same batches. */
 import { SumbiError } from "../errors.ts";
 import { modelBuilder } from "../model/index.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
-import type { Batch, Objective } from "./objective.ts";
+import type { Batch, TokenValues } from "./objective.ts";
 import { checkBatch, feedLane, joined } from "./program.ts";
 import type { Parameters } from "./store.ts";
-import { type BatchShape, parametersOf, shardOf } from "./trace.ts";
+import { type BatchShape, inputTensors, parametersOf, shardOf } from "./trace.ts";
 
 interface Lane {
   ids: BigInt64Array;
@@ -15,27 +15,28 @@ interface Lane {
   binding: Binding;
 }
 
-/** Batches as the objective's TrainingProgram takes them; parameters are read in place, as they are when it runs. */
+/** Batches as an objective's TrainingProgram takes them; parameters are read in place, as they are when it runs. */
 export class ForwardProgram {
   private constructor(
     readonly shape: BatchShape,
-    readonly objective: Objective,
+    readonly objective: TokenValues,
     private readonly executables: readonly Executable[],
     private readonly lanes: readonly Lane[],
   ) {}
 
-  /** `value`: one of those that the objective gives of each token. Throws SumbiError where it gives no such. */
+  /** `value`: one of those that it gives of each token. Throws SumbiError where it gives no such. */
   static async create(
     shape: BatchShape,
-    objective: Objective,
+    objective: TokenValues,
     parameters: Parameters,
     value = "logProbabilities",
   ): Promise<ForwardProgram> {
     const { config, lanes } = shape;
     const shard = shardOf(shape);
     const ids = t.input("ids", "i64", [shard.sequences, shard.tokens + objective.extraIds(config)]);
-    const wanted = Object.entries(objective.inputs(config, shard));
-    const inputs = Object.fromEntries(wanted.map(([name, dims]) => [name, t.input(name, "f32", dims)]));
+    const fed = objective.inputs(config, shard);
+    const wanted = Object.entries(fed);
+    const inputs = inputTensors(objective, fed);
     const { perToken } = objective.build(modelBuilder(config, { lora: parameters.lora }), ids, inputs);
     const tensor = perToken?.[value];
     if (tensor === undefined) throw new SumbiError(`${objective.name}: gives no ${value} of each token`);
@@ -50,14 +51,19 @@ export class ForwardProgram {
       const data = new BigInt64Array(t.sizeOf(idsShape));
       const values = new Float32Array(t.sizeOf(dims));
       // the objective's other inputs are not in this graph
-      const fed = wanted
+      const buffers = wanted
         .filter(([name]) => onnx.inputs[name])
         .map(([name, shape]) => [name, t.f32(shape, new Float32Array(t.sizeOf(shape)))] as const);
       const binding = executable.bind(
-        { ...parametersOf(onnx, parameters), ...Object.fromEntries(fed), ids: { dtype: "i64", shape: idsShape, data } },
+        {
+          ...parametersOf(onnx, parameters),
+          ...Object.fromEntries(Object.entries(objective.fixed ?? {}).filter(([name]) => onnx.inputs[name])),
+          ...Object.fromEntries(buffers),
+          ids: { dtype: "i64", shape: idsShape, data },
+        },
         { value: t.f32(dims, values) },
       );
-      return { ids: data, inputs: new Map(fed.map(([name, { data }]) => [name, data])), values, binding };
+      return { ids: data, inputs: new Map(buffers.map(([name, { data }]) => [name, data])), values, binding };
     });
     return new ForwardProgram(shape, objective, executables, made);
   }

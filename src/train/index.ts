@@ -16,7 +16,8 @@ export {
   parameterBytes,
   peakBytes,
 } from "./memory.ts";
-export type { Batch, Minimised, Objective, Shard } from "./objective.ts";
+export type { Batch, Minimised, Objective, Shard, TokenValues } from "./objective.ts";
+export { type DistillationOptions, distillation, hiddenStates } from "./objectives/distillation.ts";
 export { type PolicyOptions, policy } from "./objectives/policy.ts";
 export { pretraining } from "./objectives/pretrain.ts";
 export { supervised } from "./objectives/supervised.ts";

@@ -1,6 +1,6 @@
 /** What a step minimises, as the training graph sees it; and how a micro-batch is cut up for the cores. */
 import type { ModelBuilder, ModelConfig, Routing } from "../model/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import type { HostTensor, Tensor } from "../tensor/index.ts";
 
 /**
  * A micro-batch is cut into shards of whole sequences, as many as there are lanes. A lane is a core with a graph session and gradients of
@@ -27,17 +27,24 @@ export interface Minimised {
   perToken?: Record<string, Tensor>;
 }
 
-/**
- * What is minimised: it knows nothing of steps, files or schedules. A step's loss is a sum over its shards, so that it cannot depend on how
- * the batch was cut: what normalizes it is fed, as a number of the whole step, among the objective's inputs.
- */
-export interface Objective {
+/** Values of each token, made of ids and of other inputs: what a forward pass is asked for. */
+export interface TokenValues {
   readonly name: string;
   /** Ids that a sequence has beyond the T tokens: at least the one that the last token is followed by. */
   extraIds(config: ModelConfig): number;
   /** f32 inputs besides the ids, by name, with their shapes for one shard: [] is fed alike to all, [B, …] is cut by sequences. */
   inputs(config: ModelConfig, shard: Shard): Record<string, number[]>;
-  /** Builds it from ids [B, T + extraIds] (i64; ~id is read and not trained) and those inputs. */
+  /** Inputs that stay as they are, of any shape: read in place, and not differentiated. */
+  readonly fixed?: Readonly<Record<string, HostTensor<Float32Array>>>;
+  /** Builds them from ids [B, T + extraIds] (i64; ~id is read and not trained) and all those inputs. */
+  build(model: ModelBuilder, ids: Tensor, inputs: Record<string, Tensor>): Pick<Minimised, "perToken">;
+}
+
+/**
+ * What is minimised: it knows nothing of steps, files or schedules. A step's loss is a sum over its shards, so that it cannot depend on how
+ * the batch was cut: what normalizes it is fed, as a number of the whole step, among the objective's inputs.
+ */
+export interface Objective extends TokenValues {
   build(model: ModelBuilder, ids: Tensor, inputs: Record<string, Tensor>): Minimised;
 }
 

@@ -3,7 +3,7 @@ import { ConfigError } from "../errors.ts";
 import { type Binding, compile, type Executable, threads } from "../runtime/index.ts";
 import * as t from "../tensor/index.ts";
 import { byteRange, WHOLE } from "./byteRange.ts";
-import type { Batch, Objective } from "./objective.ts";
+import type { Batch, Objective, TokenValues } from "./objective.ts";
 import type { ParameterStore } from "./store.ts";
 import {
   type BatchShape,
@@ -44,7 +44,7 @@ class Lane {
     graph: TrainingGraph,
     executable: Executable,
     accumulate: boolean,
-    bytes: Record<string, t.HostTensor>,
+    fixed: Record<string, t.HostTensor>,
   ) {
     const { onnx } = graph;
     const ids = onnx.inputs["ids"]!;
@@ -59,7 +59,7 @@ class Lane {
     this.loads = Array.from({ length: graph.layers }, () => new Float32Array(graph.experts));
     const inputs: Record<string, t.HostTensor> = {
       ...parametersOf(onnx, store),
-      ...bytes,
+      ...fixed,
       ids: { dtype: "i64", shape: ids.shape as number[], data: this.ids },
     };
     // A graph without MTP has no use for its weight, say.
@@ -105,7 +105,8 @@ export class TrainingProgram {
     // What an earlier program left in lanes that this one does not use must not count.
     for (const lane of store.lanes) lane.fill(0);
     this.#lanes = executables.map(
-      (executable, i) => new Lane(i, store, graph, executable, accumulate, quantizer.tensors),
+      (executable, i) =>
+        new Lane(i, store, graph, executable, accumulate, { ...quantizer.tensors, ...objective.fixed }),
     );
   }
 
@@ -192,7 +193,7 @@ export class TrainingProgram {
 /** Throws ConfigError where a batch is not what the objective asked for; `wanted` are its inputs' shapes for a shard. */
 export function checkBatch(
   { ids, inputs }: Batch,
-  objective: Objective,
+  objective: TokenValues,
   { config, microBatch, sequence, lanes }: BatchShape,
   wanted: Readonly<Record<string, number[]>>,
 ): void {

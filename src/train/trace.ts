@@ -86,11 +86,7 @@ export function traceTraining(
   const model = modelBuilder(config, { ...arithmeticOf(precision, range), lora });
   const ids = t.input("ids", "i64", [shard.sequences, shard.tokens + objective.extraIds(config)]);
   const inputs = objective.inputs(config, shard);
-  const made = objective.build(
-    model,
-    ids,
-    Object.fromEntries(Object.entries(inputs).map(([name, dims]) => [name, t.input(name, "f32", dims)])),
-  );
+  const made = objective.build(model, ids, inputTensors(objective, inputs));
   const trainable = trainableShapes(config);
   const isTrained = trains ?? ((key: string) => trainable.has(key));
   const weights = [...model.used].filter(
@@ -128,6 +124,17 @@ export function traceTraining(
     experts: (routings[0]?.load_E.dim(0) as number) ?? 0,
   };
 }
+
+/** Everything that an objective is built of besides ids: what is fed of these shapes, and what is fixed. */
+export const inputTensors = (
+  { fixed = {} }: Pick<Objective, "fixed">,
+  fed: Readonly<Record<string, number[]>>,
+): Record<string, t.Tensor> =>
+  Object.fromEntries(
+    [...Object.entries(fed), ...Object.entries(fixed).map(([name, { shape }]) => [name, shape] as const)].map(
+      ([name, dims]) => [name, t.input(name, "f32", dims)],
+    ),
+  );
 
 /** The weights that a graph asks for, by key: the store's own, and those that its adapters stand beside. Throws ConfigError for blocks. */
 export function parametersOf(graph: t.OnnxGraph, store: Parameters): Record<string, t.HostTensor> {

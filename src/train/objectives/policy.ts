@@ -1,23 +1,19 @@
 /** The objective of reinforcement: clipped policy gradients over sampled answers (GRPO and its kin). */
-import { type Predictions, predict, routedLayers } from "../../model/index.ts";
+import { type Predictions, predict } from "../../model/index.ts";
 import {
   add,
   and,
   cast,
-  concat,
-  constant,
   div,
   equal,
   exp,
   expand,
-  i64,
   less,
   maximum,
   minimum,
   mul,
   neg,
   reshape,
-  slice,
   stopGradient,
   sub,
   sum,
@@ -25,7 +21,7 @@ import {
   where,
 } from "../../tensor/index.ts";
 import type { Objective } from "../objective.ts";
-import { depthOf, type MtpOptions, mtpLoss, weighted, weightsOf, weightsShape } from "./weighted.ts";
+import { countedTargets, depthOf, expertsOf, type MtpOptions, mtpLoss, weighted, weightsShape } from "./weighted.ts";
 
 export interface PolicyOptions extends MtpOptions {
   /** ρ counts up to 1 + high where A > 0, down to 1 − low where A < 0, and there, with `dual`, up to `dual`. What is left out does not bound. */
@@ -80,11 +76,9 @@ export const policy = (options: PolicyOptions): Objective => ({
     const kept_XK = kept ? cast(reshape(inputs["keptIds"]!, [-1, kept]), "i64") : undefined;
     const predictions = predict(model, ids, { depth, detachMtp: true, temperature, entropy: true, kept_XK });
     const { main, tokens, embedded, routings } = predictions;
-    const { T, X } = tokens;
+    const { X } = tokens;
     const flat = (name: string) => reshape(inputs[name]!, [X]);
-    // A token that was given as ~t has no log-probability and counts nothing.
-    const untrained = less(reshape(slice(ids, 1, 1, 1 + T), [X]), constant(i64([], [0])));
-    const weight = where(untrained, 0, weightsOf(inputs["tokenWeights"]!, tokens, 0));
+    const { weight_X: weight } = countedTargets(ids, inputs["tokenWeights"]!, tokens);
 
     const logProbability = neg(main.nll_X);
     const old = onPolicy ? stopGradient(logProbability) : flat("oldLogProbabilities");
@@ -108,14 +102,9 @@ export const policy = (options: PolicyOptions): Objective => ({
       metrics["mtpLoss"] = ofModules;
       loss = add(loss, mul(ofModules, mtp));
     }
-    const perToken: Record<string, Tensor> = { logProbabilities: logProbability, entropies: main.entropy_X! };
-    const own = routings.slice(0, routedLayers(model.config));
-    if (options.experts && own.length > 0)
-      perToken["experts"] = concat(
-        own.map(({ experts_XK }) => cast(experts_XK, "f32")),
-        1,
-      );
-    return { loss, metrics, embedded, routings, perToken };
+    const perToken = { logProbabilities: logProbability, entropies: main.entropy_X! };
+    const experts = options.experts ? expertsOf(model.config, predictions) : {};
+    return { loss, metrics, embedded, routings, perToken: { ...perToken, ...experts } };
   },
 });
 
