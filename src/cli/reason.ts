@@ -1,14 +1,14 @@
 /** `sumbi reason`: texts to learn from, and the stages that teach a model to reason. */
 import type { Command } from "commander";
 import pc from "picocolors";
-import { isAdapter } from "../checkpoint/index.ts";
 import { CheckpointError } from "../errors.ts";
 import { openTask, reinforce, sft, TASK_NAMES, writeTaskTexts } from "../reason/index.ts";
 import { shellCommand } from "./print.ts";
 import { numberBetween } from "./quantities.ts";
+import { registerDistill } from "./reasonDistill.ts";
 import { registerR1 } from "./reasonR1.ts";
 import { registerSample } from "./reasonSample.ts";
-import { type StageFlags, stageCommand, watchStage } from "./reasonStage.ts";
+import { type StageFlags, stageCommand, stageModel, watchStage } from "./reasonStage.ts";
 
 interface ZeroFlags extends StageFlags {
   task?: string;
@@ -95,6 +95,7 @@ export function register(program: Command): void {
     .option("--task <name>", "learn from texts of a task's train split, and answer its test problems on the way")
     .action(fineTune);
   registerSample(reason);
+  registerDistill(reason);
   registerR1(reason);
 }
 
@@ -113,12 +114,8 @@ const zero = (flags: ZeroFlags): Promise<void> =>
           );
         },
       }),
-    (model) => `Measure it: ${shellCommand("evaluate", ...named(model, flags), "--task", flags.task ?? "TASK")}`,
+    (model) => `Measure it: ${shellCommand("evaluate", ...stageModel(model, flags), "--task", flags.task ?? "TASK")}`,
   );
-
-/** A model as the other verbs take it; an adapter by the model that it stands beside. */
-const named = (model: string, flags: { model?: string }): string[] =>
-  isAdapter(model) ? [flags.model ?? "MODEL", "--adapter", model] : [model];
 
 const fineTune = (flags: SftFlags): Promise<void> =>
   watchStage(
@@ -127,6 +124,6 @@ const fineTune = (flags: SftFlags): Promise<void> =>
     ({ started, ...watch }) => sft({ ...flags, ...watch, onStart: ({ about, ...run }) => started(run, [about]) }),
     (model) =>
       flags.task === undefined
-        ? `Talk to it: ${shellCommand("chat", ...named(model, flags))}`
-        : `Measure it: ${shellCommand("evaluate", ...named(model, flags), "--task", flags.task)}`,
+        ? `Talk to it: ${shellCommand("chat", ...stageModel(model, flags))}`
+        : `Measure it: ${shellCommand("evaluate", ...stageModel(model, flags), "--task", flags.task)}`,
   );

@@ -1,6 +1,7 @@
 /** What all stages of `sumbi reason` share on the command line: their options, and how a run is watched to its end. */
 import type { Command } from "commander";
 import pc from "picocolors";
+import { isAdapter } from "../checkpoint/index.ts";
 import type { StageRequest, StageResult, StageStart } from "../reason/index.ts";
 import type { RunningServer } from "../serve/index.ts";
 import { livePage } from "./livePage.ts";
@@ -36,6 +37,10 @@ export const stageCommand = (reason: Command, stage: string, description: string
     .option("--no-web", "do not serve the live page")
     .option("--port <n>", "port of the live page (the next free one is taken)", (text) => portNumber(text), 8090)
     .option("--json", "log records on stdout, one JSON object a line");
+
+/** A stage's model as the other verbs take it; an adapter by the model that it stands beside. */
+export const stageModel = (model: string, flags: { model?: string }): string[] =>
+  isAdapter(model) ? [flags.model ?? "MODEL", "--adapter", model] : [model];
 
 /** What a stage's run is watched with. */
 export interface StageWatch extends Pick<StageRequest, "signal" | "onProgress" | "onRecord"> {

@@ -107,10 +107,12 @@ export class ReasonView {
         `${length.toFixed(1)} tokens   ${pc.cyan(sparkline(this.#lengths, WIDTH))}   cut off ${percent(policy.truncated)}`,
       ],
       ["thinks", `${percent(longShare)}   right: thinking ${percent(longRight)}, not ${percent(shortRight)}`],
-      [
-        "groups",
-        `${groups}, ${trained} answers taught   dead ${percent(dead)} (all right ${percent(solved)}, worth nothing ${percent(hopeless)})`,
-      ],
+      policy.teacherKl === undefined
+        ? [
+            "groups",
+            `${groups}, ${trained} answers taught   dead ${percent(dead)} (all right ${percent(solved)}, worth nothing ${percent(hopeless)})`,
+          ]
+        : ["teacher", `KL ${pc.bold(policy.teacherKl.toFixed(4))} nats a token, of ${trained} answers`],
       ["policy", policyInWords(step, policy)],
       ...this.#common(step, policy),
     ];
@@ -122,11 +124,12 @@ export class ReasonView {
   }
 
   #common(step: StepRecord, policy?: PolicyRecord): [string, string][] {
-    const { rolloutSeconds, trainSeconds } = policy ?? {};
+    const { rolloutSeconds, trainSeconds, teacherSeconds } = policy ?? {};
+    const teacher = teacherSeconds === undefined ? "" : `, the teacher ${teacherSeconds.toFixed(1)}`;
     const apart =
       rolloutSeconds === undefined || trainSeconds === undefined
         ? ""
-        : ` (drawing ${rolloutSeconds.toFixed(1)}, learning ${trainSeconds.toFixed(1)})`;
+        : ` (drawing ${rolloutSeconds.toFixed(1)}, learning ${trainSeconds.toFixed(1)}${teacher})`;
     return [["spent", `${spentInWords(step)}   step ${(step.stepSeconds ?? 0).toFixed(1)} s${apart}`]];
   }
 
@@ -149,9 +152,10 @@ function policyInWords(step: StepRecord, { entropy, driftMax, kl, clipShare, fli
 
 /** A step where there is no terminal. */
 function lineOf(step: StepRecord, policy: PolicyRecord): string {
-  const { reward, length, longShare, longRight, shortRight, dead } = policy;
+  const { reward, length, longShare, longRight, shortRight, dead, teacherKl } = policy;
+  const taught = teacherKl === undefined ? `dead groups ${percent(dead)}` : `KL to the teacher ${teacherKl.toFixed(4)}`;
   return (
     `step ${step.step}/${step.steps}  reward ${reward.toFixed(3)}  length ${length.toFixed(1)}  thinks ${percent(longShare)}` +
-    `  right: thinking ${percent(longRight)}, not ${percent(shortRight)}  dead groups ${percent(dead)}  ${duration(step.etaSeconds ?? 0)} left`
+    `  right: thinking ${percent(longRight)}, not ${percent(shortRight)}  ${taught}  ${duration(step.etaSeconds ?? 0)} left`
   );
 }

@@ -44,6 +44,7 @@ const POLICY: readonly [name: string, of: (record: PolicyRecord) => number | und
   ["cut off", ({ truncated }) => truncated],
   ["entropy", ({ entropy }) => entropy],
   ["KL", ({ kl }) => kl],
+  ["KL to the teacher", ({ teacherKl }) => teacherKl],
   ["clipped", ({ clipShare }) => clipShare],
   ["expert flips", ({ flips }) => flips],
   ["drift", ({ driftMax }) => driftMax],

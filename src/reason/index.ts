@@ -2,6 +2,18 @@
 export { finalAnswer, sameAnswer } from "./answers/index.ts";
 export { type Checked, checkWorking, type SelfCorrection, selfCorrection } from "./countdown/working.ts";
 export { type DiagnosedStep, Diagnosis, diagnose, type Finding, type Told } from "./diagnose.ts";
+export { type DistillRequest, distill } from "./distill.ts";
+export type { DistillProgress, DistillReport } from "./distiller.ts";
+export { type DistillOptions, distillSchema, parseDistill } from "./distillOptions.ts";
+export {
+  type DistillSamplesRequest,
+  type DistillSamplesResult,
+  distillSamples,
+  parseSamplesPlan,
+  SAMPLES_STAGES,
+  type SamplesPlan,
+  type SamplesStage,
+} from "./distillSamples.ts";
 export {
   Endpoint,
   EndpointError,

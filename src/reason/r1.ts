@@ -1,12 +1,10 @@
 /** R1's way as one command: cold start, reinforcement, rejection sampling, fine-tuning, reinforcement; each a run of its own. */
-import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
-import { atomicFile, readRegularText, resolveModel } from "../checkpoint/index.ts";
+import { resolveModel } from "../checkpoint/index.ts";
 import { CheckpointError, ConfigError } from "../errors.ts";
-import { parseJson } from "../json.ts";
 import { validate } from "../validate.ts";
+import { Chain } from "./chain.ts";
 import type { ReinforceReport } from "./grpo.ts";
 import { parseReinforce } from "./options.ts";
 import { reinforce } from "./reinforce.ts";
@@ -20,20 +18,21 @@ import { openTask } from "./tasks/named.ts";
 /** A stage's own values, as its own command takes them; and the task, if it is another: an easier one first, say. */
 const stageValues = z.looseObject({ task: z.string().optional() }).prefault({});
 
+/** Values of rejection sampling within a chain. */
+export const samplingSchema = z.strictObject({
+  task: z.string().optional(),
+  n: z.number().int().min(1).max(1e6).default(1000),
+  k: z.number().int().min(1).max(1024).default(8),
+  keep: z.number().int().min(1).max(1024).default(1),
+  temperature: z.number().min(0.01).max(10).default(1),
+  want: z.record(z.string(), z.number()).default({ format: 1 }),
+});
+
 const planSchema = z.strictObject({
   /** Fine-tuning on the task's worked texts. */
   coldStart: stageValues,
   grpo1: stageValues,
-  sample: z
-    .strictObject({
-      task: z.string().optional(),
-      n: z.number().int().min(1).max(1e6).default(1000),
-      k: z.number().int().min(1).max(1024).default(8),
-      keep: z.number().int().min(1).max(1024).default(1),
-      temperature: z.number().min(0.01).max(10).default(1),
-      want: z.record(z.string(), z.number()).default({ format: 1 }),
-    })
-    .prefault({}),
+  sample: samplingSchema.prefault({}),
   sft: stageValues,
   grpo2: stageValues,
   /** What the second fine-tuning begins from: the model reinforced before, or, as R1 did, the one that all began with. */
@@ -67,8 +66,6 @@ export interface R1Result {
   model?: string;
 }
 
-const runIdsSchema = z.partialRecord(z.enum(R1_STAGES), z.string());
-
 /** Values of each stage, checked; defaults put in. Throws ConfigError for what no stage knows. */
 export function parsePlan(value: unknown, where = "--set"): R1Plan {
   const plan = validate(planSchema, value, where, (message) => new ConfigError(message));
@@ -76,6 +73,10 @@ export function parsePlan(value: unknown, where = "--set"): R1Plan {
   const own = ({ task, ...values }: z.infer<typeof stageValues>) => ({ task, values });
   const complete = (stage: R1Stage, check: (value: unknown, where: string) => object, defaults: object) => {
     const { task, values } = own(plan[stage] as z.infer<typeof stageValues>);
+    if (values["lora"] !== undefined)
+      throw new ConfigError(
+        `${where}: ${stage}: lora: the chain trains all weights, since each stage goes on with the model of the one before; train adapters stage by stage (sumbi reason zero, sft, distill)`,
+      );
     return {
       ...(task === undefined ? {} : { task }),
       ...check({ ...defaults, seed, ...values }, `${where}: ${stage}`),
@@ -97,75 +98,40 @@ export function parsePlan(value: unknown, where = "--set"): R1Plan {
 export async function r1(request: R1Request): Promise<R1Result> {
   const plan = parsePlan(givenSettings(request));
   for (const stage of R1_STAGES) await (await openTask(plan[stage].task ?? request.task)).close?.();
-  const chain = await Chain.open(request, plan);
+  const { model, task, out, overwrite } = request;
+  const about = {
+    kind: "r1",
+    stages: R1_STAGES,
+    data: ["sample"],
+    model,
+    out,
+    overwrite,
+    told: { task, plan },
+  } as const;
+  const chain = await Chain.open<R1Stage>(about);
+  const stages = new Stages(request, plan, chain);
   request.onPlan?.(plan, chain.done());
   for (const stage of R1_STAGES) {
     if (chain.isDone(stage)) continue;
     if (request.signal?.aborted) return { reason: "stopped", stage };
     request.onStage?.(stage);
-    const result = await chain.run(stage);
+    const result = await stages.run(stage);
     if (result.reason === "stopped") return { reason: "stopped", stage };
   }
   return { reason: "done", stage: "grpo2", model: chain.place("grpo2") };
 }
 
-/** The stages' places on disk, and which runs they are. */
-class Chain {
-  private constructor(
+/** The stages at work in their chain. */
+class Stages {
+  constructor(
     private readonly request: R1Request,
     private readonly plan: R1Plan,
-    private readonly dir: string,
-    private readonly runIds: Partial<Record<R1Stage, string>>,
+    private readonly chain: Chain<R1Stage>,
   ) {}
-
-  static async open(request: R1Request, plan: R1Plan): Promise<Chain> {
-    const dir = `${resolve(request.out)}.r1`;
-    const model = resolve(resolveModel(request.model));
-    const text = `${JSON.stringify({ kind: "sumbi reason r1", model, task: request.task, plan }, null, 2)}\n`;
-    const path = join(dir, "plan.json");
-    const found = readRegularText(path, 1 << 20);
-    if (found === undefined) {
-      if (existsSync(dir))
-        throw new CheckpointError(
-          `${dir}: expected a chain's folder or none, found one without plan.json; choose another --out`,
-        );
-      if (existsSync(request.out) && !request.overwrite)
-        throw new CheckpointError(
-          `--out ${request.out}: expected a new folder, found one that is there; choose another, or --overwrite`,
-        );
-      await mkdir(dir, { recursive: true });
-      await atomicFile(path, text);
-    } else if (found !== text)
-      throw new CheckpointError(
-        `${path}: this chain was begun with another model, task or values; give those to go on with it, or choose another --out`,
-      );
-    const ids = readRegularText(join(dir, "runs.json"), 1 << 16);
-    const runIds =
-      ids === undefined
-        ? {}
-        : validate(runIdsSchema, parseJson(ids), join(dir, "runs.json"), (m) => new CheckpointError(m));
-    return new Chain(request, plan, dir, runIds);
-  }
-
-  /** What a stage makes: a model, or a data set. */
-  place(stage: R1Stage): string {
-    if (stage === "grpo2") return resolve(this.request.out);
-    return join(this.dir, `${R1_STAGES.indexOf(stage) + 1}-${stage}${stage === "sample" ? ".jsonl" : ""}`);
-  }
-
-  /** Models and data sets appear whole or not at all. */
-  isDone(stage: R1Stage): boolean {
-    if (stage === "sample") return existsSync(this.place(stage));
-    return this.runIds[stage] !== undefined && existsSync(join(this.place(stage), "config.json"));
-  }
-
-  done(): R1Stage[] {
-    return R1_STAGES.filter((stage) => this.isDone(stage));
-  }
 
   async run(stage: R1Stage): Promise<{ reason: "done" | "stopped" }> {
     if (stage === "sample") return this.#sample();
-    const earlier = this.runIds[stage];
+    const earlier = this.chain.runOf(stage);
     if (earlier !== undefined) return this.#stage(stage, { resume: earlier });
     return this.#stage(stage, { model: this.#modelFor(stage), set: this.#valuesOf(stage) });
   }
@@ -173,7 +139,7 @@ class Chain {
   #modelFor(stage: R1Stage): string {
     const base = resolve(resolveModel(this.request.model));
     if (stage === "coldStart" || (stage === "sft" && this.plan.restart === "base")) return base;
-    return this.place(stage === "grpo1" ? "coldStart" : stage === "sft" ? "grpo1" : "sft");
+    return this.chain.place(stage === "grpo1" ? "coldStart" : stage === "sft" ? "grpo1" : "sft");
   }
 
   #valuesOf(stage: Exclude<R1Stage, "sample">): Record<string, unknown> {
@@ -194,14 +160,13 @@ class Chain {
       signal,
       onProgress,
       onRecord,
-      out: this.place(stage),
+      out: this.chain.place(stage),
       overwrite: stage === "grpo2" && request.overwrite,
     };
     const isNew = how.resume === undefined;
     let started: Promise<void> = Promise.resolve();
     const onStart = (run: StageStart): void => {
-      this.runIds[stage] = run.id;
-      started = atomicFile(join(this.dir, "runs.json"), `${JSON.stringify(this.runIds, null, 2)}\n`);
+      started = this.chain.keepRun(stage, run.id);
       started.catch(() => {});
       request.onStart?.(stage, run);
     };
@@ -215,7 +180,7 @@ class Chain {
           onStart,
           onStep: (report, eta) => request.onReinforce?.(stage, report, eta),
         });
-      const learned = stage === "coldStart" ? { task } : { data: [this.place("sample")] };
+      const learned = stage === "coldStart" ? { task } : { data: [this.chain.place("sample")] };
       return await sft({
         ...shared,
         ...(isNew ? learned : {}),
@@ -233,8 +198,8 @@ class Chain {
     const report = await sampleDataset({
       ...values,
       task,
-      model: this.place("grpo1"),
-      out: this.place("sample"),
+      model: this.chain.place("grpo1"),
+      out: this.chain.place("sample"),
       split: "train",
       maxTokens: plan.maxTokens,
       topP: 1,

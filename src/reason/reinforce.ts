@@ -1,19 +1,17 @@
 /** R1-Zero's way: reinforcement of a model on a task from its rewards alone, as a stage. */
-import { appendFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { SumbiError, UsageError } from "../errors.ts";
 import type { OnProgress } from "../progress.ts";
-import { type RolloutRecord, RunReader, type RunRecord } from "../runs/index.ts";
+import { RunReader } from "../runs/index.ts";
 import { Diagnosis } from "./diagnose.ts";
 import { type GateVerdict, judgeGate } from "./gate.ts";
 import { drawOptions, FIRST_PROGRESS, Grpo, type ReinforceProgress, type ReinforceReport } from "./grpo.ts";
 import { parseReinforce, type ReinforceOptions } from "./options.ts";
 import { isRight, Rewards } from "./rewards.ts";
-import type { Group } from "./rollouts.ts";
 import { scoreGreedily } from "./score.ts";
 import { runStage, type StageContext, type StageResult, type StageStart, type StageWork } from "./stage.ts";
 import { beginStage, type StageKind, type StageRequest } from "./stageOpen.ts";
+import { keepTranscripts, recordsOf } from "./stepRecords.ts";
 import { openTask } from "./tasks/named.ts";
 
 export interface ReinforceRequest extends StageRequest {
@@ -143,49 +141,4 @@ async function askGate(
   return judgeGate(
     groups.flatMap(({ rollouts }) => rollouts.map(({ long, reward }) => ({ long, right: isRight(reward) }))),
   );
-}
-
-/** Some of a step's groups as lines of transcripts.jsonl, so that early and late answers can be read side by side. */
-async function keepTranscripts(dir: string, groups: readonly Group[], step: number): Promise<void> {
-  const lines = groups.slice(0, 4).map(({ problem, rollouts }) => {
-    const record: RolloutRecord = {
-      step,
-      prompt: problem.prompt.at(-1)?.content ?? "",
-      reference: problem.reference,
-      answers: rollouts.slice(0, 4).map(({ reply: { text, tokens, opened }, reward }) => ({
-        text,
-        reward: reward.total,
-        tokens,
-        ...(opened ? { opened } : {}),
-      })),
-    };
-    return JSON.stringify(record);
-  });
-  await appendFile(join(dir, "transcripts.jsonl"), `${lines.join("\n")}\n`).catch((error: unknown) => {
-    if (!(error instanceof Error && "code" in error)) throw error;
-  });
-}
-
-function recordsOf(
-  report: ReinforceReport,
-  progress: ReinforceProgress,
-  steps: number,
-  etaSeconds: number,
-): RunRecord[] {
-  const { step, loss, learningRate, gradNorm, stepSeconds, tokensPerSecond, ...rest } = report;
-  return [
-    {
-      type: "step",
-      step,
-      steps,
-      tokens: progress.tokens,
-      loss,
-      lr: learningRate,
-      gradNorm,
-      tokensPerSecond,
-      etaSeconds,
-      stepSeconds,
-    },
-    { type: "policy", step, ...rest },
-  ];
 }

@@ -52,6 +52,8 @@ export interface SampleReport {
   /** Tokens of all answers, and of one that was kept, mean. */
   tokens: number;
   keptLength: number;
+  /** That asking and verifying took, all sessions together. */
+  seconds: number;
   /** Scoring that failed, in words. */
   faults?: string;
 }
@@ -77,6 +79,7 @@ export async function sampleDataset(request: SampleRequest): Promise<SampleRepor
     for (let from = file.done; respondent && from < problems.length; from += AT_ONCE) {
       onProgress({ label: "sampling", done: from, total: problems.length, unit: "problems" });
       const asked = problems.slice(from, from + AT_ONCE);
+      const began = performance.now();
       const options = {
         n: request.k,
         maxTokens: request.maxTokens,
@@ -89,7 +92,9 @@ export async function sampleDataset(request: SampleRequest): Promise<SampleRepor
         { ...options, seed: (seed * 0x1f123bb5 + from) >>> 0 },
         signal,
       );
-      await file.add({ done: from + asked.length, ...chosenOf(asked, drawn, request) });
+      const { lines, counts } = chosenOf(asked, drawn, request);
+      const seconds = (performance.now() - began) / 1000;
+      await file.add({ done: from + asked.length, lines, counts: { ...counts, seconds } });
     }
     const counts = summed(file.batches.map((batch) => batch.counts));
     const kept = await file.finish();
@@ -188,7 +193,7 @@ function reportOf(
   counts: Record<string, number>,
   faults?: string,
 ): SampleReport {
-  const { answers = 0, right = 0, solved = 0, tokens = 0 } = counts;
+  const { answers = 0, right = 0, solved = 0, tokens = 0, seconds = 0 } = counts;
   const dropped = Object.entries(counts).flatMap(([key, value]): [string, number][] =>
     key.startsWith("dropped ") ? [[key.slice("dropped ".length), value]] : [],
   );
@@ -202,6 +207,7 @@ function reportOf(
     dropped: Object.fromEntries(dropped),
     tokens,
     keptLength: (counts["kept tokens"] ?? 0) / Math.max(1, kept),
+    seconds,
     ...(faults === undefined ? {} : { faults }),
   };
 }

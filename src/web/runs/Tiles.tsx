@@ -126,12 +126,19 @@ function reasoningTiles(log: RunLog, running: boolean): Tile[] {
       value: share(now?.longShare),
       note: now && `right: ${share(now.longRight)}, others ${share(now.shortRight)}`,
     },
-    {
-      name: "Dead groups",
-      value: share(now?.dead),
-      note: now && `${now.trained.toLocaleString("en-US")} answers taught`,
-      bad: (now?.dead ?? 0) > DEAD_MOST,
-    },
+    now?.teacherKl === undefined
+      ? {
+          name: "Dead groups",
+          value: share(now?.dead),
+          note: now && `${now.trained.toLocaleString("en-US")} answers taught`,
+          bad: (now?.dead ?? 0) > DEAD_MOST,
+        }
+      : {
+          name: "KL to the teacher",
+          value: figure(now.teacherKl),
+          note: from(first && figure(first.teacherKl)),
+          help: "Nats a token, over the whole vocabulary",
+        },
     { name: "Cut off", value: share(now?.truncated), bad: (now?.truncated ?? 0) > CUT_OFF_MOST },
     ...costTiles(log),
   ];

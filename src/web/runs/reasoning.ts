@@ -90,6 +90,13 @@ const AFTER_REWARD: PolicyQuantity[] = [
     noisy: true,
   },
   {
+    title: "KL to the teacher",
+    help: "How far the student's whole distribution is from the teacher's, in nats a token, on what the student says itself",
+    format: figure,
+    series: [field("nats", "teacherKl")],
+    noisy: true,
+  },
+  {
     title: "Clipped",
     help: "Share of tokens whose probability had moved too far to count",
     format: percent,
@@ -104,9 +111,9 @@ const AFTER_REWARD: PolicyQuantity[] = [
   },
   {
     title: "Seconds of a step",
-    help: "Drawing and scoring answers, and learning from them",
+    help: "Drawing and scoring answers, a teacher's reading of them where there is one, and learning from them",
     format: seconds,
-    series: [field("drawing", "rolloutSeconds"), field("learning", "trainSeconds")],
+    series: [field("drawing", "rolloutSeconds"), field("teacher", "teacherSeconds"), field("learning", "trainSeconds")],
     noisy: true,
   },
 ];
