@@ -159,6 +159,7 @@ export class Distiller {
       if (this.#made === "") checkStep(shape, objective, store);
       await this.learner.prepare(shape, objective, { precision: "f32", accumulate: true });
       this.#reading?.dispose();
+      this.#reading = undefined;
       const read = { ...shape, name: "teacher", config: teacher.config };
       this.#reading = await ForwardProgram.create(read, hiddenStates, teacher.parameters, "hidden");
       this.#made = made;
