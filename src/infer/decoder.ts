@@ -116,6 +116,10 @@ export class Decoder implements LanguageModel {
     return this.weights.version;
   }
 
+  get hiddenSize(): number {
+    return this.config.hidden_size;
+  }
+
   get checks(): boolean {
     return this.graphs.has("check");
   }
@@ -165,6 +169,7 @@ export class Decoder implements LanguageModel {
     const L = several ? Math.max(2, rows.length) : all.length;
     const parts = inLanes(all, graph);
     const { ports, pools } = this;
+    const states = kind === "read" ? this.hiddenSize : 0;
     await Promise.all(
       parts.map(async ({ binding, from, lines: own }, lane) => {
         const inputs = this.#inputs(kind, own, lane, views);
@@ -172,12 +177,15 @@ export class Decoder implements LanguageModel {
         if (several) inputs.rows = ports.ids("rows", [L], filled(rows, L), Number);
         inputs.sharpness = ports.sharpness(own, kind === "step" ? () => 1 : wantedOf, few, lane);
         const T = several ? longest(own) : 1;
-        binding.rebind(inputs, { ...ports.scoreRows(L, from, few), ...ports.newRows(pools, own.length, T, lane) });
+        binding.rebind(inputs, {
+          ...ports.scoreRows(L, from, few, states),
+          ...ports.newRows(pools, own.length, T, lane),
+        });
         await binding.run();
         ports.keep(pools, own, T, ({ start, ids }) => ({ start, count: ids.length }), lane);
       }),
     );
-    return ports.scores(L);
+    return ports.scores(L, states);
   }
 
   /** What it makes of some ids, to the bit: another processor's kernels, another way to multiply give other blocks. */

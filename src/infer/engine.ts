@@ -103,6 +103,15 @@ export interface Engine {
   generate(request: GenerateRequest, signal?: AbortSignal, client?: string): AsyncIterable<GeneratedToken>;
   /** Scores every token of a text, reporting `top` alternatives at each place. */
   score(tokens: readonly number[], top: number, signal?: AbortSignal, client?: string): Promise<TokenScore[]>;
+  /** Numbers in a vector of a text; undefined where the model does not tell what its head is given. */
+  readonly vectorSize?: number | undefined;
+  /** One vector [D] of length 1 for a text: the mean of what the head is given of its tokens, or that of the last. */
+  embed?(
+    tokens: readonly number[],
+    pooling: "mean" | "last",
+    signal?: AbortSignal,
+    client?: string,
+  ): Promise<Float32Array<ArrayBuffer>>;
   /** How guesses fared; undefined where none are made. */
   readonly drafts?: DraftStatistics | undefined;
   /** What the engine is doing now. */
@@ -152,6 +161,8 @@ export interface Scores {
   sums: Float32Array;
   /** [L]: log Σ e^logit. */
   logSums: Float64Array;
+  /** [L, D]: what the head was given (after the last norm), of passes that read; where the model tells. */
+  hidden?: Float32Array;
   /** [L, layers · K]: the experts that each row's token chose; where the model was asked to tell. */
   experts?: Float32Array;
   /** The second id of each line of a draft. */
@@ -173,6 +184,8 @@ export interface LanguageModel {
   readonly weightsAbout?: WeightsAbout;
   /** Moves when weights change: what was read before is then read anew. */
   readonly version?: number;
+  /** D, where it tells `hidden`. */
+  readonly hiddenSize?: number;
   /** Whether it runs passes of kind "check", and of kind "draft". */
   readonly checks?: boolean;
   readonly drafts?: boolean;

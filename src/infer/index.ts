@@ -23,6 +23,7 @@ export {
 export { Gate } from "./gate.ts";
 export { ModelEngine, type ModelEngineOptions, shareOf } from "./model-engine.ts";
 export { type Random, random } from "./random.ts";
+export type { Pooling } from "./readings.ts";
 export type { Sampled, SampleRequest } from "./sample.ts";
 export { argmax, logprobOf, logSumExp, Sampler, scoresOf, topLogprobs } from "./sampling.ts";
 export { StoredPrompts } from "./storedPrompts.ts";

@@ -18,10 +18,10 @@ import {
   type TokenScore,
 } from "./engine.ts";
 import { Prefixes } from "./prefixes.ts";
+import { PooledRows, type Pooling, type Reading, TokenScoring } from "./readings.ts";
 import { type Sampled, type SampleRequest, SampleSink, samplingOf } from "./sample.ts";
-import { logprobOf, topLogprobs } from "./sampling.ts";
 import { admit, schedule } from "./schedule.ts";
-import { type Scoring, Sequence, type Sink } from "./sequence.ts";
+import { Sequence, type Sink } from "./sequence.ts";
 import type { Fetched, StoredPrompts } from "./storedPrompts.ts";
 import { TokenStream } from "./stream.ts";
 
@@ -125,22 +125,49 @@ export class ModelEngine implements Engine {
     this.#check(prompt, maxTokens);
     if (maxTokens === 0) return;
     const stream = new TokenStream(request.logprobs, this.limits.vocabSize, () => this.#wake?.());
-    const scoring: Scoring | undefined = scorePrompt && { ...scorePrompt, ids: prompt, scores: [first(prompt)] };
-    yield* this.#during(signal, stream, () => this.#add(client, request, stream, scoring), stream.tokens());
+    const reading =
+      scorePrompt &&
+      new TokenScoring(prompt, scorePrompt.top, this.limits.vocabSize, (all) => scorePrompt.receive(all));
+    yield* this.#during(signal, stream, () => this.#add(client, request, stream, reading), stream.tokens());
   }
 
   async score(tokens: readonly number[], top: number, signal?: AbortSignal, client = ""): Promise<TokenScore[]> {
     this.#check(tokens, 0);
-    let scores: TokenScore[] = [first(tokens)];
-    if (tokens.length === 1) return scores;
+    const scoring = new TokenScoring(tokens, top, this.limits.vocabSize);
     // the last token is scored by the one before it and needs no pass of its own
-    const prompt = tokens.slice(0, -1);
-    const receive = (all: TokenScore[]) => void (scores = all);
+    if (tokens.length > 1) await this.#readThrough(tokens.slice(0, -1), scoring, signal, client);
+    return scoring.scores;
+  }
+
+  get vectorSize(): number | undefined {
+    return this.#model.hiddenSize;
+  }
+
+  /** Throws SumbiError where the model does not tell what its head is given. */
+  async embed(
+    tokens: readonly number[],
+    pooling: Pooling,
+    signal?: AbortSignal,
+    client = "",
+  ): Promise<Float32Array<ArrayBuffer>> {
+    this.#check(tokens, 0);
+    if (this.vectorSize === undefined) throw new SumbiError("engine: this model does not tell what its head is given");
+    const pooled = new PooledRows(pooling);
+    await this.#readThrough(tokens, pooled, signal, client);
+    return pooled.vector;
+  }
+
+  /** Reads a prompt for what is made of its rows alone. */
+  async #readThrough(
+    prompt: readonly number[],
+    reading: Reading,
+    signal: AbortSignal | undefined,
+    client: string,
+  ): Promise<void> {
     const request = { prompt, maxTokens: 0, sampling: samplingOf({ temperature: 0 }, 0), stopIds: [] };
     const stream = new TokenStream(undefined, this.limits.vocabSize, () => undefined);
-    const add = () => this.#add(client, request, stream, { top, ids: tokens, scores, receive });
+    const add = () => this.#add(client, request, stream, reading);
     for await (const _ of this.#during(signal, stream, add, stream.tokens()));
-    return scores;
   }
 
   /**
@@ -202,12 +229,12 @@ export class ModelEngine implements Engine {
     }
   }
 
-  #add(client: string, request: Sequence["request"], sink: Sink, scoring?: Scoring): Sequence[] {
+  #add(client: string, request: Sequence["request"], sink: Sink, reading?: Reading): Sequence[] {
     const { maxActive, maxWaiting } = this.#options;
     // for some of those in line there is a place already
     if (this.#waiting.length + this.#running.length >= maxActive + maxWaiting)
       throw new BusyError(`engine: ${maxWaiting} requests are waiting already; try again later`);
-    return [this.#enter(new Sequence(this.#born++, client, request, sink, scoring))];
+    return [this.#enter(new Sequence(this.#born++, client, request, sink, reading))];
   }
 
   #enter(sequence: Sequence): Sequence {
@@ -309,12 +336,12 @@ export class ModelEngine implements Engine {
     this.#waiting = this.#waiting.filter((one) => !inside.has(one));
     const reading = new Map<string, Sequence>();
     for (const one of this.#running)
-      if (one.left > 0 && !one.leader && !one.scoring) reading.set(one.request.prompt.join(), one);
+      if (one.left > 0 && !one.leader && !one.reading) reading.set(one.request.prompt.join(), one);
     for (const one of admitted) {
       const client = this.#clients.get(one.client);
       if (client) client.turn = ++this.#clock;
       this.#running.push(one);
-      if (one.scoring) continue;
+      if (one.reading) continue;
       const key = one.request.prompt.join();
       one.leader = reading.get(key);
       if (one.leader) one.leader.followers.push(one);
@@ -489,9 +516,10 @@ export class ModelEngine implements Engine {
     const going = pass.filter(({ who }) => !who.ended);
     const rowsMost = Math.max(1, Math.floor(SCORE_BYTES / (4 * this.limits.vocabSize)));
     const lines = going.map(({ who, tokens }): Line => {
-      const count = who.scoring ? Math.min(tokens, rowsMost) : tokens;
+      const all = who.reading?.rows === "all";
+      const count = all ? Math.min(tokens, rowsMost) : tokens;
       this.#extend(who, count);
-      const wants = who.scoring ? "all" : count === who.left ? "last" : "none";
+      const wants = all ? "all" : count === who.left ? "last" : "none";
       const { temperature } = who.request.sampling;
       const ids = who.ids.slice(who.length, who.length + count);
       return { ids, start: who.length, table: who.table, wants, temperature };
@@ -505,10 +533,11 @@ export class ModelEngine implements Engine {
         for (const [i, { who }] of going.entries()) {
           const { ids, wants } = lines[i] as Line;
           who.turn = ++this.#clock;
-          if (wants === "all") this.#score(who, ids.length, scores, row);
+          const rows = wants === "all" ? ids.length : wants === "last" ? 1 : 0;
+          if (rows > 0) who.reading?.take(scores, row, who.length, rows);
           who.length += ids.length;
           this.#stored?.keep(who);
-          row += wants === "all" ? ids.length : wants === "last" ? 1 : 0;
+          row += rows;
           if (who.left === 0) this.#haveRead(who, scores, row - 1);
         }
       },
@@ -546,7 +575,7 @@ export class ModelEngine implements Engine {
 
   /** A prompt was read: its first token is drawn, and those of all who waited for it. */
   #haveRead(who: Sequence, scores: Scores, row: number): void {
-    who.scoring?.receive(who.scoring.scores);
+    who.reading?.end();
     const followers = who.followers.splice(0);
     for (const one of followers) {
       one.leader = undefined;
@@ -573,24 +602,9 @@ export class ModelEngine implements Engine {
       this.#end(one, error);
     }
   }
-
-  /** Scores the tokens after those of `count` rows. */
-  #score({ scoring, length }: Sequence, count: number, { logits, logSums }: Scores, row: number): void {
-    if (!scoring) return;
-    const V = this.limits.vocabSize;
-    for (let t = 0; t < count; t++) {
-      const id = scoring.ids[length + t + 1];
-      if (id === undefined) continue;
-      const own = logits.subarray((row + t) * V, (row + t + 1) * V);
-      const logSum = logSums[row + t] ?? 0;
-      scoring.scores.push({ id, logprob: logprobOf(own, id, logSum), top: topLogprobs(own, scoring.top, logSum) });
-    }
-  }
 }
 
 const TURNS_TOGETHER = 32;
 
 /** Blocks in a row that a sequence looks for when it begins somewhere new. */
 const LOOK_AHEAD = 32;
-
-const first = (ids: readonly number[]): TokenScore => ({ id: ids[0] ?? 0, logprob: null, top: null });

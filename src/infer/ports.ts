@@ -46,12 +46,13 @@ export class Ports {
     return tensor;
   }
 
-  /** Where `count` of L rows of scores go, from row `from` on. */
-  scoreRows(L: number, from: number, count: number): Record<string, HostTensor> {
+  /** Where `count` of L rows of scores go, from row `from` on; and, where `hidden` is their size, what the head was given. */
+  scoreRows(L: number, from: number, count: number, hidden = 0): Record<string, HostTensor> {
     const runs = Math.ceil(this.vocabSize / RUN);
     const widths = {
       ...{ logits: this.vocabSize, weights: runs * RUN, sums: runs, largest: 1, totals: 1 },
       ...(this.choices > 0 ? { experts: this.choices } : {}),
+      ...(hidden > 0 ? { states: hidden } : {}),
     };
     return Object.fromEntries(
       Object.entries(widths).map(([name, width]) => {
@@ -66,7 +67,7 @@ export class Ports {
   }
 
   /** What came out there. */
-  scores(L: number): Scores {
+  scores(L: number, hidden = 0): Scores {
     const of = (name: string) => this.slot(name, "f32").numbers;
     const [largest, totals] = [of("largest"), of("totals")];
     return {
@@ -74,6 +75,7 @@ export class Ports {
       weights: of("weights"),
       sums: of("sums"),
       logSums: Float64Array.from({ length: L }, (_, l) => largest[l]! + Math.log(totals[l]!)),
+      ...(hidden > 0 ? { hidden: of("states").subarray(0, L * hidden) } : {}),
       ...(this.choices > 0 ? { experts: of("experts").subarray(0, L * this.choices) } : {}),
     };
   }

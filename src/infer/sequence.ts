@@ -1,5 +1,6 @@
 /** One sequence on its way through the engine: its ids, the blocks it holds, what it draws with and whom its tokens go to. */
-import { BLOCK_TOKENS, type GenerateRequest, type Scores, type TokenScore } from "./engine.ts";
+import { BLOCK_TOKENS, type GenerateRequest, type Scores } from "./engine.ts";
+import type { Reading } from "./readings.ts";
 import { Sampler } from "./sampling.ts";
 import type { Running, Waiting } from "./schedule.ts";
 
@@ -11,15 +12,6 @@ export interface Sink {
   token(sequence: Sequence, scores: Scores, row: number, finish: "stop" | "length" | undefined): void;
   /** Nothing follows. */
   end(error?: unknown): void;
-}
-
-/** How a prompt is scored as it is read. */
-export interface Scoring {
-  top: number;
-  /** All ids: that of the last row has none after it. */
-  ids: readonly number[];
-  scores: TokenScore[];
-  receive(scores: TokenScore[]): void;
 }
 
 export class Sequence implements Running, Waiting {
@@ -56,7 +48,7 @@ export class Sequence implements Running, Waiting {
     readonly client: string,
     readonly request: Pick<GenerateRequest, "prompt" | "maxTokens" | "sampling" | "stopIds" | "guide">,
     readonly sink: Sink,
-    readonly scoring?: Scoring,
+    readonly reading?: Reading,
   ) {
     this.ids = [...request.prompt];
     this.sampler = new Sampler(request.sampling, request.prompt);

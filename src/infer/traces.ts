@@ -121,6 +121,7 @@ function tracePass(name: Past["mode"], model: ModelBuilder, how: Tracing): Recor
   });
   return {
     ...(how.experts && chosen.length > 0 ? { experts: concat(chosen, 1) } : {}),
+    ...(name === "read" && rows_L ? { states: gather(out.hidden_XD, rows_L) } : {}),
     ...scoresOf(out.logits, input("sharpness", "f32", [out.logits.dim(0), 1])),
     ...rows.gained(spec, out.rows, B, T),
     ...(how.module ? hiddenGained(model, rows, out.hidden_XD, B, T) : {}),

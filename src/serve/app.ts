@@ -6,6 +6,7 @@ import { ApiError } from "../errors.ts";
 import type { Inflate } from "./body.ts";
 import { chat, chatChunks, planChat } from "./chat.ts";
 import { complete, completionChunks, planCompletion } from "./completions.ts";
+import { planEmbeddings } from "./embeddings.ts";
 import { errorAt, errorBody } from "./errors.ts";
 import { Exchange, whereOf } from "./exchange.ts";
 import { type GuardOptions, guard } from "./guard.ts";
@@ -165,6 +166,7 @@ function modelRoutes(app: Hono, exchange: Exchange): void {
       DONE,
     ),
   );
+  app.post("/v1/embeddings", (c) => exchange.answer(c, "embeddings", planEmbeddings));
   app.post("/tokenize", (c) => exchange.answer(c, "tokenize", tokenize));
   app.post("/detokenize", (c) => exchange.answer(c, "detokenize", detokenize));
   app.post("/apply-template", (c) => exchange.answer(c, "chat", applyTemplate));

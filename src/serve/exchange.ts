@@ -125,6 +125,11 @@ function servedTo(client: string, model: ServedModel, meter: Meter): ServedModel
       limits: engine.limits,
       generate: meter.follow((request, signal) => engine.generate(request, signal, client)),
       score: (tokens, top, signal) => engine.score(tokens, top, signal, client),
+      vectorSize: engine.vectorSize,
+      embed: async (tokens, pooling, signal) => {
+        meter.read(tokens.length);
+        return engine.embed?.(tokens, pooling, signal, client) ?? new Float32Array();
+      },
       status: () => engine.status(),
       close: () => engine.close(),
     },

@@ -40,6 +40,11 @@ export class Meter {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
+  /** A prompt is read and not answered. */
+  read(tokens: number): void {
+    this.totals.promptTokens.add(tokens);
+  }
+
   /** The same engine's `generate`, measured. */
   follow(generate: Generate): Generate {
     return (request, signal, client) => this.#follow(request, generate(request, signal, client), signal);

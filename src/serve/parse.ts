@@ -2,6 +2,7 @@
 import { ApiError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { RequestBounds } from "./bounds.ts";
+import { type EmbeddingsRequest, parseEmbeddings } from "./embeddingsSchema.ts";
 import { type CountRequest, type MessagesRequest, parseCount, parseMessages } from "./messages/schema.ts";
 import { parseResponses, type ResponsesRequest } from "./responses/schema.ts";
 import { type ChatRequest, type CompletionRequest, parseChat, parseCompletion } from "./schema.ts";
@@ -11,6 +12,7 @@ import { type DetokenizeRequest, parseDetokenize, parseTokenize, type TokenizeRe
 export interface Requests {
   chat: ChatRequest;
   completion: CompletionRequest;
+  embeddings: EmbeddingsRequest;
   tokenize: TokenizeRequest;
   detokenize: DetokenizeRequest;
   responses: ResponsesRequest;
@@ -28,6 +30,7 @@ export type ParseRequest = <Kind extends keyof Requests>(
 const parsers: { [Kind in keyof Requests]: (body: unknown, bounds: RequestBounds) => Requests[Kind] } = {
   chat: parseChat,
   completion: parseCompletion,
+  embeddings: parseEmbeddings,
   tokenize: parseTokenize,
   detokenize: parseDetokenize,
   responses: parseResponses,

@@ -394,12 +394,17 @@ function fault(
 }
 
 /** A text, texts, token ids or lists of them, none of them longer than the context. Throws ApiError at the first fault. */
-function checkPrompt(prompt: unknown, bounds: RequestBounds): asserts prompt is Prompt | null | undefined {
+export function checkPrompt(
+  prompt: unknown,
+  bounds: RequestBounds = UNBOUNDED,
+  param = "prompt",
+): asserts prompt is Prompt | null | undefined {
   if (prompt == null) return;
-  const wrong = (path: PropertyKey[]): ApiError => fault("completion", { prompt }, ["prompt", ...path]);
-  const checkText = (text: string): void => checkLeast(leastTokens(text.length, bounds), bounds, "prompt");
+  const wrong = (path: PropertyKey[]): ApiError =>
+    fault("completion", { [param]: prompt }, [param, ...path], { [param]: EXPECTED.prompt ?? "" });
+  const checkText = (text: string): void => checkLeast(leastTokens(text.length, bounds), bounds, param);
   const checkIds = (ids: readonly unknown[], path: PropertyKey[]): void => {
-    checkLeast(ids.length, bounds, "prompt");
+    checkLeast(ids.length, bounds, param);
     if (ids.length === 0 || !ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) throw wrong(path);
   };
   if (typeof prompt === "string") return checkText(prompt);

@@ -36,21 +36,25 @@ async function textIds(
   const given = request.content == null ? "prompt" : "content";
   const around = request.add_special ?? request.add_special_tokens ?? given === "prompt";
   const { before, after } = around ? served.tokenizer.surrounding : { before: [], after: [] };
-  const { ids, count } = await encoded(request[given] ?? "", request.parse_special ?? true, given, served, signal);
+  const texts = [request[given] ?? ""];
+  const [{ ids, count } = NONE] = await encodeTexts(texts, request.parse_special ?? true, given, served, signal);
   if (count > ids.length) checkLeast(count, boundsOf(served), given);
   return [...before, ...ids, ...after];
 }
 
-async function encoded(
-  text: string,
+const NONE: Encoded = { ids: [], count: 0 };
+
+/** Ids of texts. Throws ApiError 400 of `param` where the tokenizer cannot use them. */
+export async function encodeTexts(
+  texts: readonly string[],
   special: boolean,
   param: string,
   served: ServedModel,
   signal: AbortSignal,
-): Promise<Encoded> {
+): Promise<readonly Encoded[]> {
+  if (texts.length === 0) return [];
   try {
-    const [ids] = await encoderOf(served).texts([text], signal, undefined, { special });
-    return ids ?? { ids: [], count: 0 };
+    return await encoderOf(served).texts(texts, signal, undefined, { special });
   } catch (error) {
     if (!(error instanceof SumbiError) || error instanceof ApiError) throw error;
     throw invalidValue(`${param}: the model's tokenizer cannot use it: ${error.message}`, param);

@@ -106,6 +106,7 @@ export function fakeModel(
     version: 0,
     checks: true,
     drafts: module !== undefined,
+    hiddenSize: stateOf([]).length,
     blockBytes: 1024,
     counts,
     blocks,
@@ -132,6 +133,7 @@ export function fakeModel(
         if (options.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.delayMs));
         else await null;
         const rows: Float32Array[] = [];
+        const hidden: number[] = [];
         const temperatures: number[] = [];
         const guesses: number[] = [];
         for (const line of lines) {
@@ -165,18 +167,27 @@ export function fakeModel(
             if (typeof answer === "number") row[answer] = 30;
             else row.set(answer);
             rows.push(row);
+            hidden.push(...stateOf(held));
             temperatures.push(temperature);
           }
         }
         const logits = new Float32Array(rows.length * vocabSize);
         for (const [l, row] of rows.entries()) logits.set(row, l * vocabSize);
-        return { ...scoresOf(logits, vocabSize, temperatures), guesses };
+        return { ...scoresOf(logits, vocabSize, temperatures), guesses, hidden: Float32Array.from(hidden) };
       } finally {
         running = false;
       }
     },
   };
 }
+
+/** What a fake model's head is given after these tokens: how many they are, the last, the one before, and one that is always 1. */
+export const stateOf = (tokens: readonly number[]): number[] => [
+  tokens.length,
+  tokens.at(-1) ?? 0,
+  tokens.at(-2) ?? 0,
+  1,
+];
 
 /** Logits that look random and depend on all tokens: a wrong cache, order or offset changes them. */
 export function hashLogits(tokens: readonly number[], vocabSize: number = VOCAB): Float32Array {
