@@ -2,6 +2,7 @@ import { appendFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import axe from "axe-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -35,6 +36,8 @@ function script(question: string): Script {
   if (question.includes("nothing")) return { text: "" };
   return { text: SUM, msPerToken: 6 };
 }
+
+const FULL = process.env.SUMBI_TEST === "full";
 
 describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
   let browser: Browser;
@@ -110,6 +113,15 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         )
         .map((e) => e.outerHTML.slice(0, 120)),
     );
+
+  /** What axe finds wrong: rule, place and why. */
+  async function faultsFor(page: Page, state: string): Promise<string[]> {
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ target, failureSummary }) => `${state}: ${id} at ${target}: ${failureSummary}`),
+    );
+  }
 
   const sideways = (page: Page) =>
     page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
@@ -466,6 +478,8 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
             await page.getByText("No model to talk to here").waitFor();
             await page.getByRole("link", { name: "runs", exact: true }).click();
             await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+            await page.getByText("Nothing has been trained here yet").waitFor();
+            expect(await page.getByRole("button", { name: /^Compare/ }).count()).toBe(0);
           },
           { forgive: /404/ },
         );
@@ -551,6 +565,18 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
           await ask(page, "a colour");
           await finished(page, 0);
           expect(await sideways(page)).toBe(0);
+          // one line, every part of it inside the screen
+          const bar = page.locator("header.top");
+          const outside = () =>
+            bar
+              .locator("a:visible, button:visible")
+              .evaluateAll((parts) =>
+                parts
+                  .filter((part) => part.getBoundingClientRect().right > innerWidth || part.clientHeight > 40)
+                  .map((part) => part.textContent),
+              );
+          expect(await outside()).toEqual([]);
+          expect(await bar.locator(".model-id").evaluate((name) => name.scrollWidth <= name.clientWidth)).toBe(true);
           await page.getByRole("button", { name: "Chats", exact: true }).click();
           await page.getByRole("button", { name: "New chat" }).click();
           await page.getByText("nothing you write leaves it").waitFor();
@@ -882,5 +908,87 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         },
         { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true },
       ));
+  });
+
+  describe.runIf(FULL)("for everybody", () => {
+    for (const colorScheme of ["light", "dark"] as const)
+      for (const width of [360, 1200])
+        it(`axe finds nothing, ${colorScheme}, ${width} px wide`, async () => {
+          const found: string[] = [];
+          const narrow = width < 700;
+          await visit(
+            "/",
+            async (page) => {
+              const look = async (state: string) => {
+                found.push(...(await faultsFor(page, state)));
+                if (narrow && (await sideways(page)) > 0) found.push(`${state}: wider than the screen`);
+                await shot(page, `${state}-${colorScheme}-${width}`);
+              };
+              await page.locator(".model-name.up").waitFor();
+              await look("welcome");
+              await page.getByRole("button", { name: "What is 347 + 586?" }).click();
+              await finished(page, 0);
+              await page.getByRole("button", { name: /^Thought for/ }).click();
+              await ask(page, "a colour");
+              await finished(page, 1);
+              await look("answer");
+              await page.getByRole("button", { name: "Change the question" }).last().click();
+              await page.getByRole("button", { name: "Change the answer" }).first().click();
+              await look("rewrite");
+              await page.getByRole("button", { name: "Cancel" }).first().click();
+              await page.getByRole("button", { name: "Cancel" }).first().click();
+              for (const [name, state] of [
+                ["Settings", "settings"],
+                [/About the model|Model:/, "model"],
+              ] as const) {
+                await page.getByRole("button", { name }).first().click();
+                await page.getByRole("dialog").waitFor();
+                await look(state);
+                await page.keyboard.press("Escape");
+              }
+              if (narrow) await page.getByRole("button", { name: "Chats", exact: true }).click();
+              await page.locator(".side li").first().hover();
+              await look("chats");
+              await page.getByRole("button", { name: /^Save or share/ }).click();
+              await look("file");
+              await page.keyboard.press("Escape");
+              await ask(page, "too long ".repeat(600));
+              await page.locator(".failure").waitFor();
+              await look("failure");
+              for (const [path, state, ready] of [
+                ["/c/nowhere", "missing", "h1"],
+                ["/runs", "runs", ".run-table svg.spark"],
+                ["/runs/done", "run", ".chart canvas"],
+                ["/runs/zero-done", "reason", ".early-late"],
+                ["/runs?compare=zero-done,done", "compare", ".chart canvas"],
+                ["/runs/none", "no-run", ".empty"],
+              ] as const) {
+                await page.goto(server.url + path);
+                await page.locator(ready).first().waitFor();
+                await look(state);
+              }
+              const served = server;
+              server = await servePages({ ...where(), runsDir: join(folder, "no-runs"), withModel: false });
+              try {
+                for (const path of ["/", "/runs"]) {
+                  await page.goto(server.url + path);
+                  await page.locator("h1, .empty h2").first().waitFor();
+                  await look(`nothing${path.replace("/", "-")}`);
+                }
+              } finally {
+                await server.close(0);
+                server = served;
+              }
+            },
+            {
+              colorScheme,
+              viewport: { width, height: narrow ? 640 : 800 },
+              hasTouch: narrow,
+              isMobile: narrow,
+              forgive: /40\d/,
+            },
+          );
+          expect(found).toEqual([]);
+        });
   });
 });

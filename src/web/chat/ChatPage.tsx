@@ -26,6 +26,7 @@ export default function ChatPage() {
   const link = useStore(connection);
   const full = useStore(storageFailed);
   const conversation = all.find((c) => c.id === id);
+  const missing = id !== null && !conversation;
   const branch = useMemo(() => (conversation ? branchOf(conversation) : []), [conversation]);
   const [panel, setPanel] = useState<"settings" | "model" | null>(null);
   const [drawer, setDrawer] = useState(false);
@@ -70,9 +71,11 @@ export default function ChatPage() {
 
   return (
     <div class={`chat ${drawer ? "drawer-open" : ""}`}>
-      <a class="skip" href="#question">
-        {words.chat.skip}
-      </a>
+      {!missing && (
+        <a class="skip" href="#question">
+          {words.chat.skip}
+        </a>
+      )}
       <TopBar
         page="chat"
         start={
@@ -104,7 +107,7 @@ export default function ChatPage() {
                 />
               ))}
             </div>
-          ) : id === null ? (
+          ) : !missing ? (
             <Welcome onPick={ask} />
           ) : (
             <div class="welcome">
@@ -144,7 +147,7 @@ export default function ChatPage() {
             </button>
           </p>
         )}
-        {(conversation || id === null) && <Composer busy={busy} conversationId={id} />}
+        {!missing && <Composer busy={busy} conversationId={id} />}
       </main>
       <Announcer
         status={lastAnswer?.status}

@@ -30,7 +30,10 @@ export function Question({ conversationId, turn, version, versions }: TurnProps)
   return (
     <div class={`question ${versions > 1 ? "has-versions" : ""}`}>
       <h2 class="off-screen">{words.turn.asked}</h2>
-      <div class="bubble">{turn.question}</div>
+      {/* a long one scrolls, also by keys */}
+      <div class="bubble" tabIndex={turn.question.length > 250 || turn.question.split("\n").length > 8 ? 0 : undefined}>
+        {turn.question}
+      </div>
       <div class="tools">
         <IconButton icon="edit" label={words.turn.change} size={16} onClick={() => setChanging(true)} />
         <CopyButton text={() => turn.question} label={words.turn.copyQuestion} />

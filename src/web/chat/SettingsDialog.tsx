@@ -1,6 +1,7 @@
 /** The dialog of sampling settings and the system prompt. */
 import { useStore } from "../store.ts";
 import { Dialog } from "../ui/parts.tsx";
+import { setTheme, theme } from "../ui/theme.ts";
 import { words } from "../words/index.ts";
 import { DEFAULTS, settings } from "./settings.ts";
 import type { Settings } from "./types.ts";
@@ -52,6 +53,7 @@ const KNOBS: {
 
 export function SettingsDialog({ onClose }: { onClose: () => void }) {
   const now = useStore(settings);
+  const colours = useStore(theme);
   const set = (change: Partial<Settings>) => settings.set((old) => ({ ...old, ...change }));
   return (
     <Dialog title={words.settings.title} onClose={onClose} class="settings">
@@ -115,6 +117,17 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
           onInput={(event) => set({ system: event.currentTarget.value })}
         />
         <small>{words.settings.systemHelp}</small>
+      </fieldset>
+      <fieldset>
+        <legend>{words.settings.colours}</legend>
+        <div class="choices">
+          {(["system", "light", "dark"] as const).map((one) => (
+            <label key={one}>
+              <input type="radio" name="colours" checked={colours === one} onChange={() => setTheme(one)} />
+              {words.settings.themes[one]}
+            </label>
+          ))}
+        </div>
       </fieldset>
       <div class="row between">
         <button type="button" class="quiet" onClick={() => settings.set({ ...DEFAULTS })}>

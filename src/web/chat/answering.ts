@@ -214,14 +214,17 @@ const usageTogether = (before: Usage | undefined, now: Usage): Usage =>
       }
     : now;
 
-const timingsTogether = (before: Timings | undefined, now: Timings): Timings =>
-  before
-    ? {
-        ...now,
-        predicted_n: before.predicted_n + now.predicted_n,
-        predicted_ms: before.predicted_ms + now.predicted_ms,
-      }
-    : now;
+function timingsTogether(before: Timings | undefined, now: Timings): Timings {
+  if (!before) return now;
+  const predicted_ms = before.predicted_ms + now.predicted_ms;
+  const timed = ({ predicted_ms: ms, predicted_per_second: rate }: Timings): number => ms * (rate ?? 0);
+  return {
+    ...now,
+    predicted_n: before.predicted_n + now.predicted_n,
+    predicted_ms,
+    predicted_per_second: predicted_ms > 0 ? (timed(before) + timed(now)) / predicted_ms : null,
+  };
+}
 
 const hasThought = (answer: Answer): boolean => partsOf(answer).thought !== "";
 

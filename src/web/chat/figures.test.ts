@@ -32,7 +32,7 @@ it("measures from the first piece to the last where they were seen to come", () 
 });
 
 it("takes the server's clock where it tells", () => {
-  const told = answer({ timings: { predicted_n: 24, predicted_ms: 120 } });
+  const told = answer({ timings: { predicted_n: 24, predicted_ms: 115, predicted_per_second: 200 } });
   expect(paceOf(told)?.tokensPerSecond).toBe(200);
   expect(answerFigures(told)?.long).toContain("by the server's clock");
 });

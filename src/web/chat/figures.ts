@@ -22,8 +22,7 @@ export function paceOf({ usage, timings, pieces, firstMs, lastMs }: Answer): Pac
   const tokens = usage?.completion_tokens ?? timings?.predicted_n ?? pieces;
   if (tokens === 0 || firstMs === undefined || lastMs === undefined) return null;
   const exact = usage !== undefined || timings !== undefined;
-  if (timings && timings.predicted_ms > 0)
-    return { tokens, exact, tokensPerSecond: timings.predicted_n / (timings.predicted_ms / 1_000) };
+  if (timings) return { tokens, exact, tokensPerSecond: timings.predicted_per_second ?? null };
   const span = lastMs - firstMs;
   const seen = tokens > 1 && pieces > 1 && span >= LEAST_SPAN_MS;
   return { tokens, exact, tokensPerSecond: seen ? (tokens - 1) / (span / 1_000) : null };

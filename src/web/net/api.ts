@@ -48,6 +48,8 @@ export interface Timings {
   prompt_ms?: number;
   predicted_n: number;
   predicted_ms: number;
+  /** Of the tokens after the first; null of one alone. */
+  predicted_per_second?: number | null;
 }
 
 /** One piece of a streamed answer. */

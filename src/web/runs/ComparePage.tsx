@@ -164,6 +164,7 @@ export function ComparePage({ ids }: { ids: string[] }) {
           </tbody>
         </table>
       </div>
+      <h2 class="off-screen">Curves</h2>
       <Controls />
       <div class="charts">
         {charts.map((chart) => (

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { getJson } from "../net/api.ts";
 import { go } from "../router.ts";
 import { ago, duration, figure, percent, short } from "../ui/format.ts";
+import { CopyButton } from "../ui/parts.tsx";
 import { useFollowed } from "./follow.ts";
 import { followList, type RunSummary, type Status } from "./live.ts";
 import { addRecords, emptyLog } from "./log.ts";
@@ -54,15 +55,17 @@ export function RunList() {
               onInput={(event) => setFind(event.currentTarget.value)}
             />
           )}
-          <button
-            type="button"
-            class="primary"
-            disabled={picked.length < 2}
-            title="Pick two to six runs"
-            onClick={() => go(`/runs?compare=${picked.map(encodeURIComponent).join(",")}`)}
-          >
-            Compare{picked.length > 0 ? ` ${picked.length}` : ""}
-          </button>
+          {runs && runs.length > 1 && (
+            <button
+              type="button"
+              class="primary"
+              disabled={picked.length < 2}
+              title="Pick two to six runs"
+              onClick={() => go(`/runs?compare=${picked.map(encodeURIComponent).join(",")}`)}
+            >
+              Compare{picked.length > 0 ? ` ${picked.length}` : ""}
+            </button>
+          )}
         </div>
       </div>
       {message && (
@@ -70,14 +73,7 @@ export function RunList() {
           {message} Trying again…
         </p>
       )}
-      {runs?.length === 0 && (
-        <div class="empty">
-          <h2>No runs yet</h2>
-          <p>
-            Train a model, and watch it learn here: <code>npx sumbi train nano</code>
-          </p>
-        </div>
-      )}
+      {runs?.length === 0 && <Invitation />}
       {!runs && !message && <p class="faint">Reading…</p>}
       {shown.length > 0 && (
         <div class="table-box">
@@ -107,6 +103,35 @@ export function RunList() {
       )}
       {runs && runs.length > 0 && shown.length === 0 && <p class="faint">No run has all these words.</p>}
     </main>
+  );
+}
+
+/** What to begin with, quickest first. */
+const BEGINNINGS: { command: string; what: string }[] = [
+  { command: "npx sumbi train tiny", what: "A small model in about a minute, to see what this page shows." },
+  { command: "npx sumbi train text --data my-notes/", what: "A model of your own texts: .txt, .md, .jsonl, folders." },
+  {
+    command: "npx sumbi reason zero --model base --task parity-16 --set steps=20 maxTokens=32 learningRate=3e-4",
+    what: "A model that finds out by itself that thinking pays, told nothing but right or wrong.",
+  },
+];
+
+/** The page before the first run. */
+function Invitation() {
+  return (
+    <section class="invitation" aria-labelledby="begin">
+      <h2 id="begin">Nothing has been trained here yet</h2>
+      <p>Begin one in a terminal beside this page. It appears here with its first step, and you watch it learn.</p>
+      <ul>
+        {BEGINNINGS.map(({ command, what }) => (
+          <li key={command}>
+            <p>{what}</p>
+            <code>{command}</code>
+            <CopyButton text={() => command} label={`Copy “${command}”`} />
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

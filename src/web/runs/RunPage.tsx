@@ -38,14 +38,14 @@ export function RunPage({ id }: { id: string }) {
         </p>
         {link === "missing" ? (
           <div class="empty">
-            <h2>There is no run of this name</h2>
+            <h1>There is no run of this name</h1>
             <p>
               <code>{id}</code> may have been deleted, or the server looks into another folder.
             </p>
           </div>
         ) : link === "unreadable" ? (
           <div class="empty">
-            <h2>This run cannot be read</h2>
+            <h1>This run cannot be read</h1>
             <p role="alert">{message}</p>
           </div>
         ) : link === "lost" ? (
@@ -219,7 +219,10 @@ function Curves({ log }: { log: RunLog }) {
   if (log.steps.length === 0) return <p class="faint">The first step is not finished yet.</p>;
   const reinforced = isReinforced(log);
   return (
-    <section aria-label="Curves">
+    <section aria-labelledby="curves">
+      <h2 id="curves" class="off-screen">
+        Curves
+      </h2>
       <Controls />
       <div class="charts">
         {reinforced && <ReasonCharts log={log} />}

@@ -71,7 +71,14 @@ export function ThemeButton() {
   const now = useStore(theme);
   const index = THEMES.findIndex((t) => t.theme === now);
   const next = THEMES[(index + 1) % THEMES.length]!;
-  return <IconButton icon={THEMES[index]!.icon} label={words.top.colours[now]} onClick={() => setTheme(next.theme)} />;
+  return (
+    <IconButton
+      icon={THEMES[index]!.icon}
+      label={words.top.colours[now]}
+      class="theme-button"
+      onClick={() => setTheme(next.theme)}
+    />
+  );
 }
 
 /** The bar at the top of every page. */

@@ -188,6 +188,8 @@ export const en = {
     systemHelp:
       "Put before every conversation. Small models, the bundled one among them, were not trained to follow it.",
     none: "None",
+    colours: "Colours",
+    themes: { system: "As the system", light: "Light", dark: "Dark" },
     reset: "Reset all",
   },
   model: {
