@@ -33,6 +33,7 @@ function script(question: string): Script {
   if (question.includes("story")) return { text: "word ".repeat(300) };
   if (question.includes("slowly")) return { text: "word ".repeat(400), msPerToken: 5 };
   if (question.includes("colour")) return { text: `You said: ${question}` };
+  if (question.includes("python")) return { text: "```python\ndef f():\n  return 'a < b'  # why\n```\n" };
   if (question.includes("nothing")) return { text: "" };
   return { text: SUM, msPerToken: 6 };
 }
@@ -136,6 +137,9 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
           );
           watch.observe(document.body, { childList: true, subtree: true, characterData: true });
         });
+        await page.getByText("A model of 8.01 MB that thinks before it answers. It runs on this computer").waitFor();
+        expect(await page.locator(".facts").innerText()).toMatch(/Cost to train\s+\$0\.049\s+34\.7 Wh/);
+        await shot(page, "welcome");
         await page.getByRole("button", { name: "What is 347 + 586?" }).click();
         await finished(page, 0);
         expect(await page.locator("body[data-thought]").count()).toBe(1);
@@ -145,7 +149,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         expect(await answer.locator(".figures").innerText()).toMatch(/^\d+ tokens · [\d.]+ tokens\/s$/);
         // The thought folded itself away when it ended, and opens again.
         expect(await answer.locator(".thought-body").count()).toBe(0);
-        await answer.getByRole("button", { name: /^Thought for/ }).click();
+        await answer.getByRole("button", { name: /^Thought for .* · \d+ tokens$/ }).click();
         expect(await answer.locator(".thought-body").innerText()).toContain("carry 1");
         await shot(page, "chat");
         expect(await nameless(page)).toEqual([]);
@@ -359,7 +363,7 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         { forgive: /TrustedHTML|Trusted Type/i },
       ));
 
-    it("sends the settings, and explains an answer that was cut off", () =>
+    it("sends the settings, each chat's own, and explains and continues an answer that was cut off", () =>
       visit("/", async (page) => {
         await page.getByRole("button", { name: "Settings" }).click();
         const auto = page.locator("dialog input[type=checkbox]");
@@ -376,18 +380,68 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
         await page.getByLabel("System prompt").fill("Be brief.");
         expect(await nameless(page)).toEqual([]);
         await page.getByRole("button", { name: "Done" }).click();
+        await page.getByLabel("Whether to think").selectOption("Does not think");
+        expect(await page.getByLabel("The most tokens of a thought").count()).toBe(0);
         await ask(page, "any colour");
         await page.getByText("Cut off at the largest number of tokens").waitFor();
         const request = server.engine.requests.at(-1)!;
         expect(request).toMatchObject({ maxTokens: 6, sampling: { temperature: 0, topP: 0.5, seed: 42 } });
         expect(server.engine.prompts.at(-1)).toContain("system:Be brief.");
+        expect(server.engine.thinking.at(-1)).toBe(false);
         expect(await answers(page).first().locator(".markdown").innerText()).toBe("You sa");
-        // gone on with where it ended, as often as it is cut off
+        // continued where it ended, as often as it is cut off
         await answers(page).first().locator(".remark").getByRole("button", { name: "Continue" }).click();
         await answers(page).getByText("You said: an", { exact: true }).waitFor();
         await finished(page, 0);
         expect(server.engine.prompts.at(-1)).toMatch(/user:any colour\u0002\u0001assistant:You sa$/);
         expect(await answers(page).first().locator(".figures").innerText()).toMatch(/^12 tokens/);
+
+        // another chat begins as the first was set before it, and goes its own way
+        await page.getByLabel("Whether to think").selectOption("Thinks");
+        await page.getByRole("button", { name: "New chat" }).click();
+        await page.getByText("nothing you write leaves it").waitFor();
+        expect(await page.getByLabel("Whether to think").inputValue()).toBe("off");
+        await page.goBack();
+        await expect.poll(() => page.getByLabel("Whether to think").inputValue()).toBe("on");
+        await page.getByLabel("The most tokens of a thought").selectOption("up to 64 tokens");
+        await page.reload();
+        expect(await page.getByLabel("The most tokens of a thought").inputValue()).toBe("64");
+      }));
+
+    it("takes text files along, says how full the context is, and colours code", () =>
+      visit("/", async (page) => {
+        const choose = (...files: { name: string; text: string | Buffer }[]) =>
+          page
+            .locator(".composer input[type=file]")
+            .setInputFiles(files.map(({ name, text }) => ({ name, mimeType: "", buffer: Buffer.from(text) })));
+        await choose(
+          { name: "notes.py", text: "def f():\n  return 1\n" },
+          { name: "large.txt", text: "x".repeat(300_000) },
+          { name: "photo.jpg", text: Buffer.from([0xff, 0xd8, 0xff]) },
+        );
+        await page
+          .getByText("large.txt: The file is too large: at most 256 kB. photo.jpg: The file is no text.")
+          .waitFor();
+        await page.getByLabel("Your question").fill("which colour has this code?");
+        // by the server's count: one token a byte, and what stands around
+        const sent = "notes.py:\n```\ndef f():\n  return 1\n```\n\nwhich colour has this code?";
+        const tokens = `\u0001user:${sent}\u0002`.length;
+        await page
+          .getByLabel(`The context holds ${tokens} of 4,096 tokens with this question`, { exact: true })
+          .waitFor();
+        expect(await nameless(page)).toEqual([]);
+        await shot(page, "chat-attached");
+        await page.keyboard.press("Enter");
+        await finished(page, 0);
+        expect(server.engine.prompts.at(-1)).toBe(`\u0001user:${sent}\u0002`);
+        await page.locator(".question summary", { hasText: "notes.py · 20 B" }).click();
+        expect(await page.locator(".question .file pre").innerText()).toContain("def f():");
+        expect(await page.locator(".composer .files").count()).toBe(0);
+
+        await ask(page, "show me python");
+        await page.locator(".code .hljs-keyword", { hasText: "return" }).waitFor();
+        expect(await page.locator(".code pre").last().innerText()).toBe("def f():\n  return 'a < b'  # why\n");
+        await shot(page, "chat-code");
       }));
 
     it("says what to do when the context is full, and when nothing was said", () =>
@@ -556,6 +610,31 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
           expect(await shade()).toBe("rgb(251, 251, 249)");
         },
         { colorScheme: "dark" },
+      ));
+
+    it("speaks Korean where the browser does", () =>
+      visit(
+        "/",
+        async (page) => {
+          await page.getByRole("heading", { name: "scripted에게 물어보세요" }).waitFor();
+          expect(await page.evaluate(() => document.documentElement.lang)).toBe("ko");
+          await page.getByLabel("질문", { exact: true }).fill("a colour");
+          await page.keyboard.press("Enter");
+          await page.locator(".figures[title]").waitFor();
+          expect(await page.locator(".figures").innerText()).toMatch(/^19토큰 · 초당 [\d.]+토큰$/);
+          await page.getByRole("button", { name: "설정" }).click();
+          // not a word of English is left, but for names
+          const said = await page.locator(".side, .composer, dialog").allInnerTexts();
+          const names = /Top-p|Enter|Shift|Esc|a colour/g;
+          expect(
+            said
+              .join(" ")
+              .replace(names, "")
+              .match(/[A-Za-z]{2,}/g) ?? [],
+          ).toEqual([]);
+          await shot(page, "korean");
+        },
+        { locale: "ko-KR" },
       ));
 
     it("fits a phone, with its chats in a drawer", () =>
@@ -929,9 +1008,18 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
               await page.getByRole("button", { name: "What is 347 + 586?" }).click();
               await finished(page, 0);
               await page.getByRole("button", { name: /^Thought for/ }).click();
-              await ask(page, "a colour");
+              await ask(page, "show me python");
+              await page.locator(".code .hljs-comment").waitFor();
               await finished(page, 1);
+              await page.locator(".composer input[type=file]").setInputFiles({
+                name: "notes-of-a-long-day.txt",
+                mimeType: "text/plain",
+                buffer: Buffer.from("a note\n".repeat(500)),
+              });
+              await page.getByLabel("Your question").fill("What is in it?");
+              await page.getByLabel(/^The context holds 3,/).waitFor();
               await look("answer");
+              await page.getByRole("button", { name: "Remove notes" }).click();
               await page.getByRole("button", { name: "Change the question" }).last().click();
               await page.getByRole("button", { name: "Change the answer" }).first().click();
               await look("rewrite");

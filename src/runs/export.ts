@@ -6,6 +6,7 @@ import { listParameters, type ModelConfig, parameterShapes } from "../model/inde
 import { type HostTensor, sizeOf } from "../tensor/index.ts";
 import type { ParameterStore, Phase, Recipe } from "../train/index.ts";
 import { copyModel, firstFree, type Out, putInto } from "./out.ts";
+import { trainingFile } from "./training.ts";
 
 /** What a model is written from. */
 export interface Trained {
@@ -18,7 +19,7 @@ export interface Trained {
   config: ModelConfig;
   configJson: Readonly<Record<string, unknown>>;
   store: ParameterStore;
-  /** The folder of the model beside which a store of adapters stands. */
+  /** The folder of the model that it began with; a store of adapters stands beside it. */
   from?: string;
   tokenizerDir: string;
 }
@@ -37,7 +38,8 @@ export function trainedBy(
 ): Trained {
   const { recipe, phases, ...rest } = run;
   const { config, configJson } = phases.findLast((phase) => step > phase.fromStep) ?? phases[0]!;
-  return { ...rest, name: recipe.name, recipe: portable(recipe), config, configJson };
+  const from = typeof recipe.model === "string" ? recipe.model : undefined;
+  return { ...rest, name: recipe.name, recipe: portable(recipe), config, configJson, from };
 }
 
 /** Bytes of an exported model's weights. */
@@ -77,7 +79,7 @@ export async function placeModel(run: Trained, step: number, out: Out): Promise<
 /** Writes a Hugging Face folder: bf16 weights, config.json, tokenizer, the resolved recipe. Of a store of adapters, these alone, as PEFT has them. */
 async function writeModel(run: Trained, step: number, dir: string, overwrite: boolean): Promise<void> {
   const { config, configJson, store } = run;
-  const files = { "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n` };
+  const files = { "recipe.json": `${JSON.stringify(run.recipe, null, 2)}\n`, ...(await trainingFile(run, step)) };
   const origin = { run: run.id, recipe: run.name, step };
   if (store.adapts) {
     const { lora, base } = store.adapts;

@@ -6,6 +6,7 @@ import { temporaryFolder } from "../../test/folders.ts";
 import { MODEL } from "../../test/train/fixture.ts";
 import { StopError, SumbiError } from "../errors.ts";
 import { type StartedRun, TrainError, type TrainRequest, train } from "./frontDoor.ts";
+import { readTraining } from "./training.ts";
 
 const temporary = temporaryFolder();
 afterAll(() => temporary[Symbol.dispose]());
@@ -58,6 +59,10 @@ describe("train", () => {
     expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
     for (const kind of ["eval", "sample", "checkpoint", "export"]) expect(told).toContain(kind);
     expect(JSON.parse(readFileSync(join(at("out"), "recipe.json"), "utf8"))).toMatchObject({ name: "story" });
+    const training = readTraining(at("out"))!;
+    expect(training).toMatchObject({ stages: 1, machine: expect.any(String) });
+    for (const amount of [training.tokens, training.seconds, training.joules, training.usd])
+      expect(amount).toBeGreaterThan(0);
   });
 
   test("stops and saves at a signal, and goes on by the run's id to the model that it would have been", async () => {

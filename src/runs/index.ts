@@ -36,5 +36,6 @@ export { type LoadedState, loadState, StateHistory, type StateTensor, saveState,
 export { refuseNotFinite } from "./storage.ts";
 export { keepTokenizer, tokenizerOf as runTokenizer } from "./tokenizer.ts";
 export { type Outcome, type RunWatcher, trainRun } from "./train.ts";
+export { readTraining, type Training } from "./training.ts";
 export { checkpointConfig, fillStore } from "./weights.ts";
 export { type NewRun, RunWriter } from "./writer.ts";

@@ -1,5 +1,5 @@
 /** A model folder opened for serving: tokenizer, weights, engine, what the page is told of them. */
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import {
   type BlockStoreOptions,
@@ -30,12 +30,14 @@ import {
   parseConfig,
   summarizeParameters,
 } from "../model/index.ts";
+import { readTraining } from "../runs/index.ts";
 import type { Encoder } from "./encoder.ts";
 import { startEncoder } from "./encoderProcess.ts";
 import type { ModelInfo, ServedModel } from "./served.ts";
 import { GrammarService } from "./structure/service.ts";
 import { vocabularyOf } from "./structure/vocabulary.ts";
 import { THINK_CLOSE, THINK_OPEN } from "./text.ts";
+import { hasSwitch } from "./thinking.ts";
 import { speechOf } from "./tools/formats.ts";
 
 /** Opens the weights of a folder as something that computes. */
@@ -123,10 +125,23 @@ function describe(dir: string, given: ModelConfig, model: LanguageModel, chatTem
     flopsPerToken: Math.round(flopsPerToken(config, { sequence }).forward),
     cacheBytesPerToken: model.blockBytes / BLOCK_TOKENS,
     reasons: chatTemplate?.includes(THINK_OPEN) === true || chatTemplate?.includes(THINK_CLOSE) === true,
+    thinkingSwitch: hasSwitch(chatTemplate),
     ...(model.weightsAbout ? { weights: model.weightsAbout } : {}),
     ...(model.notes?.length ? { notes: model.notes } : {}),
+    weightsBytes: weightsBytes(dir),
+    training: isGguf(dir) ? undefined : readTraining(dir),
     ...examplesOf(dir),
   };
+}
+
+/** Bytes of a GGUF file, or of a folder's safetensors. */
+function weightsBytes(path: string): number {
+  const files = isGguf(path)
+    ? [path]
+    : readdirSync(path)
+        .filter((name) => name.endsWith(".safetensors"))
+        .map((name) => join(path, name));
+  return files.reduce((sum, file) => sum + statSync(file).size, 0);
 }
 
 const EXAMPLES_BYTES_MAX = 64 << 10;

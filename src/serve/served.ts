@@ -2,6 +2,7 @@
 import { ApiError, invalidValue } from "../errors.ts";
 import { type Engine, SAMPLING_DEFAULTS, type Sampling } from "../infer/browser.ts";
 import type { GeneratedToken, Guide, WeightsAbout } from "../infer/index.ts";
+import type { Training } from "../runs/index.ts";
 import type { RequestBounds } from "./bounds.ts";
 import { type Encoder, localEncoder } from "./encoder.ts";
 import { LeastGuide } from "./guides.ts";
@@ -29,10 +30,16 @@ export interface ModelInfo {
   vocabSize: number;
   /** Whether the model thinks before it answers. */
   reasons: boolean;
+  /** Whether its chat template can be told to think or not. */
+  thinkingSwitch?: boolean;
   /** In what form its weights are. */
   weights?: WeightsAbout;
   /** What a person should know about its weights: what is not used, where config.json and the file disagree. */
   notes?: readonly string[];
+  /** Bytes of its weights' files. */
+  weightsBytes?: number;
+  /** What its training came to, where the folder tells. */
+  training?: Training;
   /** Prompts that show what it can do. */
   examples?: string[];
 }

@@ -19,6 +19,10 @@ const EFFORT_SHARE: Readonly<Record<string, number>> = { minimal: 1 / 16, low: 1
 /** Names of the switch in chat templates: DeepSeek's, and Qwen's. */
 const SWITCHES = ["thinking", "enable_thinking"] as const;
 
+/** Whether a chat template reads one of them. */
+export const hasSwitch = (template = ""): boolean =>
+  SWITCHES.some((name) => new RegExp(`\\b${name}\\b`).test(template));
+
 /** One value of all that say the same; ApiError 400 where they do not. */
 function agreed<T>(
   what: string,

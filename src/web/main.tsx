@@ -6,7 +6,7 @@ import { asking, keyNumber } from "./net/key.ts";
 import { onLinkClick, route } from "./router.ts";
 import { useStore } from "./store.ts";
 import { KeyDialog } from "./ui/KeyDialog.tsx";
-import { words } from "./words/index.ts";
+import { chooseWords, words } from "./words/index.ts";
 
 type Page = ComponentType;
 const pages: Record<"chat" | "runs" | "plan", { load: () => Promise<{ default: Page }>; loaded?: Page }> = {
@@ -54,4 +54,6 @@ function App() {
 }
 
 document.addEventListener("click", onLinkClick);
+// a page that cannot be loaded says so in English
+await chooseWords().catch(() => {});
 render(<App />, document.getElementById("app")!);

@@ -18,6 +18,9 @@ const END = "\u0002";
 const BEGUN = "\u0001assistant:";
 const encoder = new TextEncoder();
 
+/** Whether each prompt was to be thought about. */
+const asked: (boolean | undefined)[] = [];
+
 /** One token per byte, and one that ends the text: enough of a tokenizer to serve any text. */
 const byteTokenizer: ServeTokenizer = {
   vocabSize: 257,
@@ -28,7 +31,8 @@ const byteTokenizer: ServeTokenizer = {
   bytesOf: (id) => (id < EOS ? new Uint8Array([id]) : new Uint8Array()),
   idOf: () => undefined,
   surrounding: { before: [], after: [] },
-  encodeChat(messages, { prefill } = {}) {
+  encodeChat(messages, { prefill, thinking } = {}) {
+    asked.push(thinking);
     const begun = prefill ? `${BEGUN}${prefill.thought ?? ""}${prefill.answer ?? ""}` : "";
     const text = messages.map((m) => `\u0001${m.role}:${m.content}${END}`).join("") + begun;
     return { text, ids: this.encode(text), opensThought: false };
@@ -47,6 +51,7 @@ export class ScriptedEngine implements Engine {
   readonly limits = { contextTokens: 4_096, vocabSize: 257 };
   readonly prompts: string[] = [];
   readonly requests: GenerateRequest[] = [];
+  readonly thinking = asked;
   abandoned = 0;
 
   constructor(private readonly script: (question: string, prompt: string) => Script) {}
@@ -122,6 +127,9 @@ export async function servePages(options: {
               contextTokens: engine.limits.contextTokens,
               vocabSize: 257,
               reasons: true,
+              thinkingSwitch: true,
+              weightsBytes: 8_012_345,
+              training: { tokens: 12e6, seconds: 3_120, joules: 124_800, usd: 0.0485, stages: 2, machine: "two cores" },
               examples: ["What is 347 + 586?", "What is 48 × 27?", "What is 1000 - 463?", "Solve 3x + 7 = 22."],
             },
           },

@@ -147,7 +147,7 @@ export default function ChatPage() {
             </button>
           </p>
         )}
-        {!missing && <Composer busy={busy} conversationId={id} />}
+        {!missing && <Composer busy={busy} conversation={conversation} />}
       </main>
       <Announcer
         status={lastAnswer?.status}

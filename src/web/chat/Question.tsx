@@ -1,5 +1,7 @@
 /** A question: its words, its versions, and what can be done with it. */
 import { useState } from "preact/hooks";
+import { bytes } from "../ui/format.ts";
+import { Icon } from "../ui/icons.tsx";
 import { CopyButton, IconButton } from "../ui/parts.tsx";
 import { words } from "../words/index.ts";
 import { askOtherwise } from "./answering.ts";
@@ -34,6 +36,14 @@ export function Question({ conversationId, turn, version, versions }: TurnProps)
       <div class="bubble" tabIndex={turn.question.length > 250 || turn.question.split("\n").length > 8 ? 0 : undefined}>
         {turn.question}
       </div>
+      {turn.files?.map(({ name, text }, i) => (
+        <details key={i} class="file">
+          <summary>
+            <Icon name="file" size={15} /> {words.turn.file(name, bytes(text.length))}
+          </summary>
+          <pre tabIndex={0}>{text}</pre>
+        </details>
+      ))}
       <div class="tools">
         <IconButton icon="edit" label={words.turn.change} size={16} onClick={() => setChanging(true)} />
         <CopyButton text={() => turn.question} label={words.turn.copyQuestion} />

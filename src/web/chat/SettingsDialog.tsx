@@ -3,10 +3,12 @@ import { useStore } from "../store.ts";
 import { Dialog } from "../ui/parts.tsx";
 import { setTheme, theme } from "../ui/theme.ts";
 import { words } from "../words/index.ts";
-import { DEFAULTS, settings } from "./settings.ts";
-import type { Settings } from "./types.ts";
+import { currentId } from "./chats.ts";
+import { connection } from "./connection.ts";
+import { DEFAULTS } from "./kept.ts";
+import { changeSettings, settings, useSettings } from "./settings.ts";
 
-type Knob = Exclude<keyof Settings, "system">;
+type Knob = "temperature" | "topP" | "maxTokens" | "seed";
 
 /** Its words are named as the setting is, its help `…Help`. */
 const KNOBS: {
@@ -52,12 +54,34 @@ const KNOBS: {
 ];
 
 export function SettingsDialog({ onClose }: { onClose: () => void }) {
-  const now = useStore(settings);
+  const now = useSettings();
+  const id = useStore(currentId);
+  const link = useStore(connection);
+  const models = link.state === "up" ? link.model.models : [];
   const colours = useStore(theme);
-  const set = (change: Partial<Settings>) => settings.set((old) => ({ ...old, ...change }));
+  const set = changeSettings;
   return (
     <Dialog title={words.settings.title} onClose={onClose} class="settings">
-      <p class="faint">{words.settings.holds}</p>
+      <p class="faint">{id === null ? words.settings.holds : words.settings.holdsHere}</p>
+      {(models.length > 1 || now.model !== null) && (
+        <fieldset>
+          <legend>
+            <label for="model">{words.settings.model}</label>
+          </legend>
+          <select
+            id="model"
+            value={now.model ?? ""}
+            onChange={(event) => set({ model: event.currentTarget.value || null })}
+          >
+            <option value="">{words.settings.modelFirst(models[0] ?? "")}</option>
+            {[...new Set([...models, ...(now.model === null ? [] : [now.model])])].map((one) => (
+              <option key={one} value={one}>
+                {one}
+              </option>
+            ))}
+          </select>
+        </fieldset>
+      )}
       {KNOBS.map((knob) => {
         const value = now[knob.key];
         const name = words.settings[knob.key];
@@ -130,9 +154,14 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
         </div>
       </fieldset>
       <div class="row between">
-        <button type="button" class="quiet" onClick={() => settings.set({ ...DEFAULTS })}>
+        <button type="button" class="quiet" onClick={() => set(DEFAULTS)}>
           {words.settings.reset}
         </button>
+        {id !== null && (
+          <button type="button" class="quiet" onClick={() => settings.set(now)}>
+            {words.settings.forNew}
+          </button>
+        )}
         <button type="button" class="primary" onClick={onClose}>
           {words.common.done}
         </button>

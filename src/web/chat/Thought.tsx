@@ -21,11 +21,15 @@ export function Thought({ thought, thinking, answer }: { thought: string; thinki
     if (thinking && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [thought, thinking]);
   const seconds = thinking ? (now - answer.startedAt) / 1_000 : (answer.thoughtMs ?? answer.lastMs ?? 0) / 1_000;
+  const tokens = answer.usage?.completion_tokens_details?.reasoning_tokens;
   return (
     <div class={`thought ${thinking ? "thinking" : ""}`}>
       <button type="button" class="thought-head" aria-expanded={open} onClick={() => setChosen(!open)}>
         <Icon name="right" size={15} />
-        <span>{words.thought[thinking ? "thinking" : "thought"](<time>{duration(Math.max(0, seconds))}</time>)}</span>
+        <span>
+          {words.thought[thinking ? "thinking" : "thought"](<time>{duration(Math.max(0, seconds))}</time>)}
+          {tokens !== undefined && ` · ${words.thought.tokens(tokens)}`}
+        </span>
       </button>
       {open && (
         <div class="thought-body" ref={box} tabIndex={0} role="group" aria-label={words.thought.label}>

@@ -3,6 +3,7 @@ import { useStore } from "../store.ts";
 import { Logo } from "../ui/icons.tsx";
 import { words } from "../words/index.ts";
 import { connection } from "./connection.ts";
+import { factsOf } from "./facts.ts";
 
 /** What the bundled model is good at: arithmetic, with its working shown. */
 const EXAMPLES = [
@@ -38,11 +39,33 @@ export function Welcome({ onPick }: { onPick: (question: string) => void }) {
     Array.isArray(own) && own.every((e) => typeof e === "string") && own.length > 0
       ? (own as string[]).slice(0, 6)
       : EXAMPLES;
+  const model = link.state === "up" ? link.model : undefined;
+  const facts = factsOf(model?.details ?? {});
   return (
     <div class="welcome">
       <Logo size={52} />
-      <h1>{link.state === "up" ? words.welcome.ask(link.model.id) : words.welcome.askYours}</h1>
-      <p>{here ? words.welcome.here : words.welcome.there(location.hostname)}</p>
+      <h1>{model ? words.welcome.ask(model.id) : words.welcome.askYours}</h1>
+      <p>
+        {[
+          facts.what && words.welcome.what(facts.what, facts.thinks),
+          here ? words.welcome.here : words.welcome.there(location.hostname),
+        ]
+          .filter(Boolean)
+          .join(" ")}
+      </p>
+      {facts.tiles.length > 0 && (
+        <dl class="facts">
+          {facts.tiles.map(({ name, value, note }) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd>
+                {value}
+                {note && <small>{note}</small>}
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
       <ul class="examples" aria-label={words.welcome.examples}>
         {examples.map((example) => (
           <li key={example}>

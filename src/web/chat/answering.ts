@@ -1,20 +1,21 @@
 /** Questions asked and answers received: new ones, other ones, ones gone on with. */
-import { type ChatMessage, type ChatRequest, Fault, streamChat, type Timings, type Usage } from "../net/api.ts";
+import { type ChatRequest, Fault, streamChat, type Timings, type Usage } from "../net/api.ts";
 import { begin, currentId, findChat, remove, touch, update } from "./chats.ts";
-import { connect, connection, servedModel } from "./connection.ts";
+import { connect, connection, servedModel, thoughtsOf } from "./connection.ts";
 import { newId } from "./kept.ts";
+import { messagesFor } from "./messages.ts";
 import { isGrowing, partsOf } from "./parts.ts";
-import { settings } from "./settings.ts";
-import { changeAnswer, findAnswer, lastAnswer, stepsBefore, withAnswer, withTurn } from "./tree.ts";
-import type { Answer, Conversation, Turn } from "./types.ts";
+import { settings, settingsOf } from "./settings.ts";
+import { changeAnswer, findAnswer, lastAnswer, withAnswer, withTurn } from "./tree.ts";
+import type { Answer, Attachment, Conversation, Turn } from "./types.ts";
 
 /** Answers under way, by their ids. */
 const running = new Map<string, AbortController>();
 
 /** Asks a question at the end of the conversation on the page, which begins with it where there is none. */
-export function ask(question: string): void {
-  const chat = findChat(currentId.get()) ?? begin(question);
-  askAfter(chat, lastAnswer(chat)?.id ?? null, question);
+export function ask(question: string, files: readonly Attachment[] = []): void {
+  const chat = findChat(currentId.get()) ?? begin(question, settings.get());
+  askAfter(chat, lastAnswer(chat)?.id ?? null, question, files);
 }
 
 /** Asks a question in other words: a version beside the one that was, which keeps its answers and all that followed. */
@@ -22,11 +23,23 @@ export function askOtherwise(chatId: string, turn: Turn, question: string): void
   const chat = findChat(chatId);
   if (!chat) return;
   stopAll(chat);
-  askAfter(chat, turn.after, question);
+  askAfter(chat, turn.after, question, turn.files);
 }
 
-function askAfter({ id }: Conversation, after: string | null, question: string): void {
-  const turn: Turn = { id: newId(), after, question, answers: [], shown: 0 };
+function askAfter(
+  { id }: Conversation,
+  after: string | null,
+  question: string,
+  files: readonly Attachment[] = [],
+): void {
+  const turn: Turn = {
+    id: newId(),
+    after,
+    question,
+    ...(files.length > 0 ? { files: [...files] } : {}),
+    answers: [],
+    shown: 0,
+  };
   update(id, (c) => withTurn(c, turn), false);
   askAgain(id, turn.id);
 }
@@ -36,7 +49,7 @@ export function askAgain(chatId: string, turnId: string): void {
   const chat = findChat(chatId);
   if (!chat) return;
   stopAll(chat);
-  const model = servedModel()?.id ?? "";
+  const model = modelFor(chat) ?? "";
   const draft: Answer = {
     id: newId(),
     raw: "",
@@ -97,41 +110,21 @@ export function deleteChat(chat: Conversation): void {
 /** Stops what the conversation on the page is answering; false where nothing was. */
 export const stopCurrent = (): boolean => stopAll(findChat(currentId.get()));
 
-/**
- * The messages that lead up to an answer: thoughts are left out, as R1's own template does, and so are turns without an answer. An answer to
- * be gone on with stands last, as it came, its thought too.
- */
-export function messagesFor(
-  chat: Conversation,
-  turnId: string,
-  system: string,
-  begun?: Partial<Answer>,
-): ChatMessage[] {
-  const messages: ChatMessage[] = system.trim() ? [{ role: "system", content: system }] : [];
-  for (const { turn, answer } of stepsBefore(chat, turnId)) {
-    const text = answer ? partsOf(answer).text : "";
-    if (text.trim()) messages.push({ role: "user", content: turn.question }, { role: "assistant", content: text });
-  }
-  const question = chat.turns.find(({ id }) => id === turnId)?.question ?? "";
-  messages.push({ role: "user", content: question });
-  if (begun?.raw || begun?.reasoning)
-    messages.push({
-      role: "assistant",
-      content: begun.raw ?? "",
-      ...(begun.reasoning ? { reasoning_content: begun.reasoning } : {}),
-    });
-  return messages;
-}
+/** The model that a chat is answered by: its own choice, or the server's first; undefined while that is not known. */
+const modelFor = (chat: Conversation): string | undefined => settingsOf(chat).model ?? servedModel()?.id;
 
 function requestFor(chat: Conversation, turnId: string, begun?: Partial<Answer>): ChatRequest {
-  const { temperature, topP, maxTokens, seed, system } = settings.get();
-  const model = servedModel()?.id;
+  const { temperature, topP, maxTokens, seed, system, thinking, thinkingBudget } = settingsOf(chat);
+  const model = modelFor(chat);
   const request: ChatRequest = { messages: messagesFor(chat, turnId, system, begun), truncation: "auto" };
   if (model) request.model = model;
   if (temperature !== null) request.temperature = temperature;
   if (topP !== null) request.top_p = topP;
   if (maxTokens !== null) request.max_tokens = maxTokens;
   if (seed !== null) request.seed = seed;
+  const can = thoughtsOf(servedModel());
+  if (can.switched && thinking !== null) request.thinking = { type: thinking ? "enabled" : "disabled" };
+  if (can.thinks && thinking !== false && thinkingBudget !== null) request.thinking_budget = thinkingBudget;
   return request;
 }
 
@@ -204,6 +197,9 @@ async function receive(chatId: string, draft: Answer, request: ChatRequest): Pro
   touch(chatId);
 }
 
+const thoughtTokens = ({ completion_tokens_details }: Usage): number =>
+  completion_tokens_details?.reasoning_tokens ?? 0;
+
 /** The tokens of an answer that took two requests: the second read what the first had written. */
 const usageTogether = (before: Usage | undefined, now: Usage): Usage =>
   before
@@ -211,6 +207,7 @@ const usageTogether = (before: Usage | undefined, now: Usage): Usage =>
         ...now,
         prompt_tokens: before.prompt_tokens,
         completion_tokens: before.completion_tokens + now.completion_tokens,
+        completion_tokens_details: { reasoning_tokens: thoughtTokens(before) + thoughtTokens(now) },
       }
     : now;
 

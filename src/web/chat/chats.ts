@@ -3,7 +3,7 @@ import { go, route } from "../router.ts";
 import { createStore, readStored, writeStored } from "../store.ts";
 import { newId, readConversation } from "./kept.ts";
 import { isGrowing } from "./parts.ts";
-import type { Conversation } from "./types.ts";
+import type { Conversation, Settings } from "./types.ts";
 
 const LIST = "sumbi.chats";
 const PREFIX = "sumbi.chat.";
@@ -83,10 +83,19 @@ export function touch(id: string): void {
 }
 
 /** Begins a chat, and goes to its address. */
-export function begin(question: string): Conversation {
+export function begin(question: string, settings: Settings): Conversation {
   const now = Date.now();
   const title = question.trim().replace(/\s+/g, " ").slice(0, 60);
-  const made: Conversation = { form: 2, id: newId(), title, createdAt: now, updatedAt: now, turns: [], picked: {} };
+  const made: Conversation = {
+    form: 2,
+    id: newId(),
+    title,
+    createdAt: now,
+    updatedAt: now,
+    turns: [],
+    picked: {},
+    settings,
+  };
   conversations.set((all) => [made, ...all]);
   go(addressOf(made.id));
   return made;

@@ -19,6 +19,12 @@ export async function connect(): Promise<void> {
   }
 }
 
+/** What a model does with thoughts: whether it has any, and whether it can be told to think or not. */
+export function thoughtsOf(model: ModelCard | undefined): { thinks: boolean; switched: boolean } {
+  const thinks = model?.details.reasons === true;
+  return { thinks, switched: thinks && model?.details.thinkingSwitch === true };
+}
+
 /** The model that answers; undefined while it is not known. */
 export function servedModel(): ModelCard | undefined {
   const link = connection.get();

@@ -2,7 +2,7 @@
 import { newId, readConversation } from "./kept.ts";
 import { partsOf } from "./parts.ts";
 import { branchOf } from "./tree.ts";
-import type { Answer, Conversation, Turn } from "./types.ts";
+import type { Answer, Attachment, Conversation, Turn } from "./types.ts";
 
 /** What a file could not be read for, in the page's own terms. */
 export type FileFault = "not-text" | "not-a-chat";
@@ -14,7 +14,7 @@ export class FileError extends Error {
 }
 
 /** Marks of a Markdown file's parts; they are not seen where it is shown. A text that holds one gets a backslash more, which reading takes away. */
-const MARK = /^<!-- sumbi:(chat|question|thought|answer)(?: (\S+))? -->$/gm;
+const MARK = /^<!-- sumbi:(chat|question|file|thought|answer)(?: (\S+))? -->$/gm;
 const marked = (text: string): string => text.replace(/^<!-- (\\*)sumbi:/gm, "<!-- $1\\sumbi:");
 const unmarked = (text: string): string => text.replace(/^<!-- (\\*)\\sumbi:/gm, "<!-- $1sumbi:");
 
@@ -25,17 +25,12 @@ export function toMarkdown(conversation: Conversation): string {
   const parts = [part("chat", `# ${conversation.title}`, new Date(conversation.createdAt).toISOString())];
   for (const turn of branchOf(conversation)) {
     parts.push(part("question", "## Question", turn.question));
+    for (const { name, text } of turn.files ?? []) parts.push(part(`file ${encoded(name)}`, `### ${name}`, text));
     const answer = turn.answers[turn.shown];
     if (!answer) continue;
     const { thought, text } = partsOf(answer);
     if (thought) parts.push(part("thought", "<details><summary>Thought</summary>", thought, "\n</details>\n"));
-    parts.push(
-      part(
-        answer.model ? `answer ${encodeURIComponent(answer.model.replace(/\p{Surrogate}/gu, "\ufffd"))}` : "answer",
-        "## Answer",
-        text,
-      ),
-    );
+    parts.push(part(answer.model ? `answer ${encoded(answer.model)}` : "answer", "## Answer", text));
   }
   return parts.join("");
 }
@@ -82,6 +77,7 @@ function fromMarkdown(text: string): Conversation[] {
   let title = "";
   let createdAt = Date.now();
   let thought = "";
+  let files: Attachment[] = [];
   const said: Said[] = [];
   for (const [i, mark] of marks.entries()) {
     const [line, kind, about = ""] = mark;
@@ -93,17 +89,20 @@ function fromMarkdown(text: string): Conversation[] {
     if (kind === "chat") {
       title = head.replace(/^# /, "");
       createdAt = Date.parse(body.trim()) || createdAt;
-    } else if (kind === "question") said.push({ question: body });
+    } else if (kind === "question") said.push({ question: body, files: (files = []) });
+    else if (kind === "file") files.push({ name: decoded(about), text: body });
     else if (kind === "thought") thought = body;
     else {
-      said.push({ answer: body, thought, model: modelIn(about) });
+      said.push({ answer: body, thought, model: decoded(about) });
       thought = "";
     }
   }
   return chatOf(title, createdAt, said);
 }
 
-function modelIn(about: string): string {
+const encoded = (name: string): string => encodeURIComponent(name.replace(/\p{Surrogate}/gu, "\ufffd"));
+
+function decoded(about: string): string {
   try {
     return decodeURIComponent(about);
   } catch {
@@ -111,14 +110,21 @@ function modelIn(about: string): string {
   }
 }
 
-type Said = { question: string } | { answer: string; thought: string; model: string };
+type Said = { question: string; files?: Attachment[] } | { answer: string; thought: string; model: string };
 
 /** A conversation of one branch; an answer without a question before it has an empty one. None where nothing was said. */
 function chatOf(title: string, createdAt: number, said: readonly Said[]): Conversation[] {
   const turns: Turn[] = [];
-  const turn = (question: string): Turn => {
+  const turn = (question: string, files: Attachment[] = []): Turn => {
     const before = turns.at(-1);
-    const made: Turn = { id: newId(), after: before?.answers[0]?.id ?? null, question, answers: [], shown: 0 };
+    const made: Turn = {
+      id: newId(),
+      after: before?.answers[0]?.id ?? null,
+      question,
+      ...(files.length > 0 ? { files } : {}),
+      answers: [],
+      shown: 0,
+    };
     turns.push(made);
     return made;
   };
@@ -126,7 +132,7 @@ function chatOf(title: string, createdAt: number, said: readonly Said[]): Conver
     const open = turns.at(-1)?.answers.length === 0 ? turns.at(-1)! : undefined;
     if ("question" in one) {
       open?.answers.push(answerOf({ answer: "", thought: "", model: "" }, createdAt, "stopped"));
-      turn(one.question);
+      turn(one.question, one.files);
     } else (open ?? turn("")).answers.push(answerOf(one, createdAt, "done"));
   }
   const last = turns.at(-1);

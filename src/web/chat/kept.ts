@@ -1,5 +1,5 @@
 /** Chats as they are kept, in the browser and in files: today's form, the form of before, and what is wrong with others. */
-import type { Answer, Conversation, Turn } from "./types.ts";
+import type { Answer, Attachment, Conversation, Settings, Turn } from "./types.ts";
 
 type Fields = Record<string, unknown>;
 
@@ -44,6 +44,33 @@ export function readConversation(value: unknown): Conversation | null {
           Object.entries(value.picked).filter((pair): pair is [string, string] => typeof pair[1] === "string"),
         )
       : {},
+    ...(isObject(value.settings) ? { settings: readSettings(value.settings) } : {}),
+  };
+}
+
+export const DEFAULTS: Settings = {
+  temperature: null,
+  topP: null,
+  maxTokens: null,
+  seed: null,
+  system: "",
+  thinking: null,
+  thinkingBudget: null,
+  model: null,
+};
+
+/** Settings from JSON of any origin; what is missing or no such value is the default. */
+export function readSettings(value: unknown): Settings {
+  const from = isObject(value) ? value : {};
+  return {
+    temperature: numberOf(from.temperature) ?? null,
+    topP: numberOf(from.topP) ?? null,
+    maxTokens: numberOf(from.maxTokens) ?? null,
+    seed: numberOf(from.seed) ?? null,
+    system: textOf(from.system),
+    thinking: typeof from.thinking === "boolean" ? from.thinking : null,
+    thinkingBudget: numberOf(from.thinkingBudget) ?? null,
+    model: typeof from.model === "string" ? from.model : null,
   };
 }
 
@@ -58,9 +85,16 @@ function readTurn(value: unknown): Turn | null {
     id: textOf(value.id) || newId(),
     after: typeof value.after === "string" ? value.after : null,
     question: value.question,
+    ...given({ files: readFiles(value.files) }),
     answers: kept,
     shown: Math.max(0, Math.min(kept.length - 1, shown)),
   };
+}
+
+function readFiles(value: unknown): Attachment[] | undefined {
+  const files = Array.isArray(value) ? value.filter(isObject) : [];
+  const read = files.map(({ name, text }) => ({ name: textOf(name), text: textOf(text) }));
+  return read.length > 0 ? read : undefined;
 }
 
 function readAnswer(value: unknown): Answer | null {

@@ -28,12 +28,19 @@ export interface Answer {
   fault?: { kind: FaultKind; message: string };
 }
 
+/** A text file that a question comes with. */
+export interface Attachment {
+  name: string;
+  text: string;
+}
+
 /** A question and every answer given to it (asking again adds one); `shown` is the index of the one on the page. */
 export interface Turn {
   id: string;
   /** The answer that it follows, by id; null where it begins the conversation. */
   after: string | null;
   question: string;
+  files?: Attachment[];
   answers: Answer[];
   shown: number;
 }
@@ -50,6 +57,8 @@ export interface Conversation {
   turns: Turn[];
   /** Which turn is on show after an answer ("" for the beginning), where it is not the newest. */
   picked: Record<string, string>;
+  /** Its own; those of new chats where it has none. */
+  settings?: Settings;
 }
 
 /** null leaves a knob to the server. */
@@ -59,4 +68,10 @@ export interface Settings {
   maxTokens: number | null;
   seed: number | null;
   system: string;
+  /** Whether to think before answering; null lets the model choose. */
+  thinking: boolean | null;
+  /** Tokens after which a thought is brought to its end; null does not bound it. */
+  thinkingBudget: number | null;
+  /** Which of the server's models answers; null takes the first. */
+  model: string | null;
 }

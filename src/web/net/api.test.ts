@@ -110,7 +110,7 @@ describe("fetchModel", () => {
     vi.stubGlobal("fetch", async (path: string) =>
       path === "/v1/models" ? Response.json({ data: [{ id: "nano", created: 5 }] }) : new Response("", { status: 404 }),
     );
-    expect(await fetchModel()).toEqual({ id: "nano", created: 5, details: {} });
+    expect(await fetchModel()).toEqual({ id: "nano", created: 5, models: ["nano"], details: {} });
   });
 
   it("says so when a server has only runs to show", async () => {

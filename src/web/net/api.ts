@@ -1,4 +1,5 @@
 /** The server's API as the pages use it: JSON, streamed answers, faults in a reader's terms. */
+import { words } from "../words/index.ts";
 import { keyRefused, withKey } from "./key.ts";
 import { readSse } from "./sse.ts";
 
@@ -32,6 +33,9 @@ export interface ChatRequest {
   top_p?: number;
   max_tokens?: number;
   seed?: number;
+  thinking?: { type: "enabled" | "disabled" };
+  /** Tokens after which a thought is brought to its end. */
+  thinking_budget?: number;
   /** The server leaves out the oldest turns that do not fit, and says so. */
   truncation?: "auto";
 }
@@ -67,6 +71,8 @@ export interface ChatPiece {
 export interface ModelCard {
   id: string;
   created?: number;
+  /** The ids of all models of the server, this one's first. */
+  models: string[];
   details: Record<string, unknown>;
 }
 
@@ -76,7 +82,7 @@ export async function getJson<T>(path: string, signal?: AbortSignal): Promise<T>
   try {
     return (await response.json()) as T;
   } catch {
-    throw new Fault("server", `The server's answer to ${path} was not JSON.`, response.status);
+    throw new Fault("server", words.net.notJson(path), response.status);
   }
 }
 
@@ -88,9 +94,9 @@ export async function fetchModel(signal?: AbortSignal): Promise<ModelCard> {
     throw error;
   });
   const first = list.data?.[0];
-  if (!first) throw new Fault("no-model", "This server has no model to talk to, only runs to show.");
+  if (!first) throw new Fault("no-model", words.net.noModel);
   const details = await getJson<Record<string, unknown>>("/api/model", signal).catch(() => ({}));
-  return { id: first.id, created: first.created, details };
+  return { id: first.id, created: first.created, models: (list.data ?? []).map(({ id }) => id), details };
 }
 
 /**
@@ -104,7 +110,7 @@ export async function* streamChat(request: ChatRequest, signal: AbortSignal): As
     body: JSON.stringify({ ...request, stream: true, stream_options: { include_usage: true } }),
     signal,
   });
-  if (!response.body) throw new Fault("server", "The server sent an empty answer.", response.status);
+  if (!response.body) throw new Fault("server", words.net.empty, response.status);
   let finished = false;
   try {
     for await (const event of readSse(response.body)) {
@@ -115,9 +121,25 @@ export async function* streamChat(request: ChatRequest, signal: AbortSignal): As
     }
   } catch (error) {
     if (error instanceof Fault || signal.aborted) throw error;
-    throw new Fault("interrupted", "The connection to the server broke while it was answering.");
+    throw new Fault("interrupted", words.net.broke);
   }
-  if (!finished) throw new Fault("interrupted", "The server stopped in the middle of the answer.");
+  if (!finished) throw new Fault("interrupted", words.net.stopped);
+}
+
+/** How many tokens a conversation has and how many there can be; null where the server cannot tell. Throws Fault, "context" where it does not fit. */
+export async function countTokens(
+  messages: readonly ChatMessage[],
+  model: string | undefined,
+  signal: AbortSignal,
+): Promise<{ count: number; limit: number } | null> {
+  const response = await send("/tokenize", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ ...(model ? { model } : {}), messages }),
+    signal,
+  });
+  const { count, max_model_len } = (await response.json()) as { count?: unknown; max_model_len?: unknown };
+  return typeof count === "number" && typeof max_model_len === "number" ? { count, limit: max_model_len } : null;
 }
 
 /** One `data:` payload of a chat stream; throws Fault where it holds an error or is not JSON. */
@@ -135,10 +157,9 @@ export function parsePiece(data: string): ChatPiece {
   try {
     chunk = JSON.parse(data);
   } catch {
-    throw new Fault("server", "The server sent a piece of an answer that is not JSON.");
+    throw new Fault("server", words.net.oddPiece);
   }
-  if (chunk === null || typeof chunk !== "object")
-    throw new Fault("server", "The server sent a piece of an answer that is not an object.");
+  if (chunk === null || typeof chunk !== "object") throw new Fault("server", words.net.oddPiece);
   if (chunk.error) throw toFault(500, chunk);
   const choice = chunk.choices?.[0];
   const piece: ChatPiece = {};
@@ -159,11 +180,7 @@ export function toFault(status: number, body: unknown): Fault {
   const error = (body as { error?: unknown } | null)?.error;
   const detail = (typeof error === "object" && error !== null ? error : {}) as { message?: unknown; code?: unknown };
   const message =
-    typeof detail.message === "string"
-      ? detail.message
-      : typeof error === "string"
-        ? error
-        : `The server answered with status ${status}.`;
+    typeof detail.message === "string" ? detail.message : typeof error === "string" ? error : words.net.status(status);
   if (detail.code === "context_length_exceeded" || /context (length|window)|maximum context/i.test(message)) {
     return new Fault("context", message, status);
   }
@@ -180,7 +197,7 @@ export async function send(path: string, init: RequestInit): Promise<Response> {
     response = await fetch(path, { ...init, headers });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new Fault("unreachable", "The server cannot be reached. Is it still running?");
+    throw new Fault("unreachable", words.net.unreachable);
   }
   if (response.ok) return response;
   if (response.status === 401) keyRefused(headers);

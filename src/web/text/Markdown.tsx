@@ -4,32 +4,47 @@ import { copyText } from "../ui/copy.ts";
 import { words } from "../words/index.ts";
 import { type Block, markdownBlocks } from "./markdown.ts";
 
-type Maths = typeof import("./maths.ts");
-let maths: Maths | null = null;
-let loading: Promise<Maths> | null = null;
+/** A module that is loaded when it is first needed, and asked for again where that failed. */
+function lazily<Module>(load: () => Promise<Module>): (use: (module: Module) => void) => void {
+  let loaded: Module | null = null;
+  let loading: Promise<Module> | null = null;
+  return (use) => {
+    if (loaded) return use(loaded);
+    loading ??= load();
+    loading.then((module) => use((loaded = module))).catch(() => (loading = null));
+  };
+}
+
+const withMaths = lazily(() => import("./maths.ts"));
+const withHighlight = lazily(() => import("./highlight.ts"));
 
 function drawFormulas(root: HTMLElement): void {
-  const spans = root.querySelectorAll<HTMLElement>(".math-inline:not([data-drawn]), .math-display:not([data-drawn])");
+  const spans = root.querySelectorAll<HTMLElement>(".math-inline, .math-display");
   if (spans.length === 0) return;
-  const draw = (module: Maths) => {
+  withMaths(({ drawMath }) => {
     for (const span of spans) {
       if (span.dataset.drawn) continue;
       span.dataset.drawn = "yes";
-      module.drawMath(span, span.textContent ?? "", span.classList.contains("math-display"));
+      drawMath(span, span.textContent ?? "", span.classList.contains("math-display"));
     }
-  };
-  if (maths) return draw(maths);
-  loading ??= import("./maths.ts");
-  loading.then((module) => draw((maths = module))).catch(() => (loading = null));
+  });
 }
 
-function BlockView({ block }: { block: Block }) {
+function colourCode(root: HTMLElement): void {
+  for (const code of root.querySelectorAll<HTMLElement>("pre > code[class^=language-]"))
+    withHighlight(({ highlight }) => highlight(code, code.className.slice("language-".length).toLowerCase()));
+}
+
+function BlockView({ block, onDrawn }: { block: Block; onDrawn: (ms: number) => void }) {
   const ref = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
     const element = ref.current;
     if (!element) return;
+    const before = performance.now();
     element.replaceChildren(block.nodes());
     drawFormulas(element);
+    colourCode(element);
+    onDrawn(performance.now() - before);
   }, [block.key]);
   return <div ref={ref} class="block" />;
 }
@@ -49,7 +64,7 @@ export function Markdown({ text, growing = false }: { text: string; growing?: bo
   return (
     <div class="markdown" onClick={onCopyClick}>
       {blocks.map((block, index) => (
-        <BlockView key={index} block={block} />
+        <BlockView key={index} block={block} onDrawn={(ms) => (shown.cost.ms += ms)} />
       ))}
     </div>
   );

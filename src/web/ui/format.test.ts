@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { flatten } from "./flatten.ts";
-import { ago, dollars, duration, energy, figure, percent, short } from "./format.ts";
+import { ago, bytes, dollars, duration, energy, figure, percent, short } from "./format.ts";
 
 describe("figures as people read them", () => {
   it("shortens counts", () => {
@@ -26,6 +26,10 @@ describe("figures as people read them", () => {
       "3 d 3 h",
       "–",
     ]);
+  });
+
+  it("writes bytes", () => {
+    expect([0, 812, 3_449, 17_773_560, 688e9].map(bytes)).toEqual(["0 B", "812 B", "3.45 kB", "17.8 MB", "688 GB"]);
   });
 
   it("writes energy and money", () => {

@@ -26,6 +26,18 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3_600)} h`;
 }
 
+/** Bytes -> "812 B", "3.4 kB", "17.8 MB", in decimal units. */
+export function bytes(count: number): string {
+  for (const [limit, unit] of [
+    [1e9, "GB"],
+    [1e6, "MB"],
+    [1e3, "kB"],
+  ] as const) {
+    if (count >= limit * 0.9995) return `${Number((count / limit).toPrecision(3))} ${unit}`;
+  }
+  return `${count} B`;
+}
+
 /** Joules -> "12.3 kJ" below a watt-hour's reach, "1.23 kWh" above. */
 export function energy(joules: number): string {
   if (!Number.isFinite(joules)) return "–";

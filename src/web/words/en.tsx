@@ -18,6 +18,16 @@ export const en = {
     notLoaded: "This page could not be loaded",
     serverGone: "The server that sent it seems to have gone.",
   },
+  net: {
+    unreachable: "The server cannot be reached. Is it still running?",
+    broke: "The connection to the server broke while it was answering.",
+    stopped: "The server stopped in the middle of the answer.",
+    empty: "The server sent an empty answer.",
+    oddPiece: "The server sent a piece of an answer that cannot be read.",
+    notJson: (path: string) => `The server's answer to ${path} was not JSON.`,
+    status: (status: number) => `The server answered with status ${status}.`,
+    noModel: "This server has no model to talk to, only runs to show.",
+  },
   top: {
     toChat: "Sumbi, to the chat",
     pages: "Pages",
@@ -106,11 +116,30 @@ export const en = {
         {key("Enter")} sends, {key("Shift")}+{key("Enter")} breaks the line, {key("Esc")} stops.
       </>
     ),
+    attach: "Attach text files",
+    files: "Files with this question",
+    removeFile: (name: string) => `Remove ${name}`,
+    fileFaults: {
+      "not-text": "The file is no text.",
+      "not-a-chat": "The file is no text.",
+      "too-large": "The file is too large: at most 256 kB.",
+      "too-much": "The files are too large together: at most 512 kB with a question.",
+    },
+    thinking: "Whether to think before answering",
+    thinks: { free: "Thinks if it likes", on: "Thinks", off: "Does not think" },
+    budget: "The most tokens of a thought",
+    unbounded: "any length",
+    upTo: (tokens: number) => `up to ${count(tokens, "token")}`,
+    fullness: (tokens: number, limit: number, exact: boolean) =>
+      `The context holds ${exact ? "" : "about "}${tokens.toLocaleString("en-US")} of ${count(limit, "token")} with this question${exact ? "" : ", estimated"}`,
+    fullnessShort: (tokens: number, limit: number, exact: boolean) =>
+      `${exact ? "" : "≈ "}${tokens.toLocaleString("en-US")} / ${limit.toLocaleString("en-US")}`,
     mistakes: "Models make mistakes: check what matters.",
   },
   turn: {
     asked: "You asked",
     answer: "Answer",
+    file: (name: string, size: string) => `${name} · ${size}`,
     change: "Change the question",
     copyQuestion: "Copy the question",
     askAgain: "Ask again",
@@ -166,11 +195,16 @@ export const en = {
   thought: {
     thinking: (time: ComponentChildren) => <>Thinking for {time}</>,
     thought: (time: ComponentChildren) => <>Thought for {time}</>,
+    tokens: (n: number) => count(n, "token"),
     label: "The model's thoughts",
   },
   settings: {
     title: "Settings",
-    holds: "They hold for every question you ask from now on.",
+    holds: "They hold for new chats.",
+    holdsHere: "They hold for this chat.",
+    forNew: "Take them for new chats too",
+    model: "Model",
+    modelFirst: (id: string) => `The server's first (${id})`,
     temperature: "Temperature",
     temperatureHelp:
       "How much chance decides. At 0 the likeliest token always wins, best for arithmetic; around 0.6 suits reasoning; above 1 it turns wild.",
@@ -185,8 +219,7 @@ export const en = {
     byServer: "The server's choice",
     asNumber: (name: string) => `${name}, as a number`,
     system: "System prompt",
-    systemHelp:
-      "Put before every conversation. Small models, the bundled one among them, were not trained to follow it.",
+    systemHelp: "Put before the conversation. Small models, the bundled one among them, were not trained to follow it.",
     none: "None",
     colours: "Colours",
     themes: { system: "As the system", light: "Light", dark: "Dark" },
@@ -214,6 +247,14 @@ export const en = {
   welcome: {
     ask: (model: string) => `Ask ${model}`,
     askYours: "Ask a model of your own",
+    what: (size: string, thinks: boolean) => `A model of ${size}${thinks ? " that thinks before it answers" : ""}.`,
+    parameters: "Parameters",
+    active: (n: string) => `${n} active at a time`,
+    cost: "Cost to train",
+    trained: "Trained in",
+    on: (machine: string) => `on ${machine}`,
+    read: "Read",
+    tokens: (n: string) => `${n} tokens`,
     here: "It runs on this computer, and nothing you write leaves it.",
     there: (host: string) => `It runs on ${host}, and what you write goes nowhere else.`,
     examples: "Questions to begin with",
