@@ -119,7 +119,7 @@ export default function ChatPage() {
             </div>
           )}
         </div>
-        {!scroll.stuck && (
+        {!scroll.stuck && conversation && (
           <button
             type="button"
             class="to-bottom"
@@ -196,17 +196,18 @@ function useStickToBottom(conversationId: string | null, growing: unknown) {
   const toBottom = () => ref.current?.scrollTo({ top: ref.current.scrollHeight });
   useLayoutEffect(() => {
     setStuck(true);
-    toBottom();
+    // the welcome is read from its top
+    if (conversationId !== null) toBottom();
   }, [conversationId]);
   useEffect(() => {
     const inner = ref.current?.firstElementChild;
-    if (!inner || !stuck) return;
+    if (!inner || !stuck || conversationId === null) return;
     const watch = new ResizeObserver(toBottom);
     watch.observe(inner);
     return () => watch.disconnect();
   }, [stuck, conversationId]);
   useLayoutEffect(() => {
-    if (stuck) toBottom();
+    if (stuck && conversationId !== null) toBottom();
   }, [growing]);
   const onScroll = () => {
     const box = ref.current;

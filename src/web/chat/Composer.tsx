@@ -192,7 +192,7 @@ function Thinking() {
           ))}
         </select>
       )}
-      {thinking !== false && (
+      {(thinking === true || thinkingBudget !== null || !switched) && thinking !== false && (
         <select
           class="pill-select"
           aria-label={words.composer.budget}
