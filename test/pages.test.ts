@@ -482,12 +482,17 @@ describe.skipIf(!CHROMIUM)("the pages in a browser", () => {
       }));
 
     it("tells an answer that the context cut off from one that the settings did", () =>
-      visit("/", async (page) => {
-        await ask(page, `colour ${"x".repeat(2_500)}`);
-        await answers(page).first().getByText("Cut off: the model's context is full.").waitFor();
-        await answers(page).first().getByRole("button", { name: "New chat" }).click();
-        await page.getByText("nothing you write leaves it").waitFor();
-      }));
+      visit(
+        "/",
+        async (page) => {
+          await ask(page, `colour ${"x".repeat(2_500)}`);
+          await answers(page).first().getByText("Cut off: the model's context is full.").waitFor();
+          await answers(page).first().getByRole("button", { name: "New chat" }).click();
+          await page.getByText("nothing you write leaves it").waitFor();
+        },
+        // a full chat cannot be counted: the server says that it does not fit
+        { forgive: /400/ },
+      ));
 
     it("keeps turns without an answer out of what the model reads, and says so", () =>
       visit("/", async (page) => {

@@ -141,7 +141,7 @@ function weightsBytes(path: string): number {
     : readdirSync(path)
         .filter((name) => name.endsWith(".safetensors"))
         .map((name) => join(path, name));
-  return files.reduce((sum, file) => sum + statSync(file).size, 0);
+  return files.reduce((sum, file) => sum + (statSync(file, { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
 const EXAMPLES_BYTES_MAX = 64 << 10;

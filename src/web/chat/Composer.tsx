@@ -21,13 +21,14 @@ export function Composer({ busy, conversation }: { busy: boolean; conversation: 
   const box = useRef<HTMLTextAreaElement>(null);
   const input = useRef<HTMLInputElement>(null);
   const link = useStore(connection);
-  const { system } = useSettings();
+  const { system, model } = useSettings();
   const limit = link.state === "up" ? link.model.details.contextTokens : undefined;
   const messages = useMemo(
     () => (busy ? [] : draftMessages(conversation, { question: text, files })),
     [busy, conversation, text, files, system],
   );
-  const fullness = useFullness(messages, typeof limit === "number" ? limit : undefined);
+  const served = link.state === "up" ? link.model.id : undefined;
+  const fullness = useFullness(messages, typeof limit === "number" ? limit : undefined, model ?? served);
   useLayoutEffect(() => {
     const area = box.current;
     if (!area) return;

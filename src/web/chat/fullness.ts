@@ -1,7 +1,6 @@
 /** How full the model's context is with what would be sent now. */
 import { useEffect, useState } from "preact/hooks";
 import { type ChatMessage, countTokens, Fault } from "../net/api.ts";
-import { servedModel } from "./connection.ts";
 import { history, question } from "./messages.ts";
 import { settingsOf } from "./settings.ts";
 import { branchOf } from "./tree.ts";
@@ -43,14 +42,18 @@ export function draftMessages(
 }
 
 /** Counts what would be sent, some time after the last change; null where there is nothing to send, or no context is known. */
-export function useFullness(messages: readonly ChatMessage[], limit: number | undefined): Fullness | null {
+export function useFullness(
+  messages: readonly ChatMessage[],
+  limit: number | undefined,
+  model: string | undefined,
+): Fullness | null {
   const [counted, setCounted] = useState<{ of: string; tokens: number; limit: number } | null>(null);
   const key = JSON.stringify(messages);
   useEffect(() => {
     if (!counts || messages.length === 0 || key.length > MAX_COUNTED || limit === undefined) return;
     const left = new AbortController();
     const timer = setTimeout(() => {
-      countTokens(messages, servedModel()?.id, left.signal).then(
+      countTokens(messages, model, left.signal).then(
         (found) => {
           if (found) setCounted({ of: key, tokens: found.count, limit: found.limit });
         },
@@ -64,7 +67,7 @@ export function useFullness(messages: readonly ChatMessage[], limit: number | un
       clearTimeout(timer);
       left.abort();
     };
-  }, [key, limit]);
+  }, [key, limit, model]);
   if (messages.length === 0 || limit === undefined) return null;
   if (counted?.of === key) return { tokens: counted.tokens, limit: counted.limit, exact: true };
   return { tokens: estimate(messages), limit, exact: false };
