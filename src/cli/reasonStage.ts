@@ -86,7 +86,8 @@ export async function watchStage(
     } else {
       const where = flags.runs === "runs" ? [] : ["--runs", flags.runs];
       say(`stopped at step ${result.step}; go on: ${shellCommand("reason", stage, "--resume", result.id, ...where)}`);
-      if (result.step > 0)
+      if (result.adapts) say("no adapter was written: that is done at the end");
+      else if (result.step > 0)
         say(`no model was written; the one of now: ${shellCommand("runs", "export", result.id, ...where)}`);
       process.exitCode = 130;
     }

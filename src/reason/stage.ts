@@ -73,6 +73,8 @@ export interface StageResult {
   step: number;
   /** Where the model is, when done. */
   model?: string;
+  /** Adapters were trained: of a run that was stopped there is no model to be had. */
+  adapts: boolean;
   /** What went wrong on the way and did not end it, in words. */
   faults?: string;
 }
@@ -169,6 +171,7 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
   async #during(work: StageWork<P>): Promise<StageResult> {
     const { writer, fresh, out, options } = this.opened;
     const { id, dir } = writer;
+    const adapts = options.lora !== undefined;
     const { signal = new AbortController().signal } = this.stage.request;
     let progress = fresh ? work.first : await this.#load(work);
     if (fresh) {
@@ -204,9 +207,9 @@ class StageRun<O extends StageOptions, I extends StageInputs, P extends { step: 
     if (faults !== undefined) this.#event("warn", faults);
     if (progress.step < steps) {
       this.#write({ type: "end", step: progress.step, reason: "stopped" });
-      return { id, dir, reason: "stopped", step: progress.step, faults };
+      return { id, dir, reason: "stopped", step: progress.step, adapts, faults };
     }
-    return { id, dir, reason: "done", step: progress.step, model: await this.#place(progress.step), faults };
+    return { id, dir, reason: "done", step: progress.step, model: await this.#place(progress.step), adapts, faults };
   }
 
   #tellStillness(): void {
