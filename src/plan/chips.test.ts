@@ -36,6 +36,16 @@ const PERFORMANCE: [id: string, tpp: number, density: number | undefined][] = [
   ["ascend-950dt", 8000, undefined],
   ["mlu370-x8", 2048, undefined],
   ["tpu-v5p", 7344, undefined],
+  ["gb300", 60_000, 36.86],
+  ["gh200", 15_832, 19.45],
+  ["h100-nvl", 13_368, 16.42],
+  ["l40", 2896, 4.76],
+  ["rtx-pro-6000d", 2368, 3.16],
+  ["mi355x", 40_272, undefined],
+  ["tpu-v6e", 14_688, undefined],
+  ["tpu-v7", 36_912, undefined],
+  ["trainium2", 10_672, undefined],
+  ["gaudi-3", 29_360, undefined],
 ];
 
 const OWN = {

@@ -1,8 +1,8 @@
 /** The table of chips: lookup by name, and a user's own chip from JSON. */
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
-import { GEFORCE, NVIDIA } from "./chips/nvidia.ts";
-import { AMD, CHINESE, GOOGLE, UNPLANNABLE } from "./chips/others.ts";
+import { GEFORCE, NVIDIA, NVIDIA_FACTS } from "./chips/nvidia.ts";
+import { AMD, CHINESE, GOOGLE, OTHER_US, UNPLANNABLE } from "./chips/others.ts";
 import { physicsFaults } from "./chips/physics.ts";
 import { nearest } from "./nearest.ts";
 import type { Chip, ChipFacts } from "./types.ts";
@@ -10,10 +10,20 @@ import type { Chip, ChipFacts } from "./types.ts";
 export { performanceDensity, totalProcessingPerformance } from "./chips/physics.ts";
 
 /** Chips that can be planned with, by id. Checked against physics when the module loads. */
-export const CHIPS: Readonly<Record<string, Chip>> = table([...NVIDIA, ...GEFORCE, ...AMD, ...CHINESE, ...GOOGLE]);
+export const CHIPS: Readonly<Record<string, Chip>> = table([
+  ...NVIDIA,
+  ...GEFORCE,
+  ...AMD,
+  ...CHINESE,
+  ...GOOGLE,
+  ...OTHER_US,
+]);
 
 /** All chips the export rules are asked about: CHIPS and those whose rates are unpublished. */
-export const CHIP_FACTS: Readonly<Record<string, ChipFacts>> = { ...CHIPS, ...table(UNPLANNABLE) };
+export const CHIP_FACTS: Readonly<Record<string, ChipFacts>> = {
+  ...CHIPS,
+  ...table([...NVIDIA_FACTS, ...UNPLANNABLE]),
+};
 
 /** Other names people use, without spaces and dashes. */
 const ALIASES: Record<string, string> = {
@@ -40,6 +50,17 @@ const ALIASES: Record<string, string> = {
   v5p: "tpu-v5p",
   mi308: "mi308x",
   v100sxm: "v100",
+  gb300nvl72: "gb300",
+  gh200nvl32: "gh200",
+  "910d": "ascend-910d",
+  v6e: "tpu-v6e",
+  trillium: "tpu-v6e",
+  tpuv7: "tpu-v7",
+  ironwood: "tpu-v7",
+  trn2: "trainium2",
+  gaudi3: "gaudi-3",
+  rtx6000d: "rtx-pro-6000d",
+  b40: "rtx-pro-6000d",
 };
 
 const bare = (name: string) => name.toLowerCase().replace(/[^a-z0-9]/g, "");

@@ -34,12 +34,27 @@ const NETWORK: Record<string, { bytesPerSec: number; name: string; source: Sourc
     source: { title: "Atlas 800 A2: a 200 Gb/s port per chip, as remembered", date: "2023", mark: "unconfirmed" },
   },
   "ascend-910c": { bytesPerSec: 50 * GB, name: "RoCE, 400 Gb/s", source: SOURCES.cloudMatrix },
+  trainium2: {
+    bytesPerSec: 25 * GB,
+    name: "EFA, 200 Gb/s per chip",
+    source: { title: "AWS Trn2: 3.2 Tb/s of EFA for 16 chips, as remembered", date: "2024-12", mark: "unconfirmed" },
+  },
+  "gaudi-3": {
+    bytesPerSec: 75 * GB,
+    name: "RoCE, 600 Gb/s",
+    source: {
+      title: "Gaudi 3: 3 of its 24 ports of 200 Gb/s leave a server of eight",
+      date: "2024-08",
+      mark: "derived",
+    },
+  },
   "mlu370-x8": {
     bytesPerSec: 12.5 * GB,
     name: "RoCE, 100 Gb/s",
     source: { title: "a 100 Gb/s port per chip, taken as usual", date: "2022", mark: "unconfirmed" },
   },
 };
+NETWORK.gb300 = NETWORK.b300!;
 NETWORK["a100-80"] = NETWORK["a100-40"]!;
 NETWORK.a800 = NETWORK["a100-40"]!;
 const NDR = {
@@ -118,5 +133,14 @@ const networkOf = (chip: Chip) => NETWORK[chip.id] ?? (chip.datacenter && chip.l
 
 function linkName(chip: Chip): string {
   if (chip.vendor === "Huawei") return chip.linkedChips > 8 ? "UB" : "HCCS";
-  return { NVIDIA: "NVLink", AMD: "Infinity Fabric", Google: "ICI", Cambricon: "MLU-Link" }[chip.vendor] ?? "links";
+  return (
+    {
+      NVIDIA: "NVLink",
+      AMD: "Infinity Fabric",
+      Google: "ICI",
+      Cambricon: "MLU-Link",
+      Amazon: "NeuronLink",
+      Intel: "Ethernet",
+    }[chip.vendor] ?? "links"
+  );
 }

@@ -1,6 +1,6 @@
 /** NVIDIA's chips: data sheets of servers' GPUs and GeForce cards, with sources. */
 import { SOURCES } from "../sources.ts";
-import type { Chip } from "../types.ts";
+import type { Chip, ChipFacts, Source } from "../types.ts";
 
 const T = 1e12;
 const GB = 1e9;
@@ -49,6 +49,19 @@ const blackwell = {
   datacenter: true,
   hostBytesPerSec: 128 * GB,
 } as const;
+const verda: Source = {
+  title: "Verda, GB300 NVL72: per-GPU rates without sparsity, from NVIDIA's tables",
+  date: "2026",
+  mark: "secondary",
+  url: "https://verda.com/blog/gb300-nvl72-architecture",
+};
+const reuters: Source = {
+  title: "Reuters on the B30A: one die, about half a B300, with HBM and NVLink, as Puls Biznesu repeats it",
+  date: "2025-08-19",
+  mark: "secondary",
+  url: "https://www.pb.pl/nvidia-opracowuje-nowy-chip-ai-dla-chin-ma-byc-mocniejszy-niz-h20-1246977",
+};
+const half = "unpublished: half a B300, as reported";
 const twoDies = "estimate of the press: two dies near the reticle limit";
 
 /** NVIDIA's chips for data centres. */
@@ -185,6 +198,94 @@ export const NVIDIA: Chip[] = [
     watts: 1200,
     sources: [epoch, derived],
     doubts: { logicDieMm2: twoDies },
+  },
+  {
+    ...blackwell,
+    id: "gb300",
+    name: "GB300 NVL72 (per GPU)",
+    released: "2025-07",
+    bf16FlopsPerSec: 2500 * T,
+    eightBitOpsPerSec: 5000 * T,
+    fp4FlopsPerSec: 15_000 * T,
+    hbmBytes: 279 * GB,
+    hbmBytesPerSec: 8000 * GB,
+    linkedChips: 72,
+    watts: 1400,
+    sources: [verda],
+    doubts: { logicDieMm2: twoDies },
+    notes: "Announced with 288 GB. Of 8-bit formats FP8 alone is this fast: INT8 was cut to 0.165 POPS.",
+  },
+  {
+    ...blackwell,
+    id: "b30a",
+    name: "B30A (reported, never sold)",
+    released: "2026",
+    bf16FlopsPerSec: 1125 * T,
+    eightBitOpsPerSec: 2250 * T,
+    fp4FlopsPerSec: 7000 * T,
+    hbmBytes: 144 * GB,
+    hbmBytesPerSec: 4000 * GB,
+    watts: 700,
+    logicDieMm2: 814,
+    sources: [reuters, derived],
+    doubts: {
+      bf16FlopsPerSec: half,
+      eightBitOpsPerSec: half,
+      fp4FlopsPerSec: half,
+      hbmBytes: half,
+      hbmBytesPerSec: half,
+      linkBytesPerSec: "unpublished: the B300's",
+      watts: "unpublished: half a B300 and the board",
+      logicDieMm2: "estimate: one die near the reticle limit",
+    },
+    notes: "China's cut of the B300, of which Reuters wrote in August 2025.",
+  },
+  {
+    ...hopper,
+    id: "gh200",
+    name: "GH200 (four in a node)",
+    released: "2023-11",
+    hbmBytes: 96 * GB,
+    hbmBytesPerSec: 4000 * GB,
+    linkedChips: 4,
+    watts: 700,
+    sources: [memory],
+    doubts: { watts: "of the GPU; the module with its CPU takes up to 1000" },
+    notes:
+      "As in Alps and Isambard-AI. Sold with 144 GB at 4.9 TB/s too, and alone in a node or 32 on one switch (nodeChips).",
+  },
+  {
+    ...hopper,
+    id: "h100-nvl",
+    name: "H100 NVL",
+    released: "2023-11",
+    bf16FlopsPerSec: 835.5 * T,
+    eightBitOpsPerSec: 1671 * T,
+    hbmBytes: 94 * GB,
+    hbmBytesPerSec: 3900 * GB,
+    linkBytesPerSec: 600 * GB,
+    linkedChips: 2,
+    watts: 400,
+    sources: [memory],
+    notes: "Pairs of PCIe cards by a bridge; the data sheet's rates are with sparsity, twice these.",
+  },
+  {
+    ...nvidia,
+    id: "l40",
+    name: "L40",
+    released: "2022-10",
+    bf16FlopsPerSec: 181 * T,
+    eightBitOpsPerSec: 362 * T,
+    fp8: true,
+    hbmBytes: 48 * GB,
+    hbmBytesPerSec: 864 * GB,
+    linkBytesPerSec: 64 * GB,
+    linkedChips: 1,
+    watts: 300,
+    logicDieMm2: 609,
+    processNode: "TSMC 4N",
+    datacenter: true,
+    sources: [memory],
   },
   {
     ...nvidia,
@@ -350,5 +451,39 @@ export const GEFORCE: Chip[] = [
       eightBitOpsPerSec: "derived: a quarter of the FP4 rate",
     },
     notes: halved,
+  },
+];
+
+/** Known to the rules, not to the planner: its rates are unpublished. */
+export const NVIDIA_FACTS: ChipFacts[] = [
+  {
+    ...nvidia,
+    id: "rtx-pro-6000d",
+    name: "RTX PRO 6000D",
+    released: "2025-08",
+    datacenter: true,
+    hbmBytes: 84 * GB,
+    hbmBytesPerSec: 1398 * GB,
+    linkBytesPerSec: 128 * GB,
+    linkedChips: 1,
+    watts: 600,
+    logicDieMm2: 750,
+    processNode: "TSMC 4N",
+    tpp: 2368,
+    sources: [
+      {
+        title: "press on the RTX 6000D: 28 chips of GDDR7 on 448 bits, 84 GB, no NVLink, no HBM",
+        date: "2025-08",
+        mark: "secondary",
+        url: "https://portal57.net/?p=11803",
+      },
+      memory,
+    ],
+    doubts: {
+      tpp: "estimate: rates are unpublished, cut to stay under 2,400",
+      hbmBytesPerSec: "unconfirmed: 1,398 GB/s, just below the line of 1,400 that the press reported",
+      watts: "600 in the table, about 420 in use",
+    },
+    notes: "China's cut of the RTX PRO 6000, for servers; also called B40.",
   },
 ];

@@ -1,6 +1,6 @@
 /** Chips of AMD, Google and Chinese makers, and those too little known to plan with. */
 import { SOURCES } from "../sources.ts";
-import type { Chip, ChipFacts } from "../types.ts";
+import type { Chip, ChipFacts, Source } from "../types.ts";
 
 const T = 1e12;
 const GB = 1e9;
@@ -18,7 +18,7 @@ const amd = {
 const mi300 = { ...amd, bf16FlopsPerSec: 1307.4 * T, eightBitOpsPerSec: 2614.9 * T, fp8: true } as const;
 const dies = "estimate of the press";
 
-export const AMD: Chip[] = [
+const CDNA3: Chip[] = [
   {
     ...mi300,
     id: "mi300x",
@@ -40,6 +40,111 @@ export const AMD: Chip[] = [
     watts: 1000,
     sources: [kelly],
     doubts: { logicDieMm2: dies },
+  },
+];
+
+const cdna4 = {
+  ...amd,
+  linkBytesPerSec: 1075 * GB,
+  processNode: "TSMC N3P and N6",
+  logicDieMm2: undefined,
+  fp8: true,
+  hbmBytes: 288 * GB,
+  hbmBytesPerSec: 8000 * GB,
+} as const;
+const hotChips: Source = {
+  title:
+    "AMD at Hot Chips 2025, as wccftech reports it: 288 GB at 8 TB/s; MI350X 2.2 GHz, 1000 W; MI355X 2.4 GHz, 1400 W",
+  date: "2025-08-26",
+  mark: "secondary",
+  url: "https://wccftech.com/amd-instinct-mi350-gpuai-hardware-powerhouse-3nm-3d-chiplet-cdna-4-185-billion-transistors-1400w-tbp-over-4000b-llm-support/",
+};
+const byClock = "the MI355X's rate by the clock, 2.2 to 2.4 GHz";
+/** AMD's chips for data centres. */
+export const AMD: Chip[] = [
+  ...CDNA3,
+  {
+    ...cdna4,
+    id: "mi350x",
+    name: "Instinct MI350X",
+    released: "2025-06",
+    bf16FlopsPerSec: 2307 * T,
+    eightBitOpsPerSec: 4614 * T,
+    fp4FlopsPerSec: 9228 * T,
+    watts: 1000,
+    sources: [hotChips, memory, derived],
+    doubts: { bf16FlopsPerSec: byClock, eightBitOpsPerSec: byClock, fp4FlopsPerSec: byClock },
+  },
+  {
+    ...cdna4,
+    id: "mi355x",
+    name: "Instinct MI355X",
+    released: "2025-06",
+    bf16FlopsPerSec: 2517 * T,
+    eightBitOpsPerSec: 5033 * T,
+    fp4FlopsPerSec: 10_066 * T,
+    watts: 1400,
+    sources: [hotChips, memory],
+    notes: "Rates are dense; twice as much is quoted of FP16 and FP8 with sparsity.",
+  },
+];
+
+/** Amazon's and Intel's: rented, or sold in servers of eight. */
+export const OTHER_US: Chip[] = [
+  {
+    vendor: "Amazon",
+    origin: "US",
+    id: "trainium2",
+    name: "Trainium 2",
+    released: "2024-12",
+    bf16FlopsPerSec: 667 * T,
+    eightBitOpsPerSec: 1299 * T,
+    fp8: true,
+    hbmBytes: 103 * GB,
+    hbmBytesPerSec: 2900 * GB,
+    linkBytesPerSec: 1280 * GB,
+    linkedChips: 16,
+    watts: 500,
+    processNode: "TSMC N5",
+    datacenter: true,
+    sources: [
+      {
+        title: "AWS Neuron, Trainium2 architecture: 667 and 1,299 TFLOP/s, 96 GiB at 2.9 TB/s, NeuronLink 1.28 TB/s",
+        date: "2025",
+        mark: "primary",
+        url: "https://awsdocs-neuron.readthedocs-hosted.com/en/latest/general/arch/neuron-hardware/trainium2.html",
+      },
+    ],
+    doubts: { watts: "unpublished: about 500 by SemiAnalysis", processNode: "press" },
+    notes:
+      "Rented, never sold. Links form a 2D torus of 16, or a 3D one of 64 (Trn2 UltraServer), slower for all-to-all than the figure says.",
+  },
+  {
+    vendor: "Intel",
+    origin: "US",
+    id: "gaudi-3",
+    name: "Gaudi 3",
+    released: "2024-09",
+    bf16FlopsPerSec: 1835 * T,
+    eightBitOpsPerSec: 1835 * T,
+    fp8: true,
+    hbmBytes: 128 * GB,
+    hbmBytesPerSec: 3670 * GB,
+    linkBytesPerSec: 1050 * GB,
+    linkedChips: 8,
+    watts: 900,
+    processNode: "TSMC N5",
+    datacenter: true,
+    hostBytesPerSec: 128 * GB,
+    sources: [
+      {
+        title: "Intel at Hot Chips 2024: 1,835 TFLOP/s in BF16 and in FP8, 128 GB at 3.67 TB/s, 24 ports of 200 Gb/s",
+        date: "2024-08",
+        mark: "primary",
+        url: "https://www.sgpjbg.com/baogao/465025.html",
+      },
+    ],
+    notes: "FP8 is no faster than BF16. Of its 24 ports 21 join the eight of a server, 3 leave it.",
   },
 ];
 
@@ -192,6 +297,62 @@ export const GOOGLE: Chip[] = [
     },
     notes: "Rented, never sold. Links form a 3D torus, which is slower for all-to-all than the figure says.",
   },
+  {
+    vendor: "Google",
+    origin: "US",
+    id: "tpu-v6e",
+    name: "TPU v6e (Trillium)",
+    released: "2024-12",
+    bf16FlopsPerSec: 918 * T,
+    eightBitOpsPerSec: 1836 * T,
+    fp8: false,
+    hbmBytes: 34 * GB,
+    hbmBytesPerSec: 1640 * GB,
+    linkBytesPerSec: 800 * GB,
+    linkedChips: 256,
+    watts: 300,
+    processNode: "unpublished",
+    datacenter: true,
+    sources: [
+      {
+        title:
+          "Google Cloud, TPU v6e, as gathered by B. J. Lynskey: 918 TFLOP/s, 32 GiB at 1,640 GB/s, 800 GB/s of ICI both ways",
+        date: "2025",
+        mark: "secondary",
+        url: "https://brendanjameslynskey.github.io/Google_TPU_08_Trillium_Ironwood/",
+      },
+    ],
+    doubts: { watts: "unpublished; a guess" },
+    notes: "Rented, never sold. Links form a 2D torus, slower for all-to-all than the figure says.",
+  },
+  {
+    vendor: "Google",
+    origin: "US",
+    id: "tpu-v7",
+    name: "TPU v7 (Ironwood)",
+    released: "2025-11",
+    bf16FlopsPerSec: 2307 * T,
+    eightBitOpsPerSec: 4614 * T,
+    fp8: true,
+    hbmBytes: 206 * GB,
+    hbmBytesPerSec: 7370 * GB,
+    linkBytesPerSec: 1200 * GB,
+    linkedChips: 9216,
+    watts: 1000,
+    processNode: "unpublished",
+    datacenter: true,
+    sources: [
+      {
+        title:
+          "The Register on Ironwood, as briefly.co repeats it: 4.6 PFLOP/s FP8, 192 GiB at 7.4 TB/s, 9.6 Tb/s of ICI both ways",
+        date: "2025-11",
+        mark: "secondary",
+        url: "https://briefly.co/anchor/Artificial_intelligence/story/tpu-v7-googles-answer-to-nvidias-blackwell-is-nearly-here",
+      },
+    ],
+    doubts: { watts: "unpublished; a guess", bf16FlopsPerSec: "half the FP8 rate" },
+    notes: "Rented, never sold. Links form a 3D torus, slower for all-to-all than the figure says.",
+  },
 ];
 
 /** Known to the rules, not to the planner: what a plan needs is not published. */
@@ -219,6 +380,24 @@ export const UNPLANNABLE: ChipFacts[] = [
       watts: "unconfirmed",
     },
     notes: "China's cut of the MI300X.",
+  },
+  {
+    ...huawei,
+    id: "ascend-910d",
+    name: "Ascend 910D",
+    released: "2025",
+    processNode: "SMIC 7 nm",
+    sources: [
+      {
+        title: "BIS guidance of 2025-05-13 names it among chips whose use anywhere may break General Prohibition 10",
+        date: "2025-05-13",
+        mark: "secondary",
+        url: "https://blog.freshfields.us/post/102ksla/bis-guidance-targets-prc-advanced-computing-integrated-circuits-in-high-probabil",
+      },
+      memory,
+    ],
+    doubts: { processNode: "unconfirmed" },
+    notes: "Four dies, by the press; nothing of it is published.",
   },
   {
     id: "mlu590",

@@ -99,6 +99,10 @@ export function countryOf(text: string, where = "country"): string {
   );
 }
 
+/** Every country by its English name, in that order. */
+export const allCountries = (): { code: string; name: string }[] =>
+  [...countries()].map(([code, name]) => ({ code, name })).sort((a, b) => a.name.localeCompare(b.name, "en"));
+
 export function countryName(code: string): string {
   return countries().get(code) ?? code;
 }

@@ -1,5 +1,5 @@
 /** The export rules of the United States, by date: whether a chip may go somewhere. */
-export { countryName, countryOf, dayOf } from "./countries.ts";
+export { allCountries, countryName, countryOf, dayOf } from "./countries.ts";
 export {
   dayBefore,
   LAWFUL,

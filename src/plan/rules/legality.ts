@@ -101,7 +101,7 @@ export function legality({ chip, date: day, to: destination, headquarters: seat 
   if (!scope || eccn === "none") {
     const why =
       rule.id === "before"
-        ? `no rule on advanced chips before 2022-10-07`
+        ? `no rule on advanced chips before 2022-10-21`
         : !scope
           ? `${countryName(to)} is outside the rule's destinations`
           : `not caught: ${quoted}`;
@@ -225,7 +225,7 @@ function chineseChip(
     return {
       licence: "none",
       verdict: "free",
-      says: versionOn(date).id === "before" ? "no rule on advanced chips before 2022-10-07" : `not caught: ${quoted}`,
+      says: versionOn(date).id === "before" ? "no rule on advanced chips before 2022-10-21" : `not caught: ${quoted}`,
     };
   return {
     licence: "unknown",

@@ -70,10 +70,10 @@ const toChina =
 /** In order of their days. */
 const DEMANDS: readonly Demand[] = [
   {
-    // Taken over by the rule of 2022-10-07.
+    // Taken over by the rule, whose lines on chips bind from 2022-10-21.
     to: "NVIDIA",
     from: "2022-08-26",
-    until: "2022-10-07",
+    until: "2022-10-21",
     source: AUGUST_2022,
     binds: (to) => isChina(to) || to === "RU",
     covers(chip) {

@@ -22,13 +22,14 @@ export function notesFor(chip: ChipFacts, date: string, to: string, headquarters
   const caught = eccn !== "none";
   if (chip.released > date)
     notes.push({ says: `${chip.name} was not yet released (${chip.released})`, source: chip.sources[0]! });
-  if (caught && china) {
+  if (china)
     since(
       "2022-10-07",
-      "the rule came into force in steps, on 2022-10-07, 10-12 and 10-21; the lines on chips bind from the last",
+      "a rule on chips is public since 2022-10-07; it comes into force in steps, its lines on chips (600 GB/s of I/O and TPP 4,800) on 2022-10-21",
       LAW.october2022,
       "2022-10-21",
     );
+  if (caught && china) {
     since(
       "2023-10-17",
       "the next rule, which drops the test of I/O, is public and comes into force on 2023-11-17",
@@ -67,6 +68,18 @@ export function notesFor(chip: ChipFacts, date: string, to: string, headquarters
       press("press on licences for H20 and MI308", "2025-08"),
     );
   }
+  if (china && chip.id === "rtx-pro-6000d")
+    since(
+      "2025-09-17",
+      "the Cyberspace Administration of China told large firms to end tests and orders of it",
+      LAW.customs2025,
+    );
+  if (china && (chip.id === "h20" || chip.id === "rtx-pro-6000d"))
+    since(
+      "2025-10-09",
+      "Chinese customs search ports for it, and were told to look for all advanced chips; shipments are held",
+      LAW.customs2025,
+    );
   if (china && chip.id === "h200") {
     since(
       "2025-12-08",
@@ -112,12 +125,25 @@ export function notesFor(chip: ChipFacts, date: string, to: string, headquarters
       "guidance repeats it: a seat in a D:5 country counts, wherever the data centre stands",
       LAW.seat2026,
     );
-  if (isEmbargoedForArms(headquarters) && caught)
+  if (isEmbargoedForArms(headquarters) && caught) {
     since(
       "2025-09-29",
-      "the rule that counts firms half owned by listed ones was in force, then suspended to about 2026-11-09; check its state",
-      { title: "50 % affiliates rule, as remembered", date: "2025-11-10", mark: "unconfirmed" },
+      "the affiliates rule is in force: a firm half owned by listed ones is treated as listed",
+      LAW.affiliates2025,
+      "2025-11-10",
     );
+    since(
+      "2025-11-10",
+      "the affiliates rule (firms half owned by listed ones) is suspended to 2026-11-09, absent a future extension",
+      LAW.affiliates2025,
+      "2026-11-10",
+    );
+    since(
+      "2026-11-10",
+      "the suspension of the affiliates rule ended on 2026-11-09 by its own words, so that firms half owned by listed ones count as listed again, unless it was extended; no extension was read here",
+      LAW.affiliates2025,
+    );
+  }
   if (caught && headquarters !== to && isChina(to))
     since(
       "2022-10-07",

@@ -42,6 +42,19 @@ const CLASSES: [chip: string, in2022: Verdict, in2023: [Verdict, string], in2026
   ["mlu370-x8", "free", ["free", "unknown"], ["unknown", "unknown"]],
   ["mlu590", "free", ["free", "3A090.a"], ["licence", "3A090.a"]],
   ["tpu-v5p", "denial", ["denial", "3A090.a"], ["case-by-case", "3A090.a"]],
+  ["tpu-v6e", "denial", ["denial", "3A090.a"], ["case-by-case", "3A090.a"]],
+  ["tpu-v7", "denial", ["denial", "3A090.a"], ["denial", "3A090.a"]],
+  ["trainium2", "denial", ["denial", "3A090.a"], ["case-by-case", "3A090.a"]],
+  ["gaudi-3", "denial", ["denial", "3A090.a"], ["denial", "3A090.a"]],
+  ["mi350x", "denial", ["denial", "3A090.a"], ["denial", "3A090.a"]],
+  ["mi355x", "denial", ["denial", "3A090.a"], ["denial", "3A090.a"]],
+  ["gb300", "denial", ["denial", "3A090.a"], ["denial", "3A090.a"]],
+  ["b30a", "denial", ["denial", "3A090.a"], ["denial", "3A090.a"]],
+  ["gh200", "denial", ["denial", "3A090.a"], ["case-by-case", "3A090.a"]],
+  ["h100-nvl", "denial", ["denial", "3A090.a"], ["case-by-case", "3A090.a"]],
+  ["l40", "free", ["notify", "3A090.b"], ["notify", "3A090.b"]],
+  ["rtx-pro-6000d", "free", ["free", "none"], ["free", "none"]],
+  ["ascend-910d", "free", ["free", "unknown"], ["unknown", "unknown"]],
 ];
 
 describe("every chip in every era, to China", () => {
@@ -50,7 +63,7 @@ describe("every chip in every era, to China", () => {
   });
   it.each(CLASSES)("%s", (chip, in2022, in2023, in2026) => {
     expect(on(chip, "2022-08-25").verdict).toBe("free");
-    for (const date of ["2022-10-07", "2023-06-01", "2023-10-22"]) expect(on(chip, date).verdict).toBe(in2022);
+    for (const date of ["2022-10-21", "2023-06-01", "2023-10-22"]) expect(on(chip, date).verdict).toBe(in2022);
     for (const date of ["2023-11-17", "2024-04-03", "2024-12-31", "2025-04-08"])
       expect([on(chip, date).verdict, on(chip, date).eccn]).toEqual(in2023);
     for (const date of ["2026-01-15", "2026-09-01"])
@@ -289,16 +302,58 @@ describe("letters to one maker", () => {
 });
 
 describe("what could be had", () => {
+  it("the first rule's lines on chips bind from 2022-10-21; until then the letter of August does", () => {
+    expect(on("h100", "2022-10-20").rule.id).toBe("before");
+    expect(on("h100", "2022-10-20").verdict).toBe("licence");
+    expect(on("h100", "2022-10-20").letters.map(({ from }) => from)).toEqual(["2022-08-26"]);
+    expect(on("h100", "2022-10-21")).toMatchObject({ verdict: "denial", rule: { id: "2022" }, letters: [] });
+    expect(on("mi300x", "2022-10-20").verdict).toBe("free");
+    const notes = (date: string) => on("h100", date).notes.map(({ says }) => says);
+    expect(notes("2022-10-10")).toEqual(expect.arrayContaining([expect.stringMatching(/600 GB\/s.*2022-10-21/)]));
+  });
+
+  it("the affiliates rule: in force, suspended, and after its suspension what is known", () => {
+    const note = (date: string) =>
+      on("h100", date)
+        .notes.map(({ says }) => says)
+        .find((says) => says.includes("affiliates rule"));
+    expect(note("2025-09-28")).toBeUndefined();
+    expect(note("2025-10-15")).toMatch(/is in force/);
+    expect(note("2025-11-10")).toMatch(/suspended to 2026-11-09, absent a future extension/);
+    expect(note("2026-11-09")).toMatch(/suspended/);
+    expect(note("2026-11-10")).toMatch(/ended on 2026-11-09 by its own words.*no extension was read/);
+  });
+
+  it("Chinese customs: RTX PRO 6000D since 2025-09-17, it and H20 at the ports since October", () => {
+    const told = (chip: string, date: string) =>
+      on(chip, date)
+        .notes.map(({ source }) => source.title)
+        .filter((title) => title.includes("Chinese customs")).length;
+    expect([told("rtx-pro-6000d", "2025-09-16"), told("rtx-pro-6000d", "2025-09-17")]).toEqual([0, 1]);
+    expect([told("h20", "2025-10-08"), told("h20", "2025-10-09"), told("h100", "2025-10-09")]).toEqual([0, 1, 0]);
+  });
+
   it("lists chips that were out and lawful that day", () => {
     const ids = (date: string, to: string, headquarters?: string) =>
       legalOn(date, to, headquarters).map(({ id }) => id);
-    expect(ids("2023-06-01", "CN")).toEqual(["v100", "a800", "h800", "rtx-4090", "ascend-910b", "mlu370-x8", "mlu590"]);
+    expect(ids("2023-06-01", "CN")).toEqual([
+      "v100",
+      "a800",
+      "h800",
+      "l40",
+      "rtx-4090",
+      "ascend-910b",
+      "mlu370-x8",
+      "mlu590",
+    ]);
     expect(ids("2023-10-22", "CN")).toEqual(expect.arrayContaining(["a800", "h800", "l40s"]));
     for (const chip of ["a800", "h800", "l40s"]) expect(ids("2023-10-23", "CN")).not.toContain(chip);
     expect(ids("2025-06-01", "SG")).toContain("h20");
     expect(ids("2025-06-01", "SG", "CN")).not.toContain("h20");
     expect(ids("2024-12-01", "CN")).toEqual(
-      ["v100", "h20", "l20", "rtx-4090", "rtx-4090d", "ascend-910b", "mi308x", "mlu370-x8", "mlu590"].sort(byTable),
+      ["v100", "h20", "l40", "l20", "rtx-4090", "rtx-4090d", "ascend-910b", "mi308x", "mlu370-x8", "mlu590"].sort(
+        byTable,
+      ),
     );
     expect(ids("2024-12-01", "JP")).toContain("h100");
     expect(ids("2024-12-01", "JP", "CN")).not.toContain("h100");

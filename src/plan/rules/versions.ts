@@ -72,6 +72,19 @@ export const LAW = {
     date: "2026-01-14",
     mark: "secondary",
   } as Source,
+  affiliates2025: {
+    title:
+      'affiliates rule, in force from 2025-09-29, suspended from 2025-11-10 to 2026-11-09 "absent a future extension", as Squire Patton Boggs quotes it',
+    date: "2025-11-12",
+    mark: "secondary",
+    url: "https://www.squirepattonboggs.com/en/insights/publications/2025/11/bis-issues-one-year-suspension-of-affiliates-rule-expansion",
+  } as Source,
+  customs2025: {
+    title: "Financial Times on Chinese customs and the Cyberspace Administration, as Hyper.ai repeats it",
+    date: "2025-10-09",
+    mark: "secondary",
+    url: "https://hyper.ai/en/stories/38d5cf4ec3a92cab9e6d81cdf3ccc99f",
+  } as Source,
   seat2026: {
     title: "BIS guidance: licences for firms seated in D:5 countries, also abroad",
     date: "2026-05-31",
@@ -88,7 +101,8 @@ export const VERSIONS: readonly RuleVersion[] = [
     citation: "3A991",
     source: LAW.ear,
   },
-  { id: "2022", from: "2022-10-07", title: "rule of October 2022", citation: "87 FR 62186", source: LAW.october2022 },
+  // Its lines on chips (supplement no. 1 to part 774) bind from the last of its three days.
+  { id: "2022", from: "2022-10-21", title: "rule of October 2022", citation: "87 FR 62186", source: LAW.october2022 },
   { id: "2023", from: "2023-11-17", title: "rule of October 2023", citation: "88 FR 73458", source: LAW.october2023 },
   {
     id: "2024",

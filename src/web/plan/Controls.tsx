@@ -6,19 +6,15 @@ import { Dialog } from "../ui/parts.tsx";
 import { BLANK, type Fault, type Field, type Form } from "./form.ts";
 import type { Catalogue } from "./messages.ts";
 
-const PLACES: [string, string][] = [
-  ["CN", "China"],
-  ["MO", "Macau"],
-  ["HK", "Hong Kong"],
-  ["RU", "Russia"],
-  ["AE", "UAE"],
-  ["SA", "Saudi Arabia"],
-  ["IN", "India"],
-  ["SG", "Singapore"],
-  ["KR", "Korea"],
-  ["JP", "Japan"],
-  ["DE", "Germany"],
-];
+/** Countries asked about most stand first. */
+const FIRST = ["CN", "HK", "MO", "RU", "AE", "SA", "SG", "US"];
+const NO_COUNTRIES: Catalogue["countries"] = [];
+
+/** Options of every country, those asked about most before the others. */
+function placesOf(countries: Catalogue["countries"]): [string, string][] {
+  const first = FIRST.flatMap((code) => countries.filter((country) => country.code === code));
+  return [...first, ...countries.filter(({ code }) => !FIRST.includes(code))].map(({ code, name }) => [code, name]);
+}
 
 interface Props {
   form: Form;
@@ -33,6 +29,7 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
   const shared = { form, faults, onChange };
   const models = catalogue?.models ?? [];
   const chips = catalogue?.chips ?? [];
+  const places = placesOf(catalogue?.countries ?? NO_COUNTRIES);
   const layoutFixed = (["dp", "tp", "cp", "pp", "vp", "ep", "zero", "microBatch", "recompute"] as const).some(
     (f) => form[f] !== "",
   );
@@ -319,17 +316,21 @@ export function Controls({ form, faults, catalogue, onChange }: Props) {
               />
             )}
           </Row>
-          <Choice name="Destination" field="to" {...shared} options={[["", "anywhere"], ...PLACES]} />
+          <Choice name="Destination" field="to" {...shared} options={[["", "anywhere"], ...places]} />
         </div>
         <Choice
           name="The firm's seat"
           field="seat"
           {...shared}
           help="Of its ultimate parent"
-          options={[["", "where the chips go"], ...PLACES]}
+          options={[["", "where the chips go"], ...places]}
         />
         <p class="faint small">
-          With day and destination set, chips that could not be had legally are marked in the plot.
+          {form.on && !form.to
+            ? "A day alone decides nothing: choose a destination, and the rules of that day are asked."
+            : form.seat && !form.to
+              ? "A seat alone decides nothing: choose where the chips go."
+              : "With a destination set, the rules of the day (today, if none is given) are asked, and chips that could not be had lawfully are marked in the plot."}
         </p>
       </Group>
 

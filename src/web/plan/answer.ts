@@ -25,6 +25,7 @@ import {
   type ScheduleResult,
   stepDetails,
 } from "../../plan/index.ts";
+import { allCountries } from "../../plan/rules/index.ts";
 import { simulate, toTrace } from "../../plan/schedule/index.ts";
 import type { Form } from "./form.ts";
 import { count, days, layoutText, reasonText } from "./format.ts";
@@ -39,6 +40,7 @@ export function catalogue(): Catalogue {
   return {
     models: planModelNames().map((id) => ({ id, name: id, tokens: PLAN_PRESETS[id]?.tokens })),
     chips: Object.values(CHIPS),
+    countries: allCountries(),
     claims: Object.entries(CLAIMS).map(([id, claim]) => ({
       id,
       title: claim.title ?? claim.name,

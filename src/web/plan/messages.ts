@@ -7,6 +7,8 @@ export interface Catalogue {
   models: { id: string; name: string; tokens?: number; sequence?: number; batch?: number }[];
   chips: Chip[];
   claims: { id: string; title: string; text: string }[];
+  /** Every destination and seat. */
+  countries: { code: string; name: string }[];
   /** Units of each currency per US dollar. */
   currencies: { id: string; perUsd: number; source?: Source }[];
 }
