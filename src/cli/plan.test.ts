@@ -132,6 +132,12 @@ describe("sumbi plan", () => {
     expect(plan.usdPerGpuHour).toBeLessThan(2.5);
   });
 
+  it("tells GPUs that stay idle before anything else", async () => {
+    const lines = (await run(...small.map((word) => (word === "64" ? "66" : word)))).split("\n");
+    expect(lines[1]).toMatch(/idle +2 of 66 GPUs, paid for all the same: 64 do as much/);
+    expect(await run(...small)).not.toMatch(/ idle /);
+  });
+
   it("draws the schedule", async () => {
     const trace = join(dir, "trace.json"),
       svg = join(dir, "timeline.svg");

@@ -71,6 +71,20 @@ export interface PlanExtras {
   serving?: Serving;
 }
 
+/** GPUs that the best layout has no use for, which cost as much as the others. */
+function idle({ gpus, layout: { dp, tp, cp, pp } }: PlanResult): string[] {
+  const used = dp * tp * cp * pp;
+  const figures = (n: number) => n.toLocaleString("en-US");
+  return used === gpus
+    ? []
+    : [
+        row(
+          "idle",
+          `${figures(gpus - used)} of ${figures(gpus)} GPUs, paid for all the same: ${figures(used)} do as much`,
+        ),
+      ];
+}
+
 /** The answer as a screen: what it costs, how it is laid out, where the time and the memory go, what else was considered, on whose word. */
 export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
   const { currency, chip } = extras;
@@ -79,6 +93,7 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
     pc.bold(
       `${plan.model}, ${short(plan.tokens)} tokens on ${plan.gpus.toLocaleString("en-US")} × ${chip.name}: ${short(plan.gpuHours)} GPU-hours, ${short(plan.days)} days, ${cash(plan.usd)}`,
     ),
+    ...idle(plan),
     row("GPU-hours", `${short(plan.gpuHours)}, ${short(plan.p10.gpuHours)} to ${short(plan.p90.gpuHours)}`),
     row("days", `${short(plan.days)}, ${short(plan.p10.days)} to ${short(plan.p90.days)}`),
     row(

@@ -75,11 +75,23 @@ describe("plan", () => {
     const paid = plan({ ...open, budgetUsd: quick.usd * 1.02 });
     expect(paid.usd).toBeLessThanOrEqual(quick.usd * 1.02);
     expect(paid.gpus).toBeGreaterThanOrEqual(quick.gpus);
-    expect(() => plan({ ...open, budgetUsd: 1000 })).toThrow(/do not pay for 1T tokens.*nearest that works: --tokens/);
+    expect(() => plan({ ...open, budgetUsd: 1000 })).toThrow(
+      /do not pay for 1T tokens.*nearest that may work: --tokens/,
+    );
     expect(() => plan({ ...open, days: 0.01 })).toThrow(/days are too few.*nearest that works: --days/);
   });
 
+  it("answers a hopeless budget without a search", () => {
+    const { gpus: _, ...open } = asked;
+    let searches = 0;
+    expect(() => plan({ ...open, budgetUsd: 1 }, { onProgress: () => searches++ })).toThrow(
+      /\$1 do not pay for 14\.8T tokens on H800 SXM, which cost \$\d[\d.]*M at its peak already/,
+    );
+    expect(searches).toBe(0);
+  });
+
   it("says what is wrong and the nearest that works", () => {
+    expect(() => plan({ ...asked, tokens: 1e30 })).toThrow("tokens: expected at most 1e18, got 1e+30");
     expect(() => plan({ ...asked, gpus: undefined })).toThrow("expected gpus, a budget or days");
     expect(() => plan({ ...asked, tokens: -1, imbalance: 0.5 })).toThrow(
       /tokens: expected a positive number, got -1\n.*imbalance/,
@@ -90,7 +102,9 @@ describe("plan", () => {
     expect(() => plan({ ...asked, batch: 15_361 })).toThrow(
       /15361 sequences can be shared by at most 1 of 2048.*nearest that works: --batch 15360/,
     );
-    expect(() => plan({ ...asked, gpus: 64 })).toThrow(/states of deepseek-v3 alone.*nearest that may work/);
+    expect(() => plan({ ...asked, gpus: 64 })).toThrow(
+      /states of deepseek-v3 alone .* are \d[\d,.]* GB, more than 64 .*nearest that may work/,
+    );
     expect(() => plan({ ...asked, chip: chipOf("a800") })).toThrow(
       "does not compute in FP8; nearest that works: --precision bf16",
     );

@@ -235,8 +235,21 @@ function checkRoom(job: Job): void {
   if (gpus >= least) return;
   const works = sensibleCounts(chip).find((n) => n >= 1.5 * least) ?? least;
   throw new RefusedError(
-    `plan: the states of ${job.architecture.name} alone (weights, gradients, optimizer) are ${short(states)}B, more than ${gpus} × ${gb(chip.hbmBytes)} (${chip.name}) hold; nearest that may work: about ${works} GPUs`,
+    `plan: the states of ${job.architecture.name} alone (weights, gradients, optimizer) are ${gb(states)}, more than ${gpus} × ${gb(chip.hbmBytes)} (${chip.name}) hold; nearest that may work: about ${works} GPUs`,
     ["gpus"],
+  );
+}
+
+/** A budget that does not pay for the FLOPs at the chip's peak needs no search. */
+function checkBudget(question: PlanQuestion, budgetUsd: number): void {
+  const { chip, tokens, usdPerGpuHour = rentalRate(chip).usdPerGpuHour } = question;
+  const usual = roughDays(question, 1) * 24 * usdPerGpuHour;
+  // 40 % of the peak is usual; with FP8 that is 40 % of 1.2 times the BF16 peak, of which there are two.
+  const least = usual * (question.precision === "fp8" ? 0.24 : 0.4);
+  if (budgetUsd >= least) return;
+  throw new RefusedError(
+    `plan: $${short(budgetUsd)} do not pay for ${short(tokens)} tokens on ${chip.name}, which cost $${short(least)} at its peak already, and about $${short(usual)} as runs go; nearest that may work: --tokens ${short((tokens * budgetUsd) / usual)} or --budget ${short(1.5 * usual)}`,
+    ["budgetUsd", "tokens"],
   );
 }
 
@@ -255,6 +268,7 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
   const { days, budgetUsd } = question;
   const job = jobOf(question, 1);
   const states = stateBytes(job);
+  if (days === undefined) checkBudget(question, budgetUsd!);
   const counts = sensibleCounts(question.chip).filter((n) => n * usableBytes(job) >= 1.2 * states);
   const known = new Map<number, PlanResult | undefined>();
   let problem: ConfigError | undefined;

@@ -51,6 +51,8 @@ export function jobOf(question: PlanQuestion, gpus: number): Job {
   };
 }
 
+/** 1e18, 36,500. */
+const large = (n: number) => (n >= 1e9 ? n.toExponential().replace("+", "") : n.toLocaleString("en-US"));
 const show = (n: unknown) => (typeof n === "number" ? String(n) : JSON.stringify(n));
 
 /** The largest numbers that a question may have: far over what anybody has done, so that no count is looped over for minutes. */
@@ -78,7 +80,7 @@ export function checkQuestion(question: PlanQuestion): void {
     const n = question[name];
     if (n === undefined) return;
     if (!good(n)) wrong(name, `expected a positive ${what}, got ${show(n)}`);
-    else if (n > MOST[name]) wrong(name, `expected at most ${MOST[name]}, got ${show(n)}`);
+    else if (n > MOST[name]) wrong(name, `expected at most ${large(MOST[name])}, got ${show(n)}`);
   };
   for (const name of ["tokens", "budgetUsd", "days", "usdPerGpuHour", "networkBytesPerSec"] as const)
     within(name, "number", (n) => Number.isFinite(n) && n > 0);
