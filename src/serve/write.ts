@@ -72,6 +72,7 @@ export async function* writeText(
       parts.reasoning += rest.reasoning;
       parts.content += rest.content;
     }
+    if (reader) parts.reasoning = reader.markup.spelled(parts.reasoning);
     seen += parts.content.length;
     answer?.see(parts.content.length);
     const read = reader ? readCalls(reader, parts.content, last) : { text: parts.content, calls: [] };
@@ -84,7 +85,10 @@ export async function* writeText(
     if (splitter?.inThought && waiting.length > 0) waiting[waiting.length - 1]!.thought = true;
     const tokens = waiting.filter((t) => free || t.thought || t.offset < settled);
     waiting = waiting.filter((t) => !tokens.includes(t));
-    if (reader) for (const token of tokens) token.call = !token.thought && reader.isCall(token.offset);
+    // the end of text belongs to what it ends
+    if (reader)
+      for (const token of tokens)
+        token.call = !token.thought && reader.isCall(token.finish === "stop" ? token.offset - 1 : token.offset);
     const count = drawn;
     drawn = 0;
     return { content, reasoning: parts.reasoning, calls, tokens, drawn: count };

@@ -20,6 +20,8 @@ export interface ChatMessage {
   /** Of a tool's result: the call, and the tool's name. */
   tool_call_id?: string;
   name?: string;
+  /** As templates expect them. */
+  tool_calls?: readonly unknown[];
   /** `content` in parts, where control tokens in it are meant, or its ids are known. `encodeChat` takes these. */
   written?: readonly WrittenPart[];
 }

@@ -29,4 +29,5 @@ export const deepseekV3: ToolFormat = {
   middle: "\n```json\n",
   end: `\n\`\`\`${END_CALL}`,
   between: "\n",
+  tracked: true,
 };

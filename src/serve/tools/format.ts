@@ -17,6 +17,8 @@ export interface ToolFormat {
   readonly close: string;
   /** Where calls may begin that no token of their own opens: at a line's start, or only at the answer's. */
   readonly place: "line" | "start";
+  /** Its templates write results by the calls that they wrote before: they are told that there were some. */
+  readonly tracked?: true;
   /** Arguments are one JSON object, or one element for each of them. */
   readonly parameters?: ParameterMarkup;
 }

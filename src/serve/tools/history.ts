@@ -43,7 +43,9 @@ export function templateMessages(
   for (const message of messages.slice(out.length > 0 && isSystem(messages[0]) ? 1 : 0)) {
     const last = out.at(-1);
     if (message.role !== "tool")
-      out.push(templateMessage(message, (text, calls) => written(callParts(text, calls, format, memory))));
+      out.push(
+        templateMessage(message, format.tracked, (text, calls) => written(callParts(text, calls, format, memory))),
+      );
     else if (results) out.push(resultMessage(message, messages));
     else {
       const text = `<tool_response>\n${contentText(message.content)}\n</tool_response>`;
@@ -58,6 +60,7 @@ const isSystem = (message: Message | undefined): boolean => message?.role === "s
 
 function templateMessage(
   message: Exclude<Message, { role: "tool" }>,
+  tracked: boolean | undefined,
   written: (answer: string, calls: readonly ToolCall[]) => Pick<ChatMessage, "content" | "written">,
 ): ChatMessage {
   const content = contentText(message.content);
@@ -70,9 +73,13 @@ function templateMessage(
   return {
     role: "assistant",
     ...written(answer, calls),
+    ...(tracked ? { tool_calls: [SOME_CALL] } : {}),
     ...(thought ? { reasoning_content: thought } : {}),
   };
 }
+
+/** What a template is told of calls that it need not write. */
+const SOME_CALL = { id: "call", type: "function", function: { name: "call", arguments: "{}" } };
 
 const callsOf = (message: Message): ToolCall[] =>
   message.role === "assistant" ? (message.tool_calls ?? []).map(({ id, function: called }) => ({ id, ...called })) : [];
@@ -85,8 +92,9 @@ function callParts(
   memory: CallMemory | undefined,
 ): readonly WrittenPart[] {
   const ids = memory?.find(content, calls);
-  if (ids !== undefined) return [{ ids }];
-  return [{ text: content === "" ? "" : `${content}${format.gap}` }, ...writeCalls(format, calls)];
+  const gap = content === "" ? "" : format.gap;
+  const parts = ids ? [{ ids }] : [{ text: content + gap }, ...writeCalls(format, calls)];
+  return format.tracked ? [...parts, { instead: [format.open, format.close] }] : parts;
 }
 
 /** Templates ask by different names what a result is of. */

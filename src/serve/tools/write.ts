@@ -21,7 +21,11 @@ export function writeCalls(
 
 /** Parts as one text. */
 export const textOf = (parts: readonly WrittenPart[], decode: (ids: readonly number[]) => string): string =>
-  parts.map((part) => ("ids" in part ? decode(part.ids) : "text" in part ? part.text : part.markup)).join("");
+  parts
+    .map((part) =>
+      "ids" in part ? decode(part.ids) : "text" in part ? part.text : "markup" in part ? part.markup : "",
+    )
+    .join("");
 
 function argumentParts({ parameters }: ToolFormat, text: string): WrittenPart[] {
   const value = jsonOf(text);
