@@ -42,6 +42,8 @@ async function draw(grammar: string, seed: number): Promise<string | undefined> 
 
 const SCHEMAS: Record<string, object> = {
   "integer, bounds": { type: "integer", minimum: -3, maximum: 12 },
+  "integer, bounds beyond what is written": { type: "integer", minimum: -9007199254740991, maximum: 9007199254740991 },
+  "number, a bound beyond what is written": { type: "number", minimum: -3, maximum: 9007199254740991 },
   "integer, open bounds": { type: "integer", exclusiveMinimum: 3, exclusiveMaximum: 120 },
   "integer, from": { type: "integer", minimum: 5 },
   "integer, to": { type: "integer", maximum: -17 },

@@ -508,10 +508,19 @@ interface Bound {
 }
 
 /** Bounds of one side, all of which hold. An exclusive one may be a number, or as once true beside the other. */
-function boundsOf(schema: Schema, at: string, key: string, exclusive: string, more: number | undefined): Bound[] {
+function boundsOf(
+  schema: Schema,
+  at: string,
+  key: "minimum" | "maximum",
+  exclusive: string,
+  more: number | undefined,
+): Bound[] {
   const bounds: Bound[] = more === undefined ? [] : [{ at: more, open: false }];
   const take = (name: string, open: boolean): void => {
-    const value = schema[name];
+    const given = schema[name];
+    // no number here has more digits: what is beyond them bounds nothing (zod's integers have such bounds)
+    const value =
+      typeof given !== "number" ? given : key === "minimum" ? Math.max(given, -1e15) : Math.min(given, 1e15);
     if (
       typeof value !== "number" ||
       Math.abs(value) > 1e15 ||

@@ -6,7 +6,7 @@ import { type Binding, grammarsOf, type ServedModel } from "../served.ts";
 import { STAND_INS } from "../structure/marks.ts";
 import { grammarOf } from "../structure/request.ts";
 import type { Markup } from "./format.ts";
-import { callGrammar } from "./grammar.ts";
+import { type CallGrammarOptions, callGrammar } from "./grammar.ts";
 import { CallGuide } from "./guide.ts";
 import type { Offer } from "./offer.ts";
 import { CallReader } from "./reader.ts";
@@ -40,17 +40,25 @@ export async function callBinding(
   if (served.grammars === undefined && !must && !strict && asked === undefined) return {};
   const grammars = grammarsOf(served, param);
   const places = tools.flatMap(({ name }, i) => (typeof choice === "string" || choice.name === name ? [i] : []));
-  const grammar = callGrammar(
-    places.flatMap((place) => tools[place] ?? []),
-    markup,
-    {
-      parallel: parallel && typeof choice === "string",
-      enforce: must,
-      other: asked && !must ? { root: `${OTHER}root`, rules: asked.grammar } : undefined,
+  const grammarBy = (enforce: CallGrammarOptions["enforce"]): string =>
+    callGrammar(
+      places.flatMap((place) => tools[place] ?? []),
+      markup,
+      {
+        parallel: parallel && typeof choice === "string",
+        enforce,
+        other: asked && !must ? { root: `${OTHER}root`, rules: asked.grammar } : undefined,
+      },
+      places,
+    );
+  const grammar = await firstOf<CallGrammarOptions["enforce"], string>(
+    must ? ["all"] : ["possible", "strict"],
+    async (enforce) => {
+      const text = grammarBy(enforce);
+      await grammars.check(text, param);
+      return text;
     },
-    places,
   );
-  await grammars.check(grammar, param);
   if (must || asked) return { whole: () => grammars.open(grammar, { marks: true }) };
   return {
     calls: (split) =>
@@ -60,6 +68,17 @@ export async function callBinding(
         strict,
       }),
   };
+}
+
+/** What the first of them gives that does not fail: many tools at once may take too long to be read. */
+async function firstOf<T, R>([first, ...others]: readonly [T, ...T[]], give: (one: T) => Promise<R>): Promise<R> {
+  try {
+    return await give(first);
+  } catch (error) {
+    const [next, ...rest] = others;
+    if (next === undefined) throw error;
+    return firstOf([next, ...rest], give);
+  }
 }
 
 /** Names of the rules of what an answer may be instead of calls. */

@@ -16,8 +16,8 @@ export interface CallGrammarOptions {
   parallel: boolean;
   /** The first rule of what may be written instead, and its rules. */
   other?: { root: string; rules: string };
-  /** Every schema must be enforced, but for tools that say otherwise; else those that cannot be are any JSON object. */
-  enforce: boolean;
+  /** Schemas are enforced: all of them, or those that can be; or only those of strict tools. Arguments of the others are any JSON object. */
+  enforce: "all" | "possible" | "strict";
 }
 
 /**
@@ -44,15 +44,22 @@ export function callGrammar(
   ].join("\n");
 }
 
-function argumentRules(tool: Tool, markup: Markup, prefix: string, enforce: boolean, place: number): string {
+function argumentRules(
+  tool: Tool,
+  markup: Markup,
+  prefix: string,
+  enforce: CallGrammarOptions["enforce"],
+  place: number,
+): string {
   const { parameters } = markup.format;
   const rules = (schema: Record<string, unknown>): string =>
     parameters === undefined ? schemaGrammar(schema, prefix) : parametersGrammar(schema, parameters, markup, prefix);
+  if (enforce === "strict" && !tool.strict) return rules(ANY_ARGUMENTS);
   try {
     return rules(objectSchema(tool.parameters));
   } catch (error) {
     if (!(error instanceof StructureError)) throw error;
-    if (tool.strict ?? enforce) throw refused(place, error);
+    if (tool.strict ?? enforce === "all") throw refused(place, error);
     return rules(ANY_ARGUMENTS);
   }
 }
