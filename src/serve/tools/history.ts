@@ -38,6 +38,7 @@ export function templateMessages(
     content: textOf(parts, (ids) => tokenizer.decode(ids)),
     written: parts,
   });
+  const names = new Map(messages.flatMap(callsOf).map(({ id, name }) => [id, name]));
   const out: ChatMessage[] = [];
   if (offered.length > 0) out.push({ role: "system", ...written(offerParts(messages[0], format, offered)) });
   for (const message of messages.slice(out.length > 0 && isSystem(messages[0]) ? 1 : 0)) {
@@ -46,8 +47,11 @@ export function templateMessages(
       out.push(
         templateMessage(message, format.tracked, (text, calls) => written(callParts(text, calls, format, memory))),
       );
-    else if (results) out.push(resultMessage(message, messages));
-    else {
+    else if (results) {
+      // templates ask by different names what a result is of
+      const { content, tool_call_id } = message;
+      out.push({ role: "tool", content: contentText(content), tool_call_id, name: names.get(tool_call_id) ?? "" });
+    } else {
       const text = `<tool_response>\n${contentText(message.content)}\n</tool_response>`;
       if (last?.role === "user" && last.content.startsWith("<tool_response>")) last.content += `\n${text}`;
       else out.push({ role: "user", content: text });
@@ -95,13 +99,6 @@ function callParts(
   const gap = content === "" ? "" : format.gap;
   const parts = ids ? [{ ids }] : [{ text: content + gap }, ...writeCalls(format, calls)];
   return format.tracked ? [...parts, { instead: [format.open, format.close] }] : parts;
-}
-
-/** Templates ask by different names what a result is of. */
-function resultMessage(message: Extract<Message, { role: "tool" }>, messages: readonly Message[]): ChatMessage {
-  const call = messages.flatMap(callsOf).findLast(({ id }) => id === message.tool_call_id);
-  const content = contentText(message.content);
-  return { role: "tool", content, tool_call_id: message.tool_call_id, ...(call ? { name: call.name } : {}) };
 }
 
 /** The system message, with the tools described in it. */

@@ -70,7 +70,7 @@ describe.each(FORMATS)("$name", (format) => {
         fc.array(call, { minLength: 1, maxLength: 3 }),
         fc.array(fc.nat(), { maxLength: 12 }),
         fc.boolean(),
-        fc.constantFrom("", "Sure.", "I'll look: 2 < 3"),
+        fc.constantFrom("", "Sure.", "I'll look: 2 < 3", "\u{1f400} \u{1f4ff}"),
         (calls, cuts, tokens, before) => {
           const texts = calls.map(([name, given]): [string, string] => [name, JSON.stringify(given)]);
           const text = (before === "" || format === llama3 ? "" : `${before}\n\n`) + written(format, texts);
@@ -95,7 +95,7 @@ describe.each(FORMATS)("$name", (format) => {
       "```\n",
       "<",
       "</",
-      "é🙂",
+      "é\u{1f400}",
       "name",
     );
     fc.assert(

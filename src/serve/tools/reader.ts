@@ -90,7 +90,8 @@ export class CallReader {
       const from = this.#source.taken - this.#white.length;
       const name = yield* this.#head();
       if (name === undefined) {
-        this.#say(1);
+        // a whole character: half of a pair is taken for a mark
+        this.#say((this.#source.buffer.codePointAt(0) ?? 0) > 0xffff ? 2 : 1);
         continue;
       }
       this.#white = "";
