@@ -1,6 +1,7 @@
 /** Arguments that are written one by one, as a grammar by a JSON Schema of the object that they are. */
-import { isRecord } from "../../json.ts";
+import { briefJson, isRecord } from "../../json.ts";
 import { ALL, type Characters, classOf, literal, without } from "../structure/characters.ts";
+import { StructureError } from "../structure/error.ts";
 import { schemaGrammar } from "../structure/jsonSchema.ts";
 import { STAND_INS } from "../structure/marks.ts";
 import { repeat } from "../structure/regex.ts";
@@ -39,6 +40,10 @@ export function parametersGrammar(
   );
   const rules: string[] = [];
   const parts = properties.map(([name, of], i) => {
+    if (/["<\p{Cc}]/u.test(name))
+      throw new StructureError(
+        `#/properties: expected names without ", < and control characters, got ${briefJson(name)}`,
+      );
     const given = isRecord(of) ? of : {};
     const text = textRule(given, close, markup);
     const isText = text !== undefined;
