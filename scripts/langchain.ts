@@ -1,10 +1,5 @@
-/**
- * Runs LangChain js, as it is, against the server: tools bound, called, streamed, forced, and an answer of a schema. Its packages are 47 MB, so they are
- * no development dependency:
- *
- *   npm i --prefix /tmp/langchain @langchain/core @langchain/openai
- *   npx tsx scripts/langchain.ts /tmp/langchain
- */
+// Runs LangChain js, as it is, against the server: tools bound, called, streamed, forced, and an answer of a schema. Its packages are 47 MB, so they are no
+// development dependency:  npm i --prefix /tmp/langchain @langchain/core @langchain/openai && npx tsx scripts/langchain.ts /tmp/langchain
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
