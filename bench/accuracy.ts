@@ -22,16 +22,29 @@ if (process.argv.includes("--fit")) {
 const board = scoreFamilies(rows, CONSTANTS);
 const here = (path: string) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 writeFileSync(here("docs/accuracy.md"), reportOf(board, CONSTANTS));
-const round = ({ p10, p90 }: { p10: number; p90: number }) => `{ p10: ${p10.toFixed(3)}, p90: ${p90.toFixed(3)} }`;
+const round = (value: number): number => Number(value.toFixed(3));
+const rounded = (values: object, round: (value: number) => number) =>
+  Object.fromEntries(Object.entries(values).map(([key, value]) => [key, round(value)]));
+const three = (value: number): number => Number(value.toPrecision(3));
+const bands = rounded(board.bands, round);
+const leftOut = Object.fromEntries(
+  [...board.constants].map(([family, constants]) => [
+    family,
+    { constants: rounded(constants, three), bands: rounded(board.bandsWithout.get(family)!, round) },
+  ]),
+);
 writeFileSync(
   here("src/plan/accuracy/residuals.ts"),
   `/** The planner's measured error, written by \`npm run accuracy\`. */
+import type { Constants } from "../constants.ts";
+import type { BandModel } from "../widths.ts";
+import type { Slice } from "./score.ts";
 
-/**
- * Measured over predicted time of rows on whose family no constant was fitted: 10th and 90th percentile, families weighing the same.
- * A prediction times these is its 80 % band; \`wholeRuns\` are those judged by their GPU-hours.
- */
-export const RESIDUALS = { ${round(board.band).slice(2, -2)}, wholeRuns: ${round(board.wholeBand)}, rows: ${board.rows.filter(({ settled }) => !settled.row.apart).length}, coverage: ${board.coverage.toFixed(3)} } as const;
+/** How wide errors are on rows on whose family nothing was fitted, by what is known of a row; and how many rows lay inside the bands that the other families gave. */
+export const RESIDUALS: { bands: BandModel; slices: readonly [Slice, ...Slice[]] } = ${JSON.stringify({ bands, slices: board.slices })};
+
+/** What each family of rows is judged by: constants and bands that have not seen it. */
+export const LEFT_OUT: Readonly<Record<string, { constants: Constants; bands: BandModel }>> = ${JSON.stringify(leftOut)};
 `,
 );
 for (const family of new Set(board.rows.map(({ settled }) => settled.row.family))) {
@@ -40,5 +53,6 @@ for (const family of new Set(board.rows.map(({ settled }) => settled.row.family)
     `${family.padEnd(20)} ${String(of.length).padStart(3)} rows, median error ${(100 * median(of.map(({ error }) => Math.abs(error)))).toFixed(1)} %`,
   );
 }
+for (const { name, rows: count, inside } of board.slices) console.log(`${name}: ${inside} of ${count} inside`);
 for (const { what, bar, reached, holds } of barsOf(board))
   console.log(`${holds ? "holds " : "MISSED"}  ${what}: ${reached} (bar: ${bar})`);

@@ -174,6 +174,7 @@ export function compareChips(
     chips: answers.sort((a, b) => (a.usd ?? Infinity) - (b.usd ?? Infinity)),
     sources: [...new Map(sources.map((source) => [source.title, source])).values()],
     warnings: [
+      "Hours, days and cost are as published whole runs went; --goodput says otherwise.",
       "Bands of hours and of prices are wide: two chips within 20 % of each other are equals here.",
       BAND_RESTS,
       ...(answers.some(({ problem }) => problem === undefined) ? [] : ["None of these chips can do it."]),

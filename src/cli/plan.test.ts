@@ -102,7 +102,7 @@ describe("sumbi plan", () => {
       expect(out).toContain(part);
     expect(out.indexOf("final run")).toBeLessThan(out.indexOf("step:"));
     expect(out).not.toMatch(/undefined|NaN/);
-    expect(out.replace(/\s+/g, " ")).toContain(`what bands rest on ${BAND_RESTS}`);
+    expect(out.replace(/\s+/g, " ")).toContain(`what ranges are ${BAND_RESTS}`);
     expect(out).not.toContain("80 of 100 cases");
   });
 

@@ -94,34 +94,28 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
       `${plan.model}, ${short(plan.tokens)} tokens on ${plan.gpus.toLocaleString("en-US")} × ${chip.name}: ${short(plan.gpuHours)} GPU-hours, ${short(plan.days)} days, ${cash(plan.usd)}`,
     ),
     ...idle(plan),
-    row("GPU-hours", `${short(plan.gpuHours)}, ${short(plan.p10.gpuHours)} to ${short(plan.p90.gpuHours)}`),
-    row("days", `${short(plan.days)}, ${short(plan.p10.days)} to ${short(plan.p90.days)}`),
+    row("GPU-hours", `${short(plan.gpuHours)}, 80 %: ${short(plan.p10.gpuHours)} to ${short(plan.p90.gpuHours)}`),
+    row("days", `${short(plan.days)}, 80 %: ${short(plan.p10.days)} to ${short(plan.p90.days)}`),
     row(
       "final run",
-      `${cash(plan.usd)}, ${cash(plan.p10.usd)} to ${cash(plan.p90.usd)}, at ${money(plan.usdPerGpuHour!, currency)} a GPU-hour`,
+      `${cash(plan.usd)}, 80 %: ${cash(plan.p10.usd)} to ${cash(plan.p90.usd)}, at ${money(plan.usdPerGpuHour!, currency)} a GPU-hour`,
     ),
-    ...wrap(plan.restsOn, 96).map((text, i) => row(i === 0 ? "what bands rest on" : "", text)),
+    row("best steady state", bestSteady(plan, cash)),
+    row("time that counts", timeThatCounts(plan)),
+    ...wrap(plan.restsOn, 96).map((text, i) => row(i === 0 ? "what ranges are" : "", text)),
     row(
       "whole programme",
       `${cash(plan.programme!.low)} to ${cash(plan.programme!.high)}: experiments and failed runs make it ${short(plan.programme!.multiple.low, 2)} to ${short(plan.programme!.multiple.high, 2)} final runs`,
     ),
   ];
   if (extras.owned) lines.push(...drawOwned(extras.owned, currency));
-  const { energy, asRunsWent } = plan;
+  const { energy } = plan;
   lines.push(
     row(
       "electricity",
       `${short(energy!.kwh / 1e6)} GWh, ${short(energy!.co2Tonnes)} t of CO2 on the mean grid of ${energy!.country}`,
     ),
   );
-  lines.push(row("time that counts", timeThatCounts(plan)));
-  if (asRunsWent && plan.goodput > asRunsWent.share)
-    lines.push(
-      row(
-        "as runs went",
-        `${short(asRunsWent.gpuHours)} GPU-hours, ${cash(asRunsWent.usd)}: published whole runs kept ${percent(asRunsWent.share, 0)} of their best steady state`,
-      ),
-    );
 
   lines.push(head(`layout: ${layoutText(plan.layout)}`));
   lines.push(
@@ -174,12 +168,16 @@ export function drawPlan(plan: PlanResult, extras: PlanExtras): string {
   return `${lines.join("\n")}\n${drawWarnings(plan.warnings)}${drawSources(plan.sources)}`;
 }
 
-function timeThatCounts({ goodput, failures }: PlanResult): string {
-  const { share, mtbfHours, intervalSeconds } = failures!;
-  const reckoned = `a failure every ${short(mtbfHours)} h, a checkpoint every ${short(intervalSeconds / 60)} min`;
-  return goodput === share
-    ? `${percent(goodput)}: ${reckoned}`
-    : `${percent(goodput)}, as given; ${reckoned} would leave ${percent(share)}`;
+/** What the run would take if failures and checkpoints alone cost time. */
+function bestSteady({ bestSteady }: PlanResult, cash: (usd: number) => string): string {
+  const { gpuHours, days, usd, p10, p90 } = bestSteady!;
+  return `${short(gpuHours)} GPU-hours (80 %: ${short(p10.gpuHours)} to ${short(p90.gpuHours)}), ${short(days)} days, ${cash(usd)}`;
+}
+
+function timeThatCounts({ goodput, goodputIs, failures, bestSteady }: PlanResult): string {
+  const { mtbfHours, intervalSeconds } = failures!;
+  const reckoned = `a failure every ${short(mtbfHours)} h and a checkpoint every ${short(intervalSeconds / 60)} min leave ${percent(bestSteady!.share)}`;
+  return `${percent(goodput)}, ${goodputIs}; ${reckoned}`;
 }
 
 function drawOwned(owned: Owned, currency: Currency): string[] {

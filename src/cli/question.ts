@@ -25,7 +25,10 @@ export function questionOptions(command: Command): Command {
     .option("--batch <sequences>", "sequences of a batch")
     .option("--price <money>", "of a GPU-hour; default: what is known of the chip's rent")
     .option("--currency <code>", "USD, RMB or KRW, for --price, --budget and the screen", "USD")
-    .option("--goodput <share>", "share of time that counts; default: from failures and checkpoints")
+    .option(
+      "--goodput <share>",
+      "share of the best steady state that the run keeps; default: what published whole runs kept",
+    )
     .option("--imbalance <factor>", "busiest expert rank's load over the mean; default 1")
     .option("--network <rate>", "between nodes, one direction, per chip: 50GB or 400Gb")
     .option("--mtp", "train the multi-token-prediction modules; default: if the model has them")

@@ -1,22 +1,38 @@
 /** The band around an estimate of hours, and what it rests on. */
 import { RESIDUALS } from "./accuracy/residuals.ts";
 import type { Source } from "./types.ts";
+import { type Trait, widthOf } from "./widths.ts";
 
-/** Factors on an estimate of hours: the truth lay between them for 80 of 100 of the published rows that the planner was made on (BAND_RESTS). */
-export const HOURS_BAND: { p10: number; p90: number; source: Source } = {
-  p10: RESIDUALS.p10,
-  p90: RESIDUALS.p90,
-  source: {
-    title: "Sumbi's error on published runs left out of its fit, docs/accuracy.md",
-    date: "2026-11",
-    mark: "derived",
-  },
+export interface Band {
+  /** Factors on an estimate: the truth lay between them for about 80 of 100 published rows whose family nothing was fitted on. */
+  p10: number;
+  p90: number;
+  /** In a sentence: how often such bands held. */
+  restsOn: string;
+}
+
+export const BAND_SOURCE: Source = {
+  title: "Sumbi's error on published runs left out of its fit, docs/accuracy.md",
+  date: "2026-11",
+  mark: "derived",
 };
 
-/** What a band of the planner's rests on, to be said beside it. */
-export const BAND_RESTS =
-  "The band held 80 of 100 of the published rows that the planner was made on. Of rows that nobody had seen it held fewer; how many is being measured.";
+const held = ({ inside, rows }: { inside: number; rows: number }): string => `${inside} of ${rows}`;
+const [all] = RESIDUALS.slices;
+
+/** What bands of the planner's rest on, to be said beside them. */
+export const BAND_RESTS = `Ranges are 80 % bands: each published row was predicted without its family, and ${held(all)} lay inside`;
+
+/** The band of a question with these traits. */
+export function bandOf(traits: readonly Trait[]): Band {
+  const width = widthOf(traits, RESIDUALS.bands);
+  const slices = RESIDUALS.slices.filter(({ trait }) => trait !== undefined && traits.includes(trait));
+  return {
+    p10: Math.exp(RESIDUALS.bands.low * width),
+    p90: Math.exp(RESIDUALS.bands.high * width),
+    restsOn: `${BAND_RESTS}${slices.map((slice) => `; ${slice.name} ${held(slice)}`).join("")}.`,
+  };
+}
 
 /** What an audit's chance and bands rest on, to be said beside them. */
-export const CHANCE_RESTS =
-  "Chance and bands rest on rows known when the planner was made; of unseen rows bands held fewer (being measured).";
+export const CHANCE_RESTS = `The chance is what the evidence tells apart, from one half; ranges held ${held(all)} published rows left out.`;

@@ -11,7 +11,7 @@ export interface Constants {
   eightBitShare: number;
   /** Size of a product's side, in elements, at which that side alone costs half the rate: tiles, waves, pipeline fill. */
   productHalfSize: number;
-  /** Share of the sustained 16-bit peak of a fused attention kernel, mean of forward and backward. */
+  /** Share of the sustained 16-bit peak that a fused attention kernel nears for long sequences and wide heads (`attentionRateShare`), mean of forward and backward. */
   attentionShare: number;
   /** Share of the memory's bandwidth that element-wise kernels reach. */
   memoryShare: number;
@@ -25,6 +25,10 @@ export interface Constants {
   hiddenShare: number;
   /** Watts that a chip needs per 16-bit TFLOP/s of its peak to keep its full clock in dense products; with less, the clock falls by the cube root. */
   wattsPerTeraflop: number;
+  /** The same of the generation that has FP4, as a share: what its tensor cores save in moving operands. */
+  laterWattsShare: number;
+  /** Times that software passes over the rows it sorts by expert: padding, weighing and summing beside the sort. */
+  routingPasses: number;
   /** Throughput of a whole run (failures, restarts, evaluation, a layout that is not the best) over the best layout's steady state. */
   wholeRunShare: number;
 }
@@ -33,17 +37,19 @@ export type ConstantName = keyof Constants;
 
 /** Fitted on all rows by `npm run accuracy -- --fit`. */
 export const CONSTANTS: Readonly<Constants> = {
-  productShare: 0.847,
-  eightBitShare: 0.872,
-  productHalfSize: 98.6,
-  attentionShare: 0.284,
-  memoryShare: 0.658,
-  linkShare: 0.694,
-  collectiveSeconds: 29.3e-6,
+  productShare: 0.831,
+  eightBitShare: 0.773,
+  productHalfSize: 88.3,
+  attentionShare: 0.724,
+  memoryShare: 0.692,
+  linkShare: 0.85,
+  collectiveSeconds: 28.2e-6,
   launchSeconds: 15e-6,
-  hiddenShare: 0.837,
-  wattsPerTeraflop: 1.64,
-  wholeRunShare: 0.731,
+  hiddenShare: 0.735,
+  wattsPerTeraflop: 1.8,
+  laterWattsShare: 0.745,
+  routingPasses: 4.25,
+  wholeRunShare: 0.761,
 };
 
 /** What each may be, and where one expects it before any fit. */
@@ -72,11 +78,11 @@ export const BOUNDS: Readonly<
     meaning: "side of a product that costs half the rate",
   },
   attentionShare: {
-    low: 0.25,
-    prior: 0.5,
-    high: 0.75,
+    low: 0.5,
+    prior: 0.85,
+    high: 1,
     unit: "of sustained 16-bit peak",
-    meaning: "fused attention, both ways",
+    meaning: "fused attention of long sequences and wide heads, both ways",
   },
   memoryShare: { low: 0.6, prior: 0.8, high: 0.95, unit: "of memory bandwidth", meaning: "element-wise kernels" },
   linkShare: { low: 0.5, prior: 0.75, high: 0.95, unit: "of link bandwidth", meaning: "collectives" },
@@ -102,6 +108,8 @@ export const BOUNDS: Readonly<
     unit: "W per 16-bit TFLOP/s",
     meaning: "power at which the clock holds",
   },
+  laterWattsShare: { low: 0.4, prior: 0.7, high: 1, unit: "of it", meaning: "the same where tensor cores have FP4" },
+  routingPasses: { low: 1, prior: 2, high: 6, unit: "times", meaning: "passes over rows sorted by expert" },
   wholeRunShare: {
     low: 0.6,
     prior: 0.85,

@@ -8,7 +8,8 @@ import type { Chip, Op, Precision } from "./types.ts";
  */
 export function sustainedClock(chip: Chip, constants: Constants): number {
   const wattsPerTeraflop = chip.watts / (chip.bf16FlopsPerSec / 1e12);
-  return Math.min(1, Math.cbrt(wattsPerTeraflop / constants.wattsPerTeraflop));
+  const needed = constants.wattsPerTeraflop * (chip.fp4FlopsPerSec === undefined ? 1 : constants.laterWattsShare);
+  return Math.min(1, Math.cbrt(wattsPerTeraflop / needed));
 }
 
 /** Best rate of a large matrix product, FLOP/s. A chip without FP8 falls back to 16 bits. */
@@ -34,28 +35,44 @@ export function productSeconds(
   return Math.max(arithmetic, memory);
 }
 
-/**
- * Seconds of an operation that is no collective, on one chip, with the gap after it. `unfusedHead` says that attention runs as batched products whose short side is a
- * head of that width; else it is one fused kernel.
- */
+/** How attention runs: as one fused kernel over `sequence` keys, or as batched products whose short side is a head. */
+export interface AttentionKernel {
+  fused: boolean;
+  /** Made for this generation of chips; an older one reaches OLDER_KERNEL of it. */
+  older: boolean;
+  sequence: number;
+  /** Numbers of a head. */
+  width: number;
+}
+
+/** FlashAttention-2 of FlashAttention-3 on H100 (35 of 75 %), FlashAttention of FlashAttention-2 on A100 (25 to 40 of 50 to 73 %): arXiv:2407.08608, arXiv:2307.08691. */
+const OLDER_KERNEL = 0.5;
+/** Sequence, and width of a head, at which a fused kernel reaches half of its best: the curves of both papers, causal, 512 to 16,384 tokens, heads of 64 and 128. */
+const HALF_SEQUENCE = 400;
+const HALF_WIDTH = 32;
+
+/** Share of the sustained 16-bit peak that attention reaches, mean of forward and backward: long sequences fill the kernel's tiles, short ones and narrow heads do not. */
+export function attentionRateShare({ fused, older, sequence, width }: AttentionKernel, constants: Constants): number {
+  if (!fused) return (constants.productShare * width) / (width + constants.productHalfSize);
+  const shape = (sequence / (sequence + HALF_SEQUENCE)) * (width / (width + HALF_WIDTH));
+  return constants.attentionShare * shape * (older ? OLDER_KERNEL : 1);
+}
+
+/** Seconds of an operation that is no collective, on one chip, with the gap after it; attention at `attentionShare` of the sustained 16-bit peak. */
 export function opSeconds(
   op: Exclude<Op, { kind: "collective" }>,
   chip: Chip,
   constants: Constants,
-  unfusedHead?: number,
+  attentionShare: number = constants.attentionShare,
 ): number {
   const memory = chip.hbmBytesPerSec * constants.memoryShare;
   switch (op.kind) {
     case "gemm":
       return productSeconds(op, chip, constants) + constants.launchSeconds;
     case "memory":
-      return op.bytes / memory + constants.launchSeconds;
+      return ((op.routed ? constants.routingPasses : 1) * op.bytes) / memory + constants.launchSeconds;
     case "attention": {
-      const share =
-        unfusedHead === undefined
-          ? constants.attentionShare
-          : (constants.productShare * unfusedHead) / (unfusedHead + constants.productHalfSize);
-      const rate = chip.bf16FlopsPerSec * sustainedClock(chip, constants) * share;
+      const rate = chip.bf16FlopsPerSec * sustainedClock(chip, constants) * attentionShare;
       return Math.max(op.flops / rate, op.bytes / memory) + constants.launchSeconds;
     }
   }

@@ -65,6 +65,12 @@ export class Operations {
     if (backwardBytes > 0) this.backwardInput.push({ kind: "memory", name: `${name} back`, bytes: backwardBytes });
   }
 
+  /** Rows sorted by expert, or back: read and written, as often as software does it. */
+  routed(name: string, forwardBytes: number, backwardBytes: number): void {
+    this.forward.push({ op: { kind: "memory", name, bytes: forwardBytes, routed: true }, redo: ["alternate"] });
+    this.backwardInput.push({ kind: "memory", name: `${name} back`, bytes: backwardBytes, routed: true });
+  }
+
   /** A collective forward and its mirror image backward; nothing where the group is one GPU. */
   collective(
     name: string,

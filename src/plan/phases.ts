@@ -126,7 +126,7 @@ export function planPhases(
     usd: sum((p) => p.usd),
     p10: at((p) => p.low),
     p90: at((p) => p.high),
-    restsOn: BAND_RESTS,
+    restsOn: `${BAND_RESTS}. Hours are as published whole runs went.`,
     sources: [...new Map(sources.map((source) => [source.title, source])).values()],
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { chipOf } from "./chips.ts";
+import { CONSTANTS } from "./constants.ts";
 import { plan, sensibleCounts } from "./plan.ts";
 import { planModel } from "./presets.ts";
 import type { PlanQuestion } from "./types.ts";
@@ -52,7 +53,11 @@ describe("plan", () => {
     expect(Object.values(rest).reduce((a, b) => a + b, 0)).toBeCloseTo(total, 0);
     expect(total).toBeLessThan(80e9);
     expect(result.programme!.low).toBeGreaterThan(result.p10.usd);
-    expect(result.asRunsWent!.gpuHours).toBeGreaterThan(result.gpuHours);
+    expect(result.goodput).toBe(CONSTANTS.wholeRunShare);
+    const { bestSteady } = result;
+    expect(bestSteady!.gpuHours * bestSteady!.share).toBeCloseTo(result.gpuHours * result.goodput, 3);
+    expect(bestSteady!.gpuHours).toBeLessThan(result.gpuHours);
+    expect(bestSteady!.p90.gpuHours / bestSteady!.p10.gpuHours).toBeLessThan(result.p90.gpuHours / result.p10.gpuHours);
   });
 
   it("takes a goodput, a price and a count of tokens as given", () => {

@@ -2,7 +2,7 @@
 import { ConfigError } from "../errors.ts";
 import { inUnits, trim } from "../format.ts";
 import { flopsPerToken, parameterCount } from "./architecture.ts";
-import { BAND_RESTS, HOURS_BAND } from "./band.ts";
+import { BAND_SOURCE, bandOf } from "./band.ts";
 import { networkSource } from "./cluster.ts";
 import { CONSTANTS } from "./constants.ts";
 import { energy } from "./energy.ts";
@@ -17,6 +17,7 @@ import type { PlanResult, Runner } from "./result.ts";
 import { SearchEnded, searchLayouts } from "./search.ts";
 import { usableBytes } from "./step.ts";
 import type { Job, Layout, PlanQuestion, ScheduleName, Source, StepEstimate } from "./types.ts";
+import { traitsOf } from "./widths.ts";
 
 /** A search that runs: `done` of `total` layouts or GPU counts looked at. */
 export interface PlanOptions {
@@ -346,18 +347,20 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
   const steps = Math.ceil(question.tokens / (job.batch * job.sequence));
   const total = parameterCount(architecture, { mtp: job.mtp }).total;
   const failures = goodput({ gpus, stateBytes: total * (job.bytes.master + job.bytes.moments) });
-  const share = question.goodput ?? failures.share;
-  const days = (steps * best.stepSeconds) / share / 86_400;
-  const gpuHours = days * 24 * gpus;
+  // What a run costs: unless the question knows better, it keeps what published whole runs kept, which is less than failures explain (poorer layouts, evaluation, faults of software).
+  const share = question.goodput ?? Math.min(failures.share, CONSTANTS.wholeRunShare);
+  const stepHours = (steps * best.stepSeconds * gpus) / 3600;
   const rate = question.usdPerGpuHour === undefined ? rentalRate(chip) : undefined;
   const price = question.usdPerGpuHour ?? rate!.usdPerGpuHour;
-  const usd = gpuHours * price;
-  // Whole runs have lost more than failures explain (poorer layouts, evaluation, faults of software): unless the question knows better, the upper end holds that.
-  const lost = question.goodput === undefined ? Math.max(1, share / CONSTANTS.wholeRunShare) : 1;
-  const band = { p10: HOURS_BAND.p10, p90: HOURS_BAND.p90 * lost, source: HOURS_BAND.source };
-  const at = (factor: number) => ({ gpuHours: gpuHours * factor, days: days * factor, usd: usd * factor });
-  const p10 = at(band.p10),
-    p90 = at(band.p90);
+  const taking = (gpuHours: number) => ({ gpuHours, days: gpuHours / 24 / gpus, usd: gpuHours * price });
+  const { gpuHours, days, usd } = taking(stepHours / share);
+  const fixed = question.layout ?? {};
+  const layoutGiven = fixed.tp !== undefined && fixed.pp !== undefined;
+  const band = bandOf(traitsOf(job, { layoutGiven, wholeRun: question.goodput === undefined }));
+  const p10 = taking(gpuHours * band.p10),
+    p90 = taking(gpuHours * band.p90);
+  const steady = bandOf(traitsOf(job, { layoutGiven, wholeRun: false }));
+  const bestHours = stepHours / failures.share;
   const used = energy({ chip, gpuHours });
   const money = lines({ usd, p10: p10.usd, p90: p90.usd });
   const sources: Source[] = [
@@ -365,7 +368,7 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
     ...(question.networkBytesPerSec === undefined && gpus > job.cluster.tiers[0]!.chips ? [networkSource(chip)] : []),
     ...(rate?.sources ?? []),
     ...(question.goodput === undefined ? GOODPUT_SOURCES : []),
-    band.source,
+    BAND_SOURCE,
     ...money.programme.sources,
     ...used.sources,
   ];
@@ -390,12 +393,18 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
     schedule: best.schedule,
     precision: job.precision,
     goodput: share,
+    goodputIs: question.goodput === undefined ? "as published whole runs kept" : "as given",
     failures,
     parts: best.parts,
-    restsOn: BAND_RESTS,
+    restsOn: band.restsOn,
     p10,
     p90,
-    asRunsWent: { share: CONSTANTS.wholeRunShare, ...at(share / CONSTANTS.wholeRunShare) },
+    bestSteady: {
+      share: failures.share,
+      ...taking(bestHours),
+      p10: taking(bestHours * steady.p10),
+      p90: taking(bestHours * steady.p90),
+    },
     usdPerGpuHour: price,
     programme: money.programme,
     energy: used,

@@ -14,7 +14,14 @@ export interface Runner {
   reason: string;
 }
 
-/** The answer. Also what --json prints (plus what `plan` adds); usd is the final run alone. */
+/** What a run takes, on its GPUs and at its price. */
+export interface Spent {
+  gpuHours: number;
+  days: number;
+  usd: number;
+}
+
+/** The answer. Also what --json prints (plus what `plan` adds); usd is the final run alone. Hours, days and usd are as runs went: a step's time over `goodput`. */
 export interface PlanResult {
   model: string;
   chip: string;
@@ -32,13 +39,16 @@ export interface PlanResult {
   layout: Layout;
   schedule: ScheduleName;
   precision: Precision;
+  /** Share of the best steady state that the run keeps: what published whole runs kept, or what the question gives. */
   goodput: number;
+  /** Where that share comes from, to be said beside it. */
+  goodputIs: string;
   parts: StepEstimate["parts"];
   /** What the band from p10 to p90 rests on, to be said beside it. */
   restsOn: string;
   /** 10th and 90th percentile of gpuHours, days and usd. */
-  p10: { gpuHours: number; days: number; usd: number };
-  p90: { gpuHours: number; days: number; usd: number };
+  p10: Spent;
+  p90: Spent;
   runnersUp: Runner[];
   sources: Source[];
   warnings: string[];
@@ -47,8 +57,8 @@ export interface PlanResult {
   batch?: number;
   microBatches?: number;
   usdPerGpuHour?: number;
-  /** If the run kept only the share of its best steady state that published whole runs kept. */
-  asRunsWent?: { share: number; gpuHours: number; days: number; usd: number };
+  /** If nothing but failures and checkpoints cost time, with the band of a steady state. */
+  bestSteady?: Spent & { share: number; p10: Spent; p90: Spent };
   /** What the failure model says, also where the question gave its own goodput. */
   failures?: Goodput;
   /** The whole programme, experiments and failed runs included; never one number with `usd`. */

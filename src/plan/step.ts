@@ -2,7 +2,7 @@
 import { flopsPerToken, headWidths } from "./architecture.ts";
 import { collectiveSeconds, spanOf } from "./collectives.ts";
 import { CONSTANTS, type Constants } from "./constants.ts";
-import { opSeconds } from "./efficiency.ts";
+import { type AttentionKernel, attentionRateShare, opSeconds } from "./efficiency.ts";
 import { layoutRefusal } from "./layouts.ts";
 import { heldByFormula, memoryOf } from "./memory.ts";
 import { HALF } from "./operations.ts";
@@ -301,15 +301,22 @@ export function busiestRankSeconds(job: Job, layout: Layout, constants: Constant
   return Math.max(...perRank);
 }
 
+const attentionKernel = (job: Job): AttentionKernel => ({
+  fused: fusedAttention(job),
+  older: job.attentionKernels === "older",
+  sequence: job.sequence,
+  width: headWidths(job.architecture.layers[0]!.attention).value,
+});
+
 /** Seconds of a list of operations, one after the other but for what overlaps. */
 function passSeconds(ops: Op[], job: Job, layout: Layout, constants: Constants): PassSeconds {
   const { chip } = job.cluster;
   const sum = zero();
-  const unfusedHead = fusedAttention(job) ? undefined : headWidths(job.architecture.layers[0]!.attention).value;
+  const attention = attentionRateShare(attentionKernel(job), constants);
   const hidden: Partial<Record<Group, number>> = {};
   for (const op of ops) {
     if (op.kind !== "collective") {
-      const seconds = opSeconds(op, chip, constants, unfusedHead) - constants.launchSeconds;
+      const seconds = opSeconds(op, chip, constants, attention) - constants.launchSeconds;
       if (op.kind === "memory") sum.memoryBound += seconds;
       else sum.compute += seconds;
       sum.overhead += constants.launchSeconds;

@@ -96,7 +96,12 @@ export type Op =
   /** Attention's core (scores, softmax, values) as a fused kernel; flops already halved when causal. */
   | { kind: "attention"; name: string; flops: number; bytes: number }
   /** Bound by memory: norms, activations, residuals, casts, permutations. */
-  | { kind: "memory"; name: string; bytes: number }
+  | {
+      kind: "memory";
+      name: string;
+      bytes: number /** Sorts rows by expert: software passes over them more than once. */;
+      routed?: true;
+    }
   /** `bytes` as it lies on one GPU before the collective (all-to-all: what it sends in all, also to itself; all-gather: its result). */
   | {
       kind: "collective";
@@ -145,6 +150,8 @@ export interface Job {
   mtp: boolean;
   /** Attention as one kernel that keeps no scores and skips the masked half. Default true; false for what ran before 2022. */
   fusedAttention?: boolean;
+  /** Fused kernels made for this generation of chips (FlashAttention-2 on A100, FlashAttention-3 and cuDNN since), or those of the one before. Default "tuned". */
+  attentionKernels?: "tuned" | "older";
   /** Norms and residuals split over TP. Default true. */
   sequenceParallel?: boolean;
   /** What `recompute: "selective"` recomputes; default "core" without fused attention, else "cheap". See activations.ts. */

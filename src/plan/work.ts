@@ -391,13 +391,13 @@ function expertOperations(ops: Operations, job: Job, layout: Layout, ffn: Extrac
     ops.memory("dispatch cast", own * D * (HALF + FP8), own * D * (HALF + FP8), ["alternate"]);
   // back: gradients are dispatched as activations are (in FP8 where those are), and combined in 16 bits
   ops.collective("dispatch", "ep", ep, "allToAll", busiest * D * wide, "allToAll", busiest * D * HALF, nodes);
-  ops.memory("permute", busiest * D * wide * 2, busiest * D * HALF * 2, ["alternate"]);
+  ops.routed("permute", busiest * D * wide * 2, busiest * D * HALF * 2);
   const rows = busiest / count;
   const free = ["input" as const, "gradient" as const];
   ops.linear("expert gate and up", rows, 2 * ffn.width, D, { count, free });
   activation(ops, busiest * ffn.width, true, "expert");
   ops.linear("expert down", rows, D, ffn.width, { count, free });
-  ops.memory("unpermute", busiest * D * HALF * 2, busiest * D * wide * 2, ["alternate"]);
+  ops.routed("unpermute", busiest * D * HALF * 2, busiest * D * wide * 2);
   // the sum over a token's experts is the combining kernels' own
   ops.collective("combine", "ep", ep, "allToAll", busiest * D * HALF, "allToAll", busiest * D * wide, nodes);
 }

@@ -1,9 +1,9 @@
 /** docs/accuracy.md: the scoreboard as Markdown. */
 import { flopsPerToken } from "../architecture.ts";
-import { BAND_RESTS } from "../band.ts";
 import { BOUNDS, CONSTANT_NAMES, type Constants } from "../constants.ts";
 import { layoutText } from "../layouts.ts";
 import { stepDetails } from "../step.ts";
+import { TRAITS, type Trait } from "../widths.ts";
 import { memoryErrors } from "./memoryRows.ts";
 import { ROWS, V3_JOB, V3_LAYOUT, V3_PAIR, V3_STEP } from "./rows.ts";
 import { median, type Scoreboard, type Scored } from "./score.ts";
@@ -17,6 +17,17 @@ const table = (head: string[], rows: (string | number)[][]): string[] => [
   "",
 ];
 const size = (value: number): string => (value < 1e-3 ? `${(value * 1e6).toPrecision(3)} µs` : value.toPrecision(3));
+
+const TRAIT_NAMES: Record<Trait, string> = {
+  mixture: "mixture of experts",
+  hopper: "Hopper (FP8, no FP4)",
+  later: "Blackwell, or another maker's chip",
+  searched: "layout not given",
+  wholeRun: "hours of a whole run",
+};
+/** What the planner of before did with rows that nobody had seen: these and thirty more. */
+const LATER_THEN =
+  "its bands, one width for all, held 55 % of 69 unseen rows (mixtures 37 %, Blackwell 35 %), with a median error of 13 % in steady states";
 
 export interface Bar {
   what: string;
@@ -59,6 +70,9 @@ function v3Parts(constants: Constants): { name: string; predicted: number; publi
 /** Hours by six FLOPs a parameter and token at a utilization of the 16-bit peak. */
 const sixNd = ({ settled: { row } }: Scored, mfu: number): number =>
   (6 * row.active! * row.tokens!) / (mfu * row.job.cluster.chip.bf16FlopsPerSec) / 3600;
+
+const leastShare = ({ slices }: Scoreboard): number =>
+  Math.min(...slices.filter(({ rows }) => rows >= 10).map(({ rows, inside }) => inside / rows));
 
 /** The bars of the project and where this scoreboard stands. */
 export function barsOf(board: Scoreboard): Bar[] {
@@ -105,9 +119,15 @@ export function barsOf(board: Scoreboard): Bar[] {
     bar("GPU-hours of whole runs, median", "10 %", errorOf(whole), 0.1),
     {
       what: "80 % bands, share of rows inside",
-      bar: "80 %",
+      bar: "75 to 85 %",
       reached: percent(board.coverage, false),
-      holds: board.coverage >= 0.8,
+      holds: board.coverage >= 0.75 && board.coverage <= 0.85,
+    },
+    {
+      what: "80 % bands, least share of a slice of ten rows or more",
+      bar: "65 %",
+      reached: percent(leastShare(board), false),
+      holds: leastShare(board) > 0.65,
     },
     bar("Memory, Korthikanti, median", "5 %", memoryMedian("Korthikanti 2022"), 0.05),
     bar("Memory, torchtitan, median", "5 %", memoryMedian("torchtitan"), 0.05),
@@ -126,8 +146,28 @@ export function reportOf(board: Scoreboard, fitted: Constants): string {
     "any row of its family** (same authors, software and machines). Errors are predicted ÷ measured − 1 of the time of a step, or of GPU-hours, which is the same. How time is modelled:",
     "[decisions/042-time-model.md](decisions/042-time-model.md).",
     "",
-    BAND_RESTS,
+    `The last ${board.rows.filter(({ settled }) => settled.row.later).length} rows came after the time model was made. Then ${LATER_THEN}; attention by its shape, the energy of later chips and the sorting of experts' rows`,
+    "were put into the model with them in sight, and all constants fitted again. Rows that still nobody has seen will tell what that is worth.",
     "",
+    "## Bands",
+    "",
+    "A band is 80 %: its width comes from the errors on all other families, by what is known of the row (below); whether it held is counted here. Aims: 75 to 85 % of all rows, over 65 % in each slice of ten rows or more.",
+    "",
+    ...table(
+      ["rows", "", "inside", "share"],
+      board.slices.map(({ name, rows, inside }) => [name, rows, inside, percent(inside / rows, false)]),
+    ),
+    "What the bands of new questions are made of: an error, as ln(measured ÷ predicted), is of a width whose square is the sum of the squares of what applies, and lies between the two last rows' multiples of it.",
+    "",
+    ...table(
+      ["what", "width"],
+      [
+        ["all", board.bands.base.toFixed(3)],
+        ...TRAITS.map((trait) => [TRAIT_NAMES[trait], board.bands[trait].toFixed(3)]),
+        ["10th percentile, in widths", board.bands.low.toFixed(2)],
+        ["90th percentile, in widths", board.bands.high.toFixed(2)],
+      ],
+    ),
     "## Bars",
     "",
     ...table(
@@ -153,7 +193,7 @@ export function reportOf(board: Scoreboard, fitted: Constants): string {
         ];
       }),
     ),
-    `All ${counted.length} counted rows: median error ${percent(errorOf(counted), false)}. 80 % band from all of them: measured is ${board.band.p10.toFixed(3)} to ${board.band.p90.toFixed(3)} of predicted.`,
+    `All ${counted.length} counted rows: median error ${percent(errorOf(counted), false)}.`,
     "",
     "## GPU-hours of whole runs, beside the baselines",
     "",

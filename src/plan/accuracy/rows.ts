@@ -1,51 +1,23 @@
-/** Published speeds of training runs, with their sources: what the planner is fitted on and judged by. */
-import { presetConfig } from "../../model/presets.ts";
-import { type Architecture, architectureOf, gptArchitecture } from "../architecture.ts";
-import { chipOf } from "../chips.ts";
-import { clusterOf } from "../cluster.ts";
-import { DEEPSEEK, FSDP, MIXED } from "../memory.ts";
-import type { Chip, Job, Layout, Source } from "../types.ts";
+import { type Architecture, gptArchitecture } from "../architecture.ts";
+import { DEEPSEEK } from "../memory.ts";
+import type { Job, Layout } from "../types.ts";
+import { LATER_ROWS } from "./laterRows.ts";
+import {
+  bridgeRow,
+  GUESSED,
+  gpt,
+  H100_500W,
+  job,
+  preset,
+  primary,
+  type Row,
+  run,
+  secondary,
+  TITAN24,
+  titan,
+} from "./rowKinds.ts";
 
-/**
- * One published figure of speed. `fixed` is what the source says of the layout; what it leaves open is searched, within memory. Whatever was measured is
- * kept as `stepSeconds`, so that all errors mean the same.
- */
-export interface Row {
-  id: string;
-  /** Rows that share authors, software and machine; nothing is fitted on the family that is tested. */
-  family: string;
-  job: Job;
-  fixed: Partial<Layout>;
-  stepSeconds: number;
-  /** As published, with its convention. */
-  measured: string;
-  /** Hours of a whole run: failures, restarts and evaluation are in it. `rate` hours are stated per tokens of steady training. */
-  whole?: "run" | "rate";
-  gpuHours?: number;
-  tokens?: number;
-  /** Active parameters, for 6ND. */
-  active?: number;
-  /** Utilization the source itself reports, for the second baseline. */
-  reportedMfu?: number;
-  source: Source;
-  /** What had to be assumed. */
-  note?: string;
-  /** Why the row is shown but neither fitted nor counted. */
-  apart?: string;
-}
-
-const primary = (title: string, date: string, url?: string): Source => ({
-  title,
-  date,
-  mark: "primary",
-  ...(url && { url }),
-});
-const secondary = (title: string, date: string, url?: string): Source => ({
-  title,
-  date,
-  mark: "secondary",
-  ...(url && { url }),
-});
+export type { Row } from "./rowKinds.ts";
 
 const MEGATRON = secondary(
   "Narayanan and others, Efficient Large-Scale Language Model Training, arXiv:2104.04473, tables 1 and 2",
@@ -58,17 +30,6 @@ const KORTHIKANTI = secondary(
   "https://arxiv.org/abs/2205.05198",
 );
 const CORE = primary("Megatron-LM, images/model_table.png", "2024", "https://github.com/NVIDIA/Megatron-LM");
-const bridge = (version: string) =>
-  primary(
-    `Megatron-Bridge, docs/performance-summary, container ${version}`,
-    `20${version.slice(0, 2)}-${version.slice(3, 5)}`,
-    "https://github.com/NVIDIA-NeMo/Megatron-Bridge",
-  );
-const TITAN24 = primary(
-  "torchtitan, benchmarks/llama3_h100_202412_torchtitan.md",
-  "2024-12",
-  "https://github.com/pytorch/torchtitan",
-);
 const TITAN25 = primary(
   "torchtitan, benchmarks/asyncTP_llama3_h100_2025-06_torchtitan.md",
   "2025-06",
@@ -102,38 +63,6 @@ const V3 = primary(
   "2025-05",
   "https://arxiv.org/abs/2505.09343",
 );
-
-/** H100 with slower, larger memory and a limit of 500 W, as torchtitan's machines have. */
-const H100_500W: Chip = {
-  ...chipOf("h100"),
-  id: "h100-500w",
-  name: "H100 96 GB, 500 W",
-  hbmBytes: 96e9,
-  hbmBytesPerSec: 2.4e12,
-  watts: 500,
-};
-
-const job = (
-  architecture: Architecture,
-  chip: Chip | string,
-  gpus: number,
-  sequence: number,
-  batch: number,
-  more: Partial<Job> = {},
-): Job => ({
-  architecture,
-  cluster: clusterOf(typeof chip === "string" ? chipOf(chip) : chip, gpus),
-  sequence,
-  batch,
-  precision: "bf16",
-  schedule: "1f1b",
-  imbalance: 1,
-  bytes: MIXED,
-  mtp: false,
-  ...more,
-});
-const gpt = (name: string, hidden: number, heads: number, layers: number, vocab = 51200): Architecture =>
-  gptArchitecture({ name, hidden, heads, layers, vocab, positions: 2048 });
 
 /** Megatron-LM of 2021 summed and exchanged gradients in 16 bits. */
 const HALF_GRADIENTS = { weight: 2, gradient: 2, master: 4, moments: 8 };
@@ -264,58 +193,6 @@ const coreRow = ([billions, heads, hidden, layers, tp, pp, gpus, batch, tflops]:
 });
 
 // -- Megatron-Bridge --------------------------------------------------------------------------------------------------------------------------
-const preset = (name: string) => architectureOf(presetConfig(name), name);
-const qwenMoe = (name: string, hidden: number, layers: number, heads: number, width: number): Architecture => ({
-  name,
-  hidden,
-  vocab: 151936,
-  tied: false,
-  mtpDepth: 0,
-  norm: "rms",
-  dropout: false,
-  layers: [
-    {
-      count: layers,
-      attention: { kind: "gqa", heads, kvHeads: 4, headDim: 128, qkvBias: false, outBias: false, qkNorm: true },
-      ffn: { kind: "moe", experts: 128, perToken: 8, width, shared: 0 },
-    },
-  ],
-});
-const bridgeRow = (
-  name: string,
-  architecture: Architecture,
-  chip: string,
-  gpus: number,
-  batch: number,
-  sequence: number,
-  fixed: Partial<Layout>,
-  tokensPerSec: number,
-  version: string,
-  more: Partial<Job> = {},
-): Row => ({
-  id: `Megatron-Bridge ${name} ${chip} × ${gpus}`,
-  family: "Megatron-Bridge",
-  job: job(architecture, chip, gpus, sequence, batch, {
-    precision: "fp8",
-    schedule: (fixed.vp ?? 1) > 1 ? "interleaved" : "1f1b",
-    ...more,
-  }),
-  fixed: {
-    cp: 1,
-    tp: 1,
-    pp: 1,
-    vp: 1,
-    ep: 1,
-    zero: 1,
-    microBatch: 1,
-    ...fixed,
-    dp: gpus / ((fixed.tp ?? 1) * (fixed.pp ?? 1) * (fixed.cp ?? 1)),
-  },
-  stepSeconds: (batch * sequence) / (gpus * tokensPerSec),
-  measured: `${tokensPerSec} tokens/s and GPU`,
-  source: bridge(version),
-  note: "routing forced into balance where there are experts; recomputation as in the repository's recipes (the 70B on GB200 offloads activations to the host)",
-});
 const BRIDGE: Row[] = [
   bridgeRow(
     "DeepSeek-V3",
@@ -382,7 +259,7 @@ const BRIDGE: Row[] = [
   bridgeRow("Llama 3 8B", preset("llama-3.1-8b"), "h100", 8, 128, 8192, { zero: 3, recompute: "none" }, 14451, "25.11"),
   bridgeRow(
     "Qwen3 30B-A3B",
-    qwenMoe("Qwen3 30B-A3B", 2048, 48, 32, 768),
+    preset("qwen3-30b-a3b"),
     "h100",
     16,
     1024,
@@ -393,7 +270,7 @@ const BRIDGE: Row[] = [
   ),
   bridgeRow(
     "Qwen3 235B-A22B",
-    qwenMoe("Qwen3 235B-A22B", 4096, 94, 64, 1536),
+    preset("qwen3-235b-a22b"),
     "h100",
     256,
     8192,
@@ -406,37 +283,6 @@ const BRIDGE: Row[] = [
 ];
 
 // -- torchtitan -------------------------------------------------------------------------------------------------------------------------------
-const titan = (
-  id: string,
-  model: string,
-  chip: Chip | string,
-  gpus: number,
-  sequence: number,
-  local: number,
-  fixed: Partial<Layout>,
-  tokensPerSec: number,
-  source: Source,
-  more: Partial<Job> = {},
-  apart?: string,
-): Row => {
-  const dp = gpus / ((fixed.tp ?? 1) * (fixed.cp ?? 1) * (fixed.pp ?? 1));
-  return {
-    id: `torchtitan ${id}`,
-    family: "torchtitan",
-    job: job(preset(model), chip, gpus, sequence, local * dp, {
-      bytes: FSDP,
-      fusedLoss: false,
-      selective: "alternate",
-      overlap: { tp: false, dp: true },
-      ...more,
-    }),
-    fixed: { cp: 1, tp: 1, pp: 1, vp: 1, ep: 1, zero: 3, microBatch: local, recompute: "selective", ...fixed, dp },
-    stepSeconds: (local * dp * sequence) / (gpus * tokensPerSec),
-    measured: `${tokensPerSec} tokens/s and GPU`,
-    source,
-    apart,
-  };
-};
 const EAGER = "not compiled: its element-wise kernels are not fused, which the model does not describe";
 const FP8: Partial<Job> = { precision: "fp8" };
 const ASYNC: Partial<Job> = { overlap: { tp: true, dp: true } };
@@ -501,39 +347,6 @@ const TITAN: Row[] = [
 ];
 
 // -- whole runs -------------------------------------------------------------------------------------------------------------------------------
-interface Run {
-  id: string;
-  family: string;
-  architecture: Architecture;
-  chip: string;
-  gpus: number;
-  sequence: number;
-  batch: number;
-  tokens: number;
-  gpuHours: number;
-  active: number;
-  source: Source;
-  fixed?: Partial<Layout>;
-  more?: Partial<Job>;
-  whole?: "run" | "rate";
-  note?: string;
-  reportedMfu?: number;
-}
-const run = (r: Run): Row => ({
-  id: r.id,
-  family: r.family,
-  job: job(r.architecture, r.chip, r.gpus, r.sequence, r.batch, r.more),
-  fixed: { cp: 1, ...r.fixed },
-  stepSeconds: ((r.gpuHours * 3600) / r.gpus) * ((r.batch * r.sequence) / r.tokens),
-  measured: `${r.gpuHours.toLocaleString("en")} GPU-hours`,
-  whole: r.whole ?? "run",
-  gpuHours: r.gpuHours,
-  tokens: r.tokens,
-  active: r.active,
-  source: r.source,
-  note: r.note,
-  reportedMfu: r.reportedMfu,
-});
 const neox = (name: string, hidden: number, heads: number, layers: number): Architecture =>
   gptArchitecture({ name, hidden, heads, layers, vocab: 50304, tied: false, dropout: false });
 const llama = (
@@ -578,7 +391,6 @@ const PYTHIAS: [string, number, number, number, number, number, number, number, 
   ["6.9B", 4096, 32, 32, 128, 2, 8, 33500, 6.86],
   ["12B", 5120, 40, 36, 256, 4, 8, 72300, 11.85],
 ];
-const GUESSED = "number of GPUs assumed";
 const RUNS: Row[] = [
   ...PYTHIAS.map(([name, hidden, heads, layers, gpus, tp, microBatch, gpuHours, billions]) =>
     run({
@@ -594,7 +406,7 @@ const RUNS: Row[] = [
       active: billions * 1e9,
       source: PYTHIA,
       fixed: { dp: gpus / tp, tp, pp: 1, ep: 1, vp: 1, zero: 1, microBatch, recompute: "full" },
-      more: { sequenceParallel: false, overlap: { tp: false, dp: true }, fusedLoss: false },
+      more: { sequenceParallel: false, overlap: { tp: false, dp: true }, fusedLoss: false, attentionKernels: "older" },
     }),
   ),
   ...(
@@ -617,6 +429,7 @@ const RUNS: Row[] = [
       gpuHours,
       active: billions * 1e9,
       source: LLAMA1,
+      more: { attentionKernels: "older" },
       note: name === "65B" ? undefined : GUESSED,
     }),
   ),
@@ -640,6 +453,7 @@ const RUNS: Row[] = [
       gpuHours,
       active: billions * 1e9,
       source: LLAMA2,
+      more: { attentionKernels: "older" },
       note: GUESSED,
     }),
   ),
@@ -678,6 +492,7 @@ const RUNS: Row[] = [
     batch: 4608,
     tokens: 1e12,
     gpuHours: 300600,
+    more: { attentionKernels: "older" },
     active: 67.4e9,
     source: V2,
     whole: "rate",
@@ -698,7 +513,7 @@ const RUNS: Row[] = [
     whole: "rate",
     note: `${GUESSED}; busiest expert rank 1.1 of the mean assumed`,
     fixed: { dp: 64, tp: 1, pp: 16, ep: 8, vp: 1, zero: 1, recompute: "selective" },
-    more: { schedule: "zero-bubble", imbalance: 1.1 },
+    more: { schedule: "zero-bubble", imbalance: 1.1, attentionKernels: "older" },
   }),
 ];
 
@@ -778,4 +593,5 @@ export const ROWS: Row[] = [
   ...TITAN,
   ...RUNS,
   ...V3_ROWS,
+  ...LATER_ROWS,
 ];

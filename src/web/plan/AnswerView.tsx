@@ -91,6 +91,14 @@ export function AnswerView({ answer, timeline, points, left, currency, onChange,
             note={`${result.steps.toLocaleString("en-US")} steps`}
           />
         </dl>
+        {result.bestSteady && (
+          <p class="small">
+            As runs went: {(result.goodput * 100).toFixed(0)} % of the best steady state, {result.goodputIs}. The best
+            steady state itself: {count(result.bestSteady.gpuHours)} GPU-hours (
+            {count(result.bestSteady.p10.gpuHours, 3)} – {count(result.bestSteady.p90.gpuHours, 3)}),{" "}
+            {days(result.bestSteady.days)}, {cash(result.bestSteady.usd)}.
+          </p>
+        )}
         <p class="faint small">{result.restsOn}</p>
         <p class="small layout-line">
           <b>{layoutText(result.layout)}</b> · {result.schedule} · {result.precision.toUpperCase()} ·{" "}
@@ -316,8 +324,8 @@ function Tile({
       <dd>{value}</dd>
       <dd class="note">
         {band ? (
-          <span title="Eight of ten outcomes are expected within: from the 10th to the 90th percentile">
-            {band[0]} – {band[1]}
+          <span>
+            80 %: {band[0]} – {band[1]}
           </span>
         ) : (
           note

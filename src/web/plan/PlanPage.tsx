@@ -238,7 +238,7 @@ const headline = ({ result, chip }: Answer) =>
   `${result.model}: ${count(result.tokens)} tokens on ${result.gpus.toLocaleString("en-US")} ${chip.name}`;
 
 const summary = ({ result }: Answer, currency: { id: string; perUsd: number }) =>
-  `${count(result.gpuHours)} GPU-hours (${count(result.p10.gpuHours, 3)} to ${count(result.p90.gpuHours, 3)}) · ${days(result.days)} · ${money(result.usd, currency)} (${money(result.p10.usd, currency, 3)} to ${money(result.p90.usd, currency, 3)})`;
+  `${count(result.gpuHours)} GPU-hours (80 %: ${count(result.p10.gpuHours, 3)} to ${count(result.p90.gpuHours, 3)}) · ${days(result.days)} · ${money(result.usd, currency)} (${money(result.p10.usd, currency, 3)} to ${money(result.p90.usd, currency, 3)})`;
 
 /** Holds the answer's place until it is there. */
 function Waiting() {

@@ -118,7 +118,11 @@ function rentedParts(result: PlanResult): MoneyLine["parts"] {
   return [
     ...PAID.map(([key, name]) => ({ name, usd: result.parts[key] * perSecond })),
     { name: "communication", usd: (tp + ep + cp + pp + dp) * perSecond, help: "As far as nothing hides it" },
-    { name: "failures, checkpoints", usd: result.usd * (1 - result.goodput) },
+    {
+      name: "lost time",
+      usd: result.usd * (1 - result.goodput),
+      help: "Failures, restarts, evaluation, poorer layouts",
+    },
   ];
 }
 
@@ -142,7 +146,7 @@ function factsOf(form: Form, { chip, goodput }: PlanQuestion, result: PlanResult
     { name: `CO₂, grid of ${power.country}`, value: `${count(power.co2Tonnes, 3)} t`, sources: power.sources },
     {
       name: "Time that counts",
-      value: `${(result.goodput * 100).toFixed(1)} %${goodput === undefined && result.failures ? `, ${often(result.failures.interruptionsPerDay)}` : ""}`,
+      value: `${(result.goodput * 100).toFixed(1)} %, ${result.goodputIs}${goodput === undefined && result.failures ? `; ${often(result.failures.interruptionsPerDay)}` : ""}`,
     },
   ];
   if (form.own === "owned") {
