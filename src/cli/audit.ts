@@ -131,7 +131,10 @@ export function draw(report: AuditReport, width = 118): string {
   const three = (band: Band, show: (n: number, figures?: number) => string) =>
     `${show(band.p10, 3)} … ${pc.bold(show(band.p50, 3))} … ${show(band.p90, 3)}`;
   lines.push(pc.dim(`   ${"".padEnd(19)} 10 % … 50 % … 90 %`));
-  row("true GPU-hours", `${three(hours, count)}   ${percent(hours.asStated, 0)} that they are as stated`);
+  row(
+    "true GPU-hours",
+    `${three(hours, count)}   ${percent(hours.asStated, 0)} that they are as stated (${percent(hours.trusting, 0)} for who gave them ${percent(hours.priors[1], 0)} before)`,
+  );
   lines.push(...wrap(report.hours.restsOn, width - 3).map((line) => `   ${line}`));
   row(
     money.finalRun.what,

@@ -1,7 +1,7 @@
 /** The band around an estimate of hours, and what it rests on. */
 import { RESIDUALS } from "./accuracy/residuals.ts";
 import type { Source } from "./types.ts";
-import { type Trait, widthOf } from "./widths.ts";
+import { type BandModel, type Trait, widthOf } from "./widths.ts";
 
 export interface Band {
   /** Factors on an estimate: the truth lay between them for about 80 of 100 published rows whose family nothing was fitted on. */
@@ -23,13 +23,13 @@ const [all] = RESIDUALS.slices;
 /** What bands of the planner's rest on, to be said beside them. */
 export const BAND_RESTS = `Ranges are 80 % bands: each published row was predicted without its family, and ${held(all)} lay inside`;
 
-/** The band of a question with these traits. */
-export function bandOf(traits: readonly Trait[]): Band {
-  const width = widthOf(traits, RESIDUALS.bands);
+/** The band of a question with these traits, by the widths found on all rows unless others are given. */
+export function bandOf(traits: readonly Trait[], bands: BandModel = RESIDUALS.bands): Band {
+  const width = widthOf(traits, bands);
   const slices = RESIDUALS.slices.filter(({ trait }) => trait !== undefined && traits.includes(trait));
   return {
-    p10: Math.exp(RESIDUALS.bands.low * width),
-    p90: Math.exp(RESIDUALS.bands.high * width),
+    p10: Math.exp(bands.low * width),
+    p90: Math.exp(bands.high * width),
     restsOn: `${BAND_RESTS}${slices.map((slice) => `; ${slice.name} ${held(slice)}`).join("")}.`,
   };
 }

@@ -4,7 +4,7 @@ import { inUnits, trim } from "../format.ts";
 import { flopsPerToken, parameterCount } from "./architecture.ts";
 import { BAND_SOURCE, bandOf } from "./band.ts";
 import { networkSource } from "./cluster.ts";
-import { CONSTANTS } from "./constants.ts";
+import { CONSTANTS, type Constants } from "./constants.ts";
 import { energy } from "./energy.ts";
 import { GOODPUT_SOURCES, goodput } from "./goodput.ts";
 import { divisors, layoutRefusal, layoutText, UNSPREAD } from "./layouts.ts";
@@ -17,10 +17,13 @@ import type { PlanResult, Runner } from "./result.ts";
 import { SearchEnded, searchLayouts } from "./search.ts";
 import { usableBytes } from "./step.ts";
 import type { Job, Layout, PlanQuestion, ScheduleName, Source, StepEstimate } from "./types.ts";
-import { traitsOf } from "./widths.ts";
+import { type BandModel, traitsOf } from "./widths.ts";
 
 /** A search that runs: `done` of `total` layouts or GPU counts looked at. */
 export interface PlanOptions {
+  /** Fitted constants and the widths of bands; default: those of all rows. */
+  constants?: Constants;
+  bands?: BandModel;
   onProgress?: (done: number, total: number, note: string) => void;
 }
 
@@ -42,17 +45,17 @@ export function plan(question: PlanQuestion, options: PlanOptions = {}): PlanRes
       `plan: ${question.chip.name} does not compute in FP8; nearest that works: --precision bf16`,
       ["precision"],
     );
-  if (question.gpus !== undefined) return onGpus(question, question.gpus);
+  if (question.gpus !== undefined) return onGpus(question, question.gpus, options);
   return solve(question, options);
 }
 
-function onGpus(question: PlanQuestion, gpus: number): PlanResult {
+function onGpus(question: PlanQuestion, gpus: number, options: PlanOptions): PlanResult {
   const job = jobOf(question, gpus);
   checkRoom(job);
   checkFixed(job, question.layout);
-  const { best, runnersUp, problem } = bestOf(question, job);
+  const { best, runnersUp, problem } = bestOf(question, job, options.constants);
   if (!best) throw noFit(question, job, problem);
-  return resultOf(question, { ...job, schedule: best.schedule }, best, runnersUp);
+  return resultOf(question, { ...job, schedule: best.schedule }, best, runnersUp, options);
 }
 
 /** What the question fixes of the layout, complete enough to be judged: then a fault is named rather than searched around. */
@@ -104,7 +107,7 @@ interface Found {
 }
 
 /** The best over the schedules that come into question; runners-up of all of them, measured against that best. */
-function bestOf(question: PlanQuestion, job: Job): Found {
+function bestOf(question: PlanQuestion, job: Job, constants?: Constants): Found {
   const mixture = job.architecture.layers.some(({ ffn }) => ffn.kind === "moe");
   const names = question.schedule
     ? [question.schedule]
@@ -116,7 +119,10 @@ function bestOf(question: PlanQuestion, job: Job): Found {
   const others: StepEstimate[] = [];
   for (const schedule of names) {
     try {
-      const { best, runnersUp } = searchLayouts({ ...job, schedule }, defined(question.layout ?? {}), { runnersUp: 6 });
+      const { best, runnersUp } = searchLayouts({ ...job, schedule }, defined(question.layout ?? {}), {
+        runnersUp: 6,
+        constants,
+      });
       if (!found.best || best.stepSeconds < found.best.stepSeconds) {
         if (found.best) others.push(found.best);
         others.push(...fittingSteps(found.runnersUp));
@@ -265,7 +271,8 @@ function roughDays(question: PlanQuestion, gpus: number): number {
  * Fewest GPUs that keep the days, or most that the budget pays. Days fall and costs rise with the count, so from a rough guess the search
  * walks until the answer turns: few counts are asked, and none that could not hold the model.
  */
-function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult {
+function solve(question: PlanQuestion, options: PlanOptions): PlanResult {
+  const { onProgress } = options;
   const { days, budgetUsd } = question;
   const job = jobOf(question, 1);
   const states = stateBytes(job);
@@ -278,7 +285,7 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
     if (!known.has(i)) {
       onProgress?.(known.size, 0, `${counts[i]} GPUs`);
       try {
-        known.set(i, onGpus(question, counts[i]!));
+        known.set(i, onGpus(question, counts[i]!, options));
       } catch (error) {
         if (!(error instanceof ConfigError) || error instanceof SearchEnded) throw error;
         problem ??= error;
@@ -341,14 +348,20 @@ function solve(question: PlanQuestion, { onProgress }: PlanOptions): PlanResult 
 
 const short = (n: number): string => inUnits(n, trim) ?? trim(n);
 
-function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersUp: Runner[]): PlanResult {
+function resultOf(
+  question: PlanQuestion,
+  job: Job,
+  best: StepEstimate,
+  runnersUp: Runner[],
+  { constants = CONSTANTS, bands }: PlanOptions,
+): PlanResult {
   const { chip, gpus } = job.cluster;
   const architecture = questionArchitecture(question);
   const steps = Math.ceil(question.tokens / (job.batch * job.sequence));
   const total = parameterCount(architecture, { mtp: job.mtp }).total;
   const failures = goodput({ gpus, stateBytes: total * (job.bytes.master + job.bytes.moments) });
   // What a run costs: unless the question knows better, it keeps what published whole runs kept, which is less than failures explain (poorer layouts, evaluation, faults of software).
-  const share = question.goodput ?? Math.min(failures.share, CONSTANTS.wholeRunShare);
+  const share = question.goodput ?? Math.min(failures.share, constants.wholeRunShare);
   const stepHours = (steps * best.stepSeconds * gpus) / 3600;
   const rate = question.usdPerGpuHour === undefined ? rentalRate(chip) : undefined;
   const price = question.usdPerGpuHour ?? rate!.usdPerGpuHour;
@@ -356,10 +369,10 @@ function resultOf(question: PlanQuestion, job: Job, best: StepEstimate, runnersU
   const { gpuHours, days, usd } = taking(stepHours / share);
   const fixed = question.layout ?? {};
   const layoutGiven = fixed.tp !== undefined && fixed.pp !== undefined;
-  const band = bandOf(traitsOf(job, { layoutGiven, wholeRun: question.goodput === undefined }));
+  const band = bandOf(traitsOf(job, { layoutGiven, wholeRun: question.goodput === undefined }), bands);
   const p10 = taking(gpuHours * band.p10),
     p90 = taking(gpuHours * band.p90);
-  const steady = bandOf(traitsOf(job, { layoutGiven, wholeRun: false }));
+  const steady = bandOf(traitsOf(job, { layoutGiven, wholeRun: false }), bands);
   const bestHours = stepHours / failures.share;
   const used = energy({ chip, gpuHours });
   const money = lines({ usd, p10: p10.usd, p90: p90.usd });

@@ -35,6 +35,13 @@ export function explain(subject: Subject, estimates: Estimate[], world: Surround
   return asked.map((alternative) => {
     if (alternative.kind === "understated") return understated(subject, alternative.factor, estimates);
     if (alternative.kind === "chip") return otherChip(subject, world.chipOf(alternative.chip), world);
+    if (alternative.kind === "mixed")
+      return mixed(
+        subject,
+        alternative.fleet.map(({ chip, gpus }) => ({ chip: world.chipOf(chip), gpus })),
+        alternative.source,
+        world,
+      );
     return fleet(subject, world.chipOf(alternative.chip), alternative.gpus, alternative.source, world);
   });
 }
@@ -221,5 +228,51 @@ function fleet(
     likelihoodRatio: ratio,
     fits: fitsOf(ratio),
     sources: [...(source ? [source] : []), ...chip.sources],
+  };
+}
+
+/**
+ * A fleet of several kinds of chips stood beside the run. One step in lockstep would go at the slowest kind's pace, so the run itself sits on one kind; the rest is the
+ * programme's. The kind that the claim names has to be in it, and to be enough.
+ */
+function mixed(
+  subject: Subject,
+  parts: { chip: Chip; gpus: number }[],
+  source: Source | undefined,
+  world: Surroundings,
+): Alternative {
+  const { claim, chip, gpuHours } = subject;
+  const own = parts.find((part) => part.chip.id === chip.id);
+  const all = parts.reduce((a, { gpus }) => a + gpus, 0);
+  const needs: Need[] = parts.map((part) => {
+    const legal = world.obtainable(part.chip, claim.seat, claim.date);
+    return {
+      quantity: `${whole(part.gpus)} ${part.chip.name}, lawfully to be had${claim.seat ? ` in ${claim.seat}` : ""}`,
+      stated: part.chip.id === chip.id && claim.gpus ? `${whole(claim.gpus)} of them` : "none",
+      needed: legal.known ? legal.short : "not known",
+      fits: legal.known && !legal.ever ? "strained" : "same",
+    };
+  });
+  needs.push({
+    quantity: "days of the run on its own kind of chips",
+    stated: claim.gpus ? trim(gpuHours / claim.gpus / 24) : "?",
+    needed: own ? trim(gpuHours / own.gpus / 24, 2) : "none of that kind",
+    fits: own && own.gpus >= (claim.gpus ?? 0) ? "same" : "no",
+  });
+  needs.push({
+    quantity: "price of the chips",
+    stated: claim.gpus ? usd(claim.gpus * USD_PER_HOPPER, 2) : "?",
+    needed: usd(all * USD_PER_HOPPER, 2),
+    fits: "same",
+  });
+  const ratio = weigh(needs);
+  const names = parts.map((part) => `${count(part.gpus)} ${part.chip.name}`).join(", ");
+  return {
+    name: `${names} stood beside it`,
+    says: `The run needs ${own && claim.gpus ? percent(claim.gpus / own.gpus, 0) : "none"} of the ${chip.name} in it, so its hours are the same with the fleet or without. What such a fleet costs (about ${usd(all * USD_PER_HOPPER, 2)} of chips) is the programme's and the firm's, and no figure of the run speaks of it.`,
+    needs,
+    likelihoodRatio: ratio,
+    fits: fitsOf(ratio),
+    sources: [...(source ? [source] : []), ...parts.flatMap((part) => part.chip.sources)],
   };
 }

@@ -1,10 +1,15 @@
 import { describe, expect, it } from "vitest";
+import { presetConfig } from "../../model/presets.ts";
+import { LEFT_OUT } from "../accuracy/residuals.ts";
+import { chipOf } from "../chips.ts";
 import { CLAIMS, claimOf } from "../claims/index.ts";
+import { CONSTANTS, type Constants } from "../constants.ts";
+import { plan } from "../plan.ts";
 import { simulate } from "../schedule/index.ts";
 import type { Chip } from "../types.ts";
 import { audit } from "./audit.ts";
 import { type Claim, type ClaimInput, parseClaim } from "./claim.ts";
-import { believe, likelihoodOfFactor } from "./hours.ts";
+import { type Believed, believe, type Estimate, likelihoodOfFactor } from "./hours.ts";
 import { auditMarkdown } from "./markdown.ts";
 import { pairsOf } from "./physics.ts";
 import { normalQuantile, quantiles } from "./programme.ts";
@@ -33,6 +38,7 @@ const chip = (id: string, name: string, more: Partial<Chip> = {}): Chip => ({
 const chips: Record<string, Chip> = {
   h800: chip("h800", "H800"),
   h100: chip("h100", "H100", { linkBytesPerSec: 900e9, released: "2022-10-01" }),
+  h20: chip("h20", "H20", { bf16FlopsPerSec: 148e12, eightBitOpsPerSec: 296e12 }),
   "a100-80": chip("a100-80", "A100", {
     bf16FlopsPerSec: 312e12,
     eightBitOpsPerSec: 624e12,
@@ -53,6 +59,7 @@ const world = (change: Partial<World> = {}): World => ({
     stepSeconds: (20.5 * pretrain!.tokens) / 14.8e12,
     tokensPerSecondPerGpu: 1495,
     mfu: 0.377,
+    steadyShare: 0.975,
     how: `On ${id}.`,
   }),
   predictAnswers: () => [],
@@ -110,7 +117,8 @@ describe("audit of DeepSeek-V3", () => {
     expect(report.hours.p50).toBeLessThan(report.hours.p90);
     expect(report.hours.p10).toBeLessThan(2.788e6 * 1.06);
     expect(report.hours.p90).toBeLessThan(2.788e6 * 1.6);
-    expect(report.hours.asStated).toBeGreaterThan(0.8);
+    expect(report.hours.asStated).toBeGreaterThan(0.5);
+    expect(report.hours.trusting).toBeGreaterThan(report.hours.asStated);
     const { finalRun, programme, ownership } = report.money;
     expect(finalRun.usd.p10).toBeLessThan(5.576e6);
     expect(finalRun.usd.p90).toBeGreaterThan(5.576e6);
@@ -119,7 +127,9 @@ describe("audit of DeepSeek-V3", () => {
   });
 
   it("weighs other explanations", () => {
-    const [twice, fourTimes, other, fleet] = report.alternatives;
+    const [twice, fourTimes, other, mixed, fleet] = report.alternatives;
+    expect(mixed!.needs.find(({ quantity }) => quantity.startsWith("days"))!.fits).toBe("same");
+    expect(mixed!.likelihoodRatio).toBeGreaterThan(fleet!.likelihoodRatio);
     expect(twice!.fits).toBe("poorly");
     expect(fourTimes!.likelihoodRatio).toBeLessThan(twice!.likelihoodRatio);
     expect(other!.likelihoodRatio).toBeGreaterThan(twice!.likelihoodRatio);
@@ -174,7 +184,7 @@ describe("the verdict follows from the checks", () => {
   it("catches a wrong sum of phases and a wrong product of price", () => {
     expect(check(run({ ...v3, stated: { ...v3.stated, gpuHours: "3.4M" } }), "phases-sum").grade).toBe("broken");
     expect(check(run({ ...v3, stated: { ...v3.stated, usd: "8M" } }), "price").grade).toBe("broken");
-    expect(rank(run({ ...v3, stated: { ...v3.stated, usd: "5.9M" } }))).toBeGreaterThan(rank(whole));
+    expect(rank(run({ ...v3, stated: { ...v3.stated, gpuHours: "3.4M" } }))).toBeGreaterThan(rank(whole));
   });
 
   it("catches a batch or a layout that does not divide", () => {
@@ -245,22 +255,117 @@ describe("the bands' arithmetic", () => {
     expect(Math.log(band.p10)).toBeCloseTo(-0.5 * 1.2816, 1);
   });
 
+  const told = (estimates: Estimate[], more: Partial<Believed> = {}) =>
+    believe({ stated: 100, lost: 1, sums: "ok", estimates, ...more });
+
   it("believes certain evidence, and stays with the prior without any", () => {
-    const alone = believe(100, "ok", false, []);
-    expect(alone.asStated).toBeCloseTo(0.85, 1);
-    expect(believe(100, "ok", false, [{ name: "a", ratio: 1, sigma: 0.1 }]).asStated).toBeGreaterThan(0.94);
-    const against = believe(100, "ok", false, [
+    const alone = told([]);
+    expect(alone.asStated).toBeCloseTo(0.5, 1);
+    expect(alone.trusting).toBeCloseTo(0.85, 1);
+    const sure = told([{ name: "a", ratio: 1, sigma: 0.1 }]);
+    expect(sure.asStated).toBeGreaterThan(0.7);
+    expect(sure.trusting).toBeGreaterThan(0.94);
+    const against = told([
       { name: "a", ratio: 2.5, sigma: 0.1 },
       { name: "b", ratio: 2.5, sigma: 0.1 },
     ]);
-    expect(against.asStated).toBeLessThan(0.01);
+    expect(against.trusting).toBeLessThan(0.01);
     expect(against.p50).toBeGreaterThan(200);
     // Estimates that no hours of these could explain still compare, and the nearest hours are believed.
     const absurd = [{ name: "a", ratio: 1e6, sigma: 0.05 }];
-    expect(believe(100, "ok", false, absurd).p50).toBeGreaterThan(400);
+    expect(told(absurd).p50).toBeGreaterThan(400);
     expect(likelihoodOfFactor(2, absurd)).toBeGreaterThan(1);
     expect(likelihoodOfFactor(2, [{ name: "a", ratio: 1e-6, sigma: 0.05 }])).toBeLessThan(1);
-    expect(believe(100, "ok", false, [], 1.5).p10).toBeGreaterThanOrEqual(149);
+  });
+
+  it("says no more than the evidence tells apart: wide estimates move the chance little", () => {
+    const vague = told([{ name: "a", ratio: 1, sigma: 2 }]);
+    expect(vague.asStated).toBeGreaterThan(0.45);
+    expect(vague.asStated).toBeLessThan(0.6);
+    const chances = [0.8, 1, 1.3, 1.8].map((ratio) => told([{ name: "a", ratio, sigma: 0.25 }]).asStated);
+    expect(new Set(chances.map((chance) => chance.toFixed(2))).size).toBe(4);
+  });
+
+  it("holds no hours below what physics needs, however far that is from the claim", () => {
+    for (const floor of [1.5, 192.76, 1e5]) {
+      const far = told([{ name: "a", ratio: 1, sigma: 0.2 }], { floor });
+      expect(far.p10).toBeGreaterThanOrEqual(99 * floor);
+      expect(far.p90).toBeGreaterThan(far.p10);
+      expect(far.trusting).toBeLessThan(1e-6);
+    }
+  });
+});
+
+describe("claims that were answered wrongly before", () => {
+  /** A press figure for Kimi K2 that its makers disowned: $4.6M, on 2,048 GPUs. */
+  const kimi: ClaimInput = {
+    name: "kimi-k2-press",
+    who: "the press",
+    date: "2025-11-07",
+    seat: "CN",
+    model: "kimi-k2",
+    tokens: "15.5T",
+    sequence: 4096,
+    chip: "h800",
+    gpus: 2048,
+    usdPerGpuHour: 2,
+    phases: [{ name: "pre-training", kind: "pretrain", tokens: "15.5T", usd: "4.6M" }],
+  };
+
+  const estimateV3 = (constants: Constants): number =>
+    plan(
+      {
+        model: presetConfig("deepseek-v3"),
+        modelName: "deepseek-v3",
+        tokens: 14.8e12,
+        chip: chipOf("h800"),
+        gpus: 2048,
+        precision: "fp8",
+        sequence: 4096,
+        batch: 15360,
+        mtp: true,
+        schedule: "dualpipe",
+        layout: { pp: 16, ep: 64, zero: 1, tp: 1, microBatch: 1 },
+      },
+      { constants },
+    ).stepSeconds;
+
+  it("Kimi K2 for $4.6M: below what the planner expects, and no 93 %", () => {
+    const report = audit(parseClaim(kimi));
+    expect(report.predicted!.gpuHours.p50).toBeGreaterThan(1.2 * report.hours.stated);
+    expect(report.hours.asStated).toBeLessThan(0.6);
+    expect(report.hours.p90).toBeGreaterThan(1.4 * report.hours.stated);
+  });
+
+  it("a claim at many times its chip's peak: hours start where physics does", () => {
+    const bare = { ...kimi, gpus: undefined, phases: [{ ...kimi.phases[0]!, usd: undefined, gpuHours: 4000 }] };
+    const report = run(bare, { predict: () => undefined });
+    const share = check(report, "peak").numbers.share!;
+    expect(share).toBeGreaterThan(100);
+    expect(report.verdict.grade).toBe("broken");
+    expect(report.hours.p10).toBeGreaterThan(0.99 * share * 4000);
+    expect(report.hours.trusting).toBeLessThan(1e-6);
+  });
+
+  it("not every claim gets the same chance, and none more than one half without evidence", () => {
+    const chances = ["deepseek-v3", "deepseek-v2", "llama-2-70b"].map((name) => audit(claimOf(name)).hours.asStated);
+    expect(new Set(chances.map((chance) => chance.toFixed(2))).size).toBe(3);
+    for (const chance of chances) expect(chance).toBeLessThan(0.9);
+  });
+
+  it("a price that does not follow from the hours is told, and does not damn them", () => {
+    const priced = run({ ...v3, stated: { ...v3.stated, usd: "8M" } });
+    expect(check(priced, "price").grade).toBe("broken");
+    expect(priced.verdict.grade).toBe("aggressive");
+    expect(priced.verdict.because).toContain("the money does not follow from the hours");
+    expect(priced.hours.asStated).toBeCloseTo(run(v3).hours.asStated, 6);
+  });
+
+  it("V3 is predicted by constants that have not seen it", () => {
+    const { constants } = LEFT_OUT["DeepSeek-V3"]!;
+    const blind = audit(claimOf("deepseek-v3")).predicted!;
+    expect(blind.stepSeconds).toBeCloseTo(estimateV3(constants), 6);
+    expect(blind.stepSeconds).not.toBeCloseTo(estimateV3(CONSTANTS), 3);
   });
 });
 

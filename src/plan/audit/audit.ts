@@ -5,11 +5,19 @@ import type { Chip, Source } from "../types.ts";
 import { explain } from "./alternatives.ts";
 import { checkCalendar } from "./calendar.ts";
 import { type Claim, claimConfig } from "./claim.ts";
-import { count, trim, usd, whole } from "./figures.ts";
-import { believe, type Estimate, worstOf } from "./hours.ts";
+import { count, percent, trim, usd, whole } from "./figures.ts";
+import { believe, type Estimate, PRIORS, worstOf } from "./hours.ts";
 import { checkLaw } from "./law.ts";
 import { checkPeers, comparePeers } from "./peers.ts";
-import { checkKernels, checkLayout, checkMemory, checkPairs, checkPeak, kernelFloorHours } from "./physics.ts";
+import {
+  checkKernels,
+  checkLayout,
+  checkMemory,
+  checkPairs,
+  checkPeak,
+  kernelFloorHours,
+  peakFloor,
+} from "./physics.ts";
 import { checkPrediction, spreadOf } from "./prediction.ts";
 import { costs, leftOut } from "./programme.ts";
 import { answerEstimates, checkAnswers, checkRollouts } from "./reinforcement.ts";
@@ -56,7 +64,7 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
   const peers = comparePeers(subject);
   // What the same makers said of earlier runs is shown beside the claim, but is no independent evidence for it.
   const estimates: Estimate[] = peers
-    .filter(({ own }) => !own)
+    .filter(({ own, kin }) => !own && kin)
     .map(({ name, ratio, sigma }) => ({ name, ratio, sigma }));
   if (predicted)
     estimates.push({
@@ -69,13 +77,14 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
   const floor = kernelFloorHours(subject);
   const lost = goodput.some(({ grade }) => grade === "aggressive");
   const stated = claim.stated.gpuHours ?? subject.gpuHours;
-  const { asStated, ...band } = believe(
+  const sums = worstOf(checks, ["sums"]);
+  const { asStated, trusting, ...band } = believe({
     stated,
-    worstOf(checks, ["sums"]),
-    lost,
+    lost: lost ? 1 / (predicted?.steadyShare ?? 0.95) : 1,
+    sums,
     estimates,
-    floor && pretrain ? floor.gpuHours / pretrain.gpuHours : 0,
-  );
+    floor: Math.max(peakFloor(subject), floor && pretrain ? floor.gpuHours / pretrain.gpuHours : 0),
+  });
   const statedUsd = claim.stated.usd ?? (claim.usdPerGpuHour ? stated * claim.usdPerGpuHour : undefined);
   const alternatives = explain(subject, estimates, {
     chipOf: world.chipOf,
@@ -107,7 +116,9 @@ export function audit(claim: Claim, { config, world: given = realWorld }: AuditO
       ...band,
       stated,
       asStated,
-      how: `Prior that the hours are as stated, by how well the claim's sums fit; weighed by ${estimates.length} estimate${estimates.length === 1 ? "" : "s"} beside it${floor ? "; nothing below what the published kernels need" : ""}${lost ? "; 5 % added for lost time" : ""}.`,
+      trusting,
+      priors: PRIORS[sums],
+      how: `Bands and chance are those of a reader who gives the stated hours ${percent(PRIORS[sums][0], 0)} beforehand, weighed by ${estimates.length} estimate${estimates.length === 1 ? "" : "s"} of others' runs and of the planner; nothing below what ${floor ? "the published kernels" : "the chips' peak"} need${lost && predicted ? `; ${percent(1 / predicted.steadyShare - 1)} added for failures and checkpoints, which the claim does not count` : ""}.`,
       restsOn: CHANCE_RESTS,
     },
     money: costs(subject, band, world.rental(chip), world.purchase(chip), statedUsd),

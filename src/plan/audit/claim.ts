@@ -87,8 +87,15 @@ const alternative = z.discriminatedUnion(
     z.strictObject({ kind: z.literal("understated"), factor: positive, source: source.optional() }),
     z.strictObject({ kind: z.literal("chip"), chip: text, source: source.optional() }),
     z.strictObject({ kind: z.literal("fleet"), chip: text, gpus: whole, source: source.optional() }),
+    z.strictObject({
+      kind: z.literal("mixed"),
+      fleet: z
+        .array(z.strictObject({ chip: text, gpus: whole }), { error: "a list of chip and gpus" })
+        .min(2, { error: "two kinds of chips or more" }),
+      source: source.optional(),
+    }),
   ],
-  { error: 'kind "understated" (factor), "chip" (chip) or "fleet" (chip, gpus)' },
+  { error: 'kind "understated" (factor), "chip" (chip), "fleet" (chip, gpus) or "mixed" (fleet)' },
 );
 
 const schema = z.strictObject({

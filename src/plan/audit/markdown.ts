@@ -58,7 +58,7 @@ export function auditMarkdown(report: AuditReport, command?: string): string {
     ),
   );
   parts.push(
-    `Chance that the hours are as stated: ${percent(report.hours.asStated, 0)}. ${report.hours.how} ${report.hours.restsOn}`,
+    `Chance that the hours are as stated: ${percent(report.hours.asStated, 0)}, from ${percent(report.hours.priors[0], 0)} before the evidence; ${percent(report.hours.trusting, 0)} for a reader who began with ${percent(report.hours.priors[1], 0)}. ${report.hours.how} ${report.hours.restsOn}`,
   );
   parts.push(
     "## What is claimed",
@@ -96,7 +96,7 @@ export function auditMarkdown(report: AuditReport, command?: string): string {
     const { parts: step, gpuHours, stepSeconds, memoryBytes } = report.predicted;
     parts.push(
       "## Predicted",
-      `The planner's constants are fitted on all published runs; [accuracy.md](accuracy.md) shows each run predicted with its own family left out. ${count(gpuHours.p50, 3)} GPU-hours of pre-training (${count(gpuHours.p10, 3)} to ${count(gpuHours.p90, 3)}), a step of ${trim(stepSeconds, 4)} s. ${report.predicted.how}`,
+      `The planner's constants are fitted on published runs, those of the claim's own family left out where there are some ([accuracy.md](accuracy.md)). ${count(gpuHours.p50, 3)} GPU-hours of pre-training (${count(gpuHours.p10, 3)} to ${count(gpuHours.p90, 3)}), a step of ${trim(stepSeconds, 4)} s. ${report.predicted.how}`,
     );
     if (step)
       parts.push(

@@ -11,7 +11,7 @@ interface Peer {
   name: string;
   kind: "moe" | "dense";
   /** Chips whose arithmetic is the same count as one generation. */
-  generation: "ampere" | "hopper";
+  generation: "ampere" | "hopper" | "blackwell";
   /** Whose word it is. */
   maker: string;
   model?: string;
@@ -24,6 +24,7 @@ interface Peer {
 
 const HOPPER = 989.5e12;
 const AMPERE = 312e12;
+const BLACKWELL = 2250e12;
 const preset = (name: string, sequence: number) => trainingFlops(presetOf(name), sequence);
 
 const megatronBridge: Source = {
@@ -31,6 +32,13 @@ const megatronBridge: Source = {
   date: "2026-08-22",
   mark: "primary",
   url: "https://github.com/NVIDIA-NeMo/Megatron-Bridge/blob/main/docs/performance-summary.md",
+};
+const torchtitanV3: Source = {
+  title:
+    "torchtitan, DeepSeek-V3 on B200 with DeepEP: 859 tokens/s a GPU in BF16, 918 with MXFP8 experts (the least tuned replication known)",
+  date: "2026-03",
+  mark: "primary",
+  url: "https://pytorch.org/blog/enabling-up-to-41-faster-pre-training-mxfp8-and-deepep-for-deepseek-v3-on-b200-with-torchtitan",
 };
 const v2Paper: Source = {
   title: "DeepSeek-V2, arXiv:2405.04434, section 3.2.3: 172.8K and 300.6K H800 hours per trillion tokens",
@@ -57,6 +65,18 @@ const peersKnown = (): Peer[] =>
       flopsPerToken: preset("deepseek-v3", 4096),
       bf16FlopsPerSec: HOPPER,
       source: megatronBridge,
+    },
+    {
+      name: "torchtitan's DeepSeek-V3, 256 B200",
+      kind: "moe",
+      maker: "Meta",
+      generation: "blackwell",
+      model: "deepseek-v3",
+      precision: "bf16",
+      tokensPerSecondPerGpu: 859,
+      flopsPerToken: preset("deepseek-v3", 4096),
+      bf16FlopsPerSec: BLACKWELL,
+      source: torchtitanV3,
     },
     {
       name: "DeepSeek-V2, H800",
@@ -142,13 +162,19 @@ const fp8Source: Source = {
 const PEER_LIMITS = { ok: 1.05, aggressive: 1.35 } as const;
 
 const generationOf = (chip: Chip): Peer["generation"] | undefined =>
-  near(chip.bf16FlopsPerSec, HOPPER) ? "hopper" : near(chip.bf16FlopsPerSec, AMPERE) ? "ampere" : undefined;
+  near(chip.bf16FlopsPerSec, HOPPER)
+    ? "hopper"
+    : near(chip.bf16FlopsPerSec, AMPERE)
+      ? "ampere"
+      : near(chip.bf16FlopsPerSec, BLACKWELL)
+        ? "blackwell"
+        : undefined;
 const near = (a: number, b: number) => Math.abs(a / b - 1) < 0.05;
 
 /** Published rates carried over to the claim's model and chip: like for like as tokens, others by the share of the peak they reached. */
 export function comparePeers(
   subject: Subject,
-): (PeerComparison & { sigma: number; comparable: boolean; own: boolean })[] {
+): (PeerComparison & { sigma: number; comparable: boolean; own: boolean; kin: boolean })[] {
   const { pretrain, chip, claim, config } = subject;
   if (!pretrain) return [];
   const generation = generationOf(chip);
@@ -175,7 +201,8 @@ export function comparePeers(
         like: same,
         comparable,
         own: peer.maker === claim.who,
-        sigma: same ? 0.22 : comparable ? 0.3 : peer.kind === kind || peer.generation === generation ? 0.4 : 0.5,
+        kin: peer.kind === kind,
+        sigma: same ? 0.22 : comparable ? 0.3 : 0.5,
         how: same
           ? `${whole(peer.tokensPerSecondPerGpu)} tokens/s/GPU, the same model on a chip with the same arithmetic`
           : `${peer.maker === claim.who ? "the same makers' word: " : ""}${percent(share)} of its BF16 peak${gain === 1 ? "" : claim.precision === "fp8" ? `, × ${trim(FP8_GAIN)} for FP8` : `, ÷ ${trim(FP8_GAIN)} for BF16`}`,

@@ -67,6 +67,10 @@ export function checkPeak(subject: Subject): Check[] {
   ];
 }
 
+/** Share of the stated hours that the chips would need at their peak, nothing lost: no hours below it are possible. */
+export const peakFloor = ({ counted, chip, claim }: Subject): number =>
+  counted ? secondsAtPeak(counted, chip, claim.precision) / (counted.gpuHours * 3600) : 0;
+
 /** The least time that the published kernels themselves need, by a trace anyone can open. */
 export function kernelFloorHours(
   subject: Subject,

@@ -12,6 +12,7 @@ export const predictionOf = (plan: PlanResult, how: string): Prediction => ({
   stepSeconds: plan.stepSeconds,
   tokensPerSecondPerGpu: plan.tokensPerSecondPerGpu,
   mfu: plan.mfu,
+  steadyShare: plan.bestSteady!.share,
   parts: plan.parts,
   memoryBytes: plan.memoryBytes,
   how,
@@ -47,7 +48,7 @@ export function checkPrediction(subject: Subject, prediction: Prediction | undef
       sources: [
         {
           title:
-            "Sumbi's planner: constants fitted on all published runs, those of shipped claims among them; docs/accuracy.md predicts each without its own family",
+            "Sumbi's planner: constants fitted on published runs, without those of the claim's own makers where the claim is among them (docs/accuracy.md)",
           date: "2026-11",
           mark: "derived",
         },

@@ -101,6 +101,8 @@ export interface Prediction {
   stepSeconds: number;
   tokensPerSecondPerGpu: number;
   mfu: number;
+  /** Share of the best steady state that failures and checkpoints leave. */
+  steadyShare: number;
   parts?: StepEstimate["parts"];
   memoryBytes?: MemoryBytes;
   how: string;
@@ -141,7 +143,10 @@ export interface AuditReport {
   /** True GPU-hours of all the claim covers. */
   hours: Band & {
     stated: number;
+    /** Chance that they are as stated, for a reader without an opinion and for one who trusts figures that fit; the priors of both. */
     asStated: number;
+    trusting: number;
+    priors: readonly [number, number];
     how: string;
     /** What the chance and the bands rest on, to be said beside them. */
     restsOn: string;

@@ -72,6 +72,21 @@ export const deepseekV3: ClaimInput = {
     { kind: "understated", factor: 4 },
     { kind: "chip", chip: "h100" },
     {
+      kind: "mixed",
+      fleet: [
+        { chip: "h800", gpus: 10_000 },
+        { chip: "h100", gpus: 10_000 },
+        { chip: "h20", gpus: 30_000 },
+      ],
+      source: {
+        title:
+          "SemiAnalysis, DeepSeek Debates: about 50,000 Hopper GPUs, 10,000 H800 and 10,000 H100 among them, the rest orders of H20",
+        date: "2025-01-31",
+        mark: "secondary",
+        url: "https://semianalysis.com/2025/01/31/deepseek-debates",
+      },
+    },
+    {
       kind: "fleet",
       chip: "h100",
       gpus: 50000,

@@ -243,7 +243,12 @@ function Report({ report }: { report: AuditReport }) {
         <p>
           {hours.how}
           {Number.isFinite(hours.asStated) && (
-            <span class="faint"> Chance that the hours are as stated: {(hours.asStated * 100).toFixed(0)} %.</span>
+            <span class="faint">
+              {" "}
+              Chance that the hours are as stated: {(hours.asStated * 100).toFixed(0)} %, from{" "}
+              {(hours.priors[0] * 100).toFixed(0)} % before; {(hours.trusting * 100).toFixed(0)} % from{" "}
+              {(hours.priors[1] * 100).toFixed(0)} %.
+            </span>
           )}
         </p>
         <p class="faint small">{hours.restsOn}</p>
