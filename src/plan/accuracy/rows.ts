@@ -1,3 +1,4 @@
+/** Published speeds of training runs, with their sources: what the planner is fitted on and judged by. */
 import { type Architecture, gptArchitecture } from "../architecture.ts";
 import { DEEPSEEK } from "../memory.ts";
 import type { Job, Layout } from "../types.ts";
