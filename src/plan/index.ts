@@ -14,6 +14,7 @@ export {
   totalProcessingPerformance,
 } from "./chips.ts";
 export { type ClusterOptions, clusterOf } from "./cluster.ts";
+export type { Constants } from "./constants.ts";
 export { type Energy, energy, GRIDS, gridOf } from "./energy.ts";
 export { PLANNED_TYPES, plannedArchitecture } from "./families/index.ts";
 export { type Goodput, type GoodputQuestion, goodput, impliedGoodput } from "./goodput.ts";
@@ -59,3 +60,4 @@ export {
 } from "./serving.ts";
 export { estimateStep, stepDetails } from "./step.ts";
 export type * from "./types.ts";
+export type { BandModel, Trait } from "./widths.ts";
