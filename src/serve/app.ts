@@ -15,6 +15,7 @@ import { ApiKeys, requireKey } from "./keys.ts";
 import { checkVersion, countTokens, planMessage } from "./messages/message.ts";
 import { Totals, timedChunks } from "./meter.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
+import { openApi } from "./openapi.ts";
 import type { ParseRequest } from "./parse.ts";
 import { routePath } from "./paths.ts";
 import { gauge, METRICS_TYPE, metricsText } from "./prometheus.ts";
@@ -103,6 +104,7 @@ export function createApp(options: AppOptions): Hono {
   app.get("/api/model", (c) => (model ? c.json(model.info) : c.notFound()));
   if (options.runs) app.route("/api/runs", runRoutes(options.runs, queue));
   if (model) {
+    app.get("/openapi.json", (c) => c.json(openApi({ keys: (options.keys?.length ?? 0) > 0 })));
     app.get("/metrics", (c) => {
       const { active, waiting } = model.engine.status();
       const now = [

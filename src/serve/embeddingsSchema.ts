@@ -2,12 +2,12 @@
 import { z } from "zod";
 import type { RequestBounds } from "./bounds.ts";
 import { ignoredFields } from "./fields.ts";
-import { at, checkPrompt, type Prompt, parse } from "./schema.ts";
+import { at, checkPrompt, PROMPT_SHAPE, type Prompt, parse } from "./schema.ts";
 
 export const embeddingsFields = z.object({
   model: z.string().nullish(),
   /** Checked by `checkPrompt`. */
-  input: z.custom<Prompt>((input) => input != null && input !== ""),
+  input: z.custom<Prompt>((input) => input != null && input !== "").meta(PROMPT_SHAPE),
   encoding_format: z.enum(["float", "base64"]).nullish(),
   dimensions: z.int().min(1).nullish(),
   pooling: z.enum(["mean", "last"]).nullish(),

@@ -27,7 +27,7 @@ const integer = (min: number, max: number) => z.int().min(min).max(max).nullish(
 
 /** A list of at most so many items, measured before it is read; reading ends at the first fault. */
 export function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]> {
-  return z.unknown().transform((value, context) => {
+  const schema = z.unknown().transform((value, context) => {
     const items: T[] = [];
     const fail = (path: PropertyKey[]) => {
       context.issues.push({ code: "custom", input: value, path });
@@ -41,7 +41,35 @@ export function list<T>(item: z.ZodType<T>, max: number, min = 0): z.ZodType<T[]
     }
     return items;
   });
+  LISTS.set(schema, { item, max, min });
+  return schema;
 }
+
+interface ListShape {
+  item: z.ZodType;
+  max: number;
+  min: number;
+}
+const LISTS = new WeakMap<object, ListShape>();
+
+/** What a list that is measured first may hold; undefined for other schemas. */
+export const listOf = (schema: object): ListShape | undefined => LISTS.get(schema);
+
+const IDS = { type: "array", items: { type: "integer", minimum: 0 }, minItems: 1 };
+/** Of what is checked by hand, for its description. */
+export const PROMPT_SHAPE = {
+  anyOf: [
+    { type: "string" },
+    { type: "array", items: { type: "string" }, minItems: 1 },
+    IDS,
+    { type: "array", items: IDS, minItems: 1 },
+  ],
+};
+const BIAS_SHAPE = {
+  type: "object",
+  propertyNames: { pattern: "^[0-9]{1,9}$" },
+  additionalProperties: { type: "number", minimum: -100, maximum: 100 },
+};
 
 export const EFFORTS = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const;
 
@@ -148,7 +176,7 @@ const common = {
   min_p: number(0, 1),
   frequency_penalty: number(-2, 2),
   presence_penalty: number(-2, 2),
-  logit_bias: z.custom<Record<string, number>>(isBias).nullish(),
+  logit_bias: z.custom<Record<string, number>>(isBias).meta(BIAS_SHAPE).nullish(),
   repetition_penalty: number(0.01, 100),
   min_tokens: integer(0, 2 ** 31),
   ignore_eos: z.boolean().nullish(),
@@ -175,11 +203,14 @@ const beside = (r: { stream?: boolean | null; stream_options?: unknown }): boole
 const leastFits = (r: { min_tokens?: number | null; max_tokens?: number | null }): boolean =>
   r.min_tokens == null || r.max_tokens == null || r.min_tokens <= r.max_tokens;
 
-const completionSchema = z
+export const completionFields = z
   .object({
     ...common,
     /** Checked by `checkPrompt`. */
-    prompt: z.custom<Prompt>(() => true).nullish(),
+    prompt: z
+      .custom<Prompt>(() => true)
+      .meta(PROMPT_SHAPE)
+      .nullish(),
     max_tokens: integer(0, 2 ** 31),
     echo: z.boolean().nullish(),
     logprobs: integer(0, MAX_LOGPROBS),
@@ -241,7 +272,7 @@ const variables = z
   .refine((given) => Object.keys(given).length <= MAX_VARIABLES)
   .nullish();
 
-const chatFields = z.object({
+export const chatFields = z.object({
   ...common,
   messages: list(message, MAX_MESSAGES, 1),
   max_tokens: integer(1, 2 ** 31),
@@ -290,11 +321,11 @@ EXPECTED["chat.logprobs"] = "true or false";
 EXPECTED["completion.logprobs"] = `a whole number from 0 to ${MAX_LOGPROBS}`;
 
 /** `ignored`: names of fields that mean nothing here. */
-export type CompletionRequest = z.infer<typeof completionSchema> & { ignored: string[] };
+export type CompletionRequest = z.infer<typeof completionFields> & { ignored: string[] };
 export type ChatRequest = ChatFields & { ignored: string[] };
 export type CommonRequest = Pick<ChatRequest, keyof typeof common>;
 
-const COMPLETION_FIELDS = new Set(Object.keys(completionSchema.shape));
+const COMPLETION_FIELDS = new Set(Object.keys(completionFields.shape));
 const CHAT_FIELDS = new Set(Object.keys(chatFields.shape));
 
 /** Whether the answer goes on with the assistant's message at the end. */
@@ -305,7 +336,7 @@ export const continues = (request: ChatRequest): boolean =>
 export function parseCompletion(body: unknown, bounds: RequestBounds = UNBOUNDED): CompletionRequest {
   checkPrompt(at(body, ["prompt"]), bounds);
   checkBias(at(body, ["logit_bias"]), bounds);
-  const request = parse(completionSchema, "completion", body);
+  const request = parse(completionFields, "completion", body);
   return { ...request, ignored: ignoredFields(body as Record<string, unknown>, COMPLETION_FIELDS) };
 }
 
