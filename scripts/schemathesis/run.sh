@@ -20,5 +20,10 @@ until [ -s "$out/address.json" ]; do kill -0 $server; sleep 0.2; done
 url=$(node -p 'JSON.parse(require("fs").readFileSync(process.argv[1], "utf8")).url' "$out/address.json")
 
 cd "$out"
+# lists over their bounds may be over those of a body too
+cat > schemathesis.toml <<'TOML'
+[checks.negative_data_rejection]
+expected-statuses = ["400", "404", "405", "413", "415"]
+TOML
 "$st" run "$url/openapi.json" --checks all --exclude-checks positive_data_acceptance --continue-on-failure \
   --request-timeout 60 --seed 1 "$@"
