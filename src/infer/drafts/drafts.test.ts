@@ -290,6 +290,22 @@ describe("pace", () => {
     const { seconds, tokens } = world(3000, 1.3, 0.9);
     expect(tokens / seconds).toBeGreaterThan(0.97 * (1.9 / 1.3));
   });
+  test("a way is not given up for one slow pass, nor for another way that does not pay", () => {
+    const pace = new Pace();
+    const module = { name: "mtp", guesses: [{ kind: "mtp", count: 1 }] };
+    const lookup = { name: "7", guesses: [{ kind: "look", count: 7 }] };
+    const taken: (string | undefined)[] = [];
+    for (let i = 0; i < 400; i++) {
+      const chosen = pace.choose([lookup, module]);
+      taken.push(chosen?.name);
+      const isMtp = chosen === module;
+      const first = taken.filter((name) => name === "mtp").length <= 2;
+      pace.took(chosen?.name, isMtp ? (first ? 3 : 1.4) : chosen ? 4 : 1);
+      pace.learn(isMtp ? "mtp" : "look", isMtp);
+    }
+    expect(taken.slice(100).filter((name) => name === "mtp").length).toBeGreaterThan(280);
+    expect(taken.filter((name) => name === "7").length).toBeLessThan(20);
+  });
   test("costs next to nothing where it does not pay", () => {
     for (const [cost, right] of [
       [1.5, 0.1],

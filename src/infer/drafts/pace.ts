@@ -16,20 +16,24 @@ const OUTLIER = 2;
 const FOR_EACH = 0.2;
 /** Another way must promise so much more before a step is left for it. */
 const MARGIN = 1.03;
-/** After how many passes the ways that do not seem to pay are tried again: twice as many each time that they do not. */
+/** A way is not given up before it was taken so often. */
+const TRIALS = 8;
+/** After how many passes a way that does not seem to pay is tried again, so many times in a row: after twice as many each time that it does not. */
 const [RETRY_FIRST, RETRY_LAST] = [128, 2048];
-/** Passes after which a single step is measured again, while others are taken. */
-const STEP_AGAIN = 64;
+const RETRIES = 4;
+/** Passes after which single steps are measured again, so many in a row, while others are taken: the first of them is another graph's first pass, and slower. */
+const STEP_AGAIN = 128;
+const STEPS = 3;
 
 /** A mean of what came last; the first value is left out, since buffers grow in it. */
 class Mean {
-  #seen = 0;
+  count = -1;
   value: number | undefined;
 
   add(x: number): void {
-    if (this.#seen++ === 0) return;
+    if (++this.count === 0) return;
     const { value = x } = this;
-    this.value = value + LATEST * (Math.min(x, OUTLIER * value) - value);
+    this.value = value + Math.max(LATEST, 1 / this.count) * (Math.min(x, OUTLIER * value) - value);
   }
 }
 
@@ -39,10 +43,14 @@ export class Pace {
   readonly #seconds = new Map<string, Mean>();
   /** Of each kind: a share, from as many as were counted lately. */
   readonly #right = new Map<string, { right: number; of: number }>();
-  /** Passes since a step was made for its own sake, and since another way was tried. */
+  /** Of ways that did not pay: passes until they are tried again, and how many that were. */
+  readonly #retries = new Map<string, { left: number; after: number }>();
+  /** Passes since steps were made for their own sake, and how many of these are left. */
   #sinceStep = 0;
-  #sinceTry = 0;
-  #retry = RETRY_FIRST;
+  #steps = 0;
+  /** The way that is tried again, and how often it is to be. */
+  #again = { name: "", left: 0 };
+  #wasStep = true;
 
   /** Mean seconds of a step; undefined as long as none was measured. */
   get stepSeconds(): number | undefined {
@@ -52,31 +60,38 @@ export class Pace {
   /** The way that promises most tokens a second; undefined: a step. */
   choose<W extends Way>(ways: readonly W[]): W | undefined {
     const step = this.#step.value;
-    if (step === undefined || ++this.#sinceStep > STEP_AGAIN) return this.#stay();
-    let best: W | undefined;
-    let most = 0;
-    for (const way of ways) {
-      const rate = this.#promise(way, step);
-      if (rate > most) [best, most] = [way, rate];
-    }
-    if (best === undefined) return undefined;
-    const tokens = best.guesses.length;
-    if (most * step > MARGIN * tokens) {
-      this.#sinceTry = 0;
-      this.#retry = RETRY_FIRST;
-      return best;
-    }
-    if (++this.#sinceTry < this.#retry) {
-      this.#sinceStep = 0;
+    if (step === undefined) return undefined;
+    if (++this.#sinceStep > STEP_AGAIN) [this.#sinceStep, this.#steps] = [0, STEPS];
+    if (this.#steps > 0) {
+      this.#steps--;
       return undefined;
     }
-    this.#sinceTry = 0;
-    this.#retry = Math.min(RETRY_LAST, 2 * this.#retry);
-    return best;
+    let best: W | undefined;
+    let most = MARGIN;
+    for (const way of ways) {
+      const gain = (this.#promise(way, step) * step) / way.guesses.length;
+      if (gain > most) [best, most] = [way, gain];
+    }
+    if (best !== undefined) {
+      this.#retries.delete(best.name);
+      return best;
+    }
+    this.#sinceStep = 0;
+    return this.#tryAgain(ways);
   }
 
-  #stay(): undefined {
-    this.#sinceStep = 0;
+  /** None seems to pay: the one whose time has come, if any. */
+  #tryAgain<W extends Way>(ways: readonly W[]): W | undefined {
+    for (const way of ways) {
+      let retry = this.#retries.get(way.name);
+      if (retry === undefined) this.#retries.set(way.name, (retry = { left: RETRY_FIRST, after: RETRY_FIRST }));
+      if (--retry.left > 0 || this.#again.left > 0) continue;
+      retry.left = retry.after = Math.min(RETRY_LAST, 2 * retry.after);
+      this.#again = { name: way.name, left: RETRIES };
+    }
+    if (this.#again.left === 0) return undefined;
+    this.#again.left--;
+    return ways.find(({ name }) => name === this.#again.name);
   }
 
   /** Tokens a second that a way promises. */
@@ -88,7 +103,9 @@ export class Pace {
       for (let j = 0, chance = 1; j <= count; j++, chance *= share) tokens += chance;
       longest = Math.max(longest, count);
     }
-    return tokens / (this.#seconds.get(name)?.value ?? step * (1 + FOR_EACH * longest));
+    const { value, count } = this.#seconds.get(name) ?? NEVER_TAKEN;
+    const thought = step * (1 + FOR_EACH * longest);
+    return tokens / (value === undefined ? thought : count < TRIALS ? Math.min(value, thought) : value);
   }
 
   /** The share of a kind's guesses that are right, where those before them were. */
@@ -97,9 +114,14 @@ export class Pace {
     return (right + 1) / (of + 2);
   }
 
-  /** A pass was made: a step, or the way of that name. */
+  /** A pass was made: a step, or the way of that name. A step counts that comes after another one. */
   took(name: string | undefined, seconds: number): void {
-    if (name === undefined) return this.#step.add(seconds);
+    const wasStep = this.#wasStep;
+    this.#wasStep = name === undefined;
+    if (name === undefined) {
+      if (wasStep) this.#step.add(seconds);
+      return;
+    }
     let mean = this.#seconds.get(name);
     if (mean === undefined) this.#seconds.set(name, (mean = new Mean()));
     mean.add(seconds);
@@ -115,3 +137,4 @@ export class Pace {
 }
 
 const NEVER = { right: 0, of: 0 };
+const NEVER_TAKEN = { value: undefined, count: 0 };
