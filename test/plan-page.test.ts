@@ -284,18 +284,21 @@ describe.skipIf(!CHROMIUM)("the planner's page in a browser", () => {
     }),
   );
 
-  it("works from any folder of a server that knows only files, and offers no other page there", () =>
-    visit(`${files.url}/some/where/${SMALL.replace("/plan", "")}`, async (page) => {
-      await answered(page, "64");
-      await page.getByLabel("GPUs", { exact: true }).fill("32");
-      await answered(page, "32");
-      expect(new URL(page.url()).pathname).toBe("/some/where/");
-      expect(await page.getByRole("link", { name: "Chat" }).count()).toBe(0);
-      await page.getByRole("link", { name: "Audit" }).click();
-      await page.getByRole("heading", { level: 1, name: "DeepSeek-V3" }).waitFor();
-      await page.reload();
-      await page.getByRole("heading", { level: 1, name: "DeepSeek-V3" }).waitFor();
-    }));
+  it.runIf(process.env["SUMBI_TEST"] === "full")(
+    "works from any folder of a server that knows only files, and offers no other page there",
+    () =>
+      visit(`${files.url}/some/where/${SMALL.replace("/plan", "")}`, async (page) => {
+        await answered(page, "64");
+        await page.getByLabel("GPUs", { exact: true }).fill("32");
+        await answered(page, "32");
+        expect(new URL(page.url()).pathname).toBe("/some/where/");
+        expect(await page.getByRole("link", { name: "Chat" }).count()).toBe(0);
+        await page.getByRole("link", { name: "Audit" }).click();
+        await page.getByRole("heading", { level: 1, name: "DeepSeek-V3" }).waitFor();
+        await page.reload();
+        await page.getByRole("heading", { level: 1, name: "DeepSeek-V3" }).waitFor();
+      }),
+  );
 
   it("fits a phone, in the dark", () =>
     visit(

@@ -108,14 +108,17 @@ it("moves the student towards the teacher, and ends with the same weights when i
   expect(weightsOf("pieces").equals(weightsOf("whole"))).toBe(true);
 });
 
-it("trains adapters instead, and learns nothing from a teacher that is the student", async () => {
-  const set = { ...SET, steps: 1, lora: { rank: 2, targets: ["o_proj"] } };
-  const { reports } = await run("adapter", { teacher: STUDENT, set });
-  expect(Math.abs(reports[0]!.teacherKl)).toBeLessThan(1e-5);
-  expect(reports[0]!.gradNorm).toBeLessThan(1e-5);
-  expect(readFileSync(join(at("adapter"), "adapter_config.json"), "utf8")).toContain('"r": 2');
-  expect(parseDistill({ lora: {} }).learningRate).toBeCloseTo(10 * parseDistill({}).learningRate);
-});
+it.runIf(process.env["SUMBI_TEST"] === "full")(
+  "trains adapters instead, and learns nothing from a teacher that is the student",
+  async () => {
+    const set = { ...SET, steps: 1, lora: { rank: 2, targets: ["o_proj"] } };
+    const { reports } = await run("adapter", { teacher: STUDENT, set });
+    expect(Math.abs(reports[0]!.teacherKl)).toBeLessThan(1e-5);
+    expect(reports[0]!.gradNorm).toBeLessThan(1e-5);
+    expect(readFileSync(join(at("adapter"), "adapter_config.json"), "utf8")).toContain('"r": 2');
+    expect(parseDistill({ lora: {} }).learningRate).toBeCloseTo(10 * parseDistill({}).learningRate);
+  },
+);
 
 it("refuses teachers whose distribution cannot be had, and says what to do", async () => {
   await expect(run("url", { teacher: "http://localhost:8080/v1#big" })).rejects.toThrow(

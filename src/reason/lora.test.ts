@@ -73,51 +73,57 @@ beforeAll(async () => {
 
 const weightsOf = (dir: string): Buffer => readFileSync(join(dir, "adapter_model.safetensors"));
 
-it("trains adapters on a model with experts, exactly also when it was stopped, and goes on with an earlier one", async () => {
-  const whole = await run("whole");
-  expect(whole.result).toMatchObject({ reason: "done", step: 2 });
-  for (const { driftMax, gradNorm } of whole.reports) {
-    expect(driftMax).toBeLessThan(1e-4);
-    expect(gradNorm).toBeGreaterThan(0);
-  }
-  const stop = new AbortController();
-  const first = await run("pieces", {
-    signal: stop.signal,
-    onStep: ({ step }) => void (step === 1 && setTimeout(() => stop.abort(), 30)),
-  });
-  expect(first.result.reason).toBe("stopped");
-  await run("pieces", { resume: first.result.id });
-  expect(weightsOf(at("pieces")).equals(weightsOf(at("whole")))).toBe(true);
+it.runIf(process.env["SUMBI_TEST"] === "full")(
+  "trains adapters on a model with experts, exactly also when it was stopped, and goes on with an earlier one",
+  async () => {
+    const whole = await run("whole");
+    expect(whole.result).toMatchObject({ reason: "done", step: 2 });
+    for (const { driftMax, gradNorm } of whole.reports) {
+      expect(driftMax).toBeLessThan(1e-4);
+      expect(gradNorm).toBeGreaterThan(0);
+    }
+    const stop = new AbortController();
+    const first = await run("pieces", {
+      signal: stop.signal,
+      onStep: ({ step }) => void (step === 1 && setTimeout(() => stop.abort(), 30)),
+    });
+    expect(first.result.reason).toBe("stopped");
+    await run("pieces", { resume: first.result.id });
+    expect(weightsOf(at("pieces")).equals(weightsOf(at("whole")))).toBe(true);
 
-  const { lora, tensors } = await readAdapter(at("whole"), CONFIG);
-  expect(lora).toMatchObject({ rank: 2, alpha: 32 });
-  const b = [...tensors].filter(([key]) => key.endsWith("lora_B.weight"));
-  expect(b.every(([, { data }]) => data.some((x) => x !== 0))).toBe(true);
+    const { lora, tensors } = await readAdapter(at("whole"), CONFIG);
+    expect(lora).toMatchObject({ rank: 2, alpha: 32 });
+    const b = [...tensors].filter(([key]) => key.endsWith("lora_B.weight"));
+    expect(b.every(([, { data }]) => data.some((x) => x !== 0))).toBe(true);
 
-  const set = { ...SET, steps: 1, lora: { from: at("whole") } };
-  const later = await run("later", { set });
-  expect(later.reports[0]!.driftMax).toBeLessThan(1e-4);
-  const moved = await readAdapter(at("later"), CONFIG);
-  expect(moved.lora).toEqual(lora);
-  const [key, { data }] = b[0]!;
-  const apart = Math.max(...moved.tensors.get(key)!.data.map((x, i) => Math.abs(x - data[i]!)));
-  expect(apart).toBeGreaterThan(0);
-  expect(apart).toBeLessThan(1e-2);
-  await expect(run("other", { set: { ...set, lora: { from: at("whole"), rank: 4 } } })).rejects.toThrow(
-    /lora\.rank: expected that of the adapter that is gone on with, 2, or nothing, got 4/,
-  );
-});
+    const set = { ...SET, steps: 1, lora: { from: at("whole") } };
+    const later = await run("later", { set });
+    expect(later.reports[0]!.driftMax).toBeLessThan(1e-4);
+    const moved = await readAdapter(at("later"), CONFIG);
+    expect(moved.lora).toEqual(lora);
+    const [key, { data }] = b[0]!;
+    const apart = Math.max(...moved.tensors.get(key)!.data.map((x, i) => Math.abs(x - data[i]!)));
+    expect(apart).toBeGreaterThan(0);
+    expect(apart).toBeLessThan(1e-2);
+    await expect(run("other", { set: { ...set, lora: { from: at("whole"), rank: 4 } } })).rejects.toThrow(
+      /lora\.rank: expected that of the adapter that is gone on with, 2, or nothing, got 4/,
+    );
+  },
+);
 
-it("says that an adapter does not move where nothing is taught", async () => {
-  const { records } = await run("still", { task: EQUAL, set: { ...SET, steps: 1, weights: { format: 0 } } });
-  expect(records).toContainEqual(
-    expect.objectContaining({
-      type: "event",
-      level: "warn",
-      message: expect.stringMatching(/has not moved in 1 steps: B is still all zero/),
-    }),
-  );
-});
+it.runIf(process.env["SUMBI_TEST"] === "full")(
+  "says that an adapter does not move where nothing is taught",
+  async () => {
+    const { records } = await run("still", { task: EQUAL, set: { ...SET, steps: 1, weights: { format: 0 } } });
+    expect(records).toContainEqual(
+      expect.objectContaining({
+        type: "event",
+        level: "warn",
+        message: expect.stringMatching(/has not moved in 1 steps: B is still all zero/),
+      }),
+    );
+  },
+);
 
 it("has ten times the learning rate unless another is said, and refuses layers that the model has not", async () => {
   expect(parseReinforce({ lora: {} }).learningRate).toBeCloseTo(10 * parseReinforce({}).learningRate);

@@ -67,14 +67,17 @@ describe("a tokenizer.json is refused by name", () => {
   };
   const split = (Regex: string) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false });
 
-  it("with more than four million tokens in its vocabulary, merges twice as many, or as many added tokens", () => {
-    const vocab = Object.assign({}, new Array<number>(4_000_001).fill(0)) as unknown as Record<string, number>;
-    refused((file) => void (file.model.vocab = vocab), /model\.vocab: expected at most 4000000 tokens, got 4000001/);
-    const merges = new Array<string>(8_000_001).fill("a b");
-    refused((file) => void (file.model.merges = merges), /model\.merges: expected at most 8000000, got 8000001/);
-    const added = new Array<Json["added_tokens"][0]>(4_000_001).fill({ id: 1, content: "a", special: true });
-    refused((file) => void (file.added_tokens = added), /added_tokens: expected at most 4000000, got 4000001/);
-  });
+  it.runIf(process.env["SUMBI_TEST"] === "full")(
+    "with more than four million tokens in its vocabulary, merges twice as many, or as many added tokens",
+    () => {
+      const vocab = Object.assign({}, new Array<number>(4_000_001).fill(0)) as unknown as Record<string, number>;
+      refused((file) => void (file.model.vocab = vocab), /model\.vocab: expected at most 4000000 tokens, got 4000001/);
+      const merges = new Array<string>(8_000_001).fill("a b");
+      refused((file) => void (file.model.merges = merges), /model\.merges: expected at most 8000000, got 8000001/);
+      const added = new Array<Json["added_tokens"][0]>(4_000_001).fill({ id: 1, content: "a", special: true });
+      refused((file) => void (file.added_tokens = added), /added_tokens: expected at most 4000000, got 4000001/);
+    },
+  );
 
   it("with ids that would cost memory", () => {
     refused((file) => void (file.model.vocab.x = 16_000_001), /an id from 0 to 16000000, got 16000001/);
