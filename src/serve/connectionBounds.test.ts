@@ -148,8 +148,7 @@ test("all clients have so many connections together; who is refused is heard no 
   const asked: string[] = [];
   const app = new Hono().use((c, next) => (asked.push(c.req.path), next()));
   const port = await serving({ connections: 2, lingerMs: 200 }, app.route("/", createApp({})));
-  const first = client(port);
-  const second = client(port);
+  const [first, second] = [client(port, "GET / HTTP/1.1\r\n"), client(port, "GET / HTTP/1.1\r\n")];
   await new Promise((later) => setTimeout(later, 50));
   const third = client(port);
   await expect.poll(third.text, soon).toMatch(/^HTTP\/1.1 503 .*\r\nRetry-After: 1\r\n.*"code":"overloaded"/s);
@@ -159,4 +158,22 @@ test("all clients have so many connections together; who is refused is heard no 
   first.socket.destroy();
   await expect.poll(async () => (await raw(port, HEALTH)).statuses, soon).toEqual([200]);
   expect(second.over()).toBe(false);
+});
+
+test("where there are too many connections the one that has been silent longest makes room", async () => {
+  const port = await serving({ connections: 3 });
+  const asks = requestBytes("GET", "/health", "", KEEP);
+  const [spoke, silent, speaking] = [client(port, asks), client(port), client(port, "GET / HTTP/1.1\r\n")];
+  await expect.poll(spoke.text, soon).toMatch(/^HTTP\/1.1 200 /);
+  spoke.socket.write(asks);
+  await expect.poll(() => spoke.text().split("HTTP/1.1 200").length, soon).toBe(3);
+  expect((await raw(port, HEALTH)).statuses).toEqual([200]);
+  await expect.poll(silent.over, soon).toBe(true);
+  expect([spoke.over(), speaking.over()]).toEqual([false, false]);
+  const last = client(port, asks);
+  await expect.poll(last.text, soon).toMatch(/^HTTP\/1.1 200 /);
+  const more = client(port, asks);
+  await expect.poll(more.text, soon).toMatch(/^HTTP\/1.1 200 /);
+  expect(spoke.over()).toBe(true);
+  expect(speaking.over()).toBe(false);
 });

@@ -8,7 +8,7 @@ import { errorBody } from "./errors.ts";
 import { newId } from "./ids.ts";
 
 export interface ConnectionOptions {
-  /** Connections at once, of all clients; default 1,024. */
+  /** Connections at once, of all clients; default 2,048. Where there are so many, the one that has been silent longest makes room. */
   connections?: number;
   /** Connections at once of one client; default 256. */
   clientConnections?: number;
@@ -25,6 +25,16 @@ export interface ConnectionOptions {
 const PROBES_MS = [100, 200, 1_000];
 const LATER_PROBES_MS = 2_000;
 
+/** What was read on a connection by the time its last request had been answered. */
+const readBefore = new WeakMap<Socket, number>();
+
+/** The connection on which nothing has been asked for the longest time, and nothing is being asked. */
+function silentLongest(open: ReadonlyMap<Socket, readonly Exchange[]>): Socket | undefined {
+  for (const [socket, exchanges] of open)
+    if (exchanges.length === 0 && socket.bytesRead === (readBefore.get(socket) ?? 0)) return socket;
+  return undefined;
+}
+
 interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
@@ -33,7 +43,7 @@ interface Exchange {
 export function tendConnections(
   server: Server,
   {
-    connections = 1024,
+    connections = 2048,
     clientConnections = 256,
     stalledMs = 60_000,
     lingerMs = 1_000,
@@ -41,7 +51,14 @@ export function tendConnections(
     drainMs = 30_000,
   }: ConnectionOptions = {},
 ): void {
+  /** Those that asked last stand last. */
   const open = new Map<Socket, Exchange[]>();
+  const forgetting = new WeakMap<Socket, () => void>();
+  const letGo = (socket: Socket | undefined): void => {
+    if (socket === undefined) return;
+    forgetting.get(socket)?.();
+    socket.destroy();
+  };
   const ofClient = new Map<string, number>();
   const refuse = refuseAt.bind(undefined, lingerMs);
   /** Nothing more is read of these. */
@@ -50,6 +67,7 @@ export function tendConnections(
   server.on("connection", (socket: Socket) => {
     const client = networkOf(socket.remoteAddress ?? "");
     const own = (ofClient.get(client) ?? 0) + 1;
+    if (own <= clientConnections && open.size >= connections) letGo(silentLongest(open));
     if (own > clientConnections || open.size >= connections)
       return refuse(
         socket,
@@ -60,23 +78,30 @@ export function tendConnections(
     ofClient.set(client, own);
     const exchanges: Exchange[] = [];
     open.set(socket, exchanges);
-    socket.once("close", () => {
-      open.delete(socket);
+    const forget = () => {
+      if (!open.delete(socket)) return;
       const left = (ofClient.get(client) ?? 1) - 1;
       if (left > 0) ofClient.set(client, left);
       else ofClient.delete(client);
-    });
+    };
+    forgetting.set(socket, forget);
+    socket.once("close", forget);
     socket.once("end", () => stillThere(exchanges));
   });
   server.prependListener("request", (request: IncomingMessage, response: ServerResponse) => {
     const exchanges = open.get(request.socket);
     const exchange = { request, response };
     exchanges?.push(exchange);
+    // behind the others
+    if (exchanges && open.delete(request.socket)) open.set(request.socket, exchanges);
     request.once(CUT_OFF, () => {
       cut.add(request.socket);
       cutOff(exchange, lingerMs);
     });
-    response.once("close", () => void exchanges?.splice(exchanges.indexOf(exchange), 1));
+    response.once("close", () => {
+      exchanges?.splice(exchanges.indexOf(exchange), 1);
+      readBefore.set(request.socket, request.socket.bytesRead);
+    });
     response.once("finish", () => {
       if (!request.readableEnded && !cut.has(request.socket)) drain(request, drainBytes, drainMs);
     });
