@@ -11,9 +11,9 @@ fill("chip", Object.keys(CHIPS), "h100");
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   try {
-    const { config, name } = planModel(form.model.value);
+    const { model, name } = planModel(form.model.value);
     const answer = plan({
-      model: config,
+      model,
       modelName: name,
       chip: chipOf(form.chip.value),
       gpus: Number(form.gpus.value),
