@@ -159,8 +159,19 @@ const quantile = (sorted: readonly number[], q: number): number =>
 const ascending = (numbers: number[]): number[] => numbers.sort((a, b) => a - b);
 const rounded = (n: number): number => Number(n.toPrecision(3));
 
+/** Of one round: seconds, but for counts and bytes. */
+interface Round {
+  tokensPerSecond: number;
+  firstMedian: number;
+  firstSlowest: number;
+  wholeMedian: number;
+  slowestByMedian: number;
+  idleStillOpen: number;
+  memoryBytes: number;
+}
+
 /** One round at one server: started, loaded, asked, ended. */
-async function measure(server: Server): Promise<object & { tokensPerSecond: number; firstMedian: number }> {
+async function measure(server: Server): Promise<Round> {
   const port = await freePort();
   const child = server.start(port);
   try {
@@ -193,7 +204,7 @@ async function measure(server: Server): Promise<object & { tokensPerSecond: numb
 async function main(): Promise<void> {
   const write = resultFile(values.out, WHAT, values.overwrite);
   const servers = [sumbi, ...(values.python && values.gguf ? [llama(values.python, values.gguf)] : [])];
-  const taken = new Map<string, Awaited<ReturnType<typeof measure>>[]>();
+  const taken = new Map<string, Round[]>();
   for (let round = 0; round < rounds; round++)
     for (const server of servers) {
       const one = await measure(server);
