@@ -3,11 +3,10 @@ import type { Command } from "commander";
 import pc from "picocolors";
 import { UsageError } from "../errors.ts";
 import { distill, distillSamples, SAMPLES_STAGES, type SamplesStage } from "../reason/index.ts";
-import { duration, progressLine, shellCommand } from "./print.ts";
+import { say, watchChain } from "./chainView.ts";
+import { duration, shellCommand } from "./print.ts";
 import { numberBetween } from "./quantities.ts";
 import { type StageFlags, stageCommand, stageModel, watchStage } from "./reasonStage.ts";
-import { ReasonView } from "./reasonView.ts";
-import { listenForStop } from "./stop.ts";
 import { shortPath } from "./trainEnd.ts";
 
 interface DistillFlags extends StageFlags {
@@ -63,66 +62,37 @@ async function onSamples(flags: DistillFlags): Promise<void> {
     throw new UsageError(
       "reason distill: expected --model (the student), --teacher, --task and --out; an on-policy run goes on with --resume ID",
     );
-  const line = progressLine();
-  const stop = listenForStop(() => "saving, then ending; the same command goes on");
-  const say = (text: string) => void process.stderr.write(`${text}\n`);
-  let view: ReasonView | undefined;
-  try {
-    const result = await distillSamples({
-      ...flags,
-      model,
-      teacher,
-      task,
-      out,
-      endpoint: {
-        concurrency,
-        ...(keyEnv === undefined ? {} : { keyVariable: keyEnv }),
-        onRetry: (reason, wait) => say(`${pc.yellow("again")} in ${wait} s: ${reason}`),
-      },
-      signal: stop.signal,
-      onProgress: line,
-      onPlan({ sample: { n, k, keep }, sft, maxTokens }, done) {
-        say(`${pc.bold(`${teacher} teaches ${model}`)}, answers of at most ${maxTokens} tokens:`);
-        const told = [`n ${n}, k ${k}, keep ${keep}`, `epochs ${sft.epochs}, learningRate ${sft.learningRate}`];
-        for (const [i, stage] of SAMPLES_STAGES.entries())
-          say(`  ${i + 1}. ${NAMES[stage]}: ${told[i]}${done.includes(stage) ? pc.green("  done") : ""}`);
-      },
-      onStage(stage) {
-        say(pc.bold(`${SAMPLES_STAGES.indexOf(stage) + 1}/${SAMPLES_STAGES.length} ${NAMES[stage]}`));
-      },
-      onSample({ kept, answers, problems, rightShare }) {
-        line.end();
-        say(
-          `${kept} right answers kept of ${answers} to ${problems} problems; ${Math.round(100 * rightShare)} % were right`,
-        );
-      },
-      onStart({ id, steps, about }) {
-        line.end();
-        view = new ReasonView(id, undefined);
-        say(`${about}\n${id}: ${steps} steps; the model will be in ${shortPath(out)}`);
-      },
-      onRecord(record) {
-        if (json) process.stdout.write(`${JSON.stringify(record)}\n`);
-        view?.see(record);
-      },
-    });
-    view?.end();
-    if (result.teacher) {
-      const { seconds, answers, tokens, joules, usd } = result.teacher;
+  await watchChain(
+    { stages: SAMPLES_STAGES, names: NAMES, out, json },
+    ({ begin, ...watch }) =>
+      distillSamples({
+        ...flags,
+        model,
+        teacher,
+        task,
+        out,
+        endpoint: {
+          concurrency,
+          ...(keyEnv === undefined ? {} : { keyVariable: keyEnv }),
+          onRetry: (reason, wait) => say(`${pc.yellow("again")} in ${wait} s: ${reason}`),
+        },
+        ...watch,
+        onPlan({ sample: { n, k, keep }, sft, maxTokens }, done) {
+          say(`${pc.bold(`${teacher} teaches ${model}`)}, answers of at most ${maxTokens} tokens:`);
+          const told = [`n ${n}, k ${k}, keep ${keep}`, `epochs ${sft.epochs}, learningRate ${sft.learningRate}`];
+          for (const [i, stage] of SAMPLES_STAGES.entries())
+            say(`  ${i + 1}. ${NAMES[stage]}: ${told[i]}${done.includes(stage) ? pc.green("  done") : ""}`);
+        },
+        onStart: ({ id, steps, about }) =>
+          begin(id, `${about}\n${id}: ${steps} steps; the model will be in ${shortPath(out)}`),
+      }),
+    (made) => [...stageModel(made, flags), "--task", task],
+    ({ teacher: cost }) => {
+      if (!cost) return;
+      const { seconds, answers, tokens, joules, usd } = cost;
       say(
         `the teacher took ${duration(seconds)} for ${answers} answers of ${tokens} tokens (here ${(joules / 3.6e6).toFixed(4)} kWh, $${usd.toFixed(4)}); fine-tuning is in its run's ledger`,
       );
-    }
-    if (result.reason === "done")
-      say(
-        `done: the model is in ${shortPath(result.model ?? out)}. Measure it: ${shellCommand("evaluate", ...stageModel(shortPath(result.model ?? out), flags), "--task", task)}`,
-      );
-    else {
-      say(`stopped in stage ${result.stage}; the same command goes on`);
-      process.exitCode = 130;
-    }
-  } finally {
-    line.end();
-    stop.end();
-  }
+    },
+  );
 }

@@ -2,9 +2,7 @@
 import type { Command } from "commander";
 import pc from "picocolors";
 import { R1_STAGES, type R1Plan, type R1Stage, r1 } from "../reason/index.ts";
-import { progressLine, shellCommand } from "./print.ts";
-import { ReasonView } from "./reasonView.ts";
-import { listenForStop } from "./stop.ts";
+import { say, watchChain } from "./chainView.ts";
 import { shortPath } from "./trainEnd.ts";
 
 interface Flags {
@@ -60,52 +58,18 @@ function planLines(plan: R1Plan, task: string, done: readonly R1Stage[]): string
   });
 }
 
-async function chain(flags: Flags): Promise<void> {
-  const line = progressLine();
-  const stop = listenForStop(() => "saving, then ending; the same command goes on");
-  const say = (text: string) => void process.stderr.write(`${text}\n`);
-  let view: ReasonView | undefined;
-  try {
-    const result = await r1({
-      ...flags,
-      signal: stop.signal,
-      onProgress: line,
-      onPlan(plan, done) {
-        say(`${pc.bold(`${flags.model} to ${flags.out}`)}, answers of at most ${plan.maxTokens} tokens:`);
-        for (const text of planLines(plan, flags.task, done)) say(text);
-      },
-      onStage(stage) {
-        view?.end();
-        view = undefined;
-        say(pc.bold(`${R1_STAGES.indexOf(stage) + 1}/${R1_STAGES.length} ${NAMES[stage]}`));
-      },
-      onStart(_, { id, steps, out }) {
-        line.end();
-        view = new ReasonView(id, undefined);
-        say(`${id}: ${steps} steps; the model will be in ${shortPath(out)}`);
-      },
-      onSample({ kept, answers, problems, rightShare }) {
-        line.end();
-        say(
-          `${kept} right answers kept of ${answers} to ${problems} problems; ${Math.round(100 * rightShare)} % were right`,
-        );
-      },
-      onRecord(record) {
-        if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
-        view?.see(record);
-      },
-    });
-    view?.end();
-    if (result.reason === "done")
-      say(
-        `done: the model is in ${shortPath(result.model ?? flags.out)}. Measure it: ${shellCommand("evaluate", shortPath(result.model ?? flags.out), "--task", flags.task)}`,
-      );
-    else {
-      say(`stopped in stage ${result.stage}; the same command goes on`);
-      process.exitCode = 130;
-    }
-  } finally {
-    line.end();
-    stop.end();
-  }
-}
+const chain = (flags: Flags): Promise<void> =>
+  watchChain(
+    { stages: R1_STAGES, names: NAMES, out: flags.out, json: flags.json },
+    ({ begin, ...watch }) =>
+      r1({
+        ...flags,
+        ...watch,
+        onPlan(plan, done) {
+          say(`${pc.bold(`${flags.model} to ${flags.out}`)}, answers of at most ${plan.maxTokens} tokens:`);
+          for (const text of planLines(plan, flags.task, done)) say(text);
+        },
+        onStart: (_, { id, steps, out }) => begin(id, `${id}: ${steps} steps; the model will be in ${shortPath(out)}`),
+      }),
+    (made) => [made, "--task", flags.task],
+  );
