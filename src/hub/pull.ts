@@ -1,11 +1,13 @@
 /** A model of a hub into the cache that all of Hugging Face's tools share. */
-import { readFileSync } from "node:fs";
-import { copyFile, mkdir, readFile, rename, rm, statfs, symlink, writeFile } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { copyFile, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import {
+  atomicFile,
   COMMIT,
   filesOfModel,
+  freeBytes,
   type HubName,
   hubCache,
   hubHome,
@@ -91,7 +93,7 @@ export async function pull(hub: Hub, name: HubName, options: PullOptions = {}): 
     downloaded += bytes;
     before += file.size;
   }
-  if (!COMMIT.test(revision)) await point(join(folder, "refs", revision), commit);
+  if (!COMMIT.test(revision)) await atomicFile(join(folder, "refs", revision), commit);
   const path = chosen.form === "folder" ? snapshot : join(snapshot, chosen.file);
   return { repo, commit, form: chosen.form, path, files: names, bytes: total, downloaded };
 }
@@ -145,20 +147,13 @@ function explained(error: unknown, repo: string, url: string, known: boolean): u
 
 /** Throws DiskError where what is still to come has no room. */
 async function checkRoom(blobs: string, files: readonly HubFile[]): Promise<void> {
-  const there = await Promise.all(files.map(({ etag }) => readable(join(blobs, etag))));
-  const wanted = files.reduce((sum, { size }, i) => sum + (there[i] ? 0 : size), 0);
-  const { bavail, bsize } = await statfs(blobs);
-  if (wanted > bavail * bsize)
+  const wanted = files.reduce((sum, { size, etag }) => sum + (existsSync(join(blobs, etag)) ? 0 : size), 0);
+  const free = await freeBytes(blobs);
+  if (wanted > free)
     throw new DiskError(
-      `${blobs}: expected room for ${sizeText(wanted)}, there are ${sizeText(bavail * bsize)}; set HF_HOME to a folder on a larger disk`,
+      `${blobs}: expected room for ${sizeText(wanted)}, there are ${sizeText(free)}; set HF_HOME to a folder on a larger disk`,
     );
 }
-
-const readable = (path: string): Promise<boolean> =>
-  statfs(path).then(
-    () => true,
-    () => false,
-  );
 
 /** Makes a snapshot's file of a blob: a link, or a copy where the system forbids links. What stands there already under that name stays when it is the same. */
 async function link(blob: string, at: string): Promise<void> {
@@ -166,22 +161,6 @@ async function link(blob: string, at: string): Promise<void> {
   try {
     await symlink(relative(dirname(at), blob), temporary).catch(() => copyFile(blob, temporary));
     await rename(temporary, at);
-  } finally {
-    await rm(temporary, { force: true });
-    release(temporary);
-  }
-}
-
-/** Writes which commit a branch is at. */
-async function point(ref: string, commit: string): Promise<void> {
-  if ((await readFile(ref, "utf8").catch(() => "")) === commit) return;
-  await mkdir(dirname(ref), { recursive: true }).catch(refused);
-  const temporary = temporaryIn(dirname(ref));
-  try {
-    await writeFile(temporary, commit);
-    await rename(temporary, ref);
-  } catch (error) {
-    refused(error);
   } finally {
     await rm(temporary, { force: true });
     release(temporary);

@@ -4,11 +4,11 @@ import { requestId } from "hono/request-id";
 import { matchedRoutes } from "hono/route";
 import { ApiError } from "../errors.ts";
 import type { Inflate } from "./body.ts";
-import { chat, chatChunks, planChat } from "./chat.ts";
-import { complete, completionChunks, planCompletion } from "./completions.ts";
+import { type ChatPlan, chat, chatChunks, planChat } from "./chat.ts";
+import { type CompletionPlan, complete, completionChunks, planCompletion } from "./completions.ts";
 import { planEmbeddings } from "./embeddings.ts";
 import { errorAt, errorBody } from "./errors.ts";
-import { Exchange, whereOf } from "./exchange.ts";
+import { Exchange, type Plan, whereOf } from "./exchange.ts";
 import { type GuardOptions, guard } from "./guard.ts";
 import { newId } from "./ids.ts";
 import { ApiKeys, requireKey } from "./keys.ts";
@@ -16,7 +16,7 @@ import { checkVersion, countTokens, planMessage } from "./messages/message.ts";
 import { Totals, timedChunks } from "./meter.ts";
 import { answerOtherMethods, dropHeadBody } from "./methods.ts";
 import { openApi } from "./openapi.ts";
-import type { ParseRequest } from "./parse.ts";
+import type { ParseRequest, Requests } from "./parse.ts";
 import { routePath } from "./paths.ts";
 import { gauge, METRICS_TYPE, metricsText } from "./prometheus.ts";
 import { type QueueOptions, RequestQueue } from "./queue.ts";
@@ -136,38 +136,10 @@ function modelRoutes(app: Hono, exchange: Exchange): void {
     return c.json(entry);
   });
 
-  app.post("/v1/completions", (c) =>
-    exchange.answer(
-      c,
-      "completion",
-      async (request, served, signal, meter) => {
-        const plan = await planCompletion(request, served, signal);
-        const usage = request.stream_options?.include_usage ?? false;
-        return {
-          stream: request.stream ?? false,
-          whole: async (s) => ({ ...(await complete(plan, served, s)), timings: meter.timings() }),
-          chunks: (s) => timedChunks(completionChunks(plan, served, usage, s), meter, request.timings_per_token),
-        };
-      },
-      DONE,
-    ),
-  );
-  app.post("/v1/chat/completions", (c) =>
-    exchange.answer(
-      c,
-      "chat",
-      async (request, served, signal, meter) => {
-        const plan = await planChat(request, served, signal);
-        const usage = request.stream_options?.include_usage ?? false;
-        return {
-          stream: request.stream ?? false,
-          whole: async (s) => ({ ...(await chat(plan, served, s)), timings: meter.timings() }),
-          chunks: (s) => timedChunks(chatChunks(plan, served, usage, s), meter, request.timings_per_token),
-        };
-      },
-      DONE,
-    ),
-  );
+  const completion = timed<"completion", CompletionPlan>(planCompletion, complete, completionChunks);
+  app.post("/v1/completions", (c) => exchange.answer(c, "completion", completion, DONE));
+  const conversation = timed<"chat", ChatPlan>(planChat, chat, chatChunks);
+  app.post("/v1/chat/completions", (c) => exchange.answer(c, "chat", conversation, DONE));
   app.post("/v1/embeddings", (c) => exchange.answer(c, "embeddings", planEmbeddings));
   app.post("/tokenize", (c) => exchange.answer(c, "tokenize", tokenize));
   app.post("/detokenize", (c) => exchange.answer(c, "detokenize", detokenize));
@@ -175,6 +147,23 @@ function modelRoutes(app: Hono, exchange: Exchange): void {
   responsesRoutes(app, exchange);
   app.post("/v1/messages", (c) => exchange.answer(c, "messages", planMessage, { named: true }));
   app.post("/v1/messages/count_tokens", (c) => exchange.answer(c, "count", countTokens));
+}
+
+/** OpenAI's completions, whole or in chunks, with the times that they took. */
+function timed<Kind extends "completion" | "chat", P>(
+  plan: (request: Requests[Kind], served: ServedModel, signal: AbortSignal) => Promise<P>,
+  whole: (plan: P, served: ServedModel, signal: AbortSignal) => Promise<object>,
+  chunks: (plan: P, served: ServedModel, usage: boolean, signal: AbortSignal) => AsyncGenerator<object, void>,
+): Plan<Kind> {
+  return async (request, served, signal, meter) => {
+    const planned = await plan(request, served, signal);
+    const usage = request.stream_options?.include_usage ?? false;
+    return {
+      stream: request.stream ?? false,
+      whole: async (s) => ({ ...(await whole(planned, served, s)), timings: meter.timings() }),
+      chunks: (s) => timedChunks(chunks(planned, served, usage, s), meter, request.timings_per_token),
+    };
+  };
 }
 
 /** What Anthropic's clients send and expect of headers. */

@@ -41,7 +41,7 @@ interface Logprobs {
   text_offset: number[];
 }
 
-interface CompletionPlan {
+export interface CompletionPlan {
   id: string;
   created: number;
   promptTokens: number;

@@ -25,19 +25,28 @@ export interface ConnectionOptions {
 const PROBES_MS = [100, 200, 1_000];
 const LATER_PROBES_MS = 2_000;
 
-/** What was read on a connection by the time its last request had been answered. */
-const readBefore = new WeakMap<Socket, number>();
-
-/** The connection on which nothing has been asked for the longest time, and nothing is being asked. */
-function silentLongest(open: ReadonlyMap<Socket, readonly Exchange[]>): Socket | undefined {
-  for (const [socket, exchanges] of open)
-    if (exchanges.length === 0 && socket.bytesRead === (readBefore.get(socket) ?? 0)) return socket;
-  return undefined;
-}
-
 interface Exchange {
   request: IncomingMessage;
   response: ServerResponse;
+}
+
+interface Connection {
+  /** What was asked and is not answered to its end. */
+  exchanges: Exchange[];
+  /** Bytes that had been read by the time the last request was answered. */
+  answered: number;
+  /** Counts it no more. */
+  forget(): void;
+}
+
+/** Ends the connection on which nothing has been asked for the longest time, and nothing is being asked, if there is one. */
+function endSilentLongest(open: ReadonlyMap<Socket, Connection>): void {
+  for (const [socket, { exchanges, answered, forget }] of open) {
+    if (exchanges.length > 0 || socket.bytesRead > answered) continue;
+    forget();
+    socket.destroy();
+    return;
+  }
 }
 
 export function tendConnections(
@@ -52,13 +61,7 @@ export function tendConnections(
   }: ConnectionOptions = {},
 ): void {
   /** Those that asked last stand last. */
-  const open = new Map<Socket, Exchange[]>();
-  const forgetting = new WeakMap<Socket, () => void>();
-  const letGo = (socket: Socket | undefined): void => {
-    if (socket === undefined) return;
-    forgetting.get(socket)?.();
-    socket.destroy();
-  };
+  const open = new Map<Socket, Connection>();
   const ofClient = new Map<string, number>();
   const refuse = refuseAt.bind(undefined, lingerMs);
   /** Nothing more is read of these. */
@@ -67,7 +70,7 @@ export function tendConnections(
   server.on("connection", (socket: Socket) => {
     const client = networkOf(socket.remoteAddress ?? "");
     const own = (ofClient.get(client) ?? 0) + 1;
-    if (own <= clientConnections && open.size >= connections) letGo(silentLongest(open));
+    if (own <= clientConnections && open.size >= connections) endSilentLongest(open);
     if (own > clientConnections || open.size >= connections)
       return refuse(
         socket,
@@ -77,30 +80,31 @@ export function tendConnections(
       );
     ofClient.set(client, own);
     const exchanges: Exchange[] = [];
-    open.set(socket, exchanges);
     const forget = () => {
       if (!open.delete(socket)) return;
       const left = (ofClient.get(client) ?? 1) - 1;
       if (left > 0) ofClient.set(client, left);
       else ofClient.delete(client);
     };
-    forgetting.set(socket, forget);
+    open.set(socket, { exchanges, answered: 0, forget });
     socket.once("close", forget);
     socket.once("end", () => stillThere(exchanges));
   });
   server.prependListener("request", (request: IncomingMessage, response: ServerResponse) => {
-    const exchanges = open.get(request.socket);
+    const { socket } = request;
+    const connection = open.get(socket);
     const exchange = { request, response };
-    exchanges?.push(exchange);
+    connection?.exchanges.push(exchange);
     // behind the others
-    if (exchanges && open.delete(request.socket)) open.set(request.socket, exchanges);
+    if (connection && open.delete(socket)) open.set(socket, connection);
     request.once(CUT_OFF, () => {
       cut.add(request.socket);
       cutOff(exchange, lingerMs);
     });
     response.once("close", () => {
-      exchanges?.splice(exchanges.indexOf(exchange), 1);
-      readBefore.set(request.socket, request.socket.bytesRead);
+      if (connection === undefined) return;
+      connection.exchanges.splice(connection.exchanges.indexOf(exchange), 1);
+      connection.answered = socket.bytesRead;
     });
     response.once("finish", () => {
       if (!request.readableEnded && !cut.has(request.socket)) drain(request, drainBytes, drainMs);
@@ -113,7 +117,7 @@ export function tendConnections(
   server.on("clientError", (error: NodeJS.ErrnoException & { reason?: string }, socket: Socket) => {
     // the answer that ends it is under way
     if (cut.has(socket)) return;
-    const exchanges = open.get(socket);
+    const exchanges = open.get(socket)?.exchanges;
     if (!exchanges || !socket.writable || error.code === "ECONNRESET" || error.code === "EPIPE")
       return void socket.destroy();
     readNoMore(socket);
@@ -162,7 +166,7 @@ export function tendConnections(
   // idle for long: either we have nothing to say (it rests, or we compute), or the client does not read
   server.timeout = stalledMs;
   server.on("timeout", (socket: Socket) => {
-    if (socket.writableLength > 0 || (open.get(socket)?.length ?? 0) === 0) socket.destroy();
+    if (socket.writableLength > 0 || (open.get(socket)?.exchanges.length ?? 0) === 0) socket.destroy();
   });
 }
 

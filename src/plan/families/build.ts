@@ -13,11 +13,11 @@ export interface Family {
 
 export type Grouped = Extract<Attention, { kind: "gqa" }>;
 
-/** Kinds of layers with how many of each there are; their order is written down only where kinds take turns. Equal parts are the same object. */
+/** Kinds of layers with how many of each there are; their order is written down only where kinds take turns; what all layers have alike is given as it is. Equal parts are the same object. */
 export function layersOf(
   count: number,
-  attention: (layer: number) => Attention,
-  ffn: (layer: number) => Ffn,
+  attention: Attention | ((layer: number) => Attention),
+  ffn: Ffn | ((layer: number) => Ffn),
 ): Pick<Architecture, "layers" | "order"> {
   const attentions = new Map<string, Attention>();
   const ffns = new Map<string, Ffn>();
@@ -26,10 +26,12 @@ export function layersOf(
     if (!known.has(key)) known.set(key, value);
     return known.get(key)!;
   };
+  const at = <T extends object>(part: T | ((layer: number) => T), layer: number): T =>
+    typeof part === "function" ? part(layer) : part;
   const layers: Architecture["layers"] = [];
   const order: number[] = [];
   for (let i = 0; i < count; i++) {
-    const [a, f] = [same(attentions, attention(i)), same(ffns, ffn(i))];
+    const [a, f] = [same(attentions, at(attention, i)), same(ffns, at(ffn, i))];
     let kind = layers.findIndex((known) => known.attention === a && known.ffn === f);
     if (kind < 0) kind = layers.push({ count: 0, attention: a, ffn: f }) - 1;
     layers[kind]!.count++;

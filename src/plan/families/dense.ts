@@ -28,11 +28,7 @@ function dense(f: Sizes, { mlpBias = false, layerNorms, windows = () => "full_at
   const ffn = gated(f.size("intermediate_size"), mlpBias);
   return {
     ...rotary(f),
-    ...layersOf(
-      layers,
-      (i) => windowed(f, base, types[i]!),
-      () => ffn,
-    ),
+    ...layersOf(layers, (i) => windowed(f, base, types[i]!), ffn),
     ...(layerNorms !== undefined && { layerNorms }),
   };
 }

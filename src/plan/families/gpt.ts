@@ -35,11 +35,7 @@ function gpt(shape: Shape): Omit<Architecture, "name"> {
     mtpDepth: 0,
     norm: "layer",
     dropout,
-    ...layersOf(
-      layers,
-      () => attention,
-      () => ({ kind: "dense", width, gated: false, bias }),
-    ),
+    ...layersOf(layers, attention, () => ({ kind: "dense", width, gated: false, bias })),
     ...(shape.positions !== undefined && { positions: shape.positions }),
     ...(shape.layerNorms === 1 && { layerNorms: 1 }),
     ...(shape.embeddingNorm && { embeddingNorm: true }),

@@ -30,11 +30,7 @@ const mixtral: Family = {
     const attention = windowed(f, heads(f), "sliding_attention");
     return {
       ...rotary(f),
-      ...layersOf(
-        f.layers(),
-        () => attention,
-        () => moe,
-      ),
+      ...layersOf(f.layers(), attention, moe),
     };
   },
 };
@@ -57,11 +53,7 @@ const minimaxM2: Family = {
     const attention = { ...heads(f), qkNorm: true, wideNorm: true };
     return {
       ...rotary(f),
-      ...layersOf(
-        f.layers(),
-        () => attention,
-        () => moe,
-      ),
+      ...layersOf(f.layers(), attention, moe),
     };
   },
 };
@@ -82,11 +74,7 @@ const olmoe: Family = {
     const attention = { ...heads(f), qkvBias: bias, outBias: bias, qkNorm: true, wideNorm: true };
     return {
       ...rotary(f),
-      ...layersOf(
-        f.layers(),
-        () => attention,
-        () => moe,
-      ),
+      ...layersOf(f.layers(), attention, moe),
     };
   },
 };
@@ -114,11 +102,7 @@ const gptOss: Family = {
     const moe = { ...experts(f, "num_local_experts", "intermediate_size"), bias: true };
     return {
       ...rotary(f),
-      ...layersOf(
-        layers,
-        (i) => windowed(f, base, types[i]!),
-        () => moe,
-      ),
+      ...layersOf(layers, (i) => windowed(f, base, types[i]!), moe),
     };
   },
 };
@@ -154,11 +138,7 @@ const glm4Moe: Family = {
     };
     return {
       ...rotary(f),
-      ...layersOf(
-        f.layers(),
-        () => attention,
-        (i) => (i < first ? dense : moe),
-      ),
+      ...layersOf(f.layers(), attention, (i) => (i < first ? dense : moe)),
       mtpDepth: f.natural("num_nextn_predict_layers"),
     };
   },
@@ -197,7 +177,7 @@ const qwen2Moe: Family = {
       ...rotary(f),
       ...layersOf(
         f.layers(),
-        () => attention,
+        attention,
         qwenExperts(f, { dense: gated(f.size("intermediate_size")), moe: qwenMoe(f) }),
       ),
     };

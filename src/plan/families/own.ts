@@ -188,11 +188,7 @@ const deepseekV4: Family = {
     const kinds = compression(f, layers);
     return {
       ...rotary(f),
-      ...layersOf(
-        layers,
-        (i) => compressed(f, kinds[i]!),
-        () => moe,
-      ),
+      ...layersOf(layers, (i) => compressed(f, kinds[i]!), moe),
       streams: f.size("hc_mult", 64),
       mtpDepth: f.natural("num_nextn_predict_layers"),
     };
@@ -301,11 +297,7 @@ const glmDsa: Family = {
     };
     return {
       ...rotary(f),
-      ...layersOf(
-        f.layers(),
-        () => attention,
-        (i) => (i < first ? dense : moe),
-      ),
+      ...layersOf(f.layers(), attention, (i) => (i < first ? dense : moe)),
       mtpDepth: f.natural("num_nextn_predict_layers"),
     };
   },
