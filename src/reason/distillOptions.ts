@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { validate } from "../validate.ts";
-import { LORA_RATE } from "./lora.ts";
+import { withRate } from "./lora.ts";
 import { reinforceSchema, whole } from "./options.ts";
 
 const { steps, maxTokens, temperature, warmupSteps, clip, adamw, mtp, weights, format } = reinforceSchema.shape;
@@ -39,8 +39,10 @@ export type DistillOptions = z.infer<typeof distillSchema> & { learningRate: num
 
 /** Checks them, defaults put in. Throws ConfigError. */
 export function parseDistill(value: unknown, where = "reason distill"): DistillOptions {
-  const given = validate(distillSchema, value, where, (message) => new ConfigError(message));
-  return { ...given, learningRate: given.learningRate ?? RATE * (given.lora ? LORA_RATE : 1) };
+  return withRate(
+    validate(distillSchema, value, where, (message) => new ConfigError(message)),
+    RATE,
+  );
 }
 
 const RATE = 3e-4;

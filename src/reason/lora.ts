@@ -20,7 +20,13 @@ export const loraSchema = z.strictObject({
 export type LoraOptions = z.infer<typeof loraSchema>;
 
 /** How much more an adapter's learning rate is than that of all weights, where nobody says another. */
-export const LORA_RATE = 10;
+const LORA_RATE = 10;
+
+/** Options with a learning rate: their own, else `rate`, or what an adapter has in its place. */
+export const withRate = <O extends { learningRate?: number; lora?: LoraOptions }>(options: O, rate: number) => ({
+  ...options,
+  learningRate: options.learningRate ?? rate * (options.lora ? LORA_RATE : 1),
+});
 
 const DEFAULT: Lora = { rank: 8, alpha: 32, targets: [], rslora: false };
 

@@ -5,7 +5,7 @@ import { isRecord } from "../json.ts";
 import { applySettings, costSchema } from "../train/index.ts";
 import { validate } from "../validate.ts";
 import { contradictionsOf, FORMULAS, withFormula } from "./formulas.ts";
-import { LORA_RATE, loraSchema } from "./lora.ts";
+import { loraSchema, withRate } from "./lora.ts";
 
 export const whole = (least: number, most: number) => z.number().int().min(least).max(most);
 
@@ -104,7 +104,7 @@ export type ReinforceOptions = z.infer<typeof reinforceSchema> & { learningRate:
 export function parseReinforce(value: unknown, where = "reason"): ReinforceOptions {
   const fault = (message: string) => new ConfigError(message);
   const given = validate(reinforceSchema, isRecord(value) ? withFormula(value) : value, where, fault);
-  const options = { ...given, learningRate: given.learningRate ?? RATE * (given.lora ? LORA_RATE : 1) };
+  const options = withRate(given, RATE);
   const [contradiction] = contradictionsOf(options);
   if (contradiction !== undefined) throw fault(`${where}: ${contradiction}`);
   return options;

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { validate } from "../validate.ts";
-import { LORA_RATE } from "./lora.ts";
+import { withRate } from "./lora.ts";
 import { reinforceSchema, whole } from "./options.ts";
 
 const { clip, adamw, mtp, save, seed, cost, lora } = reinforceSchema.shape;
@@ -50,8 +50,10 @@ export type SftOptions = z.infer<typeof sftSchema> & { learningRate: number };
 
 /** Checks them, defaults put in. Throws ConfigError. */
 export function parseSft(value: unknown, where = "reason sft"): SftOptions {
-  const given = validate(sftSchema, value, where, (message) => new ConfigError(message));
-  return { ...given, learningRate: given.learningRate ?? RATE * (given.lora ? LORA_RATE : 1) };
+  return withRate(
+    validate(sftSchema, value, where, (message) => new ConfigError(message)),
+    RATE,
+  );
 }
 
 const RATE = 3e-4;
